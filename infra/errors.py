@@ -1,0 +1,49 @@
+"""The tree of errors. One place maps it to problem+json (api), one to a line and an exit code (cli).
+
+CloisterError
+├── Misconfigured         settings, keys or policies are wrong: nothing starts
+├── DatabaseUnavailable   not running, not reachable, not migrated
+├── InvalidInput          what was given breaks a rule; names the place
+├── NotThere              does not exist, or is not yours: the two look the same
+├── Refused               known to exist, but not now or not like this
+└── NotRecorded           the access could not be recorded, so nothing was done
+
+Messages never hold patient data: ids, field names and rules only.
+"""
+
+
+class CloisterError(Exception):
+    """Base of every error that a user may see; `hint` says what to do about it."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class Misconfigured(CloisterError):
+    """Settings, keys or policies are wrong."""
+
+
+class DatabaseUnavailable(CloisterError):
+    """The database is not running, not reachable or not migrated."""
+
+
+class InvalidInput(CloisterError):
+    """Input breaks a rule; `place` names where, as a JSON-pointer-like path, a field or file:line."""
+
+    def __init__(self, message: str, *, place: str = "", hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.place = place
+
+
+class NotThere(CloisterError):
+    """The thing does not exist or is not the caller's: same answer for both."""
+
+
+class Refused(CloisterError):
+    """The request conflicts with the state of things."""
+
+
+class NotRecorded(CloisterError):
+    """The audit record could not be written; nothing was returned."""

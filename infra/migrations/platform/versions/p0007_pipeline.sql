@@ -1,0 +1,35 @@
+-- What the pipeline keeps about its own runs: ids, counts, SQLSTATEs; never a value of a patient.
+create table pipeline.clinic_run (
+    invocation_id text not null,
+    model text not null,
+    clinic text not null,
+    status text not null check (status in ('done', 'failed', 'skipped')),
+    sqlstate text,
+    constraint_name text,
+    sql_seconds double precision,
+    finished_at timestamptz not null default clock_timestamp(),
+    primary key (invocation_id, model, clinic)
+);
+
+create table pipeline.ingest_run (
+    batch_id uuid not null,
+    asset text not null,
+    clinic text not null,
+    rows_written bigint not null,
+    rows_deleted bigint not null,
+    rows_refused bigint not null default 0,
+    finished_at timestamptz not null default clock_timestamp(),
+    primary key (batch_id, asset, clinic)
+);
+
+-- What the marts were last built from; a demo that finds nothing newer does not build again.
+create table pipeline.mart_state (
+    clinic text primary key,
+    as_of date not null,
+    fingerprint text not null,
+    built_at timestamptz not null default clock_timestamp()
+);
+
+grant select, insert on pipeline.clinic_run, pipeline.ingest_run to {pipeline};
+grant select, insert, update on pipeline.mart_state to {pipeline};
+grant select on pipeline.clinic_run, pipeline.ingest_run, pipeline.mart_state to {service};

@@ -1,0 +1,24 @@
+"""Revisions whose body is the SQL file of the same name beside them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from alembic import op
+from psycopg import sql
+
+
+def run_beside(module_file: str) -> Callable[..., None]:
+    """Make a revision's `upgrade` out of `<revision>.sql`.
+
+    In the file, `{name}` stands for a role's quoted identifier; a literal brace is doubled.
+    """
+    path = Path(module_file).with_suffix(".sql")
+
+    def upgrade(identifiers: dict[str, str], **_: Any) -> None:
+        quoted = {name: sql.Identifier(value) for name, value in identifiers.items()}
+        statement = sql.SQL(path.read_text()).format(**quoted)  # type: ignore[arg-type]  # our own file
+        connection = op.get_bind().connection.driver_connection
+        connection.execute(statement)
+
+    return upgrade

@@ -1,0 +1,102 @@
+"""Settings, from the environment only; read once, at the start of a command or a service."""
+
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from infra.errors import Misconfigured
+
+
+class Mode(StrEnum):
+    """How strict an instance is: `production` refuses what only a demo may do."""
+
+    DEMO = "demo"
+    PRODUCTION = "production"
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Each field's description is its documentation (README, 'Settings')."""
+
+    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+
+    home: Annotated[
+        Path,
+        Field(
+            alias="CLOISTER_HOME",
+            description="Folder of this instance: embedded data, secrets, Dagster's storage.",
+        ),
+    ] = Path(".cloister")
+    mode: Annotated[
+        Mode | None,
+        Field(
+            alias="CLOISTER_MODE",
+            description="`demo` or `production`; unset: demo with the embedded database, else production.",
+        ),
+    ] = None
+    database_url: Annotated[
+        str | None,
+        Field(
+            alias="DATABASE_URL",
+            description="Any PostgreSQL 17+, as a role that may create roles; unset: the embedded one.",
+        ),
+    ] = None
+    role_prefix: Annotated[
+        str,
+        Field(
+            alias="CLOISTER_ROLE_PREFIX",
+            pattern=r"^[a-z][a-z0-9]{0,5}$",
+            description="Starts every role's name, since roles belong to the whole server.",
+        ),
+    ] = "clstr"
+    at_rest: Annotated[
+        str | None,
+        Field(
+            alias="CLOISTER_AT_REST",
+            pattern=r"^(luks|cloud-volume|pg_tde|none)$",
+            description="What encrypts the disks: `luks`, `cloud-volume`, `pg_tde` or `none`.",
+        ),
+    ] = None
+    host: Annotated[
+        str, Field(alias="CLOISTER_HOST", description="Address that `cloister serve` listens on.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int, Field(alias="CLOISTER_PORT", ge=0, le=65535, description="Port that `cloister serve` listens on.")
+    ] = 8700
+    statement_timeout_ms: Annotated[
+        int,
+        Field(
+            alias="CLOISTER_STATEMENT_TIMEOUT_MS",
+            ge=100,
+            description="Longest time, in ms, that one query of the API may take.",
+        ),
+    ] = 15_000
+
+    @property
+    def embedded(self) -> bool:
+        """Whether this instance runs its own PostgreSQL."""
+        return not self.database_url
+
+    @property
+    def effective_mode(self) -> Mode:
+        """The mode asked for, or the default that goes with the database."""
+        return self.mode or (Mode.DEMO if self.embedded else Mode.PRODUCTION)
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        Misconfigured: a variable has a value that its field does not allow.
+    """
+    try:
+        found = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise Misconfigured(f"{first['loc'][0]}: {first['msg']}") from None
+    found.home = found.home.expanduser().absolute()
+    return found

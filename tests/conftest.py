@@ -1,0 +1,127 @@
+"""A real PostgreSQL for every test: one server a run, a database cloned from a template a test.
+
+Tests connect as the role under test; the administrator's connection is for fixtures and for
+looking at what no role may see. Two clinics, north and south, are always there.
+"""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from infra.database import Server, connect_admin
+from infra.postgres.embedded import Embedded
+from infra.provisioner import Clinic, add_clinics, grant_database, set_up
+from infra.settings import Settings, settings
+
+ROOT = Path(__file__).parent.parent
+DATA = ROOT.parent / "shared" / "data"
+CLINICS = [Clinic("north", "North", "Europe/Berlin", "DE"), Clinic("south", "South", "America/Sao_Paulo", "BR")]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "check(n): proves that line of the checklist of failures to survive")
+    config.stash[CHECKS] = {}
+
+
+CHECKS: pytest.StashKey[dict[int, list[dict[str, str]]]] = pytest.StashKey()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    report = yield
+    if report.when == "call" or (report.when == "setup" and not report.passed):
+        for marker in item.iter_markers("check"):
+            found = item.config.stash[CHECKS].setdefault(marker.args[0], [])
+            found.append({"test": item.nodeid, "outcome": report.outcome})
+    return report
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    checks = session.config.stash[CHECKS]
+    if checks:
+        (ROOT / "build").mkdir(exist_ok=True)
+        (ROOT / "build" / "checks.json").write_text(json.dumps(dict(sorted(checks.items())), indent=1))
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the platform and two clinics in its template database."""
+    home = Path(os.environ.get("CLOISTER_TEST_HOME") or tmp_path_factory.mktemp("cloister"))
+    for folder in (home, *home.parents):
+        # The server runs as an unprivileged user when the tests run as root.
+        if os.getuid() == 0 and str(folder).startswith("/tmp/"):  # nosec B108
+            folder.chmod(0o711)
+    embedded = Embedded(home)
+    embedded.up()
+    chosen = Settings(home=home, role_prefix=f"t{secrets.token_hex(2)}")
+    server = replace(Server.of(chosen), admin={**Server.of(chosen).admin, "dbname": f"template_{chosen.role_prefix}"})
+    set_up(server)
+    add_clinics(server, CLINICS, requested_by="tests")
+    yield server
+    embedded.down()
+
+
+@pytest.fixture
+def server(template: Server) -> Iterator[Server]:
+    """A fresh clone of the template, for one test."""
+    clone = _clone(template)
+    yield clone
+    _drop(clone)
+
+
+@pytest.fixture(scope="module")
+def module_server(template: Server) -> Iterator[Server]:
+    """A fresh clone of the template that the tests of one module share."""
+    clone = _clone(template)
+    yield clone
+    _drop(clone)
+
+
+@pytest.fixture
+def admin(server: Server) -> Iterator[psycopg.Connection]:
+    """The administrator on the test's database; for arranging and looking, never for what is tested."""
+    with connect_admin(server) as connection:
+        yield connection
+
+
+@pytest.fixture(autouse=True)
+def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.delenv("DATABASE_URL", raising=False)
+    settings.cache_clear()
+    yield
+    settings.cache_clear()
+
+
+def _clone(template: Server) -> Server:
+    clone = replace(template, admin={**template.admin, "dbname": f"test_{secrets.token_hex(6)}"})
+    with connect_admin(template, dbname="postgres") as admin:
+        admin.execute(
+            sql.SQL("create database {} template {}").format(
+                sql.Identifier(clone.admin["dbname"]), sql.Identifier(template.admin["dbname"])
+            )
+        )
+    with connect_admin(clone) as admin:
+        grant_database(admin, clone)
+    return clone
+
+
+def _drop(clone: Server) -> None:
+    with connect_admin(clone, dbname="postgres") as admin:
+        admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(clone.admin["dbname"])))
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """Real input made by others; it is never part of the project."""
+    if not DATA.is_dir():
+        if os.environ.get("CI"):
+            pytest.fail(f"{DATA} is missing")
+        pytest.skip(f"needs the public data sets under {DATA}")
+    return DATA

@@ -1,0 +1,41 @@
+"""Clinics come into being whole, once, and behind walls."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import psycopg
+import pytest
+
+from infra.database import Server, clinic_transaction, connect
+from infra.errors import InvalidInput
+from infra.provisioner import Clinic, add_clinics, set_up
+from infra.roles import ClinicKind, Login
+
+
+def test_setting_up_again_changes_nothing(server: Server) -> None:
+    assert set_up(server) == []
+
+
+def test_two_provisioners_at_once_make_a_clinic_once(server: Server) -> None:
+    wanted = [Clinic("east", "East")]
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(lambda _: add_clinics(server, wanted, requested_by="t"), range(2)))
+    assert sorted(map(len, made)) == [0, 1]
+
+
+@pytest.mark.parametrize("slug", ["", "Nord", "a-b", "a" * 41, 'x"; drop schema audit', "ñ"])
+def test_a_slug_that_is_none_is_refused_by_name(server: Server, slug: str) -> None:
+    with pytest.raises(InvalidInput, match="is no clinic slug"):
+        add_clinics(server, [Clinic(slug, "X")], requested_by="t")
+
+
+def test_the_longest_slug_fits_every_name(server: Server) -> None:
+    assert add_clinics(server, [Clinic("a" * 40, "Long")], requested_by="t") == ["a" * 40]
+
+
+def test_a_clinic_role_does_not_see_the_other_clinics_schema(server: Server) -> None:
+    with connect(Login.PIPELINE, at=server) as connection:
+        with clinic_transaction(connection, server.roles, "north", ClinicKind.BUILDER):
+            assert connection.execute("select count(*) from raw_patients").fetchone() == (0,)
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            with clinic_transaction(connection, server.roles, "north", ClinicKind.BUILDER):
+                connection.execute("select count(*) from clinic_south.raw_patients")
