@@ -1,0 +1,298 @@
+"""The rule language, in its JSON form.
+
+A rule is a tree of `all`, `any` and `not` over conditions:
+
+    {"all": [{"measure": "age", "op": ">", "value": 65},
+             {"measure": "adherence.completion_rate", "window": "30d", "op": "<", "value": 0.5}]}
+
+A condition's keys beside `measure`, `op` and `value` are the measure's arguments (see the
+catalogue). Errors name the place in the rule and what was expected there.
+"""
+
+import difflib
+import json
+import math
+from datetime import date
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from policies.segments.catalogue import CATALOGUE, Measure, ValueType
+from policies.segments.windows import PATTERN, Window
+
+LARGEST_RULE_BYTES = 1_000_000
+DEEPEST_RULE = 40
+LARGEST_NUMBER = 1e15
+
+Operator = Literal[
+    "=", "!=", "<", "<=", ">", ">=", "between", "in", "starts_with",
+    "contains_any", "contains_all", "contains_none", "is_known", "is_unknown",
+]  # fmt: skip
+Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Constant = bool | int | float | str
+
+_ORDER = {"=", "!=", "<", "<=", ">", ">=", "between", "in"}
+_KNOWN = {"is_known", "is_unknown"}
+OPERATORS: dict[ValueType, set[str]] = {
+    ValueType.NUMBER: _ORDER | _KNOWN,
+    ValueType.DATE: _ORDER | _KNOWN,
+    ValueType.TEXT: {"=", "!=", "in", "starts_with"} | _KNOWN,
+    ValueType.TEXT_SET: {"contains_any", "contains_all", "contains_none"} | _KNOWN,
+}
+LISTS = {"in", "contains_any", "contains_all", "contains_none"}
+
+
+class RuleError(ValueError):
+    """A rule that is none; `place` is a path into it, such as `all[1].window`."""
+
+    def __init__(self, message: str, place: str = "") -> None:
+        super().__init__(message)
+        self.place = place
+
+
+class Condition(BaseModel):
+    """A comparison of one measure."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    measure: str
+    op: Operator
+    value: Constant | tuple[Constant, ...] | list[Constant] | None = None
+    window: Annotated[str, StringConstraints(pattern=PATTERN)] | None = None
+    status: list[Text] | None = None
+    service: list[Text] | None = None
+    modality: list[Text] | None = None
+    form: Text | None = None
+    question: Text | None = None
+
+    @property
+    def definition(self) -> Measure:
+        """The measure's entry in the catalogue."""
+        return CATALOGUE[self.measure]
+
+    def argument(self, name: str) -> str | list[str] | None:
+        """The value given for one of the measure's arguments."""
+        found: str | list[str] | None = getattr(self, name)
+        return found
+
+    @model_validator(mode="after")
+    def _fits_the_catalogue(self) -> Self:
+        if self.measure not in CATALOGUE:
+            near = difflib.get_close_matches(self.measure, CATALOGUE, n=1)
+            raise ValueError(
+                f"unknown measure '{self.measure[:60]}'" + (f": did you mean '{near[0]}'?" if near else "")
+            )
+        self._check_arguments()
+        self._check_value()
+        return self
+
+    def _check_arguments(self) -> None:
+        known = self.definition.arguments
+        for name in ("status", "service", "modality", "form", "question"):
+            given = getattr(self, name) is not None
+            if given and name not in known:
+                raise ValueError(f"'{self.measure}' takes no '{name}'")
+            if not given and name in known and known[name].required:
+                raise ValueError(f"'{self.measure}' needs '{name}'")
+        if self.window is not None and not self.definition.windowed:
+            raise ValueError(f"'{self.measure}' takes no 'window'")
+        if self.window is not None:
+            Window.parse(self.window)
+
+    def _check_value(self) -> None:
+        type_ = self.definition.type
+        if self.op not in OPERATORS[type_]:
+            raise ValueError(f"'{self.op}' does not fit '{self.measure}', which is a {type_.value}")
+        if self.op in _KNOWN:
+            if self.value is not None:
+                raise ValueError(f"'{self.op}' takes no 'value'")
+            return
+        for value in self.constants():
+            _check_constant(value, type_)
+
+    def constants(self) -> list[Constant]:
+        """The constants of the comparison, in order.
+
+        Raises:
+            ValueError: their number does not fit the operator.
+        """
+        if self.op in LISTS:
+            if not isinstance(self.value, list | tuple) or not 1 <= len(self.value) <= 1000:
+                raise ValueError(f"'{self.op}' needs a list of 1 to 1000 values")
+            return list(self.value)
+        if self.op == "between":
+            if not isinstance(self.value, list | tuple) or len(self.value) != 2:
+                raise ValueError("'between' needs a list of two values")
+            return list(self.value)
+        if self.value is None or isinstance(self.value, list | tuple):
+            raise ValueError(f"'{self.op}' needs one value")
+        return [self.value]
+
+
+def _check_constant(value: Constant, type_: ValueType) -> None:
+    if type_ is ValueType.NUMBER:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise ValueError("the value must be a number")
+        if not math.isfinite(value) or abs(value) > LARGEST_NUMBER:
+            raise ValueError("the value must be a finite number, at most 1e15")
+        return
+    if not isinstance(value, str) or not 1 <= len(value) <= 200 or "\x00" in value:
+        raise ValueError("the value must be a text of 1 to 200 characters")
+    if type_ is ValueType.DATE:
+        date.fromisoformat(value)
+
+
+class All(BaseModel):
+    """Holds if every part holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    all: Annotated[list["Rule"], Field(min_length=1, max_length=200)]
+
+
+class Any_(BaseModel):
+    """Holds if at least one part holds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    any: Annotated[list["Rule"], Field(min_length=1, max_length=200)]
+
+
+class Not(BaseModel):
+    """Holds if its part is false; unknown stays unknown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+    part: Annotated["Rule", Field(alias="not")]
+
+
+Rule = All | Any_ | Not | Condition
+
+
+class SegmentDefinition(BaseModel):
+    """A named rule, as a file or a request brings it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+    name: Text
+    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    rule: Rule
+
+
+def conditions(rule: Rule) -> list[Condition]:
+    """Every condition of a rule, in reading order."""
+    if isinstance(rule, Condition):
+        return [rule]
+    parts = rule.all if isinstance(rule, All) else rule.any if isinstance(rule, Any_) else [rule.part]
+    return [found for part in parts for found in conditions(part)]
+
+
+def needs_profile(rule: Rule) -> bool:
+    """Whether the rule is profile-dependent: a revoked consent must take its members back."""
+    return any(condition.definition.needs_profile for condition in conditions(rule))
+
+
+def to_json(rule: Rule) -> dict[str, Any]:
+    """The rule's canonical JSON form."""
+    found: dict[str, Any] = rule.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return found
+
+
+def parse_rule(found: object, place: str = "") -> Rule:
+    """Read a rule from decoded JSON.
+
+    Raises:
+        RuleError: names the place in the rule and what was expected.
+    """
+    if _depth(found) > DEEPEST_RULE:
+        raise RuleError(f"the rule is nested deeper than {DEEPEST_RULE} levels", place)
+    return _parse(found, place)
+
+
+def _parse(found: object, place: str) -> Rule:
+    if not isinstance(found, dict):
+        raise RuleError("expected an object with 'all', 'any', 'not' or 'measure'", place)
+    for key, model in (("all", All), ("any", Any_)):
+        if key in found:
+            return _parse_list(found, key, model, place)
+    if "not" in found:
+        _only(found, "not", place)
+        return Not(part=_parse(found["not"], _join(place, "not")))
+    if "measure" not in found:
+        raise RuleError("expected an object with 'all', 'any', 'not' or 'measure'", place)
+    try:
+        return Condition.model_validate(found)
+    except ValidationError as error:
+        raise _rule_error(error, place) from None
+
+
+def _parse_list(found: dict[str, object], key: str, model: type[All] | type[Any_], place: str) -> Rule:
+    _only(found, key, place)
+    parts = found[key]
+    if not isinstance(parts, list) or not 1 <= len(parts) <= 200:
+        raise RuleError(f"'{key}' needs a list of 1 to 200 rules", _join(place, key))
+    return model.model_validate(
+        {key: [_parse(part, f"{_join(place, key)}[{index}]") for index, part in enumerate(parts)]}
+    )
+
+
+def _only(found: dict[str, object], key: str, place: str) -> None:
+    if len(found) > 1:
+        other = next(name for name in found if name != key)
+        raise RuleError(f"'{other[:60]}' cannot stand beside '{key}'", place)
+
+
+def _join(place: str, key: str) -> str:
+    return f"{place}.{key}" if place else key
+
+
+def _rule_error(error: ValidationError, place: str) -> RuleError:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = [str(part) for part in first["loc"] if str(part) in Condition.model_fields]
+    message = str(first["msg"]).removeprefix("Value error, ")
+    return RuleError(message, _join(place, where[0]) if where else place)
+
+
+def _depth(found: object) -> int:
+    deepest, todo = 0, [(found, 1)]
+    while todo:
+        node, level = todo.pop()
+        deepest = max(deepest, level)
+        if level > DEEPEST_RULE:
+            return level
+        if isinstance(node, dict):
+            todo += [(part, level + (1 if key in ("all", "any", "not") else 0)) for key, part in node.items()]
+        elif isinstance(node, list):
+            todo += [(part, level) for part in node]
+    return deepest
+
+
+def parse_segments(text: str) -> list[SegmentDefinition]:
+    """Read a file of one segment, or of a list of them.
+
+    Raises:
+        RuleError: no JSON, or not of this shape; names the place.
+    """
+    if len(text.encode()) > LARGEST_RULE_BYTES:
+        raise RuleError(f"the file is larger than {LARGEST_RULE_BYTES} bytes")
+    try:
+        found = json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise RuleError(f"the rule is nested deeper than {DEEPEST_RULE} levels") from None
+    except json.JSONDecodeError as error:
+        raise RuleError(f"no JSON: {error.msg}", f"line {error.lineno}") from None
+    listed = found if isinstance(found, list) else [found]
+    return [_segment(item, f"[{index}]" if isinstance(found, list) else "") for index, item in enumerate(listed)]
+
+
+def _no_constant(name: str) -> float:
+    raise RuleError(f"{name} is no number in JSON")
+
+
+def _segment(found: object, place: str) -> SegmentDefinition:
+    if not isinstance(found, dict) or "rule" not in found:
+        raise RuleError("expected an object with 'slug', 'name' and 'rule'", place)
+    rule = parse_rule(found["rule"], _join(place, "rule"))
+    try:
+        return SegmentDefinition.model_validate({**found, "rule": rule})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        raise RuleError(str(first["msg"]), _join(place, str(first["loc"][0]))) from None

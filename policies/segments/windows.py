@@ -1,0 +1,54 @@
+"""Windows of days that end on the as-of date: `30d`, `2w`, `3mo`, `1y`.
+
+A window of `30d` as of day D holds the days after D - 30 days, up to and with D. Months and years
+are calendar months, clamped to a month's end as PostgreSQL's intervals are: three months before
+31 May is 28 or 29 February.
+"""
+
+import calendar
+import re
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+PATTERN = r"^[1-9][0-9]{0,3}(d|w|mo|y)$"
+_SHAPE = re.compile(PATTERN)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A length of time in days or in calendar months; one of the two is 0."""
+
+    days: int
+    months: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Window":
+        """Read `30d`, `2w`, `3mo` or `1y`.
+
+        Raises:
+            ValueError: not a whole number from 1 to 9999 with one of these units.
+        """
+        if not _SHAPE.fullmatch(text):
+            raise ValueError("a window is a whole number with d, w, mo or y, such as 30d or 3mo")
+        number = int(re.sub(r"\D", "", text))
+        unit = text.lstrip("0123456789")
+        return {
+            "d": cls(number, 0),
+            "w": cls(7 * number, 0),
+            "mo": cls(0, number),
+            "y": cls(0, 12 * number),
+        }[unit]
+
+    def before(self, day: date) -> date:
+        """The last day before the window that ends on `day`.
+
+        Raises:
+            OverflowError: that day would lie before year 1.
+        """
+        if not self.months:
+            return day - timedelta(days=self.days)
+        month = day.year * 12 + day.month - 1 - self.months
+        year, month = divmod(month, 12)
+        if year < 1:
+            raise OverflowError("the window reaches back before year 1")
+        return date(year, month + 1, min(day.day, calendar.monthrange(year, month + 1)[1]))
