@@ -1,0 +1,63 @@
+"""Every field of a patient that leaves through the API, or lies in a mart's patients, and its category.
+
+A field without a category cannot be served: the lookup fails. A test reads the marts' columns from
+the catalogue of the database, so that a new column without a category fails the suite.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from policies.words import Category
+
+
+class Field(StrEnum):
+    """The fields of a segment's member that the API can return, in the order it returns them."""
+
+    PATIENT_ID = "patient_id"
+    NAME = "name"
+    REGISTERED_ON = "registered_on"
+    BIRTH_DATE = "birth_date"
+    SEX = "sex"
+    BLOOD_TYPE = "blood_type"
+    ALLERGIES = "allergies"
+    CHRONIC_CONDITIONS = "chronic_conditions"
+    INSURANCE_TYPE = "insurance_type"
+
+
+CATEGORY: dict[str, Category] = {
+    "patient_id": Category.IDENTIFIER,
+    "external_id": Category.IDENTIFIER,
+    "name": Category.NAME,
+    "registered_on": Category.CLINICAL,
+    "birth_date": Category.PROFILE,
+    "sex": Category.PROFILE,
+    "blood_type": Category.PROFILE,
+    "allergies": Category.PROFILE,
+    "chronic_conditions": Category.PROFILE,
+    "insurance_type": Category.PROFILE,
+    "phone": Category.CONTACT,
+    "email": Category.CONTACT,
+    "address": Category.CONTACT,
+    "policy_number": Category.CONTACT,
+    "emergency_contacts": Category.CONTACT,
+    "body": Category.FREE_TEXT,
+    "profile_shared": Category.TECHNICAL,
+    "version": Category.TECHNICAL,
+}
+
+# Breakdowns of a segment that derive from the profile; the others derive from the clinic's records.
+PROFILE_DIMENSIONS = ("age", "sex", "insurance")
+
+
+def categories(fields: Iterable[str]) -> list[str]:
+    """The categories of these fields, sorted.
+
+    Raises:
+        KeyError: a field has no category.
+    """
+    return sorted({CATEGORY[field].value for field in fields})
+
+
+def is_profile(field: str) -> bool:
+    """Whether a field may be returned only while the patient shares the profile."""
+    return CATEGORY[field] is Category.PROFILE
