@@ -191,6 +191,8 @@ from raw_adherence;
 
 grant select, insert, update, delete on raw_patients, raw_appointments, raw_forms, raw_answers, raw_adherence,
     segment_member, segment_program, patient_summary, appointment_report, segment_report to {builder};
+-- After a load the builder renews the planner's statistics of what it has loaded.
+grant maintain on raw_patients, raw_appointments, raw_forms, raw_answers, raw_adherence to {builder};
 grant select on segment, segment_version, stg_patients, stg_appointments, stg_forms, stg_adherence to {builder};
 
 grant select on raw_patients, raw_appointments, raw_forms, raw_answers, raw_adherence, segment_member,

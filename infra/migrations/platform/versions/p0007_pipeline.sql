@@ -33,3 +33,8 @@ create table pipeline.mart_state (
 grant select, insert on pipeline.clinic_run, pipeline.ingest_run to {pipeline};
 grant select, insert, update on pipeline.mart_state to {pipeline};
 grant select on pipeline.clinic_run, pipeline.ingest_run, pipeline.mart_state to {service};
+
+-- The pipeline's own login lists clinics and takes their locks; patient data it reads only as a builder.
+grant usage on schema operational to {pipeline};
+grant select on operational.clinic to {pipeline};
+create policy listing on operational.clinic for select to {pipeline} using (true);

@@ -1,0 +1,246 @@
+"""Ingest: brings one clinic's raw tables to what the operational zone says now.
+
+Only changed rows move. One transaction does it all under the clinic's lock: read, write, drop the
+outbox rows that are dealt with, and record the access. What begins before a revocation and ends
+after it is swept at the end, so that it brings nothing back.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from uuid import UUID, uuid4
+
+import polars as pl
+from adbc_driver_postgresql import dbapi
+from psycopg import sql
+
+from infra.database import Server
+from orchestration.contracts import PROFILE, Contract
+from orchestration.ingest.session import ClinicSession, clinic_session, connect_arrow
+from orchestration.ingest.sources import ENTITY, SOURCES, Asset, Source
+
+# Rows of one frame: about 100 MB, whatever the size of the clinic.
+FRAME_ROWS = 1_000_000
+# Past this share of changed rows the planner's statistics are made anew.
+ANALYZE_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What one ingest changed."""
+
+    rows_written: int
+    rows_deleted: int
+    patients: int
+
+
+def ingest(
+    at: Server,
+    slug: str,
+    asset: Asset,
+    batch_id: UUID,
+    *,
+    connection: dbapi.Connection | None = None,
+) -> Loaded:
+    """Bring one asset of one clinic up to date.
+
+    Raises:
+        ClinicFailed: the database refused a row; nothing of this asset and clinic has changed.
+        InvalidInput: rows break the raw table's contract; nothing has changed.
+    """
+    if connection is None:
+        with connect_arrow(at) as fresh:
+            return ingest(at, slug, asset, batch_id, connection=fresh)
+    with clinic_session(connection, at, slug, f"ingest of {asset}") as session:
+        # Before the reads: a change that commits later keeps its row, and is at worst copied twice.
+        session.run(
+            sql.SQL("delete from operational.outbox where entity = {}").format(
+                sql.Literal(ENTITY[asset])
+            )
+        )
+        steps = [_load(session, source) for source in SOURCES[asset]]
+        if asset is Asset.PATIENTS:
+            _sweep_revoked(session)
+        touched = pl.concat([patients for _, _, patients in steps]).n_unique()
+        loaded = Loaded(
+            sum(step[0] for step in steps), sum(step[1] for step in steps), touched
+        )
+        _record(session, slug, asset, batch_id, loaded)
+    return loaded
+
+
+def _load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
+    """Bring one raw table up to date; rows written, rows deleted, patients touched."""
+    table = sql.Identifier(source.contract.table)
+    if session.value(sql.SQL("select not exists (select from {})").format(table)):
+        return _first_load(session, source)
+    rows, changed = _find_changes(session, source)
+    gone = session.value(sql.SQL("select count(*) from change where gone"))
+    patients = session.frame(sql.SQL("select distinct patient_id from change"))[
+        "patient_id"
+    ]
+    if changed:
+        _merge(session, source, changed)
+    if gone:
+        session.run(
+            sql.SQL("delete from {} using change where gone and {}").format(
+                table, _same_key(source, table)
+            )
+        )
+    session.run(sql.SQL("drop table change"))
+    if changed + gone > ANALYZE_SHARE * max(rows, 1):
+        session.run(sql.SQL("analyze {}").format(table))
+    return changed, gone, patients
+
+
+def _first_load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
+    """Fill an empty table, sorted by its key so that its index is written from left to right."""
+    count = session.value(
+        sql.SQL("select count(*) from ({}) as live").format(_rows(source))
+    )
+    patients = []
+    for within in _slices(count):
+        query = sql.SQL("select * from ({}) as live where {} order by {}").format(
+            _rows(source), within, _key(source)
+        )
+        frame = session.frame(query)
+        source.contract.check(frame)
+        session.copy_in(source.contract.table, frame)
+        patients.append(frame["patient_id"].unique())
+    if count:
+        session.run(sql.SQL("analyze {}").format(sql.Identifier(source.contract.table)))
+    return count, 0, pl.concat(patients)
+
+
+def _find_changes(session: ClinicSession, source: Source) -> tuple[int, int]:
+    """List the keys that changed or went in the temporary table `change`; rows there now, rows changed."""
+    differs = sql.SQL(" or ").join(
+        sql.SQL("live.{0} is distinct from held.{0}").format(sql.Identifier(mark))
+        for mark in source.marks
+    )
+    session.run(
+        sql.SQL(
+            "create temporary table change on commit drop as select {key}, live.version is null as gone"
+            " from ({rows}) as live full join {table} as held using ({key}) where {differs}"
+        ).format(
+            key=_key(source),
+            rows=_rows(source),
+            table=sql.Identifier(source.contract.table),
+            differs=differs,
+        )
+    )
+    session.run(sql.SQL("analyze change"))
+    rows = session.value(
+        sql.SQL(
+            "select greatest(reltuples, 0)::bigint from pg_class where oid = {}::text::regclass"
+        ).format(sql.Literal(source.contract.table))
+    )
+    return rows, session.value(sql.SQL("select count(*) from change where not gone"))
+
+
+def _merge(session: ClinicSession, source: Source, count: int) -> None:
+    """Fetch the changed rows and put them in their places."""
+    contract = source.contract
+    session.run(
+        sql.SQL("create temporary table incoming (like {}) on commit drop").format(
+            sql.Identifier(contract.table)
+        )
+    )
+    for within in _slices(count):
+        frame = session.frame(
+            sql.SQL(
+                "select live.* from ({}) as live inner join change using ({}) where not gone and {}"
+            ).format(_rows(source), _key(source), within)
+        )
+        contract.check(frame)
+        session.copy_in("incoming", frame, temporary=True)
+    columns = _names(contract.columns)
+    updates = sql.SQL(", ").join(
+        sql.SQL("{0} = excluded.{0}").format(sql.Identifier(name))
+        for name in contract.columns
+        if name not in contract.key
+    )
+    session.run(
+        sql.SQL(
+            "insert into {} ({}) select {} from incoming on conflict ({}) do update set {}"
+        ).format(
+            sql.Identifier(contract.table), columns, columns, _key(source), updates
+        )
+    )
+    session.run(sql.SQL("drop table incoming"))
+
+
+def _sweep_revoked(session: ClinicSession) -> None:
+    """Empty what was revoked since it was read: a statement of its own sees what has committed."""
+    empty = sql.SQL(", ").join(
+        sql.SQL("{} = null").format(sql.Identifier(name)) for name in PROFILE
+    )
+    session.run(
+        sql.SQL(
+            "update raw_patients as held set profile_shared = false, {} from operational.profile_tombstone as t"
+            " where held.profile_shared and t.patient_id = held.patient_id and t.cleared_at is null"
+        ).format(empty)
+    )
+
+
+def _record(
+    session: ClinicSession, slug: str, asset: Asset, batch_id: UUID, loaded: Loaded
+) -> None:
+    """The audit event of this read, and the pipeline's own note of it."""
+    session.run(
+        sql.SQL(
+            "insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type,"
+            " clinic_id, decision, policies, batch_id, patients) values ({}, statement_timestamp(), 'process',"
+            " 'pipeline', 'pipeline.ingest', {}, (select operational.role_clinic()), 'permit', '{{}}', {}, {})"
+        ).format(*map(sql.Literal, (uuid4(), str(asset), batch_id, loaded.patients)))
+    )
+    session.leave_role()
+    session.run(
+        sql.SQL(
+            "insert into pipeline.ingest_run (batch_id, asset, clinic, rows_written, rows_deleted)"
+            " values ({}, {}, {}, {}, {})"
+        ).format(
+            *map(
+                sql.Literal,
+                (batch_id, str(asset), slug, loaded.rows_written, loaded.rows_deleted),
+            )
+        )
+    )
+
+
+def _slices(count: int) -> Iterator[sql.Composable]:
+    """Conditions that cut the random patient ids into parts of about `FRAME_ROWS` rows."""
+    parts = max(-(-count // FRAME_ROWS), 1)
+    bounds = [UUID(int=part * (1 << 128) // parts) for part in range(parts)]
+    for low, high in zip(bounds, [*bounds[1:], None], strict=True):
+        above = sql.SQL("patient_id >= {}").format(sql.Literal(low))
+        yield (
+            above
+            if high is None
+            else sql.SQL("{} and patient_id < {}").format(above, sql.Literal(high))
+        )
+
+
+def _rows(source: Source) -> sql.Composable:
+    return sql.SQL(source.rows)  # type: ignore[arg-type]  # the module's own text
+
+
+def _names(names: Iterator[str] | object) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Identifier, names))  # type: ignore[arg-type]
+
+
+def _key(source: Source) -> sql.Composable:
+    return _names(source.contract.key)
+
+
+def _same_key(source: Source, table: sql.Composable) -> sql.Composable:
+    return sql.SQL(" and ").join(
+        sql.SQL("{}.{} = change.{}").format(
+            table, sql.Identifier(name), sql.Identifier(name)
+        )
+        for name in source.contract.key
+    )
+
+
+def contracts_of(asset: Asset) -> tuple[Contract, ...]:
+    """The contracts of the raw tables that an asset fills."""
+    return tuple(source.contract for source in SOURCES[asset])
