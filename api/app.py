@@ -1,0 +1,60 @@
+"""The application: one version of the API under /v1, the pages, and what surrounds both."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+
+from api import problems
+from api.audit.routes import router as audit
+from api.clinics.routes import router as clinics
+from api.envelope import Envelope
+from api.identity.routes import router as identity
+from api.pages.setup import install as install_pages
+from api.segments.routes import router as segments
+from api.services import Services
+from infra.database import Server, server
+
+health = APIRouter()
+
+
+@health.get("/healthz", include_in_schema=False)
+async def healthz(request: Request) -> JSONResponse:
+    """Whether the service answers and reaches its database."""
+    async with request.app.state.services.pool.connection() as connection:
+        await connection.execute("select 1")
+    return JSONResponse({"status": "ok"})
+
+
+def create_app(at: Server | None = None) -> FastAPI:
+    """The application on one instance.
+
+    Raises:
+        Misconfigured: the access policies are invalid, or a secret can be read by others.
+        DatabaseUnavailable: no database, or not set up.
+    """
+    services = Services.build(at or server())
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        async with services.pool:
+            yield
+
+    # No interactive documentation: it loads scripts from elsewhere.
+    app = FastAPI(
+        title="Cloister",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+    )
+    app.state.services = services
+    app.add_middleware(Envelope)
+    problems.install(app)
+    for router in (identity, clinics, segments, audit):
+        app.include_router(router, prefix="/v1")
+    app.include_router(health)
+    install_pages(app)
+    return app

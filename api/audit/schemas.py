@@ -1,0 +1,50 @@
+"""Access events as auditors see them: ids, categories and policies; never a value."""
+
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+from policies.words import Decision
+
+
+class Filters(BaseModel):
+    """Which events an auditor looks for; all given must hold."""
+
+    action: str | None = None
+    decision: Decision | None = None
+    principal: UUID | None = None
+    patient: UUID | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+class AccessEvent(BaseModel):
+    """One access: who, what, where, why, and what the policies said."""
+
+    event_id: UUID
+    occurred_at: datetime
+    principal_id: UUID | None
+    principal: str | None = Field(description="The login that this id has now.")
+    principal_kind: str
+    role: str
+    action: str
+    resource_type: str
+    resource_id: str | None
+    clinic: str | None
+    purpose: str | None
+    decision: str
+    policies: list[str]
+    policy_version: str | None
+    categories: list[str]
+    patients: int = Field(description="How many patients were disclosed.")
+    request_id: UUID | None
+    session_id: str | None
+    origin: str | None
+
+
+class AccessEvents(BaseModel):
+    """A page of events, newest first."""
+
+    events: list[AccessEvent]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")

@@ -1,0 +1,35 @@
+"""The API's pool of connections, each as the service's login."""
+
+from psycopg import AsyncConnection
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import AsyncConnectionPool
+
+from infra.database import Server
+from infra.roles import Login
+
+Connection = AsyncConnection[DictRow]
+Pool = AsyncConnectionPool[Connection]
+
+CONNECTIONS = 8
+WAIT_SECONDS = 10.0
+
+
+def make_pool(at: Server, *, timeout_ms: int, size: int = CONNECTIONS) -> Pool:
+    """A closed pool; its queries end after `timeout_ms`.
+
+    Roles, search paths and contexts are only ever set for one transaction (`set local`), and the
+    pool rolls back or closes what comes back unfinished: a connection is always clean.
+    """
+    parameters = at.parameters(Login.SERVICE)
+    parameters["options"] += (
+        f" -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
+    )
+    return AsyncConnectionPool(
+        kwargs={**parameters, "autocommit": True, "row_factory": dict_row},
+        connection_class=Connection,
+        min_size=1,
+        max_size=size,
+        timeout=WAIT_SECONDS,
+        open=False,
+        name="cloister",
+    )

@@ -1,0 +1,51 @@
+"""The clinics and how fresh their marts are: no patient data, kept for a moment in memory."""
+
+import time
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from api.database import Pool
+
+KEPT_SECONDS = 5.0
+
+_CLINICS = """
+select c.clinic_id, c.slug, c.name, c.time_zone, m.as_of, m.built_at
+from operational.clinic as c
+left join pipeline.mart_state as m on m.clinic = c.slug
+where c.archived_at is null
+order by c.name, c.slug"""
+
+
+@dataclass(frozen=True)
+class ClinicEntry:
+    """A clinic, and the day and time that its mart was last built for and at."""
+
+    clinic_id: int
+    slug: str
+    name: str
+    time_zone: str
+    as_of: date | None
+    built_at: datetime | None
+
+
+class Directory:
+    """Every clinic by slug."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._clinics: dict[str, ClinicEntry] = {}
+        self._read_at = float("-inf")
+
+    async def clinics(self) -> list[ClinicEntry]:
+        """All clinics by name, at most `KEPT_SECONDS` old."""
+        if time.monotonic() - self._read_at > KEPT_SECONDS:
+            async with self._pool.connection() as connection:
+                rows = await (await connection.execute(_CLINICS)).fetchall()
+            self._clinics = {row["slug"]: ClinicEntry(**row) for row in rows}
+            self._read_at = time.monotonic()
+        return list(self._clinics.values())
+
+    async def find(self, slug: str | None) -> ClinicEntry | None:
+        """The clinic of that slug, if there is one."""
+        await self.clinics()
+        return self._clinics.get(slug) if slug is not None else None

@@ -1,0 +1,65 @@
+"""API keys: `clk_<prefix>_<secret>`, shown once; the prefix finds the row, a hash proves the secret."""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from uuid import UUID
+
+from api.database import Connection
+from api.identity.principals import COLUMNS, Principal
+from policies.access.model import KeyScope
+from policies.words import Purpose
+
+START = "clk_"
+
+_FIND = f"""
+select {COLUMNS}, k.key_id, k.key_hash, k.segments, k.fields, k.purpose, c.slug as clinic
+from operational.api_key as k
+inner join operational.principal as p on p.principal_id = k.principal_id
+inner join operational.clinic as c on c.clinic_id = k.clinic_id
+where k.prefix = %s and k.revoked_at is null and k.expires_at > statement_timestamp() and p.disabled_at is null
+"""  # noqa: S608  # nosec B608: constants
+# Once a minute is enough to see that a key is in use.
+_USED = """
+update operational.api_key set last_used_at = statement_timestamp()
+where key_id = %s and (last_used_at is null or last_used_at < statement_timestamp() - interval '1 minute')"""
+
+
+@dataclass(frozen=True)
+class FreshKey:
+    """A new key: what its owner keeps, and what is stored."""
+
+    clear: str
+    prefix: str
+    key_hash: bytes
+
+    def __repr__(self) -> str:
+        return f"FreshKey({self.prefix})"
+
+
+def make() -> FreshKey:
+    """A random key."""
+    prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    return FreshKey(f"{START}{prefix}_{secret}", prefix, _hash(secret))
+
+
+async def verify(connection: Connection, clear: str) -> Principal | None:
+    """The principal and scope of a key; None if it is unknown, wrong, expired or revoked."""
+    prefix, _, secret = clear.removeprefix(START).partition("_")
+    row = await (await connection.execute(_FIND, [prefix])).fetchone()
+    if row is None or not hmac.compare_digest(bytes(row["key_hash"]), _hash(secret)):
+        return None
+    await connection.execute(_USED, [row["key_id"]])
+    segments = frozenset(row["segments"]) if row["segments"] is not None else None
+    scope = KeyScope(row["clinic"], frozenset(row["fields"]), Purpose(row["purpose"]), segments)
+    return Principal.of(row, _session_of(row["key_id"])).with_key(scope)
+
+
+def _session_of(key_id: UUID) -> str:
+    return f"key:{key_id}"
+
+
+def _hash(secret: str) -> bytes:
+    # 256 random bits need no slow hash.
+    return hashlib.sha256(secret.encode()).digest()

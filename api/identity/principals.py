@@ -1,0 +1,73 @@
+"""A principal: an identity, how it signed in, and its roles."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+from api.database import Connection
+from policies.access.model import KeyScope, Resource, Subject, roles
+from policies.words import Role
+
+_ROLES = """
+(
+    select coalesce(jsonb_agg(jsonb_build_array(r.role, c.slug)), '[]')
+    from operational.principal_role as r
+    left join operational.clinic as c on c.clinic_id = r.clinic_id
+    where r.principal_id = p.principal_id and r.revoked_at is null
+) as roles"""
+COLUMNS = f"p.principal_id, p.kind, p.login, p.display_name, {_ROLES}"
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks. `session_id` names the session, token or key it came with."""
+
+    principal_id: UUID
+    kind: str
+    login: str
+    display_name: str
+    roles: frozenset[tuple[Role, str | None]]
+    session_id: str
+    key: KeyScope | None = None
+
+    @classmethod
+    def of(cls, row: dict[str, Any], session_id: str) -> "Principal":
+        """The principal of a row with `COLUMNS`."""
+        held = roles(tuple(pair) for pair in row["roles"])
+        return cls(row["principal_id"], row["kind"], row["login"], row["display_name"], held, session_id)
+
+    def with_key(self, key: KeyScope) -> "Principal":
+        """The same principal, limited to what a key reaches."""
+        return replace(self, roles=frozenset(), key=key)
+
+    @property
+    def subject(self) -> Subject:
+        """The principal as the policies see it."""
+        return Subject(str(self.principal_id), self.roles, self.key)
+
+    def role_for(self, resource: Resource) -> str:
+        """The role that an event names: the one held at that clinic, or else the widest one."""
+        if self.key is not None:
+            return Role.AUTOMATION_SYSTEM.value
+        here = sorted(role.value for role, clinic in self.roles if clinic == resource.clinic)
+        anywhere = sorted(role.value for role, clinic in self.roles if clinic is None)
+        return next(iter([*here, *anywhere, *sorted(role.value for role, _ in self.roles)]), "none")
+
+
+async def by_id(connection: Connection, principal_id: UUID, session_id: str) -> Principal | None:
+    """The principal with that id, unless disabled."""
+    found = await connection.execute(
+        f"select {COLUMNS} from operational.principal as p"  # noqa: S608  # nosec B608: a constant
+        " where p.principal_id = %s and p.disabled_at is null",
+        [principal_id],
+    )
+    row = await found.fetchone()
+    return Principal.of(row, session_id) if row else None
+
+
+async def logins(connection: Connection, ids: list[UUID]) -> dict[UUID, str]:
+    """Logins by principal id."""
+    found = await connection.execute(
+        "select principal_id, login from operational.principal where principal_id = any(%s)", [ids]
+    )
+    return {row["principal_id"]: row["login"] for row in await found.fetchall()}

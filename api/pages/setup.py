@@ -1,0 +1,30 @@
+"""Mounts the pages: templates, the style sheet, the error page."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+from fastapi.staticfiles import StaticFiles
+from fastapi.templating import Jinja2Templates
+
+from api.pages import show
+from api.pages.routes import router
+
+FOLDER = Path(__file__).parent
+
+
+def install(app: FastAPI) -> None:
+    """Add the pages to the app."""
+    templates = Jinja2Templates(FOLDER / "templates")
+    show.add_filters(templates.env)
+    app.state.templates = templates
+    app.state.error_page = error_page
+    app.include_router(router, include_in_schema=False)
+    app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
+
+
+def error_page(request: Request, body: dict[str, Any]) -> Response:
+    """A problem as a page: the same words for everybody."""
+    templates: Jinja2Templates = request.app.state.templates
+    return templates.TemplateResponse(request, "error.html", {"problem": body}, status_code=body["status"])

@@ -1,0 +1,99 @@
+"""One shape for every error: problem+json (RFC 9457), or a page with the same words.
+
+Nothing that was sent is sent back: a problem names the place and the rule. What is not yours and
+what does not exist get the same bytes.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import psycopg
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from starlette.exceptions import HTTPException
+
+from infra.errors import CloisterError, DatabaseUnavailable, InvalidInput, NotRecorded, NotThere, Refused
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class NotSignedIn(CloisterError):
+    """No credentials, or none that are good (any longer)."""
+
+
+class Failed(CloisterError):
+    """Something broke that is nobody's input."""
+
+
+KINDS: dict[type[CloisterError], tuple[int, str, str]] = {
+    NotSignedIn: (401, "not-signed-in", "Sign in to see this."),
+    NotThere: (404, "not-there", "There is nothing here."),
+    InvalidInput: (422, "invalid-input", "Something in the request is not valid."),
+    Refused: (409, "refused", "This cannot be done now."),
+    NotRecorded: (503, "not-recorded", "The access could not be recorded, so nothing was done."),
+    DatabaseUnavailable: (503, "unavailable", "The service cannot answer now."),
+    Failed: (500, "failed", "Something went wrong on our side."),
+}
+BY_STATUS: dict[int, type[CloisterError]] = {401: NotSignedIn, 404: NotThere, 422: InvalidInput}
+TITLES = {
+    405: ("method-not-allowed", "This cannot be done here."),
+    413: ("too-large", "The request is too large."),
+}
+
+
+def problem(status: int, kind: str, title: str, errors: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
+    """The body of a problem."""
+    body: dict[str, Any] = {"type": f"urn:cloister:problem:{kind}", "title": title, "status": status}
+    return {**body, "errors": list(errors)} if errors else body
+
+
+def of(error: CloisterError) -> dict[str, Any]:
+    """The problem that an error is."""
+    status, kind, title = next((KINDS[k] for k in type(error).__mro__ if k in KINDS), KINDS[Failed])
+    if isinstance(error, InvalidInput) and error.place:
+        return problem(status, kind, title, [{"place": error.place, "rule": "not_valid"}])
+    return problem(status, kind, title)
+
+
+def install(app: FastAPI) -> None:
+    """Make the app answer every error with a problem."""
+
+    async def known(request: Request, error: Exception) -> Response:
+        return respond(request, of(error if isinstance(error, CloisterError) else Failed("")))
+
+    async def invalid(request: Request, error: Exception) -> Response:
+        found = error.errors() if isinstance(error, RequestValidationError) else []
+        errors = [
+            {"place": ".".join(str(part) for part in item["loc"]), "rule": item["type"]} for item in found
+        ]
+        return respond(request, problem(*KINDS[InvalidInput], errors))
+
+    async def http(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+        body = (
+            problem(*KINDS[BY_STATUS[status]])
+            if status in BY_STATUS
+            else problem(status, *TITLES.get(status, ("refused", "The request was refused.")))
+        )
+        return respond(request, body, headers)
+
+    async def database(request: Request, _error: Exception) -> Response:
+        return respond(request, problem(*KINDS[DatabaseUnavailable]))
+
+    app.add_exception_handler(CloisterError, known)
+    app.add_exception_handler(RequestValidationError, invalid)
+    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(psycopg.Error, database)
+
+
+def respond(request: Request, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
+    """A problem as JSON under /v1, as a page elsewhere; a page that needs a sign-in leads there."""
+    if not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", ""):
+        if body["status"] == 401:
+            return RedirectResponse("/sign-in", 303)
+        page: Response = request.app.state.error_page(request, body)
+        return page
+    extra = {"www-authenticate": "Bearer"} if body["status"] == 401 else {}
+    return JSONResponse(body, body["status"], {**(headers or {}), **extra}, MEDIA_TYPE)
