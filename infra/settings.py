@@ -21,19 +21,19 @@ class Mode(StrEnum):
 class Settings(BaseSettings):
     """What an operator may set. Each field's description is its documentation (README, 'Settings')."""
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="CLOISTER_", extra="forbid", populate_by_name=True
+    )
 
     home: Annotated[
         Path,
         Field(
-            alias="CLOISTER_HOME",
             description="Folder of this instance: embedded data, secrets, Dagster's storage.",
         ),
     ] = Path(".cloister")
     mode: Annotated[
         Mode | None,
         Field(
-            alias="CLOISTER_MODE",
             description="`demo` or `production`; unset: demo with the embedded database, else production.",
         ),
     ] = None
@@ -47,7 +47,6 @@ class Settings(BaseSettings):
     role_prefix: Annotated[
         str,
         Field(
-            alias="CLOISTER_ROLE_PREFIX",
             pattern=r"^[a-z][a-z0-9]{0,5}$",
             description="Starts every role's name, since roles belong to the whole server.",
         ),
@@ -55,21 +54,19 @@ class Settings(BaseSettings):
     at_rest: Annotated[
         str | None,
         Field(
-            alias="CLOISTER_AT_REST",
             pattern=r"^(luks|cloud-volume|pg_tde|none)$",
             description="What encrypts the disks: `luks`, `cloud-volume`, `pg_tde` or `none`.",
         ),
     ] = None
     host: Annotated[
-        str, Field(alias="CLOISTER_HOST", description="Address that `cloister serve` listens on.")
+        str, Field(description="Address that `cloister serve` listens on.")
     ] = "127.0.0.1"
     port: Annotated[
-        int, Field(alias="CLOISTER_PORT", ge=0, le=65535, description="Port that `cloister serve` listens on.")
+        int, Field(ge=0, le=65535, description="Port that `cloister serve` listens on.")
     ] = 8700
     statement_timeout_ms: Annotated[
         int,
         Field(
-            alias="CLOISTER_STATEMENT_TIMEOUT_MS",
             ge=100,
             description="Longest time, in ms, that one query of the API may take.",
         ),

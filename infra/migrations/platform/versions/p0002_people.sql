@@ -55,10 +55,10 @@ create table operational.registration (
     delete_reason text,
     version bigint not null default 1,
     changed_at timestamptz not null default now(),
-    primary key (clinic_id, patient_id)
+    primary key (clinic_id, patient_id),
+    -- A deleted registration is revived, not made anew.
+    unique (person_id, clinic_id)
 );
-create unique index registration_person on operational.registration (person_id, clinic_id)
-    where deleted_at is null;
 
 create table operational.guardianship (
     guardianship_id uuid primary key default gen_random_uuid(),

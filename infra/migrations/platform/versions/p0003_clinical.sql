@@ -14,7 +14,6 @@ create table operational.appointment (
     starts_at timestamptz,
     source text,
     source_id text,
-    row_hash bytea,
     deleted_at timestamptz,
     deleted_by uuid,
     delete_reason text,
@@ -49,7 +48,6 @@ create table operational.form (
     confidential boolean not null default false,
     source text,
     source_id text,
-    row_hash bytea,
     deleted_at timestamptz,
     deleted_by uuid,
     delete_reason text,
@@ -77,7 +75,6 @@ create table operational.form_answer (
     day date,
     source text,
     source_id text,
-    row_hash bytea,
     deleted_at timestamptz,
     deleted_by uuid,
     delete_reason text,
@@ -100,7 +97,6 @@ create table operational.treatment_plan (
     ends_on date,
     source text,
     source_id text,
-    row_hash bytea,
     deleted_at timestamptz,
     deleted_by uuid,
     delete_reason text,
@@ -169,7 +165,7 @@ create table operational.quarantine (
     content bytea not null,
     created_at timestamptz not null default now(),
     resolved_at timestamptz,
-    unique (source, entity, row_key)
+    unique nulls not distinct (source, entity, clinic_id, row_key)
 );
 create index quarantine_source on operational.quarantine (source, entity, source_key)
     where resolved_at is null;

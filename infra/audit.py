@@ -1,0 +1,28 @@
+"""Events of processes and commands; the gateway of the API writes its own, with the read itself."""
+
+from uuid import UUID, uuid4
+
+import psycopg
+
+_INSERT = """
+insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type, resource_id,
+    clinic_id, decision, policies, patients, batch_id)
+values (%s, statement_timestamp(), 'process', %s, %s, %s, %s, %s, 'permit', '{}', %s, %s)
+"""
+
+
+def record_process(
+    connection: psycopg.Connection,
+    *,
+    role: str,
+    action: str,
+    resource_type: str,
+    resource_id: str | None = None,
+    clinic_id: int | None = None,
+    patients: int = 0,
+    batch_id: UUID | None = None,
+) -> None:
+    """Write one event into the running transaction: it stands or falls with what it records."""
+    connection.execute(
+        _INSERT, [uuid4(), role, action, resource_type, resource_id, clinic_id, patients, batch_id]
+    )

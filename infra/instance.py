@@ -1,0 +1,86 @@
+"""An instance as a whole: start it, stop it, say how it is."""
+
+import subprocess  # nosec B404: findmnt with fixed arguments
+from pathlib import Path
+
+from infra.database import Server, connect_admin
+from infra.errors import CloisterError, Misconfigured
+from infra.migrations.runner import heads
+from infra.postgres.embedded import Embedded
+from infra.provisioner import set_up
+from infra.settings import Mode, Settings
+
+
+def start(chosen: Settings) -> bool:
+    """Start the embedded database, if it is ours to start, and migrate; False if it ran already.
+
+    Raises:
+        Misconfigured: production mode on disks that nothing encrypts.
+    """
+    refuse_bare_disks(chosen)
+    started = Embedded(chosen.home).up() if chosen.embedded else False
+    set_up(Server.of(chosen))
+    return started
+
+
+def stop(chosen: Settings) -> bool:
+    """Stop the embedded database; False if it did not run.
+
+    Raises:
+        Misconfigured: the database is not ours to stop.
+    """
+    if not chosen.embedded:
+        raise Misconfigured("DATABASE_URL is set: that database is not ours to stop")
+    return Embedded(chosen.home).down()
+
+
+def at_rest(chosen: Settings) -> str:
+    """What encrypts the disks: as the operator says, else LUKS where we can see it, else none."""
+    if chosen.at_rest:
+        return chosen.at_rest
+    return "luks" if chosen.embedded and _on_luks(chosen.home) else "none"
+
+
+def _on_luks(folder: Path) -> bool:
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        found = subprocess.run(  # nosec B603 B607
+            ["findmnt", "-no", "SOURCE", "--target", str(existing)],
+            capture_output=True, text=True, check=False, timeout=5,
+        )  # fmt: skip
+        uuid = Path("/sys/class/block") / Path(found.stdout.strip()).resolve().name / "dm" / "uuid"
+        return uuid.read_text().startswith("CRYPT-LUKS")
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
+def refuse_bare_disks(chosen: Settings) -> None:
+    """Production mode starts on encrypted disks only.
+
+    Raises:
+        Misconfigured: nothing encrypts them.
+    """
+    if chosen.effective_mode is Mode.PRODUCTION and at_rest(chosen) == "none":
+        raise Misconfigured("production mode needs encryption at rest", hint="set CLOISTER_AT_REST to what encrypts the disks")
+
+
+def describe(chosen: Settings) -> dict[str, str]:
+    """What an operator wants to know at a glance."""
+    found = {
+        "mode": chosen.effective_mode.value,
+        "home": str(chosen.home),
+        "database": "embedded" if chosen.embedded else "DATABASE_URL",
+        "at rest": f"{at_rest(chosen)} ({chosen.home if chosen.embedded else 'server disks'})",
+    }
+    try:
+        with connect_admin(Server.of(chosen)) as admin:
+            found["server"] = f"PostgreSQL {admin.info.parameter_status('server_version')}, running"
+            if admin.execute("select to_regclass('migration.schema_revision')").fetchone() == (None,):
+                return {**found, "schema": "not set up (run `cloister migrate`)"}
+            revision = admin.execute("select version_num from migration.schema_revision").fetchone()
+            found["schema"] = f"{revision[0] if revision else 'empty'} (newest {heads()['platform']})"
+            clinics = admin.execute("select count(*) from operational.clinic").fetchone()
+            found["clinics"] = str(clinics[0] if clinics else 0)
+    except CloisterError as error:
+        found["server"] = error.message + (f" ({error.hint})" if error.hint else "")
+    return found

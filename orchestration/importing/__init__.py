@@ -1,0 +1,11 @@
+"""Files into the operational zone: the only way in for data of other systems.
+
+fields      what each entity may hold
+mapping     a mapping file: which column of which file is which field
+reading     bytes to rows of text, with line numbers; broken lines apart
+shaping     rows of text to typed entities; rows that break the contract apart
+loading     entities to operational tables, idempotently
+contacts    encrypted contact fields
+quarantine  what broke the contract, as it was, encrypted
+run         one import from start to end
+"""

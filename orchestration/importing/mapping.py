@@ -1,0 +1,151 @@
+"""Mapping files: YAML that says which column of which file is which field of which entity.
+
+    source: vitoria                 # name of the source system
+    people: source                  # `source`: an id names one human everywhere in it; `clinic`: each clinic its own
+    time_zone: America/Sao_Paulo
+    consent: assumed                # demo mode only: everyone counts as having signed
+    files:
+      - match: "*.csv"              # by file name, without .gz
+        clinic: {column: Neighbourhood, as_slug: true}
+        entities:
+          - entity: appointment
+            fields:
+              status: {column: No-show, values: {"No": fulfilled, "Yes": noshow}}
+"""
+
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from infra.errors import InvalidInput
+from orchestration.importing.fields import ENTITIES
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnOf(_Strict):
+    """Where a field comes from: a column, a constant, or flags (columns that hold 0 or 1)."""
+
+    column: str | None = None
+    constant: str | None = None
+    flags: dict[str, str] | None = None
+    values: dict[str, str] | None = None
+    template: Annotated[str, Field(pattern=r"^[^{}]*\{\}[^{}]*$")] | None = None
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> Self:
+        given = [name for name in ("column", "constant", "flags") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError("needs exactly one of 'column', 'constant', 'flags'")
+        return self
+
+    def columns(self) -> list[str]:
+        """The columns of the file that this field reads."""
+        return [self.column] if self.column else list((self.flags or {}).values())
+
+
+class ClinicOf(_Strict):
+    """Which clinic a row belongs to; `as_slug` turns a name such as `SANTO ANTÔNIO` into a slug."""
+
+    column: str
+    as_slug: bool = False
+
+
+class EntityOf(_Strict):
+    """One entity that each row of a file holds."""
+
+    entity: Literal["clinic", "patient", "consent", "appointment", "form", "answer", "plan", "adherence"]
+    fields: dict[str, ColumnOf]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, found: Any) -> Any:
+        if isinstance(found, dict) and isinstance(found.get("fields"), dict):
+            fields = {k: {"column": v} if isinstance(v, str) else v for k, v in found["fields"].items()}
+            return {**found, "fields": fields}
+        return found
+
+    @model_validator(mode="after")
+    def _known_fields(self) -> Self:
+        known = ENTITIES[self.entity].fields
+        for name in self.fields:
+            if name not in known:
+                raise ValueError(f"'{self.entity}' has no field '{name}'; it has {', '.join(known)}")
+        for name, field in known.items():
+            if field.required and name not in self.fields:
+                raise ValueError(f"'{self.entity}' needs the field '{name}'")
+        return self
+
+
+class FileOf(_Strict):
+    """Files of one shape."""
+
+    match: str = "*"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    missing: list[str] = [""]
+    clinic: ClinicOf | None = None
+    entities: Annotated[list[EntityOf], Field(min_length=1)]
+
+    def columns(self) -> set[str]:
+        """Every column that this mapping reads."""
+        named = {name for entity in self.entities for field in entity.fields.values() for name in field.columns()}
+        return named | ({self.clinic.column} if self.clinic else set())
+
+
+class Mapping(_Strict):
+    """A whole mapping file."""
+
+    source: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")]
+    people: Literal["source", "clinic"] = "clinic"
+    time_zone: str = "UTC"
+    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "ZZ"
+    consent: Literal["from_rows", "assumed"] = "from_rows"
+    consent_texts: dict[Literal["profile_sharing", "communications"], dict[str, str]] = {}
+    files: Annotated[list[FileOf], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _time_zone_exists(self) -> Self:
+        try:
+            ZoneInfo(self.time_zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise ValueError(f"'{self.time_zone}' is no time zone") from None
+        return self
+
+    def for_file(self, path: Path) -> FileOf:
+        """The part of the mapping that fits a file's name.
+
+        Raises:
+            InvalidInput: none does.
+        """
+        name = path.name.removesuffix(".gz")
+        for file in self.files:
+            if fnmatch(name, file.match):
+                return file
+        shapes = ", ".join(file.match for file in self.files)
+        raise InvalidInput(f"the mapping has no entry for '{path.name}' (it has {shapes})", place="files")
+
+
+def load_mapping(path: Path) -> Mapping:
+    """Read and check a mapping file.
+
+    Raises:
+        InvalidInput: unreadable, no YAML, or not of this shape; names the place.
+    """
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Mapping.model_validate(found)
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror}", place="mapping") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        line = getattr(getattr(error, "problem_mark", None), "line", None)
+        raise InvalidInput(f"{path} is no YAML" + (f", line {line + 1}" if line is not None else "")) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(f"{path}: {first['msg'].removeprefix('Value error, ')}", place=place) from None

@@ -1,0 +1,182 @@
+"""People, profiles and registrations. A person is found by source, scope and source id, nothing else.
+
+What a newer source row asserts wins, whatever order the rows come in; sets made of flags unite.
+"""
+
+from datetime import date
+
+import polars as pl
+import psycopg
+
+from orchestration.importing.known import KEY
+from orchestration.importing.staging import stage
+
+
+
+
+def load_people(connection: psycopg.Connection, source: str, patients: pl.DataFrame, *, unite: bool) -> None:
+    """Find or make the people of these rows, and bring names and profiles up to date.
+
+    Leaves the temporary table `stage_person` with `person_id` filled.
+    """
+    stage(connection, "stage_person", _one_row_a_person(patients, unite=unite))
+    connection.execute("alter table stage_person add person_id uuid, add fresh boolean not null default false")
+    connection.execute(_FIND, [source])
+    connection.execute("update stage_person set person_id = gen_random_uuid(), fresh = true where person_id is null")
+    connection.execute("insert into operational.person (person_id, name) select person_id, name from stage_person where fresh")
+    connection.execute(_NAME_SOURCE, [source])
+    connection.execute(_RENAME)
+    connection.execute(_NEW_PROFILES)
+    connection.execute(_UNITE_PROFILES if unite else _NEWER_PROFILES)
+
+
+def _one_row_a_person(patients: pl.DataFrame, *, unite: bool) -> pl.DataFrame:
+    latest = pl.all().sort_by("asserted_on", "asserted_by", nulls_last=False).last()
+    birth = _birth_date()
+    frame = patients.with_columns(
+        pl.col("asserted_by").str.pad_start(20, "0"),
+        pl.coalesce("birth_date", birth).alias("birth_date"),
+        (pl.col("birth_date").is_null() & pl.col("age").is_not_null()).alias("estimated"),
+    ).select(
+        *KEY, "name", "birth_date", "estimated", "sex", "blood_type", "allergies", "chronic_conditions",
+        "insurance_type", "asserted_on", "asserted_by",
+    )  # fmt: skip
+    people = frame.group_by(KEY).agg(latest)
+    if not unite:
+        return people
+    united = frame.group_by(KEY).agg(pl.col("chronic_conditions").list.explode().unique().drop_nulls().sort())
+    return people.drop("chronic_conditions").join(united, on=KEY)
+
+
+def _birth_date() -> pl.Expr:
+    """The day of the assertion minus the age; 29 February becomes the 28th."""
+    day = pl.col("asserted_on")
+    leap = (day.dt.month() == 2) & (day.dt.day() == 29)
+    return pl.date(
+        day.dt.year() - pl.col("age"), day.dt.month(), pl.when(leap).then(28).otherwise(day.dt.day())
+    )
+
+
+def load_registrations(
+    connection: psycopg.Connection, clinic_id: int, slug: str, patients: pl.DataFrame
+) -> None:
+    """Register these rows' people (`stage_known`) at one clinic; the earliest day counts."""
+    frame = patients.group_by(KEY).agg(
+        pl.col("registered_on").min(), pl.col("external_id").drop_nulls().last()
+    )
+    stage(connection, "stage_registration", frame)
+    connection.execute(_REGISTER, {"clinic": slug, "clinic_id": clinic_id})
+    connection.execute(_EARLIER, {"clinic": slug, "clinic_id": clinic_id})
+    connection.execute("drop table stage_registration")
+
+
+def load_guardians(connection: psycopg.Connection, source: str, patients: pl.DataFrame, today: date) -> None:
+    """Record who manages whom, where a row names a guardian of the same source."""
+    named = patients.filter(pl.col("guardian_id").is_not_null()).unique(KEY, keep="last")
+    if named.is_empty():
+        return
+    stage(connection, "stage_guardian", named.select(*KEY, "guardian_id", "relationship"))
+    connection.execute(_GUARDIANS, {"source": source, "today": today})
+
+
+_FIND = """
+update stage_person as s set person_id = known.person_id
+from operational.person_source as known
+where known.source = %s and known.scope = s.scope and known.source_id = s.source_id
+"""
+_NAME_SOURCE = """
+insert into operational.person_source (source, scope, source_id, person_id)
+select %s, scope, source_id, person_id from stage_person where fresh
+"""
+# Newer: asserted later, or on the same day by a higher id of the source.
+_IS_NEWER = """
+(coalesce(s.asserted_on, '-infinity'), coalesce(s.asserted_by, '') collate "C")
+    >= (coalesce(p.asserted_on, '-infinity'), coalesce(p.asserted_by, '') collate "C")
+"""
+_RENAME = f"""
+update operational.person as person set name = s.name
+from stage_person as s left join operational.profile as p on p.person_id = s.person_id
+where not s.fresh and person.person_id = s.person_id and person.name <> s.name and {_IS_NEWER}
+"""  # nosec B608: constants
+_NEW_PROFILES = """
+insert into operational.profile (person_id, birth_date, birth_date_estimated, sex, blood_type, allergies,
+    chronic_conditions, insurance_type, asserted_on, asserted_by)
+select person_id, birth_date, coalesce(estimated, false), sex, blood_type, allergies, chronic_conditions,
+    insurance_type, asserted_on, asserted_by
+from stage_person as s
+where fresh or not exists (select from operational.profile as p where p.person_id = s.person_id)
+"""
+
+
+def _update_profiles(conditions: str) -> str:
+    return f"""
+update operational.profile as known set
+    birth_date = n.birth_date, birth_date_estimated = n.estimated, sex = n.sex, blood_type = n.blood_type,
+    allergies = n.allergies, chronic_conditions = n.chronic_conditions, insurance_type = n.insurance_type,
+    asserted_on = n.asserted_on, asserted_by = n.asserted_by
+from (
+    select p.person_id,
+        case when newer and s.birth_date is not null then s.birth_date else p.birth_date end as birth_date,
+        case when newer and s.birth_date is not null then s.estimated else p.birth_date_estimated end as estimated,
+        case when newer then coalesce(s.sex, p.sex) else p.sex end as sex,
+        case when newer then coalesce(s.blood_type, p.blood_type) else p.blood_type end as blood_type,
+        case when newer then coalesce(s.allergies, p.allergies) else p.allergies end as allergies,
+        {conditions} as chronic_conditions,
+        case when newer then coalesce(s.insurance_type, p.insurance_type) else p.insurance_type end as insurance_type,
+        case when newer then s.asserted_on else p.asserted_on end as asserted_on,
+        case when newer then s.asserted_by else p.asserted_by end as asserted_by
+    from stage_person as s
+    inner join operational.profile as p on p.person_id = s.person_id
+    cross join lateral (select {_IS_NEWER} as newer) as age
+    where not s.fresh
+) as n
+where known.person_id = n.person_id
+    and (known.birth_date, known.birth_date_estimated, known.sex, known.blood_type, known.allergies,
+         known.chronic_conditions, known.insurance_type, known.asserted_on, known.asserted_by)
+        is distinct from
+        (n.birth_date, n.estimated, n.sex, n.blood_type, n.allergies,
+         n.chronic_conditions, n.insurance_type, n.asserted_on, n.asserted_by)
+"""  # nosec B608: constants
+
+
+_NEWER_PROFILES = _update_profiles(
+    "case when newer then coalesce(s.chronic_conditions, p.chronic_conditions) else p.chronic_conditions end"
+)
+_UNITE_PROFILES = _update_profiles(
+    "array(select distinct unnest(coalesce(p.chronic_conditions, '{}') || s.chronic_conditions) order by 1)"
+)
+_PEOPLE_OF_STAGE = """
+from stage_registration as s
+inner join stage_known as known
+    on known.clinic = %(clinic)s and known.scope = s.scope and known.source_id = s.source_id
+"""
+_REGISTER = f"""
+insert into operational.registration (clinic_id, person_id, external_id, registered_on)
+select %(clinic_id)s, known.person_id, s.external_id, s.registered_on
+{_PEOPLE_OF_STAGE}
+where not exists (
+    select from operational.registration as r
+    where r.clinic_id = %(clinic_id)s and r.person_id = known.person_id
+)
+"""  # nosec B608: constants
+_EARLIER = f"""
+update operational.registration as r set
+    registered_on = least(r.registered_on, s.registered_on), external_id = coalesce(s.external_id, r.external_id)
+{_PEOPLE_OF_STAGE}
+where r.clinic_id = %(clinic_id)s and r.person_id = known.person_id and r.deleted_at is null
+    and (s.registered_on < r.registered_on or s.external_id <> r.external_id
+         or (r.external_id is null and s.external_id is not null))
+"""  # nosec B608: constants
+_GUARDIANS = """
+insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
+select guardian.person_id, dependent.person_id, coalesce(s.relationship, 'guardian'), %(today)s
+from stage_guardian as s
+inner join operational.person_source as dependent
+    on dependent.source = %(source)s and dependent.scope = s.scope and dependent.source_id = s.source_id
+inner join operational.person_source as guardian
+    on guardian.source = %(source)s and guardian.scope = s.scope and guardian.source_id = s.guardian_id
+where guardian.person_id <> dependent.person_id and not exists (
+    select from operational.guardianship as g
+    where g.guardian_id = guardian.person_id and g.dependent_id = dependent.person_id
+)
+"""

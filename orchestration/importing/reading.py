@@ -1,0 +1,172 @@
+"""CSV files to rows of text, a piece at a time, so that memory stays flat whatever the size.
+
+Every line is one row. A line with an open quote, the wrong number of columns or bytes that are no
+UTF-8 comes back as broken, with its number and content; the lines around it are read.
+"""
+
+import gzip
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from infra.errors import InvalidInput
+
+PIECE_BYTES = 16 * 1024 * 1024
+LINE = "__line__"
+
+
+class Broken(NamedTuple):
+    """A line that is no row: its number (from 1), why, and its bytes."""
+
+    line: int
+    reason: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows of a file as text columns (null: missing), with `__line__`; and the lines that are none."""
+
+    rows: pl.DataFrame
+    broken: list[Broken]
+    first: int
+    text: bytes
+
+    def contents(self, lines: list[int]) -> dict[int, bytes]:
+        """Lines of this piece as they were."""
+        if not lines:
+            return {}
+        split = self.text.split(b"\n")
+        return {line: split[line - self.first] for line in lines}
+
+
+def read_pieces(path: Path, *, delimiter: str, missing: list[str], columns: set[str]) -> Iterator[Piece]:
+    """Read a CSV file, gzip or not, in pieces of about 16 MB of text.
+
+    Only `columns` are kept, and `__line__`.
+
+    Raises:
+        InvalidInput: no such file, no header, or a column of the mapping is missing in it.
+    """
+    try:
+        with _open(path) as stream:
+            header = _header(path, stream.readline(), delimiter, columns)
+            line = 2
+            for chunk in _chunks(stream):
+                yield _piece(chunk, line, header, delimiter, missing, columns)
+                line += chunk.count(b"\n")
+    except (EOFError, gzip.BadGzipFile):
+        raise InvalidInput(f"{path.name} is no whole gzip file", place=path.name) from None
+    except OSError as error:
+        raise InvalidInput(f"{path}: {error.strerror or 'unreadable'}", place=path.name) from None
+
+
+def _open(path: Path) -> IO[bytes]:
+    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _header(path: Path, line: bytes, delimiter: str, columns: set[str]) -> list[str]:
+    try:
+        text = line.decode("utf-8-sig").strip("\r\n")
+    except UnicodeDecodeError:
+        raise InvalidInput(f"{path.name}: the first line is no UTF-8", place=f"{path.name}:1") from None
+    names = [name.strip().strip('"') for name in text.split(delimiter)]
+    absent = sorted(columns - set(names))
+    if absent:
+        raise InvalidInput(f"{path.name} has no column '{absent[0]}'", place=f"{path.name}:1")
+    if len(set(names)) < len(names):
+        raise InvalidInput(f"{path.name} has a column twice", place=f"{path.name}:1")
+    return names
+
+
+def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    rest = b""
+    while block := stream.read(PIECE_BYTES):
+        cut = block.rfind(b"\n") + 1
+        if not cut:
+            rest += block
+            continue
+        yield rest + block[:cut]
+        rest = block[cut:]
+    if rest:
+        yield rest + b"\n"
+
+
+def _piece(
+    text: bytes, first: int, header: list[str], delimiter: str, missing: list[str], columns: set[str]
+) -> Piece:
+    chunk, broken = _without_unreadable(text, first)
+    taken: set[int] = set()
+
+    def refuse(row: pacsv.InvalidRow) -> str:
+        taken.add(first + row.number - 1)
+        reason = f"expected {row.expected_columns} columns, found {row.actual_columns}"
+        broken.append(Broken(first + row.number - 1, reason, row.text.encode()))
+        return "skip"
+
+    table = pacsv.read_csv(
+        io.BytesIO(chunk),
+        read_options=pacsv.ReadOptions(column_names=header, use_threads=False, block_size=len(chunk) + 1),
+        parse_options=pacsv.ParseOptions(
+            delimiter=delimiter, ignore_empty_lines=False, invalid_row_handler=refuse
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types={name: pa.large_string() for name in header},
+            include_columns=[name for name in header if name in columns],
+            strings_can_be_null=False,
+        ),
+    )
+    lines = [line for line in range(first, first + chunk.count(b"\n")) if line not in taken]
+    rows = pl.DataFrame(pl.from_arrow(table)).with_columns(pl.Series(LINE, lines, dtype=pl.Int64))
+    if empty := _empty_lines(chunk, first):
+        rows = rows.filter(~pl.col(LINE).is_in(empty))
+    return Piece(_trimmed(rows, missing), broken, first, text)
+
+
+def _without_unreadable(chunk: bytes, first: int) -> tuple[bytes, list[Broken]]:
+    """Blank the lines that would spoil others: an open quote swallows the rows behind it."""
+    if b'"' not in chunk and b"\x00" not in chunk and _is_text(chunk):
+        return chunk, []
+    lines, broken = chunk.split(b"\n"), []
+    for index, line in enumerate(lines):
+        if reason := _unreadable(line):
+            broken.append(Broken(first + index, reason, line))
+            lines[index] = b""
+    return (b"\n".join(lines), broken) if broken else (chunk, [])
+
+
+def _unreadable(line: bytes) -> str:
+    if line.count(b'"') % 2:
+        return "a quote is not closed on its line"
+    if b"\x00" in line:
+        return "holds a NUL"
+    return "" if line.isascii() or _is_text(line) else "not UTF-8"
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        content.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _empty_lines(chunk: bytes, first: int) -> list[int]:
+    """Lines with nothing on them: no rows, and nothing broken either."""
+    if not (chunk.startswith((b"\n", b"\r\n")) or b"\n\n" in chunk or b"\n\r\n" in chunk):
+        return []
+    return [first + index for index, line in enumerate(chunk.split(b"\n")) if not line.strip(b"\r")]
+
+
+def _trimmed(rows: pl.DataFrame, missing: list[str]) -> pl.DataFrame:
+    names = [name for name in rows.columns if name != LINE]
+    rows = rows.with_columns(pl.col(names).cast(pl.String).str.strip_chars())
+    return rows.with_columns(
+        pl.when(pl.col(name).is_in(missing)).then(None).otherwise(pl.col(name)).alias(name) for name in names
+    )
