@@ -38,3 +38,6 @@ grant select on pipeline.clinic_run, pipeline.ingest_run, pipeline.mart_state to
 grant usage on schema operational to {pipeline};
 grant select on operational.clinic to {pipeline};
 create policy listing on operational.clinic for select to {pipeline} using (true);
+
+-- A consent that runs out leaves no outbox row; this finds those that did since the last build.
+create index consent_expiry on operational.consent (clinic_id, expires_at) where expires_at is not null;

@@ -1,0 +1,56 @@
+{#
+    Runs `body` once in each clinic of var('clinics'): under the clinic's builder role, in its schema,
+    under its lock, in a transaction of its own. Jinja has no try, so the handler is PL/pgSQL's: it
+    keeps SQLSTATE and constraint only, since a message may quote a patient's row. A clinic that
+    failed earlier in this run is skipped; the others go on.
+
+    `body` is PL/pgSQL and may use the variables run_as_of (date) and run_stamp (timestamptz).
+    Render it before calling: a macro that runs queries may not be called inside a statement.
+#}
+{% macro each_clinic(body) %}
+    {%- for clinic in var('clinics') %}
+        {%- call statement('clinic', auto_begin=False) -%}
+            {{ clinic_block(clinic, body) }}
+            commit;
+        {%- endcall %}
+    {%- endfor %}
+{% endmacro %}
+
+
+{% macro clinic_block(clinic, body) %}
+{%- set run_id = dbt.string_literal(var('run_id')) -%}
+{%- set model_name = dbt.string_literal(model.name[:200]) -%}
+{%- set slug = dbt.string_literal(clinic.slug) -%}
+do $clinic$
+declare
+    run_as_of constant date := {{ dbt.string_literal(clinic.as_of) }};
+    run_stamp constant timestamptz := {{ dbt.string_literal(var('run_at')) }};
+    clinic_started timestamptz;
+    clinic_seconds double precision;
+    clinic_sqlstate text;
+    clinic_constraint text;
+begin
+    if exists (select from pipeline.clinic_run as r
+               where r.invocation_id = {{ run_id }} and r.clinic = {{ slug }} and r.status = 'failed') then
+        insert into pipeline.clinic_run (invocation_id, model, clinic, status)
+        values ({{ run_id }}, {{ model_name }}, {{ slug }}, 'skipped');
+        return;
+    end if;
+    begin
+        perform operational.lock_clinic({{ slug }});
+        set local role {{ adapter.quote(var('role_prefix') ~ '_clinic_' ~ clinic.slug ~ '_builder') }};
+        set local search_path = {{ adapter.quote('clinic_' ~ clinic.slug) }}, pg_temp;
+        clinic_started := clock_timestamp();
+        {{ body }}
+        clinic_seconds := extract(epoch from clock_timestamp() - clinic_started);
+        set local role none;
+        insert into pipeline.clinic_run (invocation_id, model, clinic, status, sql_seconds)
+        values ({{ run_id }}, {{ model_name }}, {{ slug }}, 'done', clinic_seconds);
+    exception when others then
+        get stacked diagnostics clinic_sqlstate = returned_sqlstate, clinic_constraint = constraint_name;
+        insert into pipeline.clinic_run (invocation_id, model, clinic, status, sqlstate, constraint_name)
+        values ({{ run_id }}, {{ model_name }}, {{ slug }}, 'failed', clinic_sqlstate, nullif(clinic_constraint, ''));
+    end;
+end
+$clinic$;
+{% endmacro %}

@@ -1,0 +1,76 @@
+{{ config(materialized='clinic_table') }}
+
+with members as (
+    select
+        member.segment_id,
+        member.patient_id
+    from {{ ref('segment_member') }} as member
+    inner join {{ source('clinic', 'segment') }} as segment on member.segment_id = segment.segment_id
+    where member.left_at is null and segment.archived_at is null
+),
+
+recent as (
+    select
+        patient_id,
+        sum(done)::double precision / sum(prescribed) as completion
+    from {{ ref('stg_adherence') }}
+    where day > {{ as_of() }} - 30 and day <= {{ as_of() }}
+    group by patient_id
+),
+
+attributes as (
+    select
+        patients.patient_id,
+        patients.sex,
+        patients.insurance_type,
+        extract(year from age({{ as_of() }}, patients.birth_date)) as age,
+        summary.noshows::double precision / nullif(summary.fulfilled + summary.noshows, 0) as noshow_share,
+        recent.completion
+    from {{ ref('stg_patients') }} as patients
+    left join {{ ref('patient_summary') }} as summary on patients.patient_id = summary.patient_id
+    left join recent on patients.patient_id = recent.patient_id
+),
+
+bucketed as (
+    select
+        members.segment_id,
+        bucket.dimension,
+        bucket.bucket
+    from members
+    inner join attributes on members.patient_id = attributes.patient_id
+    cross join lateral (
+        values
+        ('age', case
+            when attributes.age < 18 then '0-17'
+            when attributes.age < 40 then '18-39'
+            when attributes.age < 65 then '40-64'
+            when attributes.age < 80 then '65-79'
+            when attributes.age >= 80 then '80+'
+            else 'unknown'
+        end),
+        ('sex', coalesce(attributes.sex, 'unknown')),
+        ('insurance', coalesce(attributes.insurance_type, 'unknown')),
+        ('attendance', case
+            when attributes.noshow_share = 0 then 'no no-shows'
+            when attributes.noshow_share < 0.25 then 'under 25 % no-shows'
+            when attributes.noshow_share < 0.5 then '25-49 % no-shows'
+            when attributes.noshow_share >= 0.5 then '50 % no-shows or more'
+            else 'unknown'
+        end),
+        ('adherence', case
+            when attributes.completion < 0.25 then '0-24 %'
+            when attributes.completion < 0.5 then '25-49 %'
+            when attributes.completion < 0.75 then '50-74 %'
+            when attributes.completion >= 0.75 then '75-100 %'
+            else 'unknown'
+        end)
+    ) as bucket (dimension, bucket)
+)
+
+select
+    segment_id,
+    dimension,
+    bucket,
+    count(*)::integer as patients
+from bucketed
+group by segment_id, dimension, bucket

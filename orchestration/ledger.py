@@ -1,0 +1,69 @@
+"""The pipeline's book: how each step of a run went in each clinic. Ids, counts and SQLSTATEs only."""
+
+from dataclasses import dataclass, field
+
+import psycopg
+
+from infra.database import Server, connect
+from infra.roles import Login
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Where and how a clinic failed."""
+
+    step: str
+    sqlstate: str | None
+    constraint: str | None
+
+    def __str__(self) -> str:
+        return f"{self.step} (SQLSTATE {self.sqlstate}{', ' + self.constraint if self.constraint else ''})"
+
+
+@dataclass(frozen=True)
+class Ledger:
+    """The steps done in each clinic, and the first fault of each clinic that has one."""
+
+    done: dict[str, list[str]] = field(default_factory=dict)
+    failed: dict[str, Fault] = field(default_factory=dict)
+
+    def clinics_of(self, step: str) -> list[str]:
+        """The clinics in which a step is done."""
+        return [clinic for clinic, steps in self.done.items() if step in steps]
+
+
+def note(at: Server, run_id: str, clinic: str, step: str, fault: Fault | None = None) -> None:
+    """Write down that a step is done in a clinic, or how it failed."""
+    with connect(Login.PIPELINE, at=at) as connection:
+        connection.execute(
+            "insert into pipeline.clinic_run (invocation_id, model, clinic, status, sqlstate, constraint_name)"
+            " values (%s, %s, %s, %s, %s, %s)",
+            [
+                run_id,
+                step,
+                clinic,
+                "failed" if fault else "done",
+                fault.sqlstate if fault else None,
+                fault.constraint if fault else None,
+            ],
+        )
+
+
+def read(at: Server, run_id: str) -> Ledger:
+    """What the book says about a run."""
+    with connect(Login.PIPELINE, at=at) as connection:
+        return _read(connection, run_id)
+
+
+def _read(connection: psycopg.Connection, run_id: str) -> Ledger:
+    ledger = Ledger()
+    for clinic, step, status, sqlstate, constraint in connection.execute(
+        "select clinic, model, status, sqlstate, constraint_name from pipeline.clinic_run"
+        " where invocation_id = %s and status <> 'skipped' order by finished_at, model",
+        [run_id],
+    ).fetchall():
+        if status == "done":
+            ledger.done.setdefault(clinic, []).append(step)
+        else:
+            ledger.failed.setdefault(clinic, Fault(step, sqlstate, constraint))
+    return ledger

@@ -1,0 +1,72 @@
+"""Whether a clinic's marts are current: what they were built from, against what there is now.
+
+Every change of the operational zone leaves an outbox row that only its ingest removes, so an empty
+queue means an unchanged zone. Beside it count the rules, the as-of date, consents that ran out since
+(time leaves no row), and the models themselves.
+"""
+
+import hashlib
+import json
+from functools import lru_cache
+
+import psycopg
+
+from infra.database import Server, clinic_transaction, connect
+from infra.migrations.runner import heads
+from infra.roles import ClinicKind, Login
+from orchestration.clinics import ClinicDay
+from orchestration.dbt_run import PROJECT
+from orchestration.programs import active_segments
+from policies.segments.compiler import compile_program
+from policies.segments.rule import RuleError
+
+
+def is_current(at: Server, clinic: ClinicDay) -> bool:
+    """Whether a build would change nothing in this clinic."""
+    with connect(Login.PIPELINE, at=at) as connection:
+        known = connection.execute(
+            "select fingerprint from pipeline.mart_state where clinic = %s and as_of = %s", [clinic.slug, clinic.as_of]
+        ).fetchone()
+        if known is None:
+            return False
+        with clinic_transaction(connection, at.roles, clinic.slug, ClinicKind.BUILDER):
+            waiting = connection.execute("select exists (select from operational.outbox)").fetchone()
+            return waiting == (False,) and known[0] == _fingerprint(connection)
+
+
+def fingerprint(at: Server, slug: str) -> str:
+    """What a build would be made from; take it before building, so that a later change counts as one."""
+    with (
+        connect(Login.PIPELINE, at=at) as connection,
+        clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER),
+    ):
+        return _fingerprint(connection)
+
+
+def remember(at: Server, clinic: ClinicDay, built_from: str) -> None:
+    """Note that a clinic's marts are built for a day from this state."""
+    with connect(Login.PIPELINE, at=at) as connection:
+        connection.execute(
+            "insert into pipeline.mart_state (clinic, as_of, fingerprint) values (%s, %s, %s)"
+            " on conflict (clinic) do update set as_of = excluded.as_of, fingerprint = excluded.fingerprint,"
+            " built_at = clock_timestamp()",
+            [clinic.slug, clinic.as_of, built_from],
+        )
+
+
+def _fingerprint(connection: psycopg.Connection) -> str:
+    try:
+        program = compile_program(active_segments(connection)).fingerprint
+    except RuleError:
+        program = "none"  # the build will name the clinic and the place
+    expired = connection.execute(
+        "select max(expires_at)::text from operational.consent where expires_at is not null and expires_at <= now()"
+    ).fetchone()
+    parts = [program, expired, heads(), _models()]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _models() -> str:
+    files = sorted(path for path in PROJECT.rglob("*") if path.suffix in (".sql", ".yml"))
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in files)).hexdigest()
