@@ -8,12 +8,13 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 
 from api.identity import api_keys
 from api.identity.passwords import hasher
+from infra.audit import record_process
 from infra.database import Server, connect
 from infra.errors import InvalidInput, Refused
 from infra.roles import Login
@@ -205,9 +206,11 @@ def _clinic_id(connection: psycopg.Connection, slug: str) -> int:
 def _note(
     connection: psycopg.Connection, action: AccountAction, kind: str, resource_id: str, clinic_id: int | None
 ) -> None:
-    connection.execute(
-        "insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type,"
-        " resource_id, clinic_id, decision, policies)"
-        " values (%s, statement_timestamp(), 'process', 'operator', %s, %s, %s, %s, 'permit', '{}')",
-        [uuid4(), action.value, kind, resource_id, clinic_id],
+    record_process(
+        connection,
+        role="operator",
+        action=action.value,
+        resource_type=kind,
+        resource_id=resource_id,
+        clinic_id=clinic_id,
     )

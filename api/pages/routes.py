@@ -20,7 +20,7 @@ from api.problems import NotSignedIn
 from api.segments import service as segments
 from api.services import Services, Serving, caller_of
 from infra.errors import NotThere
-from policies.words import Action, Role
+from policies.words import AccountAction, Action, Role
 
 MEMBERS_A_PAGE = 50
 EVENTS_A_PAGE = 50
@@ -185,7 +185,7 @@ async def audit_page(
         filters=filters,
         clinic=chosen or "",
         clinics=await _audited(serving, visiting),
-        actions=[action.value for action in Action],
+        actions=[action.value for action in (*Action, *AccountAction)],
         query=[(k, v) for k, v in request.query_params.multi_items() if k != "cursor" and v],
         first=cursor is None,
     )

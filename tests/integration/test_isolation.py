@@ -1,0 +1,248 @@
+"""Behind every decision stands a wall: what one clinic's roles can do to the other's rows is nothing."""
+
+import json
+from collections.abc import Iterator
+
+import access_world
+import psycopg
+import pytest
+from access_world import World
+from psycopg import sql
+
+from infra.database import Server, connect, connect_admin, set_context
+from infra.roles import ClinicKind, Group, Login
+
+VERBS = ("select", "insert", "update", "delete")
+# Who may sign in where, and which clinics there are: needed before a clinic is known; no patient data.
+IDENTITY = {"clinic", "clinic_role", "principal_role", "api_key"}
+DEFINERS = {"note_clinical", "note_person", "note_consent", "apply_consent"}
+
+
+@pytest.fixture(scope="module")
+def world(module_server: Server) -> World:
+    return access_world.build(module_server)
+
+
+@pytest.fixture
+def clinical(world: World) -> list[str]:
+    """Every table of the operational zone with a clinic, from the catalogue."""
+    rows = world.look(
+        "select c.relname from pg_class as c inner join pg_attribute as a on a.attrelid = c.oid"
+        " where c.relnamespace = 'operational'::regnamespace and c.relkind = 'r' and a.attname = 'clinic_id' order by 1"
+    )
+    return [row[0] for row in rows if row[0] not in IDENTITY]
+
+
+@pytest.fixture(params=["service", "importer", "builder", "reader"])
+def north(request: pytest.FixtureRequest, world: World) -> Iterator[psycopg.Connection]:
+    """A transaction of clinic north, as each role that works for a clinic."""
+    clinic_role = request.param in ("builder", "reader")
+    login = {"builder": Login.PIPELINE, "reader": Login.SERVICE}.get(request.param) or Login(request.param)
+    with connect(login, at=world.server) as connection:
+        set_context(connection, clinic_id=world.clinic_ids["north"])
+        if clinic_role:
+            role = world.server.roles.clinic("north", ClinicKind(request.param))
+            connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+        yield connection
+        connection.rollback()
+
+
+def attempt(connection: psycopg.Connection, query: sql.Composable, *values: object) -> int:
+    """How many rows a statement reached; none if the database refused it."""
+    try:
+        with connection.transaction(force_rollback=True):
+            return connection.execute(query, values or None).rowcount
+    except psycopg.errors.InsufficientPrivilege:
+        return 0
+
+
+def statement(verb: str, table: str) -> sql.Composed:
+    text = {
+        "select": "select 1 from operational.{0} where clinic_id = %s",
+        "update": "update operational.{0} set clinic_id = clinic_id where clinic_id = %s",
+        "delete": "delete from operational.{0} where clinic_id = %s",
+        "insert": "insert into operational.{0} overriding system value"
+        " select * from jsonb_populate_record(null::operational.{0}, %s)",
+    }[verb]
+    return sql.SQL(text).format(sql.Identifier(table))
+
+
+@pytest.mark.check(1)
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_role_of_one_clinic_reaches_a_row_of_another(
+    world: World, clinical: list[str], north: psycopg.Connection, verb: str
+) -> None:
+    south = world.clinic_ids["south"]
+    for table in clinical:
+        rows = world.look(f"select to_jsonb(t) from operational.{table} as t where clinic_id = %s", south)
+        assert rows, f"{table} has no row of south: the test would prove nothing"
+        value = json.dumps(rows[0][0]) if verb == "insert" else south
+        assert attempt(north, statement(verb, table), value) == 0, table
+
+
+@pytest.mark.check(1)
+def test_each_role_does_reach_its_own_clinic(world: World, north: psycopg.Connection) -> None:
+    reached = attempt(north, statement("select", "registration"), world.clinic_ids["north"])
+    reads_operational = "reader" not in north.execute("select current_user").fetchone()[0]  # type: ignore[index]
+    assert reached == (2 if reads_operational else 0)
+
+
+@pytest.mark.check(1)
+@pytest.mark.parametrize("verb", VERBS)
+def test_no_role_of_one_clinic_reaches_the_mart_of_another(
+    world: World, north: psycopg.Connection, verb: str
+) -> None:
+    tables = world.look(
+        "select c.relname, (select a.attname from pg_attribute as a where a.attrelid = c.oid and a.attnum = 1)"
+        " from pg_class as c where c.relnamespace = 'clinic_south'::regnamespace and c.relkind in ('r', 'v')"
+    )
+    assert len(tables) > 10
+    texts = {
+        "select": "select 1 from clinic_south.{0}",
+        "insert": "insert into clinic_south.{0} ({1}) values (null)",
+        "update": "update clinic_south.{0} set {1} = {1}",
+        "delete": "delete from clinic_south.{0}",
+    }
+    for table, column in tables:
+        query = sql.SQL(texts[verb]).format(sql.Identifier(table), sql.Identifier(column))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), north.transaction():
+            north.execute(query)
+
+
+@pytest.mark.check(1)
+def test_a_profile_is_seen_only_where_it_is_shared(world: World) -> None:
+    heron, finch = world.people[access_world.HERON], world.people[access_world.FINCH]
+    with connect(Login.SERVICE, at=world.server) as connection:
+        set_context(connection, clinic_id=world.clinic_ids["north"])
+        for table, seen in (("person", 2), ("profile", 1)):
+            query = sql.SQL("select person_id from operational.{}").format(sql.Identifier(table))
+            found = {row[0] for row in connection.execute(query)}
+            assert len(found) == seen
+            assert finch in found and heron not in found
+
+
+@pytest.mark.check(2)
+@pytest.mark.parametrize("context", [None, ""], ids=["never set", "empty"])
+@pytest.mark.parametrize("login", [Login.SERVICE, Login.IMPORTER])
+def test_without_a_clinic_there_are_no_rows_and_no_error(
+    world: World, clinical: list[str], login: Login, context: str | None
+) -> None:
+    with connect(login, at=world.server) as connection:
+        if context is not None:
+            connection.execute("select set_config('cloister.clinic_id', %s, true)", [context])
+            connection.execute("select set_config('cloister.person_id', %s, true)", [context])
+        for table in clinical:
+            query = sql.SQL("select 1 from operational.{} where clinic_id is not null").format(sql.Identifier(table))
+            assert attempt(connection, query) == 0, table
+
+
+@pytest.mark.check(4)
+def test_runtime_roles_own_nothing_and_bypass_nothing(world: World) -> None:
+    owner = world.server.roles.of(Group.OWNER)
+    rows = world.look(
+        "select rolname, rolsuper or rolbypassrls, rolname <> %s and exists ("
+        "  select from pg_class where relowner = r.oid union all select from pg_namespace where nspowner = r.oid"
+        "  union all select from pg_proc where proowner = r.oid)"
+        " from pg_roles as r where starts_with(rolname, %s)",
+        owner,
+        f"{world.server.roles.prefix}_",
+    )
+    assert len(rows) >= len(Login) + len(Group) + 4
+    assert [row for row in rows if row[1] or row[2]] == []
+
+
+@pytest.mark.check(4)
+def test_every_operational_and_audit_table_forces_row_security(world: World) -> None:
+    rows = world.look(
+        "select relname, relrowsecurity and relforcerowsecurity from pg_class"
+        " where relnamespace in ('operational'::regnamespace, 'audit'::regnamespace) and relkind in ('r', 'p')"
+    )
+    assert len(rows) > 20
+    assert [name for name, forced in rows if not forced] == []
+
+
+@pytest.mark.check(5)
+def test_views_ask_as_the_caller_and_definers_are_known(world: World) -> None:
+    views = world.look(
+        "select c.relname, coalesce(c.reloptions, '{}') from pg_class as c inner join pg_namespace as n"
+        " on n.oid = c.relnamespace where c.relkind in ('v', 'm')"
+        " and n.nspname not in ('pg_catalog', 'information_schema')"
+    )
+    assert len(views) >= 8
+    assert [name for name, options in views if "security_invoker=true" not in options] == []
+    definers = world.look(
+        "select p.proname from pg_proc as p inner join pg_namespace as n on n.oid = p.pronamespace"
+        " where p.prosecdef and n.nspname not in ('pg_catalog', 'information_schema')"
+    )
+    assert {row[0] for row in definers} <= DEFINERS
+
+
+def audit_relations(world: World) -> list[str]:
+    rows = world.look(
+        "select relname from pg_class where relnamespace = 'audit'::regnamespace and relkind in ('r', 'p') order by 1"
+    )
+    return [row[0] for row in rows]
+
+
+@pytest.mark.check(26)
+@pytest.mark.parametrize("who", ["service", "importer", "pipeline", "auditor", "builder", "reader"])
+def test_no_runtime_role_changes_the_log(world: World, who: str) -> None:
+    roles = world.server.roles
+    names = {"auditor": roles.of(Group.AUDITOR), "builder": roles.clinic("north", ClinicKind.BUILDER),
+             "reader": roles.clinic("north", ClinicKind.READER)}  # fmt: skip
+    login = {"pipeline": Login.PIPELINE, "builder": Login.PIPELINE, "importer": Login.IMPORTER}.get(who, Login.SERVICE)
+    relations = audit_relations(world)
+    assert sum("_20" in name for name in relations) >= 6
+    with connect(login, at=world.server) as connection:
+        if who in names:
+            connection.execute(sql.SQL("set local role {}").format(sql.Identifier(names[who])))
+        for relation in relations:
+            for text in (
+                "update audit.{0} set occurred_at = occurred_at",
+                "delete from audit.{0}",
+                "truncate audit.{0}",
+                "alter table audit.{0} disable trigger all",
+                "alter table audit.{0} disable row level security",
+                "drop table audit.{0}",
+                "alter table audit.access_event detach partition audit.{0}",
+            ):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                    connection.execute(sql.SQL(text).format(sql.Identifier(relation)))
+
+
+@pytest.mark.check(26)
+def test_even_the_owner_meets_the_triggers(world: World) -> None:
+    with connect_admin(world.server) as admin:
+        admin.execute(sql.SQL("set role {}").format(sql.Identifier(world.server.roles.of(Group.OWNER))))
+        for text in ("update audit.access_event set role = 'x'", "delete from audit.access_event",
+                     "truncate audit.access_event", "truncate audit.disclosure"):  # fmt: skip
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                admin.execute(text)
+
+
+def test_an_event_forged_for_another_clinic_is_refused(world: World) -> None:
+    with connect(Login.SERVICE, at=world.server) as connection:
+        role = world.server.roles.clinic("north", ClinicKind.READER)
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
+        with pytest.raises(psycopg.errors.InsufficientPrivilege):
+            connection.execute(
+                "insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)"
+                " values (gen_random_uuid(), now(), %s, gen_random_uuid())",
+                [world.clinic_ids["south"]],
+            )
+
+
+@pytest.mark.check(50)
+def test_a_clinics_auditor_finds_nothing_of_another_clinic(world: World) -> None:
+    with connect(Login.SERVICE, at=world.server) as connection:
+        for clinic_id in world.clinic_ids.values():
+            connection.execute(
+                "insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type,"
+                " clinic_id, decision, policies) values (gen_random_uuid(), now(), 'x', 'x', 'x', 'x', %s, 'deny', '{}')",
+                [clinic_id],
+            )
+        set_context(connection, clinic_id=world.clinic_ids["north"])
+        role = sql.Identifier(world.server.roles.of(Group.AUDITOR))
+        connection.execute(sql.SQL("set local role {}").format(role))
+        seen = connection.execute("select distinct clinic_id from audit.access_event").fetchall()
+        assert seen == [(world.clinic_ids["north"],)]
