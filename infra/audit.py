@@ -23,6 +23,4 @@ def record_process(
     batch_id: UUID | None = None,
 ) -> None:
     """Write one event into the running transaction: it stands or falls with what it records."""
-    connection.execute(
-        _INSERT, [uuid4(), role, action, resource_type, resource_id, clinic_id, patients, batch_id]
-    )
+    connection.execute(_INSERT, [uuid4(), role, action, resource_type, resource_id, clinic_id, patients, batch_id])

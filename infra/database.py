@@ -1,7 +1,6 @@
 """Connections: one login a service, and the role switches that put a wall behind each of them."""
 
 import secrets
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import psycopg
 from psycopg import conninfo, sql
 
 from infra.errors import DatabaseUnavailable, Misconfigured
+from infra.private_file import read_private, write_once
 from infra.roles import ClinicKind, Login, RoleNames, clinic_schema
 from infra.settings import Settings, settings
 
@@ -46,7 +46,7 @@ class Server:
         return cls(admin, RoleNames(chosen.role_prefix), chosen.home / "secrets")
 
     def parameters(self, login: Login) -> dict[str, str]:
-        """libpq parameters for one login; its password lies in the secrets folder."""
+        """Libpq parameters for one login; its password lies in the secrets folder."""
         return {
             **self.admin,
             "user": self.roles.of(login),
@@ -70,19 +70,9 @@ def read_secret(path: Path) -> str:
     Raises:
         Misconfigured: other users can read the file.
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not path.exists():
-        fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-        fresh.touch(mode=0o600)
-        fresh.write_text(secrets.token_urlsafe(32))
-        try:
-            path.hardlink_to(fresh)  # atomic, and loses to whoever was first
-        except FileExistsError:
-            pass
-        fresh.unlink()
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise Misconfigured(f"{path} can be read by others", hint=f"chmod 600 {path}")
-    return path.read_text().strip()
+        write_once(path, secrets.token_urlsafe(32))
+    return read_private(path).strip()
 
 
 def server() -> Server:
@@ -121,16 +111,10 @@ def unavailable(error: psycopg.OperationalError) -> DatabaseUnavailable:
     return DatabaseUnavailable("the database does not answer", hint="run `cloister up`")
 
 
-def become_clinic(
-    connection: psycopg.Connection, roles: RoleNames, slug: str, kind: ClinicKind
-) -> None:
+def become_clinic(connection: psycopg.Connection, roles: RoleNames, slug: str, kind: ClinicKind) -> None:
     """Switch the running transaction to a clinic's role and schema; its end switches back."""
-    connection.execute(
-        sql.SQL("set local role {}").format(sql.Identifier(roles.clinic(slug, kind)))
-    )
-    connection.execute(
-        sql.SQL("set local search_path = {}, pg_temp").format(sql.Identifier(clinic_schema(slug)))
-    )
+    connection.execute(sql.SQL("set local role {}").format(sql.Identifier(roles.clinic(slug, kind))))
+    connection.execute(sql.SQL("set local search_path = {}, pg_temp").format(sql.Identifier(clinic_schema(slug))))
 
 
 @contextmanager
@@ -148,9 +132,7 @@ def lock_clinic(connection: psycopg.Connection, slug: str) -> None:
     connection.execute("select operational.lock_clinic(%s)", [slug])
 
 
-def set_context(
-    connection: psycopg.Connection, *, clinic_id: int | None = None, person_id: UUID | None = None
-) -> None:
+def set_context(connection: psycopg.Connection, *, clinic_id: int | None = None, person_id: UUID | None = None) -> None:
     """Tell row-level security for which clinic or person this transaction works."""
     connection.execute(
         "select set_config('cloister.clinic_id', %s, true), set_config('cloister.person_id', %s, true)",

@@ -61,7 +61,9 @@ def refuse_bare_disks(chosen: Settings) -> None:
         Misconfigured: nothing encrypts them.
     """
     if chosen.effective_mode is Mode.PRODUCTION and at_rest(chosen) == "none":
-        raise Misconfigured("production mode needs encryption at rest", hint="set CLOISTER_AT_REST to what encrypts the disks")
+        raise Misconfigured(
+            "production mode needs encryption at rest", hint="set CLOISTER_AT_REST to what encrypts the disks"
+        )
 
 
 def describe(chosen: Settings) -> dict[str, str]:

@@ -4,6 +4,7 @@ It connects as its own login, which alone may switch to the owner of the tables;
 in by a request row and leaves an audit event.
 """
 
+import contextlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import psycopg
 from psycopg import sql
 
-
+from infra.audit import record_process
 from infra.database import Server, connect, connect_admin
 from infra.errors import DatabaseUnavailable, InvalidInput
 from infra.migrations.runner import MIGRATION_LOCK, migrate
@@ -54,7 +55,7 @@ def set_up(at: Server) -> list[str]:
         ran = migrate(connection, "platform", "migration", names)
         ensure_partitions(connection)
         for slug in _clinics(connection):
-            ran += _migrate_clinic(connection, at, clinic_schema(slug), _clinic_identifiers(at, slug))
+            ran += _migrate_clinic(connection, clinic_schema(slug), _clinic_identifiers(at, slug))
         ran += _ensure_structure(connection, at)
         return ran
 
@@ -122,12 +123,10 @@ def _provisioning(at: Server) -> Iterator[psycopg.Connection]:
 
 def _ensure_database(at: Server) -> None:
     name = at.admin.get("dbname", "postgres")
-    with connect_admin(at, dbname="postgres" if "postgres" != name else name) as admin:
+    with connect_admin(at, dbname="postgres" if name != "postgres" else name) as admin:
         if not admin.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
-            try:
+            with contextlib.suppress(psycopg.errors.DuplicateDatabase):  # another process was quicker
                 admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
-            except psycopg.errors.DuplicateDatabase:
-                pass  # another process was quicker
 
 
 def _ensure_roles(admin: psycopg.Connection, at: Server) -> None:
@@ -205,10 +204,12 @@ def _provision(connection: psycopg.Connection, at: Server, clinic: Clinic) -> bo
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
     connection.execute(
         sql.SQL("grant usage on schema {} to {}, {}").format(
-            sql.Identifier(schema), sql.Identifier(identifiers["builder"]), sql.Identifier(identifiers["reader"])
+            sql.Identifier(schema),
+            sql.Identifier(identifiers["builder"]),
+            sql.Identifier(identifiers["reader"]),
         )
     )
-    _migrate_clinic(connection, at, schema, identifiers)
+    _migrate_clinic(connection, schema, identifiers)
     with connection.transaction():
         _register(connection, clinic, identifiers)
     return True
@@ -225,22 +226,16 @@ def _ensure_clinic_roles(connection: psycopg.Connection, at: Server, identifiers
             role = sql.Identifier(identifiers[kind])
             _ensure_role(connection, identifiers[kind], "login inherit")
             connection.execute(
-                sql.SQL("grant {} to {} with inherit true, set false").format(
-                    sql.Identifier(at.roles.of(group)), role
-                )
+                sql.SQL("grant {} to {} with inherit true, set false").format(sql.Identifier(at.roles.of(group)), role)
             )
             connection.execute(
-                sql.SQL("grant {} to {} with inherit false, set true").format(
-                    role, sql.Identifier(at.roles.of(login))
-                )
+                sql.SQL("grant {} to {} with inherit false, set true").format(role, sql.Identifier(at.roles.of(login)))
             )
     finally:
         connection.execute(sql.SQL("set role {}").format(sql.Identifier(at.roles.of(Group.OWNER))))
 
 
-def _migrate_clinic(
-    connection: psycopg.Connection, at: Server, schema: str, identifiers: dict[str, str]
-) -> list[str]:
+def _migrate_clinic(connection: psycopg.Connection, schema: str, identifiers: dict[str, str]) -> list[str]:
     connection.execute(sql.SQL("set search_path = {}").format(sql.Identifier(schema)))
     try:
         return migrate(connection, "clinic", schema, identifiers)
@@ -250,8 +245,7 @@ def _migrate_clinic(
 
 def _register(connection: psycopg.Connection, clinic: Clinic, identifiers: dict[str, str]) -> None:
     row = connection.execute(
-        "insert into operational.clinic (slug, name, time_zone, country) values (%s, %s, %s, %s)"
-        " returning clinic_id",
+        "insert into operational.clinic (slug, name, time_zone, country) values (%s, %s, %s, %s) returning clinic_id",
         [clinic.slug, clinic.name, clinic.time_zone, clinic.country],
     ).fetchone()
     clinic_id = row[0] if row else None
@@ -261,15 +255,16 @@ def _register(connection: psycopg.Connection, clinic: Clinic, identifiers: dict[
         [identifiers["builder"], clinic_id, identifiers["reader"], clinic_id],
     )
     connection.execute(
-        "update operational.provision_request set done_at = statement_timestamp()"
-        " where slug = %s and done_at is null",
+        "update operational.provision_request set done_at = statement_timestamp() where slug = %s and done_at is null",
         [clinic.slug],
     )
-    connection.execute(
-        "insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type,"
-        " resource_id, clinic_id, decision, policies) values"
-        " (%s, statement_timestamp(), 'process', 'provisioner', 'clinic.add', 'clinic', %s, %s, 'permit', '{}')",
-        [uuid4(), clinic.slug, clinic_id],
+    record_process(
+        connection,
+        role="provisioner",
+        action="clinic.add",
+        resource_type="clinic",
+        resource_id=clinic.slug,
+        clinic_id=clinic_id,
     )
 
 
@@ -284,9 +279,11 @@ def _ensure_structure(connection: psycopg.Connection, at: Server) -> list[str]:
         "builder": at.roles.of(Login.PIPELINE),
         "reader": at.roles.of(Login.PIPELINE),
     }
-    ran = _migrate_clinic(connection, at, STRUCTURE_SCHEMA, identifiers)
+    ran = _migrate_clinic(connection, STRUCTURE_SCHEMA, identifiers)
     connection.execute(sql.SQL("grant usage on schema {} to {}").format(schema, pipeline))
-    connection.execute(sql.SQL("revoke insert, update, delete on all tables in schema {} from {}").format(schema, pipeline))
+    connection.execute(
+        sql.SQL("revoke insert, update, delete on all tables in schema {} from {}").format(schema, pipeline)
+    )
     return ran
 
 
@@ -302,5 +299,3 @@ def resolve_clinic(connection: psycopg.Connection, slug: str) -> tuple[int, str]
     if row is None:
         raise InvalidInput(f"there is no clinic '{slug}'", place="clinic", hint="`cloister clinic add`")
     return row[0], row[1]
-
-

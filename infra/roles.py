@@ -44,9 +44,7 @@ def check_slug(slug: str) -> str:
         InvalidInput: not 1 to 40 of `[a-z0-9_]`.
     """
     if not SLUG.fullmatch(slug):
-        raise InvalidInput(
-            f"'{slug[:60]}' is no clinic slug", place="slug", hint="use 1 to 40 of a-z, 0-9 and _"
-        )
+        raise InvalidInput(f"'{slug[:60]}' is no clinic slug", place="slug", hint="use 1 to 40 of a-z, 0-9 and _")
     return slug
 
 

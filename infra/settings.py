@@ -21,9 +21,7 @@ class Mode(StrEnum):
 class Settings(BaseSettings):
     """What an operator may set. Each field's description is its documentation (README, 'Settings')."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="CLOISTER_", extra="forbid", populate_by_name=True
-    )
+    model_config = SettingsConfigDict(env_prefix="CLOISTER_", extra="forbid", populate_by_name=True)
 
     home: Annotated[
         Path,
@@ -58,12 +56,8 @@ class Settings(BaseSettings):
             description="What encrypts the disks: `luks`, `cloud-volume`, `pg_tde` or `none`.",
         ),
     ] = None
-    host: Annotated[
-        str, Field(description="Address that `cloister serve` listens on.")
-    ] = "127.0.0.1"
-    port: Annotated[
-        int, Field(ge=0, le=65535, description="Port that `cloister serve` listens on.")
-    ] = 8700
+    host: Annotated[str, Field(description="Address that `cloister serve` listens on.")] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535, description="Port that `cloister serve` listens on.")] = 8700
     statement_timeout_ms: Annotated[
         int,
         Field(

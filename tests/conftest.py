@@ -22,7 +22,10 @@ from infra.settings import Settings, settings
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"
-CLINICS = [Clinic("north", "North", "Europe/Berlin", "DE"), Clinic("south", "South", "America/Sao_Paulo", "BR")]
+CLINICS = [
+    Clinic("north", "North", "Europe/Berlin", "DE"),
+    Clinic("south", "South", "America/Sao_Paulo", "BR"),
+]
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -27,7 +27,7 @@ def build() -> typer.Typer:
 
 
 def _options(
-    debug: bool = typer.Option(False, "--debug", help="Show a traceback when something fails."),  # noqa: FBT001, FBT003
+    debug: bool = typer.Option(False, "--debug", help="Show a traceback when something fails."),
 ) -> None:
     logging.getLogger().setLevel(logging.DEBUG if debug else logging.WARNING)
 

@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from infra.cli.demo import demo
+from infra.cli.sample import sample
 from infra.errors import CloisterError, InvalidInput
 
 app = typer.Typer()
+app.command()(demo)
+app.command()(sample)
 clinic_app = typer.Typer(help="Clinics.", no_args_is_help=True)
 segment_app = typer.Typer(help="Segments of a clinic, or of all.", no_args_is_help=True)
 app.add_typer(clinic_app, name="clinic")
@@ -23,7 +27,9 @@ def up() -> None:
     from infra.settings import settings
 
     started = start(settings())
-    typer.echo(f"{'started' if started else 'already running'}: PostgreSQL at {server().admin.get('host', 'DATABASE_URL')}")
+    typer.echo(
+        f"{'started' if started else 'already running'}: PostgreSQL at {server().admin.get('host', 'DATABASE_URL')}"
+    )
 
 
 @app.command()
@@ -79,7 +85,7 @@ def clinic_add(
 def segment_add(
     rule: Annotated[Path, typer.Argument(help="JSON file with one segment or a list of them.")],
     clinic: Annotated[list[str] | None, typer.Option(help="Clinic; may be given several times.")] = None,
-    all_: Annotated[bool, typer.Option("--all", help="Every clinic.")] = False,  # noqa: FBT002
+    all_: Annotated[bool, typer.Option("--all", help="Every clinic.")] = False,
 ) -> None:
     """Add segments; a changed rule becomes a new version."""
     from infra.database import server
@@ -95,7 +101,7 @@ def segment_add(
 @segment_app.command("counts")
 def segment_counts(
     clinic: Annotated[list[str] | None, typer.Option(help="Clinic; all if not given.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="A list of {clinic, segment, members}.")] = False,  # noqa: FBT002
+    as_json: Annotated[bool, typer.Option("--json", help="A list of {clinic, segment, members}.")] = False,
 ) -> None:
     """Show how many patients are in each segment now."""
     from dataclasses import asdict
@@ -111,7 +117,7 @@ def segment_counts(
         typer.echo(f"{count.clinic:<40} {count.segment:<50} {count.members:>8,}")
 
 
-def _chosen(clinics: list[str] | None, everyone: bool) -> list[str]:  # noqa: FBT001
+def _chosen(clinics: list[str] | None, everyone: bool) -> list[str]:
     from infra.database import server
     from infra.segments import all_clinics
 

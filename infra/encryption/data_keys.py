@@ -21,7 +21,7 @@ def key_for_purpose(connection: psycopg.Connection, provider: KeyProvider, purpo
         [key_id, purpose, wrapped.wrapped, wrapped.kek_id, wrapped.kek_version],
     )
     row = connection.execute(
-        f"select {_COLUMNS} from operational.data_key"  # noqa: S608  # nosec B608: a constant
+        f"select {_COLUMNS} from operational.data_key"  # nosec B608: a constant
         " where purpose = %s and retired_at is null order by key_version desc limit 1",
         [purpose],
     ).fetchone()
@@ -47,7 +47,7 @@ def keys_for_people(
         ],
     )
     rows = connection.execute(
-        f"select distinct on (person_id) {_COLUMNS}, person_id from operational.data_key"  # noqa: S608  # nosec B608
+        f"select distinct on (person_id) {_COLUMNS}, person_id from operational.data_key"  # nosec B608
         " where person_id = any(%s) and retired_at is null order by person_id, key_version desc",
         [list(people)],
     ).fetchall()

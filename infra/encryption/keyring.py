@@ -3,7 +3,6 @@
 import json
 import os
 import secrets
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from infra.errors import Misconfigured
+from infra.private_file import read_private, write_once
 
 KEY_BYTES = 32
 NONCE_BYTES = 12  # 96 bits: NIST SP 800-38D, 5.2.1.1
@@ -50,10 +50,9 @@ class FileKeyring:
         self.path = path
         if not path.exists():
             self._create()
-        if stat.S_IMODE(path.stat().st_mode) & 0o077:
-            raise Misconfigured(f"{path} can be read by others", hint=f"chmod 600 {path}")
+        text = read_private(path)
         try:
-            stored = json.loads(path.read_text())
+            stored = json.loads(text)
             self._current = int(stored["current"])
             self._keys = {int(version): bytes.fromhex(key) for version, key in stored["keys"].items()}
             self._index_key = bytes.fromhex(stored["index_key"])
@@ -87,16 +86,9 @@ class FileKeyring:
         return mac.finalize()
 
     def _create(self) -> None:
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = self.path.with_name(f"{self.path.name}.{secrets.token_hex(4)}")
-        fresh.touch(mode=0o600)
         keys = {"1": secrets.token_hex(KEY_BYTES)}
-        fresh.write_text(json.dumps({"current": 1, "keys": keys, "index_key": secrets.token_hex(KEY_BYTES)}))
-        try:
-            self.path.hardlink_to(fresh)  # atomic, and loses to whoever was first
-        except FileExistsError:
-            pass
-        fresh.unlink()
+        fresh = {"current": 1, "keys": keys, "index_key": secrets.token_hex(KEY_BYTES)}
+        write_once(self.path, json.dumps(fresh))
 
 
 def _hmac(key: bytes, message: bytes) -> bytes:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from alembic import op
 from psycopg import sql
 
@@ -17,8 +18,8 @@ def run_beside(module_file: str) -> Callable[..., None]:
 
     def upgrade(identifiers: dict[str, str], **_: Any) -> None:
         quoted = {name: sql.Identifier(value) for name, value in identifiers.items()}
-        statement = sql.SQL(path.read_text()).format(**quoted)  # type: ignore[arg-type]  # our own file
-        connection = op.get_bind().connection.driver_connection
+        statement = sql.SQL(path.read_text()).format(**quoted)
+        connection: psycopg.Connection = op.get_bind().connection.driver_connection  # type: ignore[assignment]
         connection.execute(statement)
 
     return upgrade

@@ -1,6 +1,8 @@
 """Consents of an import: events with their evidence, or, in a demo, assumed."""
 
 import hashlib
+from collections.abc import Mapping
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -12,7 +14,7 @@ ASSUMED = "assumed"
 _ASSUMED_TEXT = "Assumed for demonstration; nobody signed this."
 
 
-def store_texts(connection: psycopg.Connection, clinic_id: int, texts: dict[str, dict[str, str]]) -> None:
+def store_texts(connection: psycopg.Connection, clinic_id: int, texts: Mapping[Any, dict[str, str]]) -> None:
     """Store the consent texts that the mapping brings, for one clinic."""
     for purpose, versions in texts.items():
         for version, body in versions.items():
@@ -31,9 +33,7 @@ def assume(connection: psycopg.Connection, clinic_id: int, patients: pl.DataFram
     connection.execute("drop table stage_assumed")
 
 
-def load_consents(
-    connection: psycopg.Connection, clinic_id: int, consents: pl.DataFrame
-) -> pl.DataFrame:
+def load_consents(connection: psycopg.Connection, clinic_id: int, consents: pl.DataFrame) -> pl.DataFrame:
     """Append the events of these rows; return the rows that name an unknown person, signer or text."""
     stage(connection, "stage_consent", consents)
     values = {"clinic_id": clinic_id}
@@ -80,8 +80,8 @@ _UNKNOWN = f"select s.line, verdict.reason {_JOINED} where verdict.reason is not
 _APPEND = f"""
 insert into operational.consent_event
     (event_id, clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at)
-select distinct on (event_id) event_id, %(clinic_id)s, here.person_id, s.purpose, s.kind, s.text_version, signer.person_id,
-    coalesce(s.channel, 'import'), s.occurred_at
+select distinct on (event_id) event_id, %(clinic_id)s, here.person_id, s.purpose, s.kind, s.text_version,
+    signer.person_id, coalesce(s.channel, 'import'), s.occurred_at
 {_JOINED}
 cross join lateral (
     select md5(concat_ws('|', %(clinic_id)s::integer, here.person_id, s.purpose, s.kind, s.text_version,

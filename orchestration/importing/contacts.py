@@ -20,10 +20,7 @@ def load_contacts(connection: psycopg.Connection, keys: KeyProvider, patients: p
     given = patients.filter(pl.any_horizontal(pl.col(list(CONTACTS)).is_not_null()))
     if given.is_empty():
         return
-    wanted = {
-        (row[SCOPE], row["source_id"]): row
-        for row in given.unique(KEY, keep="last").iter_rows(named=True)
-    }
+    wanted = {(row[SCOPE], row["source_id"]): row for row in given.unique(KEY, keep="last").iter_rows(named=True)}
     stored = connection.execute(_STORED).fetchall()
     mine = [(row, wanted[row[0], row[1]]) for row in stored if (row[0], row[1]) in wanted]
     people = keys_for_people(connection, keys, [row[2] for row, _ in mine])

@@ -65,7 +65,7 @@ ENTITIES: dict[str, Entity] = {
             "allergies": Field(Kind.LIST),
             "chronic_conditions": Field(Kind.LIST),
             "insurance_type": _TEXT,
-            **{name: _TEXT for name in CONTACTS},
+            **dict.fromkeys(CONTACTS, _TEXT),
             "guardian_id": Field(longest=200),
             "relationship": _TEXT,
             "asserted_on": _DATE,

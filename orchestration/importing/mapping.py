@@ -1,16 +1,16 @@
 """Mapping files: YAML that says which column of which file is which field of which entity.
 
-    source: vitoria                 # name of the source system
-    people: source                  # `source`: an id names one human everywhere in it; `clinic`: each clinic its own
-    time_zone: America/Sao_Paulo
-    consent: assumed                # demo mode only: everyone counts as having signed
-    files:
-      - match: "*.csv"              # by file name, without .gz
-        clinic: {column: Neighbourhood, as_slug: true}
-        entities:
-          - entity: appointment
-            fields:
-              status: {column: No-show, values: {"No": fulfilled, "Yes": noshow}}
+source: vitoria                 # name of the source system
+people: source                  # `source`: an id names one human everywhere in it; `clinic`: each clinic its own
+time_zone: America/Sao_Paulo
+consent: assumed                # demo mode only: everyone counts as having signed
+files:
+  - match: "*.csv"              # by file name, without .gz
+    clinic: {column: Neighbourhood, as_slug: true}
+    entities:
+      - entity: appointment
+        fields:
+          status: {column: No-show, values: {"No": fulfilled, "Yes": noshow}}
 """
 
 from fnmatch import fnmatch

@@ -12,8 +12,6 @@ from orchestration.importing.known import KEY
 from orchestration.importing.staging import stage
 
 
-
-
 def load_people(connection: psycopg.Connection, source: str, patients: pl.DataFrame, *, unite: bool) -> None:
     """Find or make the people of these rows, and bring names and profiles up to date.
 
@@ -23,7 +21,9 @@ def load_people(connection: psycopg.Connection, source: str, patients: pl.DataFr
     connection.execute("alter table stage_person add person_id uuid, add fresh boolean not null default false")
     connection.execute(_FIND, [source])
     connection.execute("update stage_person set person_id = gen_random_uuid(), fresh = true where person_id is null")
-    connection.execute("insert into operational.person (person_id, name) select person_id, name from stage_person where fresh")
+    connection.execute(
+        "insert into operational.person (person_id, name) select person_id, name from stage_person where fresh"
+    )
     connection.execute(_NAME_SOURCE, [source])
     connection.execute(_RENAME)
     connection.execute(_NEW_PROFILES)
@@ -52,18 +52,12 @@ def _birth_date() -> pl.Expr:
     """The day of the assertion minus the age; 29 February becomes the 28th."""
     day = pl.col("asserted_on")
     leap = (day.dt.month() == 2) & (day.dt.day() == 29)
-    return pl.date(
-        day.dt.year() - pl.col("age"), day.dt.month(), pl.when(leap).then(28).otherwise(day.dt.day())
-    )
+    return pl.date(day.dt.year() - pl.col("age"), day.dt.month(), pl.when(leap).then(28).otherwise(day.dt.day()))
 
 
-def load_registrations(
-    connection: psycopg.Connection, clinic_id: int, slug: str, patients: pl.DataFrame
-) -> None:
+def load_registrations(connection: psycopg.Connection, clinic_id: int, slug: str, patients: pl.DataFrame) -> None:
     """Register these rows' people (`stage_known`) at one clinic; the earliest day counts."""
-    frame = patients.group_by(KEY).agg(
-        pl.col("registered_on").min(), pl.col("external_id").drop_nulls().last()
-    )
+    frame = patients.group_by(KEY).agg(pl.col("registered_on").min(), pl.col("external_id").drop_nulls().last())
     stage(connection, "stage_registration", frame)
     connection.execute(_REGISTER, {"clinic": slug, "clinic_id": clinic_id})
     connection.execute(_EARLIER, {"clinic": slug, "clinic_id": clinic_id})

@@ -98,9 +98,7 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
         yield rest + b"\n"
 
 
-def _piece(
-    text: bytes, first: int, header: list[str], delimiter: str, missing: list[str], columns: set[str]
-) -> Piece:
+def _piece(text: bytes, first: int, header: list[str], delimiter: str, missing: list[str], columns: set[str]) -> Piece:
     chunk, broken = _without_unreadable(text, first)
     taken: set[int] = set()
 
@@ -113,9 +111,7 @@ def _piece(
     table = pacsv.read_csv(
         io.BytesIO(chunk),
         read_options=pacsv.ReadOptions(column_names=header, use_threads=False, block_size=len(chunk) + 1),
-        parse_options=pacsv.ParseOptions(
-            delimiter=delimiter, ignore_empty_lines=False, invalid_row_handler=refuse
-        ),
+        parse_options=pacsv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False, invalid_row_handler=refuse),
         convert_options=pacsv.ConvertOptions(
             column_types={name: pa.large_string() for name in header},
             include_columns=[name for name in header if name in columns],

@@ -100,9 +100,7 @@ class Target:
         return {"source": self.source, "clinic_id": self.clinic_id, "time_zone": self.time_zone}
 
 
-def load_records(
-    connection: psycopg.Connection, target: Target, entity: str, rows: pl.DataFrame
-) -> pl.DataFrame:
+def load_records(connection: psycopg.Connection, target: Target, entity: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Insert or update rows of one entity; return `line, reason` of those whose patient or parent is unknown."""
     record = RECORDS[entity]
     latest = rows.unique(list(record.identity), keep="last", maintain_order=False)
@@ -129,7 +127,7 @@ def _unknown(record: Record) -> sql.SQL:
         {_joined(record)}
     ) as judged where reason is not null
     """  # nosec B608: constants of this module
-    return sql.SQL(text)  # type: ignore[arg-type]
+    return sql.SQL(text)
 
 
 def _upsert(record: Record) -> sql.SQL:
@@ -151,4 +149,4 @@ def _upsert(record: Record) -> sql.SQL:
         {", ".join(f"{name} = excluded.{name}" for name in changing)}
     where ({known}) is distinct from ({excluded})
     """  # nosec B608: constants of this module
-    return sql.SQL(text)  # type: ignore[arg-type]
+    return sql.SQL(text)

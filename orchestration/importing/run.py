@@ -24,8 +24,8 @@ from infra.settings import Mode
 from orchestration.importing import consents
 from orchestration.importing.contacts import load_contacts
 from orchestration.importing.fields import LOADING_ORDER
-from orchestration.importing.mapping import FileOf, Mapping
 from orchestration.importing.known import resolve_patients, resolve_people, with_scope
+from orchestration.importing.mapping import FileOf, Mapping
 from orchestration.importing.people import load_guardians, load_people, load_registrations
 from orchestration.importing.quarantine import Origin, Quarantine
 from orchestration.importing.quarantine import Refused as RefusedRow
@@ -152,7 +152,8 @@ class _FileImport:
     def _lock(self) -> None:
         # Two imports of one source would each make its people.
         self.connection.execute(
-            "select pg_advisory_xact_lock(hashtextextended('cloister.import.' || %s, 0))", [self.mapping.source]
+            "select pg_advisory_xact_lock(hashtextextended('cloister.import.' || %s, 0))",
+            [self.mapping.source],
         )
 
     def _read_clinics(self) -> None:
@@ -200,10 +201,7 @@ class _FileImport:
 
     def _slugs(self, shaped: Shaped) -> set[str]:
         return {
-            slug
-            for entity, frame in shaped.entities.items()
-            if entity != "clinic"
-            for slug in frame[CLINIC].unique()
+            slug for entity, frame in shaped.entities.items() if entity != "clinic" for slug in frame[CLINIC].unique()
         }
 
     def _load_people(self, patients: pl.DataFrame) -> None:
@@ -223,7 +221,7 @@ class _FileImport:
         if "patient" in frames and self.mapping.consent == "assumed":
             consents.assume(self.connection, clinic_id, frames["patient"])
         if "consent" in frames:
-            consents.store_texts(self.connection, clinic_id, dict(self.mapping.consent_texts))
+            consents.store_texts(self.connection, clinic_id, self.mapping.consent_texts)
             refused.append(consents.load_consents(self.connection, clinic_id, frames["consent"]))
         for entity, frame in frames.items():
             if entity in RECORDS:
@@ -249,7 +247,15 @@ class _FileImport:
             )
         for entity, frame in frames.items():
             self.report.entities[entity] += frame.height
-        self.connection.execute(_EVENT, [uuid4(), clinic_id, last["source_id"].n_unique(), self.report.batch_id])
+        record_process(
+            self.connection,
+            role="importer",
+            action="import.csv",
+            resource_type="patient",
+            clinic_id=clinic_id,
+            patients=last["source_id"].n_unique(),
+            batch_id=self.report.batch_id,
+        )
 
     def _quarantine_rows(self, piece: Piece, shaped: Shaped, unknown: list[str]) -> None:
         lost = [
@@ -280,10 +286,3 @@ class _FileImport:
 
 def _staged(frame: pl.DataFrame) -> pl.DataFrame:
     return frame.drop(CLINIC, CLINIC_NAME).rename({LINE: "line"})
-
-
-_EVENT = """
-insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type, clinic_id,
-    decision, policies, patients, batch_id)
-values (%s, statement_timestamp(), 'process', 'importer', 'import.csv', 'patient', %s, 'permit', '{}', %s, %s)
-"""

@@ -5,7 +5,7 @@ A row that holds several entities is taken whole or not at all.
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import polars as pl
 
@@ -18,8 +18,8 @@ from orchestration.importing.reading import LINE
 CLINIC = "__clinic__"
 CLINIC_NAME = "__clinic_name__"
 REASON = "__reason__"
-EARLIEST = datetime(1850, 1, 1).date()
-_TYPES = {
+EARLIEST = date(1850, 1, 1)
+_TYPES: dict[Kind, pl.DataType | type[pl.DataType]] = {
     Kind.TEXT: pl.String,
     Kind.DATE: pl.Date,
     Kind.INSTANT: pl.Datetime("us", "UTC"),
@@ -88,7 +88,8 @@ def _with_clinic(rows: pl.DataFrame, of: ClinicOf | None, clinic: str | None) ->
     names = rows[of.column].drop_nulls().unique().to_list()
     slugs = {found: slug_of(found) for found in names}
     return rows.with_columns(
-        name.replace_strict(slugs, default=None, return_dtype=pl.String).alias(CLINIC), name.alias(CLINIC_NAME)
+        name.replace_strict(slugs, default=None, return_dtype=pl.String).alias(CLINIC),
+        name.alias(CLINIC_NAME),
     )
 
 

@@ -18,7 +18,7 @@ _SQL_TYPES: dict[type[pl.DataType], str] = {
 def stage(connection: psycopg.Connection, name: str, frame: pl.DataFrame) -> None:
     """Make a temporary table of a frame; it lives as long as the transaction."""
     columns = [
-        sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(_SQL_TYPES[type(dtype)]))  # type: ignore[arg-type]
+        sql.SQL("{} {}").format(sql.Identifier(column), sql.SQL(_SQL_TYPES[type(dtype)]))
         for column, dtype in frame.schema.items()
     ]
     table = sql.Identifier("pg_temp", name)

@@ -102,7 +102,9 @@ def _forms(name: str, meaning: str, sql: str, **more: str) -> Measure:
     )  # fmt: skip
 
 
-_LATEST = "(array_agg(number order by answered_at desc, answer_id desc) filter (where {where} and number is not null))[1]"
+_LATEST = (
+    "(array_agg(number order by answered_at desc, answer_id desc) filter (where {where} and number is not null))[1]"
+)
 _FIRST = "(array_agg(number order by answered_at, answer_id) filter (where {where} and number is not null))[1]"
 
 CATALOGUE: dict[str, Measure] = {

@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from policies.segments.catalogue import WINDOW, Measure, Source, ValueType
-from policies.segments.rule import LISTS, All, Any_, Condition, Not, Rule, to_json
+from policies.segments.rule import LISTS, AllOf, Condition, Not, Rule, to_json
 from policies.segments.windows import Window
 
 COMPILER_VERSION = 1
@@ -91,7 +91,7 @@ def _tree(rule: Rule, build: _Build) -> str:
         return _condition(rule, build)
     if isinstance(rule, Not):
         return f"(not {_tree(rule.part, build)})"
-    parts, word = (rule.all, " and ") if isinstance(rule, All) else (rule.any, " or ")
+    parts, word = (rule.all, " and ") if isinstance(rule, AllOf) else (rule.any, " or ")
     return "(" + word.join(_tree(part, build) for part in parts) + ")"
 
 

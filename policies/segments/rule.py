@@ -142,14 +142,14 @@ def _check_constant(value: Constant, type_: ValueType) -> None:
         date.fromisoformat(value)
 
 
-class All(BaseModel):
+class AllOf(BaseModel):
     """Holds if every part holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     all: Annotated[list["Rule"], Field(min_length=1, max_length=200)]
 
 
-class Any_(BaseModel):
+class AnyOf(BaseModel):
     """Holds if at least one part holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -163,7 +163,7 @@ class Not(BaseModel):
     part: Annotated["Rule", Field(alias="not")]
 
 
-Rule = All | Any_ | Not | Condition
+Rule = AllOf | AnyOf | Not | Condition
 
 
 class SegmentDefinition(BaseModel):
@@ -181,7 +181,7 @@ def conditions(rule: Rule) -> list[Condition]:
     """Every condition of a rule, in reading order."""
     if isinstance(rule, Condition):
         return [rule]
-    parts = rule.all if isinstance(rule, All) else rule.any if isinstance(rule, Any_) else [rule.part]
+    parts = rule.all if isinstance(rule, AllOf) else rule.any if isinstance(rule, AnyOf) else [rule.part]
     return [found for part in parts for found in conditions(part)]
 
 
@@ -210,7 +210,7 @@ def parse_rule(found: object, place: str = "") -> Rule:
 def _parse(found: object, place: str) -> Rule:
     if not isinstance(found, dict):
         raise RuleError("expected an object with 'all', 'any', 'not' or 'measure'", place)
-    for key, model in (("all", All), ("any", Any_)):
+    for key, model in (("all", AllOf), ("any", AnyOf)):
         if key in found:
             return _parse_list(found, key, model, place)
     if "not" in found:
@@ -224,7 +224,7 @@ def _parse(found: object, place: str) -> Rule:
         raise _rule_error(error, place) from None
 
 
-def _parse_list(found: dict[str, object], key: str, model: type[All] | type[Any_], place: str) -> Rule:
+def _parse_list(found: dict[str, object], key: str, model: type[AllOf] | type[AnyOf], place: str) -> Rule:
     _only(found, key, place)
     parts = found[key]
     if not isinstance(parts, list) or not 1 <= len(parts) <= 200:

@@ -36,6 +36,8 @@ def test_a_clinic_role_does_not_see_the_other_clinics_schema(server: Server) -> 
     with connect(Login.PIPELINE, at=server) as connection:
         with clinic_transaction(connection, server.roles, "north", ClinicKind.BUILDER):
             assert connection.execute("select count(*) from raw_patients").fetchone() == (0,)
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            with clinic_transaction(connection, server.roles, "north", ClinicKind.BUILDER):
-                connection.execute("select count(*) from clinic_south.raw_patients")
+        with (
+            pytest.raises(psycopg.errors.InsufficientPrivilege),
+            clinic_transaction(connection, server.roles, "north", ClinicKind.BUILDER),
+        ):
+            connection.execute("select count(*) from clinic_south.raw_patients")
