@@ -50,7 +50,7 @@ def _run(bench: Bench, only: str, console: Console) -> tuple[list[Figure], bool]
             figures += function(bench)
         except Skipped as reason:
             console.print(f"{name} left out: {reason}")
-        except Exception:  # noqa: BLE001
+        except Exception:
             # One that breaks should not cost an hour of the others' figures.
             console.print_exception()
             failed = True

@@ -1,0 +1,76 @@
+"""The benchmarks run, at the smallest scale; what they measure is not looked at here."""
+
+import psycopg
+import pytest
+
+from bench.harness import Bench
+from bench.ingest import loads
+from bench.ingest_dbt import overhead
+from bench.scale import SCALES
+from bench.scale_data import ensure
+from infra.database import Server, connect_admin
+
+SMALL = SCALES["small"]
+COUNTED = {
+    "registration": SMALL.patients,
+    "appointment": SMALL.appointments,
+    "form_answer": SMALL.answers,
+    "adherence": SMALL.adherence,
+}
+
+
+@pytest.fixture(scope="module")
+def bench(template, tmp_path_factory):
+    return Bench(template, SMALL, tmp_path_factory.mktemp("bench"))
+
+
+def name_of_the_first_clinic(at: Server) -> str:
+    with connect_admin(at) as admin:
+        return admin.execute("select name from operational.clinic order by slug limit 1").fetchone()[0]
+
+
+def count(admin: psycopg.Connection, table: str) -> int:
+    return admin.execute(f"select count(*) from operational.{table}").fetchone()[0]
+
+
+def test_the_scale_set_is_whole_and_keeps_every_key_and_check(bench):
+    with connect_admin(bench.data()) as admin:
+        assert {table: count(admin, table) for table in COUNTED} == COUNTED
+        # It was written with triggers and foreign keys off: dropping and adding each key checks the rows.
+        keys = admin.execute(
+            "select conrelid::regclass::text, conname, pg_get_constraintdef(oid) from pg_constraint"
+            " where contype = 'f' and connamespace = 'operational'::regnamespace"
+        ).fetchall()
+        assert len(keys) > 10
+        for table, name, definition in keys:
+            admin.execute(f"alter table {table} drop constraint {name}, add constraint {name} {definition}")
+        assert count(admin, "outbox") == 0
+
+
+def test_a_set_that_is_there_is_left_as_it_is(bench):
+    with connect_admin(bench.data()) as admin:
+        admin.execute("update operational.clinic set name = 'Left alone' where slug = 'scale_001'")
+    assert name_of_the_first_clinic(ensure(SMALL, bench.at)) == "Left alone"
+
+
+def test_a_half_made_set_is_made_again(bench):
+    at: Server = bench.data()
+    with connect_admin(at) as admin:
+        admin.execute(f"comment on database {at.admin['dbname']} is null")
+        admin.execute("update operational.clinic set name = 'Half made' where slug = 'scale_001'")
+    assert name_of_the_first_clinic(ensure(SMALL, bench.at)) == "scale_001"
+
+
+def test_ingest_figures(bench):
+    figures = {figure.name: figure for figure in loads(bench)}
+    assert set(figures) == {"ingest.first_load", "ingest.reload_1pct", "ingest.doubling"}
+    assert all(figure.value > 0 for figure in figures.values())
+    assert figures["ingest.first_load"].ratio == pytest.approx(
+        figures["ingest.first_load"].baseline / figures["ingest.first_load"].value
+    )
+
+
+def test_dbt_figure(bench):
+    (figure,) = overhead(bench)
+    assert figure.name == "ingest.dbt_overhead"
+    assert figure.value > 0 and figure.baseline > 0
