@@ -44,7 +44,9 @@ def build(at: Server, plan: Plan, run_id: str) -> tuple[dict[tuple[str, Asset], 
     loaded = ingest_all(at, plan, run_id)
     left = _without_failed(at, plan.clinics, run_id)
     if left and (plan.models is None or plan.models):
-        _each(left, lambda clinic: _attempt(at, run_id, clinic.slug, "segments", lambda: write_program(at, clinic.slug)))
+        _each(
+            left, lambda clinic: _attempt(at, run_id, clinic.slug, "segments", lambda: write_program(at, clinic.slug))
+        )
         run_dbt(
             at, left, run_id=run_id, full_refresh=plan.full_refresh, select=list(plan.models) if plan.models else None
         )

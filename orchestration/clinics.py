@@ -24,7 +24,7 @@ def clinic_days(at: Server, slugs: list[str] | None, as_of: date | None, now: da
         InvalidInput: a clinic that does not exist.
     """
     with connect(Login.PIPELINE, at=at) as connection:
-        zones = dict(
+        zones: dict[str, str] = dict(
             connection.execute(
                 "select slug, time_zone from operational.clinic where archived_at is null order by slug"
             ).fetchall()

@@ -12,7 +12,9 @@ app = typer.Typer()
 
 @app.command()
 def materialize(
-    clinic: Annotated[list[str] | None, typer.Option(help="A clinic's slug; repeat it for several. Default: all.")] = None,
+    clinic: Annotated[
+        list[str] | None, typer.Option(help="A clinic's slug; repeat it for several. Default: all.")
+    ] = None,
     as_of: Annotated[
         datetime | None,
         typer.Option("--as-of", formats=["%Y-%m-%d"], help="The day to build for. Default: today at each clinic."),

@@ -42,28 +42,14 @@ class Contract:
             InvalidInput: other columns or types, an unexpected null, or a rule that does not hold.
         """
         if dict(frame.schema) != dict(self.columns):
-            raise InvalidInput(
-                f"{self.table}: not the declared columns and types", place=self.table
-            )
-        nulls = frame.select(
-            pl.col(name).null_count()
-            for name in self.columns
-            if name not in self.optional
-        )
+            raise InvalidInput(f"{self.table}: not the declared columns and types", place=self.table)
+        nulls = frame.select(pl.col(name).null_count() for name in self.columns if name not in self.optional)
         for name, count in nulls.row(0, named=True).items():
             if count:
-                raise InvalidInput(
-                    f"{self.table}.{name}: {count} empty", place=f"{self.table}.{name}"
-                )
-        for name, broken in (
-            frame.select(**{n: (~rule).sum() for n, rule in self.rules.items()})
-            .to_dicts()[0]
-            .items()
-        ):
+                raise InvalidInput(f"{self.table}.{name}: {count} empty", place=f"{self.table}.{name}")
+        for name, broken in frame.select(**{n: (~rule).sum() for n, rule in self.rules.items()}).to_dicts()[0].items():
             if broken:
-                raise InvalidInput(
-                    f"{self.table}: {broken} rows break '{name}'", place=self.table
-                )
+                raise InvalidInput(f"{self.table}: {broken} rows break '{name}'", place=self.table)
 
 
 PATIENTS = Contract(
@@ -84,10 +70,7 @@ PATIENTS = Contract(
         "insurance_type": pl.String(),
     },
     frozenset({"external_id", *PROFILE}),
-    {
-        "no profile without consent": pl.col("profile_shared")
-        | pl.all_horizontal(pl.col(PROFILE).is_null())
-    },
+    {"no profile without consent": pl.col("profile_shared") | pl.all_horizontal(pl.col(PROFILE).is_null())},
 )
 
 APPOINTMENTS = Contract(
@@ -122,10 +105,7 @@ FORMS = Contract(
         "completed_on": pl.Date(),
     },
     frozenset({"due_on", "completed_on"}),
-    {
-        "a day when completed": (pl.col("status") == "completed")
-        == pl.col("completed_on").is_not_null()
-    },
+    {"a day when completed": (pl.col("status") == "completed") == pl.col("completed_on").is_not_null()},
 )
 
 ANSWERS = Contract(
@@ -160,9 +140,5 @@ ADHERENCE = Contract(
         "prescribed": pl.Int16(),
         "done": pl.Int16(),
     },
-    rules={
-        "no more done than prescribed": pl.col("done").is_between(
-            0, pl.col("prescribed")
-        )
-    },
+    rules={"no more done than prescribed": pl.col("done").is_between(0, pl.col("prescribed"))},
 )

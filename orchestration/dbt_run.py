@@ -76,9 +76,10 @@ def dbt(at: Server, arguments: list[str], given: dict[str, object]) -> None:
         DbtFailed: it ended with an error.
     """
     folder = dbt_folder(at)
-    command = [sys.executable, "-m", "dbt.cli.main", "--log-level-file", "info", "--log-path", str(folder / "logs")]
-    command += [*arguments, "--target-path", str(folder / "target"), "--vars", json.dumps(given)]
-    command += ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    fixed = ["--log-level-file", "info", "--log-path", str(folder / "logs")]
+    places = ["--target-path", str(folder / "target"), "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    command = [sys.executable, "-m", "orchestration.dbt_process", json.dumps(fixed), json.dumps(places)]
+    command.append(json.dumps([*arguments, "--vars", json.dumps(given)]))
     done = subprocess.run(  # nosec B603
         command, env=_environment(at), cwd=folder, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
     )

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime
 
 import dagster as dg
+from pydantic import Field
 
 from infra.database import Server, server
 from infra.errors import CloisterError
@@ -27,11 +28,11 @@ JOB = "build_marts"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
-class BuildConfig(dg.Config):  # type: ignore[misc]
+class BuildConfig(dg.Config):
     """What a run may be told beside its partitions."""
 
-    clinics: list[str] = []
-    as_of: dict[str, str] = {}
+    clinics: list[str] = Field(default_factory=list)
+    as_of: dict[str, str] = Field(default_factory=dict)
     full_refresh: bool = False
 
 

@@ -56,7 +56,9 @@ def materialize(
     found = ledger.read(at, run_id)
     built = set(found.clinics_of(LAST_MODEL)) - set(found.failed)
     if {clinic.slug for clinic in stale} - built - set(found.failed):
-        raise DbtFailed("the build ended early", hint=f"see {dbt_folder(at) / 'logs' / 'dbt.log'}, Dagster run {run_id}")
+        raise DbtFailed(
+            "the build ended early", hint=f"see {dbt_folder(at) / 'logs' / 'dbt.log'}, Dagster run {run_id}"
+        )
     for clinic in stale:
         if clinic.slug in built:
             mart_state.remember(at, clinic, built_from[clinic.slug])

@@ -15,7 +15,10 @@ from infra.database import Server, clinic_transaction, connect
 from infra.roles import ClinicKind, Login, clinic_schema
 from orchestration.ingest.sources import Asset
 
-_ORPHANS = "select count(*) from {} as fact where not exists (select from raw_patients using_patient where using_patient.patient_id = fact.patient_id)"  # noqa: E501
+_ORPHANS = (
+    "select count(*) from {} as fact where not exists"
+    " (select from raw_patients as patient where patient.patient_id = fact.patient_id)"
+)
 _UNREGISTERED = (
     "select count(*) from raw_patients as held where not exists (select from operational.registration as g"
     " where g.patient_id = held.patient_id)"
@@ -82,8 +85,7 @@ def profile(at: Server, slug: str) -> dict[str, int]:
     for rules in BATCH_RULES.values():
         counted |= rules
     listed = sql.SQL(", ").join(
-        sql.SQL("({}) as {}").format(sql.SQL(query), sql.Identifier(name))  # type: ignore[arg-type]
-        for name, query in counted.items()
+        sql.SQL("({}) as {}").format(sql.SQL(query), sql.Identifier(name)) for name, query in counted.items()
     )
     with (
         connect(Login.PIPELINE, at=at) as connection,
@@ -95,9 +97,7 @@ def profile(at: Server, slug: str) -> dict[str, int]:
 
 def broken_rules(profiles: Mapping[str, Mapping[str, int]], rules: Mapping[str, object]) -> dict[str, dict[str, int]]:
     """The rules that clinics break, out of their profiles."""
-    found = {
-        slug: {name: counts[name] for name in rules if counts.get(name)} for slug, counts in profiles.items()
-    }
+    found = {slug: {name: counts[name] for name in rules if counts.get(name)} for slug, counts in profiles.items()}
     return {slug: counts for slug, counts in found.items() if counts}
 
 
@@ -107,17 +107,17 @@ def check_batch(asset: Asset, profiles: Mapping[str, Mapping[str, int]]) -> Verd
     # Late: their import takes seconds, and only this needs them.
     import great_expectations as gx
     import pandas as pd
+    from great_expectations.data_context.types.base import ProgressBarsConfig
+    from great_expectations.expectations.core.expect_column_values_to_be_between import ExpectColumnValuesToBeBetween
 
     rules = BATCH_RULES[asset]
     suite = gx.ExpectationSuite(
         name=asset.value,
-        expectations=[
-            gx.expectations.ExpectColumnValuesToBeBetween(column=name, min_value=0, max_value=0) for name in rules
-        ],
+        expectations=[ExpectColumnValuesToBeBetween(column=name, min_value=0, max_value=0) for name in rules],
     )
     frame = pd.DataFrame([{name: counts[name] for name in rules} for counts in profiles.values()])
     context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
+    context.variables.progress_bars = ProgressBarsConfig(globally=False)
     batch = context.data_sources.add_pandas("profiles").add_dataframe_asset(asset.value)
     definition = batch.add_batch_definition_whole_dataframe("all")
     result = definition.get_batch({"dataframe": frame}).validate(suite, result_format="BOOLEAN_ONLY")

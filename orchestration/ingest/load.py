@@ -5,7 +5,7 @@ outbox rows that are dealt with, and record the access. What begins before a rev
 after it is swept at the end, so that it brings nothing back.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
@@ -52,18 +52,12 @@ def ingest(
             return ingest(at, slug, asset, batch_id, connection=fresh)
     with clinic_session(connection, at, slug, f"ingest of {asset}") as session:
         # Before the reads: a change that commits later keeps its row, and is at worst copied twice.
-        session.run(
-            sql.SQL("delete from operational.outbox where entity = {}").format(
-                sql.Literal(ENTITY[asset])
-            )
-        )
+        session.run(sql.SQL("delete from operational.outbox where entity = {}").format(sql.Literal(ENTITY[asset])))
         steps = [_load(session, source) for source in SOURCES[asset]]
         if asset is Asset.PATIENTS:
             _sweep_revoked(session)
         touched = pl.concat([patients for _, _, patients in steps]).n_unique()
-        loaded = Loaded(
-            sum(step[0] for step in steps), sum(step[1] for step in steps), touched
-        )
+        loaded = Loaded(sum(step[0] for step in steps), sum(step[1] for step in steps), touched)
         _record(session, slug, asset, batch_id, loaded)
     return loaded
 
@@ -75,17 +69,11 @@ def _load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
         return _first_load(session, source)
     rows, changed = _find_changes(session, source)
     gone = session.value(sql.SQL("select count(*) from change where gone"))
-    patients = session.frame(sql.SQL("select distinct patient_id from change"))[
-        "patient_id"
-    ]
+    patients = session.frame(sql.SQL("select distinct patient_id from change"))["patient_id"]
     if changed:
         _merge(session, source, changed)
     if gone:
-        session.run(
-            sql.SQL("delete from {} using change where gone and {}").format(
-                table, _same_key(source, table)
-            )
-        )
+        session.run(sql.SQL("delete from {} using change where gone and {}").format(table, _same_key(source, table)))
     session.run(sql.SQL("drop table change"))
     if changed + gone > ANALYZE_SHARE * max(rows, 1):
         session.run(sql.SQL("analyze {}").format(table))
@@ -94,14 +82,10 @@ def _load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
 
 def _first_load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
     """Fill an empty table, sorted by its key so that its index is written from left to right."""
-    count = session.value(
-        sql.SQL("select count(*) from ({}) as live").format(_rows(source))
-    )
+    count = session.value(sql.SQL("select count(*) from ({}) as live").format(_rows(source)))
     patients = []
     for within in _slices(count):
-        query = sql.SQL("select * from ({}) as live where {} order by {}").format(
-            _rows(source), within, _key(source)
-        )
+        query = sql.SQL("select * from ({}) as live where {} order by {}").format(_rows(source), within, _key(source))
         frame = session.frame(query)
         source.contract.check(frame)
         session.copy_in(source.contract.table, frame)
@@ -114,8 +98,7 @@ def _first_load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Se
 def _find_changes(session: ClinicSession, source: Source) -> tuple[int, int]:
     """List the keys that changed or went in the temporary table `change`; rows there now, rows changed."""
     differs = sql.SQL(" or ").join(
-        sql.SQL("live.{0} is distinct from held.{0}").format(sql.Identifier(mark))
-        for mark in source.marks
+        sql.SQL("live.{0} is distinct from held.{0}").format(sql.Identifier(mark)) for mark in source.marks
     )
     session.run(
         sql.SQL(
@@ -130,9 +113,9 @@ def _find_changes(session: ClinicSession, source: Source) -> tuple[int, int]:
     )
     session.run(sql.SQL("analyze change"))
     rows = session.value(
-        sql.SQL(
-            "select greatest(reltuples, 0)::bigint from pg_class where oid = {}::text::regclass"
-        ).format(sql.Literal(source.contract.table))
+        sql.SQL("select greatest(reltuples, 0)::bigint from pg_class where oid = {}::text::regclass").format(
+            sql.Literal(source.contract.table)
+        )
     )
     return rows, session.value(sql.SQL("select count(*) from change where not gone"))
 
@@ -141,15 +124,13 @@ def _merge(session: ClinicSession, source: Source, count: int) -> None:
     """Fetch the changed rows and put them in their places."""
     contract = source.contract
     session.run(
-        sql.SQL("create temporary table incoming (like {}) on commit drop").format(
-            sql.Identifier(contract.table)
-        )
+        sql.SQL("create temporary table incoming (like {}) on commit drop").format(sql.Identifier(contract.table))
     )
     for within in _slices(count):
         frame = session.frame(
-            sql.SQL(
-                "select live.* from ({}) as live inner join change using ({}) where not gone and {}"
-            ).format(_rows(source), _key(source), within)
+            sql.SQL("select live.* from ({}) as live inner join change using ({}) where not gone and {}").format(
+                _rows(source), _key(source), within
+            )
         )
         contract.check(frame)
         session.copy_in("incoming", frame, temporary=True)
@@ -160,9 +141,7 @@ def _merge(session: ClinicSession, source: Source, count: int) -> None:
         if name not in contract.key
     )
     session.run(
-        sql.SQL(
-            "insert into {} ({}) select {} from incoming on conflict ({}) do update set {}"
-        ).format(
+        sql.SQL("insert into {} ({}) select {} from incoming on conflict ({}) do update set {}").format(
             sql.Identifier(contract.table), columns, columns, _key(source), updates
         )
     )
@@ -171,9 +150,7 @@ def _merge(session: ClinicSession, source: Source, count: int) -> None:
 
 def _sweep_revoked(session: ClinicSession) -> None:
     """Empty what was revoked since it was read: a statement of its own sees what has committed."""
-    empty = sql.SQL(", ").join(
-        sql.SQL("{} = null").format(sql.Identifier(name)) for name in PROFILE
-    )
+    empty = sql.SQL(", ").join(sql.SQL("{} = null").format(sql.Identifier(name)) for name in PROFILE)
     session.run(
         sql.SQL(
             "update raw_patients as held set profile_shared = false, {} from operational.profile_tombstone as t"
@@ -182,9 +159,7 @@ def _sweep_revoked(session: ClinicSession) -> None:
     )
 
 
-def _record(
-    session: ClinicSession, slug: str, asset: Asset, batch_id: UUID, loaded: Loaded
-) -> None:
+def _record(session: ClinicSession, slug: str, asset: Asset, batch_id: UUID, loaded: Loaded) -> None:
     """The audit event of this read, and the pipeline's own note of it."""
     session.run(
         sql.SQL(
@@ -213,19 +188,15 @@ def _slices(count: int) -> Iterator[sql.Composable]:
     bounds = [UUID(int=part * (1 << 128) // parts) for part in range(parts)]
     for low, high in zip(bounds, [*bounds[1:], None], strict=True):
         above = sql.SQL("patient_id >= {}").format(sql.Literal(low))
-        yield (
-            above
-            if high is None
-            else sql.SQL("{} and patient_id < {}").format(above, sql.Literal(high))
-        )
+        yield (above if high is None else sql.SQL("{} and patient_id < {}").format(above, sql.Literal(high)))
 
 
 def _rows(source: Source) -> sql.Composable:
-    return sql.SQL(source.rows)  # type: ignore[arg-type]  # the module's own text
+    return sql.SQL(source.rows)
 
 
-def _names(names: Iterator[str] | object) -> sql.Composable:
-    return sql.SQL(", ").join(map(sql.Identifier, names))  # type: ignore[arg-type]
+def _names(names: Iterable[str]) -> sql.Composable:
+    return sql.SQL(", ").join(map(sql.Identifier, names))
 
 
 def _key(source: Source) -> sql.Composable:
@@ -234,9 +205,7 @@ def _key(source: Source) -> sql.Composable:
 
 def _same_key(source: Source, table: sql.Composable) -> sql.Composable:
     return sql.SQL(" and ").join(
-        sql.SQL("{}.{} = change.{}").format(
-            table, sql.Identifier(name), sql.Identifier(name)
-        )
+        sql.SQL("{}.{} = change.{}").format(table, sql.Identifier(name), sql.Identifier(name))
         for name in source.contract.key
     )
 

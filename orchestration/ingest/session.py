@@ -18,9 +18,7 @@ from infra.roles import ClinicKind, Login, clinic_schema
 class ClinicFailed(CloisterError):
     """The work on one clinic failed; `sqlstate` and `constraint` say how, and no value is in it."""
 
-    def __init__(
-        self, slug: str, what: str, sqlstate: str, constraint: str | None = None
-    ) -> None:
+    def __init__(self, slug: str, what: str, sqlstate: str, constraint: str | None = None) -> None:
         rule = f", {constraint}" if constraint else ""
         super().__init__(f"clinic '{slug}': {what} failed (SQLSTATE {sqlstate}{rule})")
         self.slug = slug
@@ -49,9 +47,7 @@ class ClinicSession:
         self._cursor.execute(query.as_string())
         return pl.DataFrame(pl.from_arrow(self._cursor.fetch_arrow_table()))
 
-    def copy_in(
-        self, table: str, frame: pl.DataFrame, *, temporary: bool = False
-    ) -> None:
+    def copy_in(self, table: str, frame: pl.DataFrame, *, temporary: bool = False) -> None:
         """COPY a frame into a table of the clinic's schema, or into a temporary one."""
         arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         self._cursor.adbc_ingest(table, arrow, mode="append", temporary=temporary)
@@ -63,15 +59,11 @@ class ClinicSession:
 
 def connect_arrow(at: Server) -> dbapi.Connection:
     """An ADBC connection of the pipeline's login; one serves one thread, and any number of clinics."""
-    return dbapi.connect(
-        "postgresql://?" + urlencode(at.parameters(Login.PIPELINE), quote_via=quote)
-    )
+    return dbapi.connect("postgresql://?" + urlencode(at.parameters(Login.PIPELINE), quote_via=quote))
 
 
 @contextmanager
-def clinic_session(
-    connection: dbapi.Connection, at: Server, slug: str, what: str
-) -> Iterator[ClinicSession]:
+def clinic_session(connection: dbapi.Connection, at: Server, slug: str, what: str) -> Iterator[ClinicSession]:
     """One transaction as the clinic's builder, alone: the clinic's lock comes before any read.
 
     Raises:
@@ -82,30 +74,20 @@ def clinic_session(
             session = ClinicSession(cursor)
             role = at.roles.clinic(slug, ClinicKind.BUILDER)
             session.run(sql.SQL("set local role {}").format(sql.Identifier(role)))
-            session.run(
-                sql.SQL("set local search_path = {}, pg_temp").format(
-                    sql.Identifier(clinic_schema(slug))
-                )
-            )
-            session.value(
-                sql.SQL("select operational.lock_clinic({})::text").format(
-                    sql.Literal(slug)
-                )
-            )
+            session.run(sql.SQL("set local search_path = {}, pg_temp").format(sql.Identifier(clinic_schema(slug))))
+            session.value(sql.SQL("select operational.lock_clinic({})::text").format(sql.Literal(slug)))
             yield session
         connection.commit()
     except adbc_driver_manager.Error as error:
         connection.rollback()
-        raise ClinicFailed(
-            slug, what, error.sqlstate or "58000", _constraint(error)
-        ) from None
+        raise ClinicFailed(slug, what, error.sqlstate or "58000", _constraint(error)) from None
     except BaseException:
         connection.rollback()
         raise
 
 
 def _constraint(error: adbc_driver_manager.Error) -> str | None:
-    found = dict(error.details or ()).get("PG_DIAG_CONSTRAINT_NAME") or dict(
-        error.details or ()
-    ).get(b"PG_DIAG_CONSTRAINT_NAME")
-    return found.decode() if isinstance(found, bytes) else found
+    for name, value in error.details or ():
+        if name in ("PG_DIAG_CONSTRAINT_NAME", b"PG_DIAG_CONSTRAINT_NAME"):
+            return value.decode() if isinstance(value, bytes) else str(value)
+    return None

@@ -47,8 +47,9 @@ with patient as (
         g.registered_on,
         p.name,
         g.version + p.version + coalesce(c.version, 0) as version,
-        coalesce(c.state = 'signed' and c.occurred_at <= now() and (c.expires_at is null or c.expires_at > now()), false)
-        and t.patient_id is null as profile_shared
+        t.patient_id is null
+        and coalesce(c.state = 'signed' and c.occurred_at <= now() and coalesce(c.expires_at > now(), true), false)
+            as profile_shared
     from operational.registration as g
     inner join operational.person as p on g.person_id = p.person_id
     left join operational.consent as c

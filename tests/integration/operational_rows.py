@@ -16,15 +16,11 @@ class Rows:
     admin: psycopg.Connection
 
     def clinic_id(self, clinic: str) -> int:
-        row = self.admin.execute(
-            "select clinic_id from operational.clinic where slug = %s", [clinic]
-        ).fetchone()
+        row = self.admin.execute("select clinic_id from operational.clinic where slug = %s", [clinic]).fetchone()
         assert row
         return int(row[0])
 
-    def person(
-        self, birth_date: date = date(1950, 1, 1), *, allergies: list[str] | None = None
-    ) -> UUID:
+    def person(self, birth_date: date = date(1950, 1, 1), *, allergies: list[str] | None = None) -> UUID:
         person = uuid4()
         self.admin.execute(
             "insert into operational.person (person_id, name) values (%s, %s)",
@@ -43,10 +39,10 @@ class Rows:
         person: UUID | None = None,
         *,
         consent: bool = True,
-        **profile: date,
+        birth_date: date = date(1950, 1, 1),
     ) -> UUID:
         """Register a person, new unless given, at a clinic; signed unless told otherwise."""
-        person = person or self.person(**profile)
+        person = person or self.person(birth_date)
         patient = uuid4()
         self.admin.execute(
             "insert into operational.registration (clinic_id, patient_id, person_id, registered_on)"
@@ -87,9 +83,7 @@ class Rows:
         assert row
         return UUID(str(row[0]))
 
-    def appointment(
-        self, clinic: str, patient: UUID, starts_on: date, status: str = "fulfilled"
-    ) -> UUID:
+    def appointment(self, clinic: str, patient: UUID, starts_on: date, status: str = "fulfilled") -> UUID:
         appointment = uuid4()
         self.admin.execute(
             "insert into operational.appointment (clinic_id, appointment_id, patient_id, status, booked_on, starts_on)"
@@ -162,13 +156,9 @@ class Rows:
             )
         return plan
 
-    def raw(
-        self, clinic: str, table: str = "raw_patients", columns: str = "*"
-    ) -> list[tuple[object, ...]]:
+    def raw(self, clinic: str, table: str = "raw_patients", columns: str = "*") -> list[tuple[object, ...]]:
         """All rows of a table of a clinic's mart, in a stable order."""
         return sorted(
-            self.admin.execute(
-                f"select {columns} from clinic_{clinic}.{table}"
-            ).fetchall(),  # type: ignore[arg-type]
+            self.admin.execute(f"select {columns} from clinic_{clinic}.{table}").fetchall(),
             key=repr,
         )

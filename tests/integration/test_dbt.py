@@ -27,7 +27,10 @@ def rows(server: Server, admin: psycopg.Connection) -> Rows:
     """Two clinics of three patients each, loaded: one 74 with little adherence, one 20, one who shares nothing."""
     rows = Rows(admin)
     for clinic in ("north", "south"):
-        old, young = rows.patient(clinic, birth_date=date(1950, 1, 1)), rows.patient(clinic, birth_date=date(2004, 6, 30))
+        old, young = (
+            rows.patient(clinic, birth_date=date(1950, 1, 1)),
+            rows.patient(clinic, birth_date=date(2004, 6, 30)),
+        )
         hidden = rows.patient(clinic, consent=False, birth_date=date(1940, 1, 1))
         for patient in (old, young, hidden):
             rows.appointment(clinic, patient, date(2024, 5, 1))
@@ -43,12 +46,12 @@ def segment(rows: Rows, clinic: str, rule: dict[str, object]) -> UUID:
     """A segment as the API stores it."""
     key = uuid4()
     rows.admin.execute(
-        f"insert into clinic_{clinic}.segment (segment_id, slug, name, profile_dependent, created_at)"  # type: ignore[arg-type]
+        f"insert into clinic_{clinic}.segment (segment_id, slug, name, profile_dependent, created_at)"
         " values (%s, %s, 'S', true, now())",
         [key, f"s-{key}"],
     )
     rows.admin.execute(
-        f"insert into clinic_{clinic}.segment_version values (%s, 1, %s, now())",  # type: ignore[arg-type]
+        f"insert into clinic_{clinic}.segment_version values (%s, 1, %s, now())",
         [key, Jsonb(rule)],
     )
     return key
@@ -64,7 +67,8 @@ def catalogue(admin: psycopg.Connection) -> list[tuple[object, ...]]:
     """Grants, constraints, indexes and identities of everything in the clinics' schemas."""
     return admin.execute(
         "select c.oid, c.relname, c.relowner, c.relacl::text,"
-        " array(select conname || pg_get_constraintdef(k.oid) from pg_constraint as k where conrelid = c.oid order by 1),"
+        " array(select conname || pg_get_constraintdef(k.oid) from pg_constraint as k"
+        " where conrelid = c.oid order by 1),"
         " array(select pg_get_indexdef(indexrelid) from pg_index where indrelid = c.oid order by 1)"
         " from pg_class as c where relnamespace::regnamespace::text like 'clinic\\_%' and relkind in ('r', 'v')"
         " order by 1"
@@ -84,7 +88,10 @@ def test_a_full_refresh_leaves_grants_and_constraints_in_place(server: Server, r
 
 def test_every_model_is_done_in_every_clinic(server: Server, rows: Rows) -> None:
     outcome = run_dbt(server, CLINICS)
-    assert {clinic: set(MODELS) - set(done) for clinic, done in outcome.done.items()} == {"north": set(), "south": set()}
+    assert {clinic: set(MODELS) - set(done) for clinic, done in outcome.done.items()} == {
+        "north": set(),
+        "south": set(),
+    }
     assert rows.raw("north", "patient_summary", "appointments, fulfilled, noshows, prescribed, done") == [
         (1, 1, 0, 8, 2), (1, 1, 0, 8, 2), (3, 1, 1, 8, 2),
     ]  # fmt: skip
@@ -108,7 +115,8 @@ def test_a_withheld_birth_date_is_in_no_count(server: Server, rows: Rows) -> Non
     write_program(server, "north")
     run_dbt(server, CLINICS)
     ages = rows.admin.execute(
-        "select bucket, patients from clinic_north.segment_report where segment_id = %s and dimension = 'age' order by 1",
+        "select bucket, patients from clinic_north.segment_report"
+        " where segment_id = %s and dimension = 'age' order by 1",
         [everyone],
     ).fetchall()
     assert ages == [("18-39", 1), ("65-79", 1), ("unknown", 1)]
@@ -176,7 +184,12 @@ def test_dbts_own_unit_tests_hold(server: Server) -> None:
 def test_the_models_are_those_that_dagster_shows(server: Server) -> None:
     dbt(server, ["parse"], variables(server, [], str(uuid4())))
     manifest = json.loads((dbt_folder(server) / "target" / "manifest.json").read_text())
-    loads = {"raw_patients": "patients", "raw_appointments": "appointments", "raw_forms": "forms", "raw_adherence": "adherence"}
+    loads = {
+        "raw_patients": "patients",
+        "raw_appointments": "appointments",
+        "raw_forms": "forms",
+        "raw_adherence": "adherence",
+    }
     found = {
         node["name"]: {loads.get(name, name) for name in (key.split(".")[-1] for key in node["depends_on"]["nodes"])}
         - {"segment", "segment_program"}
@@ -184,7 +197,11 @@ def test_the_models_are_those_that_dagster_shows(server: Server) -> None:
         if node["resource_type"] == "model"
     }
     assert found == {name: set(sources) for name, sources in MODELS.items()}
-    assert all(node["description"].startswith("One row per") for node in manifest["nodes"].values() if node["resource_type"] == "model")
+    assert all(
+        node["description"].startswith("One row per")
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+    )
 
 
 def test_nothing_of_dbt_lands_in_the_project(server: Server) -> None:

@@ -1,6 +1,5 @@
 """Ingest: the raw tables become what the clinic may see, only what changed moves, and once is enough."""
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
@@ -39,7 +38,7 @@ def mart(rows: Rows, clinic: str = "north") -> dict[str, list[tuple[object, ...]
 
 
 @pytest.fixture
-def full(rows: Rows) -> Iterator[Rows]:
+def full(rows: Rows) -> Rows:
     """Both clinics with a little of everything."""
     for clinic in ("north", "south"):
         for number in range(4):
@@ -47,7 +46,7 @@ def full(rows: Rows) -> Iterator[Rows]:
             rows.appointment(clinic, patient, date(2024, 1, 1 + number))
             rows.form(clinic, patient, EVENING if number else None)
             rows.plan(clinic, patient, [date(2024, 2, 1), date(2024, 2, 2)])
-    yield rows
+    return rows
 
 
 def test_the_first_load_copies_every_live_row(server: Server, full: Rows) -> None:
@@ -67,50 +66,34 @@ def test_loading_twice_equals_once(server: Server, full: Rows) -> None:
 
 
 @pytest.mark.check(42)
-def test_assets_in_any_order_give_the_same_mart(
-    server: Server, full: Rows, admin: psycopg.Connection
-) -> None:
+def test_assets_in_any_order_give_the_same_mart(server: Server, full: Rows, admin: psycopg.Connection) -> None:
     everything(server)
     forward = mart(full)
-    admin.execute(
-        "truncate clinic_north.raw_patients, clinic_north.raw_forms, clinic_north.raw_adherence"
-    )
+    admin.execute("truncate clinic_north.raw_patients, clinic_north.raw_forms, clinic_north.raw_adherence")
     for asset in reversed(Asset):
         ingest(server, "north", asset, uuid4())
     assert mart(full) == forward
 
 
-def test_only_changed_rows_move(
-    server: Server, full: Rows, admin: psycopg.Connection
-) -> None:
+def test_only_changed_rows_move(server: Server, full: Rows, admin: psycopg.Connection) -> None:
     everything(server)
-    before = {
-        row[0]: row[1]
-        for row in full.raw("north", "raw_appointments", "appointment_id, xmin::text")
-    }
+    before = {row[0]: row[1] for row in full.raw("north", "raw_appointments", "appointment_id, xmin::text")}
     changed = next(iter(before))
     admin.execute(
         "update operational.appointment set status = 'noshow' where appointment_id = %s",
         [changed],
     )
     assert ingest(server, "north", Asset.APPOINTMENTS, uuid4()) == Loaded(1, 0, 1)
-    after = {
-        row[0]: row[1]
-        for row in full.raw("north", "raw_appointments", "appointment_id, xmin::text")
-    }
+    after = {row[0]: row[1] for row in full.raw("north", "raw_appointments", "appointment_id, xmin::text")}
     assert {key for key in before if before[key] != after[key]} == {changed}
     assert ("noshow",) in full.raw("north", "raw_appointments", "status")
 
 
 @pytest.mark.check(34)
-@pytest.mark.parametrize(
-    "table", ["appointment", "form", "form_answer", "treatment_plan", "adherence"]
-)
-def test_soft_deleted_rows_leave_the_mart(
-    server: Server, full: Rows, admin: psycopg.Connection, table: str
-) -> None:
+@pytest.mark.parametrize("table", ["appointment", "form", "form_answer", "treatment_plan", "adherence"])
+def test_soft_deleted_rows_leave_the_mart(server: Server, full: Rows, admin: psycopg.Connection, table: str) -> None:
     everything(server)
-    admin.execute(f"update operational.{table} set deleted_at = now()")  # type: ignore[arg-type]
+    admin.execute(f"update operational.{table} set deleted_at = now()")
     everything(server)
     gone = {
         "appointment": {"raw_appointments"},
@@ -124,11 +107,9 @@ def test_soft_deleted_rows_leave_the_mart(
 
 @pytest.mark.check(34)
 @pytest.mark.parametrize("table", ["registration", "person"])
-def test_a_deleted_patient_leaves(
-    server: Server, full: Rows, admin: psycopg.Connection, table: str
-) -> None:
+def test_a_deleted_patient_leaves(server: Server, full: Rows, admin: psycopg.Connection, table: str) -> None:
     everything(server)
-    admin.execute(f"update operational.{table} set deleted_at = now()")  # type: ignore[arg-type]
+    admin.execute(f"update operational.{table} set deleted_at = now()")
     assert ingest(server, "north", Asset.PATIENTS, uuid4()) == Loaded(0, 4, 4)
     assert full.raw("north") == []
 
@@ -137,39 +118,27 @@ def test_days_are_the_clinics_own(server: Server, rows: Rows) -> None:
     for clinic in ("north", "south"):
         rows.form(clinic, rows.patient(clinic), EVENING)
         ingest(server, clinic, Asset.FORMS, uuid4())
-    assert rows.raw("north", "raw_answers", "answered_on") == [
-        (date(2024, 3, 11),)
-    ]  # Berlin
-    assert rows.raw("south", "raw_answers", "answered_on") == [
-        (date(2024, 3, 10),)
-    ]  # Sao Paulo
+    assert rows.raw("north", "raw_answers", "answered_on") == [(date(2024, 3, 11),)]  # Berlin
+    assert rows.raw("south", "raw_answers", "answered_on") == [(date(2024, 3, 10),)]  # Sao Paulo
     assert rows.raw("north", "raw_forms", "completed_on") == [(date(2024, 3, 11),)]
 
 
 @pytest.mark.check(46)
-def test_changes_of_one_clinic_touch_no_row_of_another(
-    server: Server, full: Rows, admin: psycopg.Connection
-) -> None:
+def test_changes_of_one_clinic_touch_no_row_of_another(server: Server, full: Rows, admin: psycopg.Connection) -> None:
     everything(server)
     everything(server, "south")
-    before = {
-        table: full.raw("south", table, "xmin::text, ctid::text, *") for table in TABLES
-    }
+    before = {table: full.raw("south", table, "xmin::text, ctid::text, *") for table in TABLES}
     for table in ("appointment", "form", "adherence", "registration"):
         admin.execute(
-            f"update operational.{table} set version = version where clinic_id = %s",  # type: ignore[arg-type]
+            f"update operational.{table} set version = version where clinic_id = %s",
             [full.clinic_id("north")],
         )
     assert all(done.rows_written for done in everything(server).values())
-    assert {
-        table: full.raw("south", table, "xmin::text, ctid::text, *") for table in TABLES
-    } == before
+    assert {table: full.raw("south", table, "xmin::text, ctid::text, *") for table in TABLES} == before
 
 
 @pytest.mark.check(13)
-def test_consent_for_one_clinic_shows_nothing_to_the_other(
-    server: Server, rows: Rows
-) -> None:
+def test_consent_for_one_clinic_shows_nothing_to_the_other(server: Server, rows: Rows) -> None:
     person = rows.person()
     rows.patient("north", person)
     rows.patient("south", person, consent=False)
@@ -192,9 +161,7 @@ def test_a_consent_out_of_its_time_shows_nothing(
     now = datetime.now(UTC)
     person = rows.person()
     rows.patient("north", person, consent=False)
-    rows.consent(
-        "north", person, at=now + at, expires=now + expires if expires else None
-    )
+    rows.consent("north", person, at=now + at, expires=now + expires if expires else None)
     ingest(server, "north", Asset.PATIENTS, uuid4())
     assert rows.raw("north", columns="profile_shared, birth_date") == [(False, None)]
 
@@ -208,9 +175,7 @@ def test_a_consent_that_runs_out_empties_the_profile_without_any_write(
     ingest(server, "north", Asset.PATIENTS, uuid4())
     # The hour has passed: the table's counters stay as they are.
     admin.execute("alter table operational.consent disable trigger all")
-    admin.execute(
-        "update operational.consent set expires_at = now() - interval '1 second'"
-    )
+    admin.execute("update operational.consent set expires_at = now() - interval '1 second'")
     assert ingest(server, "north", Asset.PATIENTS, uuid4()) == Loaded(1, 0, 1)
     assert rows.raw("north", columns="profile_shared, birth_date") == [(False, None)]
 
@@ -226,9 +191,7 @@ def test_signing_again_brings_the_profile_back(server: Server, rows: Rows) -> No
     assert rows.raw("north", columns="birth_date") == [(date(1950, 1, 1),)]
 
 
-def test_a_standing_tombstone_outweighs_a_consent(
-    server: Server, rows: Rows, admin: psycopg.Connection
-) -> None:
+def test_a_standing_tombstone_outweighs_a_consent(server: Server, rows: Rows, admin: psycopg.Connection) -> None:
     patient = rows.patient("north")
     admin.execute(
         "insert into operational.profile_tombstone (clinic_id, patient_id, revoked_at) values (%s, %s, now())",
@@ -259,9 +222,7 @@ def test_a_revocation_between_read_and_write_brings_nothing_back(
 
     monkeypatch.setattr(Contract, "check", revoke_then_check)
     ingest(server, "north", Asset.PATIENTS, uuid4())
-    assert rows.raw("north", columns="profile_shared, birth_date, sex") == [
-        (False, None, None)
-    ]
+    assert rows.raw("north", columns="profile_shared, birth_date, sex") == [(False, None, None)]
 
 
 @pytest.mark.check(42)
@@ -274,36 +235,24 @@ def test_a_killed_run_repeated_gives_the_same(
     everything(server, "south")
     waiting = admin.execute("select count(*) from operational.outbox").fetchone()
     with monkeypatch.context() as patch:
-        patch.setattr(
-            load, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt())
-        )
+        patch.setattr(load, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
         with pytest.raises(KeyboardInterrupt):
             ingest(server, "north", Asset.APPOINTMENTS, uuid4())
     assert full.raw("north", "raw_appointments") == []
-    assert (
-        admin.execute("select count(*) from operational.outbox").fetchone() == waiting
-    )
+    assert admin.execute("select count(*) from operational.outbox").fetchone() == waiting
     assert ingest(server, "north", Asset.APPOINTMENTS, uuid4()) == Loaded(4, 0, 4)
 
 
-def test_the_outbox_is_emptied_for_that_clinic_and_asset(
-    server: Server, full: Rows, admin: psycopg.Connection
-) -> None:
+def test_the_outbox_is_emptied_for_that_clinic_and_asset(server: Server, full: Rows, admin: psycopg.Connection) -> None:
     ingest(server, "north", Asset.APPOINTMENTS, uuid4())
-    left = admin.execute(
-        "select distinct clinic_id, entity from operational.outbox"
-    ).fetchall()
+    left = admin.execute("select distinct clinic_id, entity from operational.outbox").fetchall()
     north, south = full.clinic_id("north"), full.clinic_id("south")
     assert (north, "appointment") not in left
-    assert {(south, "appointment"), (north, "patient"), (north, "adherence")} <= set(
-        left
-    )
+    assert {(south, "appointment"), (north, "patient"), (north, "adherence")} <= set(left)
 
 
 @pytest.mark.check(21)
-def test_every_load_is_one_event_with_its_batch(
-    server: Server, full: Rows, admin: psycopg.Connection
-) -> None:
+def test_every_load_is_one_event_with_its_batch(server: Server, full: Rows, admin: psycopg.Connection) -> None:
     batch = uuid4()
     for asset in Asset:
         ingest(server, "north", asset, batch)
@@ -313,27 +262,19 @@ def test_every_load_is_one_event_with_its_batch(
         [batch],
     ).fetchall()
     north = full.clinic_id("north")
-    assert events == [
-        (asset.value, 4, north, "pipeline", "permit") for asset in sorted(Asset)
-    ]
+    assert events == [(asset.value, 4, north, "pipeline", "permit") for asset in sorted(Asset)]
 
 
 @pytest.mark.check(29)
-def test_a_refused_row_is_named_by_its_rule_alone(
-    server: Server, full: Rows, admin: psycopg.Connection
-) -> None:
-    admin.execute(
-        "alter table clinic_north.raw_patients add constraint no_canary check (name !~ 'Zyx')"
-    )
+def test_a_refused_row_is_named_by_its_rule_alone(server: Server, full: Rows, admin: psycopg.Connection) -> None:
+    admin.execute("alter table clinic_north.raw_patients add constraint no_canary check (name !~ 'Zyx')")
     with pytest.raises(ClinicFailed) as failure:
         ingest(server, "north", Asset.PATIENTS, uuid4())
     assert "no_canary" in str(failure.value) and "23514" in str(failure.value)
     assert "Zyx" not in repr(failure.value) and failure.value.__suppress_context__
 
 
-def test_a_huge_clinic_is_loaded_in_slices(
-    server: Server, full: Rows, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_huge_clinic_is_loaded_in_slices(server: Server, full: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "FRAME_ROWS", 3)
     sizes: list[int] = []
     check = Contract.check
@@ -350,12 +291,5 @@ def test_a_huge_clinic_is_loaded_in_slices(
 def test_one_connection_serves_many_clinics(server: Server, full: Rows) -> None:
     with connect_arrow(server) as connection:
         for clinic in ("north", "south"):
-            assert (
-                ingest(
-                    server, clinic, Asset.PATIENTS, uuid4(), connection=connection
-                ).rows_written
-                == 4
-            )
-    assert set(full.raw("north", columns="patient_id")).isdisjoint(
-        full.raw("south", columns="patient_id")
-    )
+            assert ingest(server, clinic, Asset.PATIENTS, uuid4(), connection=connection).rows_written == 4
+    assert set(full.raw("north", columns="patient_id")).isdisjoint(full.raw("south", columns="patient_id"))

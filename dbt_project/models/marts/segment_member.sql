@@ -1,7 +1,8 @@
 {{ config(materialized='clinic_program', contract={'enforced': false}) }}
 
 -- The clinic's compiled rules are themselves the model: this row's statement fills segment_member.
--- depends_on: {{ ref('stg_patients') }}, {{ ref('stg_appointments') }}, {{ ref('stg_forms') }}, {{ ref('stg_adherence') }}
+-- depends_on: {{ ref('stg_patients') }}, {{ ref('stg_appointments') }}
+-- depends_on: {{ ref('stg_forms') }}, {{ ref('stg_adherence') }}
 select
     statement,
     parameters

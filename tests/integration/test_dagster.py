@@ -1,0 +1,139 @@
+"""The Dagster job: it marks as built what is built, names what failed, keeps no patient data."""
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import pytest
+from operational_rows import CANARY, Rows
+
+from infra.database import Server, connect_admin
+from infra.errors import InvalidInput
+from orchestration import quality
+from orchestration.graph import MODELS
+from orchestration.ingest.load import ingest
+from orchestration.ingest.sources import Asset
+from orchestration.materialize import dagster_folder, dagster_instance, materialize
+
+AS_OF = date(2024, 6, 30)
+
+
+@pytest.fixture(scope="module")
+def rows(module_server: Server) -> Iterator[Rows]:
+    with connect_admin(module_server) as admin:
+        rows = Rows(admin)
+        for clinic in ("north", "south"):
+            for consent in (True, False):
+                patient = rows.patient(clinic, consent=consent)
+                rows.appointment(clinic, patient, date(2024, 5, 1))
+        yield rows
+
+
+def built(at: Server, run_id: str) -> dict[str, set[str]]:
+    """The clinics that Dagster shows as materialised by a run, by asset."""
+    import dagster as dg
+
+    found: dict[str, set[str]] = {}
+    with dagster_instance(at) as instance:
+        for entry in instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_MATERIALIZATION):
+            event = entry.get_dagster_event()
+            assert event.asset_key and event.partition
+            found.setdefault(event.asset_key.to_user_string(), set()).add(event.partition)
+    return found
+
+
+def checks(at: Server, run_id: str) -> dict[str, bool]:
+    import dagster as dg
+
+    with dagster_instance(at) as instance:
+        logs = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+        found = [entry.get_dagster_event().asset_check_evaluation_data for entry in logs]
+    return {f"{check.asset_key.to_user_string()}.{check.check_name}": check.passed for check in found}
+
+
+@pytest.mark.check(44)
+@pytest.mark.check(29)
+def test_a_failing_clinic_is_named_and_the_other_is_done(module_server: Server, rows: Rows) -> None:
+    rows.admin.execute(f"alter table clinic_north.raw_patients add constraint no_canary check (name !~ '{CANARY}')")
+    outcome = materialize(module_server, as_of=AS_OF)
+    rows.admin.execute("alter table clinic_north.raw_patients drop constraint no_canary")
+    assert outcome.done == ["south"]
+    assert str(outcome.failed["north"]) == "ingest.patients (SQLSTATE 23514, no_canary)"
+    assert outcome.run_id
+    assert built(module_server, outcome.run_id) == {name: {"south"} for name in (*Asset, *MODELS)}
+    assert CANARY.encode() not in b"".join(
+        path.read_bytes() for path in dagster_folder(module_server).rglob("*") if path.is_file()
+    )
+    mended = materialize(module_server, as_of=AS_OF)
+    assert (mended.done, mended.failed, mended.current) == (["north"], {}, ["south"])
+    assert mended.run_id
+    found = checks(module_server, mended.run_id)
+    assert all(found.values()) and len(found) == 7
+
+
+@pytest.mark.check(42)
+def test_current_marts_are_left_alone_until_something_changes(module_server: Server, rows: Rows) -> None:
+    materialize(module_server, as_of=AS_OF)
+    assert materialize(module_server, as_of=AS_OF).current == ["north", "south"]
+    patient = rows.patient("south")
+    outcome = materialize(module_server, as_of=AS_OF)
+    assert (outcome.done, outcome.current) == (["south"], ["north"])
+    assert (patient,) in rows.raw("south", "patient_summary", "patient_id")
+    assert materialize(module_server, as_of=date(2024, 7, 1), clinics=["north"]).done == ["north"]
+
+
+def test_an_unknown_clinic_is_refused_by_name(module_server: Server) -> None:
+    with pytest.raises(InvalidInput, match="there is no clinic 'west'"):
+        materialize(module_server, ["west"])
+
+
+@pytest.fixture
+def loaded(server: Server, admin: psycopg.Connection) -> Rows:
+    rows = Rows(admin)
+    rows.appointment("north", rows.patient("north", consent=False), date(2024, 5, 1))
+    for asset in Asset:
+        ingest(server, "north", asset, uuid4())
+    return rows
+
+
+def test_the_consent_check_finds_a_withheld_value(server: Server, loaded: Rows) -> None:
+    assert quality.check_consent({"north": quality.profile(server, "north")}).passed
+    loaded.admin.execute("update clinic_north.raw_patients set profile_shared = true, birth_date = '1950-01-01'")
+    verdict = quality.check_consent({"north": quality.profile(server, "north")})
+    assert (verdict.passed, verdict.broken) == (False, {"north": {"unconsented": 1}})
+
+
+def test_the_isolation_check_finds_a_foreign_patient_and_an_open_door(server: Server, loaded: Rows) -> None:
+    assert quality.check_isolation(server, {"north": quality.profile(server, "north")}).passed
+    loaded.admin.execute("update clinic_north.raw_patients set patient_id = gen_random_uuid()")
+    loaded.admin.execute(f"grant usage on schema clinic_south to {server.roles.prefix}_clinic_north_reader")
+    verdict = quality.check_isolation(server, {"north": quality.profile(server, "north")})
+    assert verdict.broken == {"north": {"unregistered": 1, "schemas_of_others": 1}}
+
+
+@pytest.mark.check(51)
+def test_the_batch_check_counts_and_quotes_nothing(server: Server, loaded: Rows) -> None:
+    assert quality.check_batch(Asset.PATIENTS, {"north": quality.profile(server, "north")}).passed
+    loaded.admin.execute("update clinic_north.raw_patients set profile_shared = true, birth_date = '2999-01-01'")
+    verdict = quality.check_batch(Asset.PATIENTS, {"north": quality.profile(server, "north")})
+    assert (verdict.passed, verdict.broken) == (False, {"north": {"born_in_the_future": 1}})
+
+
+def test_the_definitions_import_without_any_input_or_output() -> None:
+    code = (
+        "import socket, psycopg\n"
+        "def refuse(*_, **__): raise AssertionError('I/O at import')\n"
+        "psycopg.connect = socket.socket.connect = refuse\n"
+        "import orchestration.definitions as found, sys\n"
+        "assert 'great_expectations' not in sys.modules and 'adbc_driver_postgresql' in sys.modules\n"
+        "print(len(found.defs.resolve_all_asset_specs()))"
+    )
+    environment = {"CLOISTER_HOME": "/nonexistent/home", "PATH": "/usr/bin:/bin", "DO_NOT_TRACK": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, cwd=Path("/"), check=False
+    )
+    assert done.stdout.strip() == str(len(Asset) + len(MODELS)), done.stderr
