@@ -1,7 +1,7 @@
 """Connections: one login a service, and the role switches that put a wall behind each of them."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -138,3 +138,9 @@ def set_context(connection: psycopg.Connection, *, clinic_id: int | None = None,
         "select set_config('cloister.clinic_id', %s, true), set_config('cloister.person_id', %s, true)",
         ["" if clinic_id is None else str(clinic_id), "" if person_id is None else str(person_id)],
     )
+
+
+def set_clinics(connection: psycopg.Connection, clinic_ids: Iterable[int]) -> None:
+    """Tell row-level security which clinics an import's transaction may touch."""
+    listed = ",".join(str(clinic_id) for clinic_id in sorted(clinic_ids))
+    connection.execute("select set_config('cloister.clinic_ids', %s, true)", [listed])

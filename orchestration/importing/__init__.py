@@ -4,8 +4,12 @@ fields      what each entity may hold
 mapping     a mapping file: which column of which file is which field
 reading     bytes to rows of text, with line numbers; broken lines apart
 shaping     rows of text to typed entities; rows that break the contract apart
-loading     entities to operational tables, idempotently
+known       whom the rows speak of
+people      people, profiles and registrations
+consents    consent events with their evidence
+records     clinical records, idempotently
 contacts    encrypted contact fields
 quarantine  what broke the contract, as it was, encrypted
+piece       one piece of a file, in one transaction
 run         one import from start to end
 """

@@ -1,7 +1,7 @@
 """Consents of an import: events with their evidence, or, in a demo, assumed."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import polars as pl
@@ -14,32 +14,33 @@ ASSUMED = "assumed"
 _ASSUMED_TEXT = "Assumed for demonstration; nobody signed this."
 
 
-def store_texts(connection: psycopg.Connection, clinic_id: int, texts: Mapping[Any, dict[str, str]]) -> None:
-    """Store the consent texts that the mapping brings, for one clinic."""
-    for purpose, versions in texts.items():
-        for version, body in versions.items():
-            connection.execute(
-                "insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256)"
-                " values (%s, %s, %s, %s, %s) on conflict do nothing",
-                [clinic_id, purpose, version, body, hashlib.sha256(body.encode()).digest()],
-            )
+def store_texts(connection: psycopg.Connection, clinic_ids: Iterable[int], texts: Mapping[Any, dict[str, str]]) -> None:
+    """Store the consent texts that the mapping brings, for each clinic."""
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            "insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256)"
+            " values (%s, %s, %s, %s, %s) on conflict do nothing",
+            [
+                (clinic_id, purpose, version, body, hashlib.sha256(body.encode()).digest())
+                for clinic_id in clinic_ids
+                for purpose, versions in texts.items()
+                for version, body in versions.items()
+            ],
+        )
 
 
-def assume(connection: psycopg.Connection, clinic_id: int, patients: pl.DataFrame) -> None:
+def assume(connection: psycopg.Connection, patients: pl.DataFrame) -> None:
     """Sign profile sharing for everyone of these rows who has no consent event yet. Demo mode only."""
-    store_texts(connection, clinic_id, {"profile_sharing": {ASSUMED: _ASSUMED_TEXT}})
-    stage(connection, "stage_assumed", patients.select(KEY).unique())
-    connection.execute(_ASSUME, {"clinic_id": clinic_id, "version": ASSUMED})
-    connection.execute("drop table stage_assumed")
+    store_texts(connection, patients["clinic_id"].unique(), {"profile_sharing": {ASSUMED: _ASSUMED_TEXT}})
+    stage(connection, "stage_assumed", patients.select("clinic_id", *KEY).unique())
+    connection.execute(_ASSUME, [ASSUMED])
 
 
-def load_consents(connection: psycopg.Connection, clinic_id: int, consents: pl.DataFrame) -> pl.DataFrame:
-    """Append the events of these rows; return the rows that name an unknown person, signer or text."""
+def load_consents(connection: psycopg.Connection, consents: pl.DataFrame) -> pl.DataFrame:
+    """Append the events of these rows; return `line, reason` of those whose person, signer or text is unknown."""
     stage(connection, "stage_consent", consents)
-    values = {"clinic_id": clinic_id}
-    refused = connection.execute(_UNKNOWN, values).fetchall()
-    connection.execute(_APPEND, values)
-    connection.execute("drop table stage_consent")
+    refused = connection.execute(_UNKNOWN).fetchall()
+    connection.execute(_APPEND)
     return pl.DataFrame(refused, schema={"line": pl.Int64, "reason": pl.String}, orient="row")
 
 
@@ -48,23 +49,26 @@ _ASSUME = """
 insert into operational.consent_event
     (event_id, clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at)
 select md5(concat_ws('|', 'assumed', r.clinic_id, r.person_id))::uuid, r.clinic_id, r.person_id,
-    'profile_sharing', 'signed', %(version)s, r.person_id, 'assumed', r.registered_on
+    'profile_sharing', 'signed', %s, r.person_id, 'assumed', r.registered_on
 from stage_assumed as s
-inner join stage_here as here on here.scope = s.scope and here.source_id = s.source_id
-inner join operational.registration as r on r.patient_id = here.patient_id and r.clinic_id = %(clinic_id)s
+inner join stage_here as here
+    on here.clinic_id = s.clinic_id and here.scope = s.scope and here.source_id = s.source_id
+inner join operational.registration as r on r.clinic_id = here.clinic_id and r.patient_id = here.patient_id
 where not exists (
     select from operational.consent as c
-    where c.person_id = here.person_id and c.clinic_id = %(clinic_id)s and c.purpose = 'profile_sharing'
+    where c.person_id = here.person_id and c.clinic_id = here.clinic_id and c.purpose = 'profile_sharing'
 )
 """
 _JOINED = """
 from stage_consent as s
-left join stage_here as here on here.scope = s.scope and here.source_id = s.source_id
-left join stage_here as signer on signer.scope = s.scope and signer.source_id = s.signer_id
+left join stage_here as here
+    on here.clinic_id = s.clinic_id and here.scope = s.scope and here.source_id = s.source_id
+left join stage_here as signer
+    on signer.clinic_id = s.clinic_id and signer.scope = s.scope and signer.source_id = s.signer_id
 left join operational.guardianship as g
     on g.guardian_id = signer.person_id and g.dependent_id = here.person_id
 left join operational.consent_text as t
-    on t.clinic_id = %(clinic_id)s and t.purpose = s.purpose and t.text_version = s.text_version
+    on t.clinic_id = s.clinic_id and t.purpose = s.purpose and t.text_version = s.text_version
 cross join lateral (
     select case
         when here.patient_id is null then 'source_id: is no patient of this clinic'
@@ -80,11 +84,11 @@ _UNKNOWN = f"select s.line, verdict.reason {_JOINED} where verdict.reason is not
 _APPEND = f"""
 insert into operational.consent_event
     (event_id, clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at)
-select distinct on (event_id) event_id, %(clinic_id)s, here.person_id, s.purpose, s.kind, s.text_version,
+select distinct on (event_id) event_id, here.clinic_id, here.person_id, s.purpose, s.kind, s.text_version,
     signer.person_id, coalesce(s.channel, 'import'), s.occurred_at
 {_JOINED}
 cross join lateral (
-    select md5(concat_ws('|', %(clinic_id)s::integer, here.person_id, s.purpose, s.kind, s.text_version,
+    select md5(concat_ws('|', here.clinic_id, here.person_id, s.purpose, s.kind, s.text_version,
                          extract(epoch from s.occurred_at)))::uuid as event_id
 ) as named
 where verdict.reason is null and not exists (

@@ -55,13 +55,14 @@ def _birth_date() -> pl.Expr:
     return pl.date(day.dt.year() - pl.col("age"), day.dt.month(), pl.when(leap).then(28).otherwise(day.dt.day()))
 
 
-def load_registrations(connection: psycopg.Connection, clinic_id: int, slug: str, patients: pl.DataFrame) -> None:
-    """Register these rows' people (`stage_known`) at one clinic; the earliest day counts."""
-    frame = patients.group_by(KEY).agg(pl.col("registered_on").min(), pl.col("external_id").drop_nulls().last())
+def load_registrations(connection: psycopg.Connection, patients: pl.DataFrame) -> None:
+    """Register these rows' people (`stage_known`) at their clinics; the earliest day counts."""
+    frame = patients.group_by("clinic_id", *KEY).agg(
+        pl.col("registered_on").min(), pl.col("external_id").drop_nulls().last()
+    )
     stage(connection, "stage_registration", frame)
-    connection.execute(_REGISTER, {"clinic": slug, "clinic_id": clinic_id})
-    connection.execute(_EARLIER, {"clinic": slug, "clinic_id": clinic_id})
-    connection.execute("drop table stage_registration")
+    connection.execute(_REGISTER)
+    connection.execute(_EARLIER)
 
 
 def load_guardians(connection: psycopg.Connection, source: str, patients: pl.DataFrame, today: date) -> None:
@@ -142,22 +143,22 @@ _UNITE_PROFILES = _update_profiles(
 _PEOPLE_OF_STAGE = """
 from stage_registration as s
 inner join stage_known as known
-    on known.clinic = %(clinic)s and known.scope = s.scope and known.source_id = s.source_id
+    on known.clinic_id = s.clinic_id and known.scope = s.scope and known.source_id = s.source_id
 """
 _REGISTER = f"""
 insert into operational.registration (clinic_id, person_id, external_id, registered_on)
-select %(clinic_id)s, known.person_id, s.external_id, s.registered_on
+select s.clinic_id, known.person_id, s.external_id, s.registered_on
 {_PEOPLE_OF_STAGE}
 where not exists (
     select from operational.registration as r
-    where r.clinic_id = %(clinic_id)s and r.person_id = known.person_id
+    where r.clinic_id = s.clinic_id and r.person_id = known.person_id
 )
 """  # nosec B608: constants
 _EARLIER = f"""
 update operational.registration as r set
     registered_on = least(r.registered_on, s.registered_on), external_id = coalesce(s.external_id, r.external_id)
 {_PEOPLE_OF_STAGE}
-where r.clinic_id = %(clinic_id)s and r.person_id = known.person_id and r.deleted_at is null
+where r.clinic_id = s.clinic_id and r.person_id = known.person_id and r.deleted_at is null
     and (s.registered_on < r.registered_on or s.external_id <> r.external_id
          or (r.external_id is null and s.external_id is not null))
 """  # nosec B608: constants

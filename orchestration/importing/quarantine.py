@@ -10,7 +10,6 @@ from uuid import UUID, uuid4
 
 import psycopg
 
-from infra.database import set_context
 from infra.encryption.codec import Place, encrypt
 from infra.encryption.data_keys import key_for_purpose
 from infra.encryption.keyring import KeyProvider
@@ -40,7 +39,7 @@ class Origin:
 
 
 class Quarantine:
-    """Writes and clears entries within one import."""
+    """Writes and clears entries within one import, of the clinics that its transaction names."""
 
     def __init__(self, connection: psycopg.Connection, keys: KeyProvider, origin: Origin) -> None:
         self.connection = connection
@@ -57,7 +56,6 @@ class Quarantine:
         for row in listed:
             entry = uuid4()
             place = Place("operational.quarantine", "content", str(entry))
-            set_context(self.connection, clinic_id=row.clinic_id)
             self.connection.execute(
                 _ADD,
                 [
@@ -68,9 +66,8 @@ class Quarantine:
             )  # fmt: skip
         self.count += len(listed)
 
-    def clear(self, clinic_id: int | None, identities: Iterable[str], lines: Iterable[int]) -> None:
+    def clear(self, identities: Iterable[str], lines: Iterable[int]) -> None:
         """Close the entries whose row has now arrived whole: by its id, or by its place in the file."""
-        set_context(self.connection, clinic_id=clinic_id)
         open_keys = self.connection.execute(_OPEN, [self.origin.source, self.origin.entity]).fetchall()
         if not open_keys:
             return

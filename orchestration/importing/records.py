@@ -24,8 +24,8 @@ class Record:
     identity: tuple[str, ...] = ("record_id",)
 
 
-_START = "coalesce(s.starts_on, (s.starts_at at time zone %(time_zone)s)::date)"
-_BOOKED = "coalesce(s.booked_on, (s.booked_at at time zone %(time_zone)s)::date)"
+_START = "coalesce(s.starts_on, (s.starts_at at time zone c.time_zone)::date)"
+_BOOKED = "coalesce(s.booked_on, (s.booked_at at time zone c.time_zone)::date)"
 
 RECORDS: dict[str, Record] = {
     "appointment": Record(
@@ -62,7 +62,7 @@ RECORDS: dict[str, Record] = {
             "body": "s.body",
             "day": "s.day",
         },
-        parent="left join operational.form as p on p.clinic_id = %(clinic_id)s and p.patient_id = here.patient_id"
+        parent="left join operational.form as p on p.clinic_id = s.clinic_id and p.patient_id = here.patient_id"
         " and p.source = %(source)s and p.source_id = s.form_id",
         parent_reason="when p.form_id is null then 'form_id: is no form of this patient'",
     ),
@@ -79,7 +79,7 @@ RECORDS: dict[str, Record] = {
         "adherence",
         {"plan_id": "p.plan_id", "day": "s.day", "prescribed": "s.prescribed", "done": "s.done"},
         key=("clinic_id", "plan_id", "day"),
-        parent="left join operational.treatment_plan as p on p.clinic_id = %(clinic_id)s"
+        parent="left join operational.treatment_plan as p on p.clinic_id = s.clinic_id"
         " and p.patient_id = here.patient_id and p.source = %(source)s and p.source_id = s.plan_id",
         parent_reason="when p.plan_id is null then 'plan_id: is no plan of this patient'",
         identity=("plan_id", "day"),
@@ -87,53 +87,42 @@ RECORDS: dict[str, Record] = {
 }
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where records go: the clinic, its time zone, and the source that their ids belong to."""
-
-    source: str
-    clinic_id: int
-    time_zone: str
-
-    def values(self) -> dict[str, str | int]:
-        """Parameters of the statements below."""
-        return {"source": self.source, "clinic_id": self.clinic_id, "time_zone": self.time_zone}
-
-
-def load_records(connection: psycopg.Connection, target: Target, entity: str, rows: pl.DataFrame) -> pl.DataFrame:
+def load_records(connection: psycopg.Connection, source: str, entity: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Insert or update rows of one entity; return `line, reason` of those whose patient or parent is unknown."""
     record = RECORDS[entity]
-    latest = rows.unique(list(record.identity), keep="last", maintain_order=False)
-    stage(connection, "stage_record", latest)
-    refused = connection.execute(_unknown(record), target.values()).fetchall()
-    connection.execute(_upsert(record), target.values())
-    connection.execute("drop table stage_record")
+    latest = rows.unique(["clinic_id", *record.identity], keep="last", maintain_order=False)
+    table = f"stage_{entity}"
+    stage(connection, table, latest)
+    refused = connection.execute(_unknown(record, table), {"source": source}).fetchall()
+    connection.execute(_upsert(record, table), {"source": source})
     return pl.DataFrame(refused, schema={"line": pl.Int64, "reason": pl.String}, orient="row")
 
 
-def _joined(record: Record) -> str:
+def _joined(record: Record, table: str) -> str:
     return f"""
-    from stage_record as s
-    left join stage_here as here on here.scope = s.scope and here.source_id = s.source_id
+    from {table} as s
+    left join stage_here as here
+        on here.clinic_id = s.clinic_id and here.scope = s.scope and here.source_id = s.source_id
+    left join operational.clinic as c on c.clinic_id = s.clinic_id
     {record.parent}
     """
 
 
-def _unknown(record: Record) -> sql.SQL:
+def _unknown(record: Record, table: str) -> sql.SQL:
     text = f"""
     select * from (
         select s.line, case when here.patient_id is null then 'source_id: is no patient of this clinic'
             {record.parent_reason} end as reason
-        {_joined(record)}
+        {_joined(record, table)}
     ) as judged where reason is not null
     """  # nosec B608: constants of this module
     return sql.SQL(text)
 
 
-def _upsert(record: Record) -> sql.SQL:
+def _upsert(record: Record, table: str) -> sql.SQL:
     """Nothing but constants of this module; values are parameters."""
     by_source = "source_id" in record.key
-    columns = {"clinic_id": "%(clinic_id)s", "patient_id": "here.patient_id", **record.columns}
+    columns = {"clinic_id": "here.clinic_id", "patient_id": "here.patient_id", **record.columns}
     if by_source:
         columns |= {"source": "%(source)s", "source_id": "s.record_id"}
     changing = [name for name in columns if name not in record.key]
@@ -143,7 +132,7 @@ def _upsert(record: Record) -> sql.SQL:
     text = f"""
     insert into operational.{record.table} as known ({", ".join(columns)})
     select {", ".join(columns.values())}
-    {_joined(record)}
+    {_joined(record, table)}
     where here.patient_id is not null {parent_known}
     on conflict ({", ".join(record.key)}) do update set
         {", ".join(f"{name} = excluded.{name}" for name in changing)}

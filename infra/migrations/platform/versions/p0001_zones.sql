@@ -42,11 +42,16 @@ create function operational.role_clinic() returns integer
 language sql stable
 as $$ select clinic_id from operational.clinic_role where role_name = current_user $$;
 
--- The clinic that the service or the importer works for in this transaction. After SET LOCAL a
+-- The clinic that the service works for in this transaction. After SET LOCAL a
 -- setting reads as '' and not as null.
 create function operational.context_clinic() returns integer
 language sql stable
 as $$ select nullif(current_setting('cloister.clinic_id', true), '')::integer $$;
+
+-- An import may hold rows of several clinics; it says which.
+create function operational.context_clinics() returns integer[]
+language sql stable
+as $$ select string_to_array(nullif(current_setting('cloister.clinic_ids', true), ''), ',')::integer[] $$;
 
 create function operational.context_person() returns uuid
 language sql stable

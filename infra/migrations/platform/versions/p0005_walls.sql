@@ -23,17 +23,20 @@ begin
     end loop;
 end $$;
 
--- Clinical records and registrations: one clinic at a time, for the service and the importer by
--- the transaction's context, for clinic roles by who they are.
+-- Clinical records and registrations: one clinic at a time, for the service by the
+-- transaction's context, for clinic roles by who they are; for an import the clinics it names.
 do $$
 declare t text;
 begin
     foreach t in array array['registration', 'appointment', 'form', 'form_answer', 'form_template',
                              'treatment_plan', 'adherence', 'consent', 'consent_event', 'consent_text',
                              'profile_tombstone'] loop
-        execute format('create policy context on operational.%I to {service}, {importer}
+        execute format('create policy context on operational.%I to {service}
             using (clinic_id = (select operational.context_clinic()))
             with check (clinic_id = (select operational.context_clinic()))', t);
+        execute format('create policy importing on operational.%I to {importer}
+            using (clinic_id = any ((select operational.context_clinics())::integer[]))
+            with check (clinic_id = any ((select operational.context_clinics())::integer[]))', t);
         execute format('create policy own on operational.%I for select to {builders}, {readers}
             using (clinic_id = (select operational.role_clinic()))', t);
         execute format('grant select on operational.%I to {service}, {importer}, {builders}', t);
@@ -110,8 +113,8 @@ begin
     end loop;
 end $$;
 create policy importing on operational.quarantine to {importer}
-    using (clinic_id is null or clinic_id = (select operational.context_clinic()))
-    with check (clinic_id is null or clinic_id = (select operational.context_clinic()));
+    using (clinic_id is null or clinic_id = any ((select operational.context_clinics())::integer[]))
+    with check (clinic_id is null or clinic_id = any ((select operational.context_clinics())::integer[]));
 create policy context on operational.quarantine for select to {service}
     using (clinic_id = (select operational.context_clinic()));
 grant select, insert, update on operational.quarantine to {importer};
