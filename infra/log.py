@@ -35,9 +35,13 @@ def configure(level: int = logging.INFO) -> None:
         logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = StderrHandler()
     handler.setFormatter(StaticFormatter())
-    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    # A handler that fails would print the record, values and all.
+    logging.raiseExceptions = False
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(max(level, logging.WARNING))
 
 
 def keep_allowed(_logger: Any, _name: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -53,6 +57,14 @@ def where(error: BaseException) -> dict[str, str]:
         if Path(frame.filename).is_relative_to(ROOT) and "site-packages" not in frame.filename
     ]
     return {"error": type(error).__name__, "raised_at": own[-1] if own else "elsewhere"}
+
+
+class StderrHandler(logging.Handler):
+    """Writes to whatever standard error is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line."""
+        sys.stderr.write(self.format(record) + "\n")
 
 
 class StaticFormatter(logging.Formatter):

@@ -43,7 +43,7 @@ def add_segments(at: Server, clinics: list[str], definitions: list[SegmentDefini
             clinic_id, _ = resolve_clinic(connection, slug)
             connection.commit()
             with clinic_transaction(connection, at.roles, slug, ClinicKind.READER):
-                connection.execute("lock table segment in share row exclusive mode")
+                connection.execute(_ONE_EDITOR, [slug])
                 for definition in definitions:
                     tally[_put(connection, clinic_id, definition)] += 1
     return tally
@@ -107,6 +107,8 @@ def count_members(at: Server, clinics: list[str]) -> list[Count]:
     return found
 
 
+# Not the clinic's writer lock: saving a rule does not wait for a build.
+_ONE_EDITOR = "select pg_advisory_xact_lock(hashtextextended('cloister.segments.' || %s, 0))"
 _COUNTS = """
 select s.slug, count(m.patient_id) filter (where not s.profile_dependent or t.patient_id is null)
 from segment as s
