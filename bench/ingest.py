@@ -86,9 +86,7 @@ def ingest_all(at: Server, slugs: list[str]) -> int:
     def work(part: list[str]) -> int:
         with connect_arrow(at) as connection:
             return sum(
-                ingest(at, slug, asset, uuid4(), connection=connection).rows_written
-                for slug in part
-                for asset in Asset
+                ingest(at, slug, asset, uuid4(), connection=connection).rows_written for slug in part for asset in Asset
             )
 
     return sum(in_parallel(work, slugs))

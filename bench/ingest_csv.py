@@ -53,10 +53,7 @@ def repeated(bench: Bench, rows: int) -> Path:
     path = bench.folder / f"noshow_{rows}.csv"
     if not path.exists():
         source = pl.read_csv(SOURCE, infer_schema=False)
-        parts = [
-            source.with_columns(pl.col("AppointmentID") + f"-{turn}")
-            for turn in range(-(-rows // source.height))
-        ]
+        parts = [source.with_columns(pl.col("AppointmentID") + f"-{turn}") for turn in range(-(-rows // source.height))]
         pl.concat(parts).head(rows).write_csv(path)
     return path
 

@@ -30,8 +30,7 @@ def _own_time(at: Server, run_id: str) -> tuple[int, float]:
     """How many times a model was built in a clinic, and the seconds of its SQL."""
     with connect_admin(at) as admin:
         row = admin.execute(
-            "select count(*), sum(sql_seconds) from pipeline.clinic_run"
-            " where invocation_id = %s and status = 'done'",
+            "select count(*), sum(sql_seconds) from pipeline.clinic_run where invocation_id = %s and status = 'done'",
             [run_id],
         ).fetchone()
     if row is None or not row[0]:

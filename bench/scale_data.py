@@ -105,9 +105,7 @@ def _label(at: Server, database: str) -> str | None:
 def _set_label(at: Server, scale: Scale) -> None:
     with connect_admin(at) as admin:
         admin.execute(
-            sql.SQL("comment on database {} is {}").format(
-                sql.Identifier(scale.database), sql.Literal(scale.label)
-            )
+            sql.SQL("comment on database {} is {}").format(sql.Identifier(scale.database), sql.Literal(scale.label))
         )
 
 

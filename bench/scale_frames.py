@@ -50,17 +50,12 @@ class ClinicFrames:
             **self._plans(),
         }
         no_clinic = ("person", "profile")
-        return {
-            name: table if name in no_clinic else _with_clinic(table, clinic_id)
-            for name, table in tables.items()
-        }
+        return {name: table if name in no_clinic else _with_clinic(table, clinic_id) for name, table in tables.items()}
 
     def _ids(self, count: int) -> pa.Array:
         return pa.Array.from_buffers(pa.binary(16), count, [None, pa.py_buffer(self.rng.bytes(16 * count))])
 
-    def _pick(
-        self, words: Sequence[str | None], count: int, shares: Sequence[float] | None = None
-    ) -> pa.Array:
+    def _pick(self, words: Sequence[str | None], count: int, shares: Sequence[float] | None = None) -> pa.Array:
         return pa.array(words, pa.string()).take(pa.array(self.rng.choice(len(words), count, p=shares)))
 
     def _days_before(self, days: Any, count: int) -> Any:

@@ -32,9 +32,7 @@ def consents(spec: Spec, patients: pl.DataFrame) -> pl.DataFrame:
         revoked = _share(rng, settled, REVOKED)
         again = _share(rng, revoked, SIGNED_AGAIN)
         for kind, rows, after in (("signed", signed, 0.0), ("revoked", revoked, 0.4), ("signed", again, 0.8)):
-            events.append(
-                _events(rng, spec, rows, after).with_columns(purpose=pl.lit(purpose), kind=pl.lit(kind))
-            )
+            events.append(_events(rng, spec, rows, after).with_columns(purpose=pl.lit(purpose), kind=pl.lit(kind)))
     return pl.concat(events).sort("clinic", "occurred_at", "person_id", "purpose")
 
 

@@ -81,9 +81,7 @@ def _pain(spec: Spec, patients: pl.DataFrame) -> pl.DataFrame:
     """Every month of the last year, for the half that is asked; the score follows the person's trend."""
     rng = stream(spec.seed, "pain")
     asked = patients.filter(pl.Series(rng.random(patients.height) < 0.5))
-    first = np.maximum(
-        days_of(asked, "registered_on"), day(spec.yesterday) - 360 + rng.integers(0, 30, asked.height)
-    )
+    first = np.maximum(days_of(asked, "registered_on"), day(spec.yesterday) - 360 + rng.integers(0, 30, asked.height))
     rounds = (day(spec.yesterday) - first).astype(np.int64) // 30 + 1
     rows = asked[np.repeat(np.arange(asked.height), rounds)]
     month = np.arange(rows.height) - np.repeat(np.cumsum(rounds) - rounds, rounds)

@@ -25,9 +25,7 @@ COLUMNS = {
         " insurance_type phone email address policy_number guardian_id relationship"
     ),
     "consents": "clinic person_id purpose kind text_version signer_id channel occurred_at",
-    "appointments": (
-        "clinic appointment_id person_id service modality specialist status booked_at starts_at"
-    ),
+    "appointments": ("clinic appointment_id person_id service modality specialist status booked_at starts_at"),
     "forms": "clinic form_id person_id template status assigned_on due_on completed_at",
     "answers": ("clinic answer_id form_id person_id template question answered_at number choice text date"),
     "plans": "clinic plan_id person_id title specialist starts_on ends_on",

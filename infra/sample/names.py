@@ -91,9 +91,7 @@ def family_names(rng: np.random.Generator, size: int) -> pl.Series:
 def addresses(rng: np.random.Generator, size: int) -> pl.Series:
     """Addresses in towns that do not exist."""
     number = pl.Series(rng.integers(1, 200, size)).cast(pl.String)
-    return (
-        number + " " + pick(rng, STREETS, size) + " " + pick(rng, WAYS, size) + ", " + pick(rng, TOWNS, size)
-    )
+    return number + " " + pick(rng, STREETS, size) + " " + pick(rng, WAYS, size) + ", " + pick(rng, TOWNS, size)
 
 
 def phones(rng: np.random.Generator, size: int) -> pl.Series:

@@ -56,9 +56,7 @@ def registrations(spec: Spec, clinics: pl.DataFrame, persons: pl.DataFrame) -> p
     clinic = persons["home"].to_numpy()[who]
     if len(doubled):
         clinic[persons.height :] += 1 + rng.integers(0, clinics.height - 1, len(doubled))
-    since = np.where(
-        rng.random(len(who)) < 0.08, rng.integers(1, 31, len(who)), rng.integers(31, 1100, len(who))
-    )
+    since = np.where(rng.random(len(who)) < 0.08, rng.integers(1, 31, len(who)), rng.integers(31, 1100, len(who)))
     joined = persons[who].with_columns(
         pl.Series("clinic_index", clinic % clinics.height),
         pl.Series("registered_on", np.maximum(day(spec.as_of) - span(since), days_of(persons[who], "born"))),
@@ -69,9 +67,7 @@ def registrations(spec: Spec, clinics: pl.DataFrame, persons: pl.DataFrame) -> p
         .with_row_index("clinic_index")
         .join(joined.with_columns(pl.col("clinic_index").cast(pl.UInt32)), on="clinic_index")
         .sort("clinic_index", "registered_on", "person_id")
-        .with_columns(
-            (pl.int_range(pl.len()).over("clinic") + 1).cast(pl.String).str.zfill(6).alias("patient_id")
-        )
+        .with_columns((pl.int_range(pl.len()).over("clinic") + 1).cast(pl.String).str.zfill(6).alias("patient_id"))
     )
 
 
@@ -120,17 +116,13 @@ def _profiles(rng: np.random.Generator, spec: Spec, age: Floats, guardian: Ints)
             "birth_date": some(depends | (known[0] < 0.98), born),
             "sex": pick(rng, ("female", "male", "other", "unknown"), size, (0.53, 0.45, 0.01, 0.01)),
             "blood_type": some(known[1] < 0.8, pick(rng, BLOOD_TYPES, size, BLOOD_SHARES)),
-            "allergies": _several(
-                ALLERGIES, rng.random((5, size)) < np.array(list(ALLERGIES.values()))[:, None]
-            ),
+            "allergies": _several(ALLERGIES, rng.random((5, size)) < np.array(list(ALLERGIES.values()))[:, None]),
             "chronic_conditions": _several(CONDITIONS, rng.random((6, size)) < _condition_shares(age)),
             "insurance_type": some(known[2] < 0.95, insurance),
             "phone": some(~depends, names.phones(rng, size)),
             "email": names.emails(name, ~depends & (known[3] < 0.9)),
             "address": names.addresses(rng, size).gather(household),
-            "policy_number": some(
-                (known[2] < 0.95) & (insurance != "self_pay").to_numpy(), codes("SAMPLE-", size)
-            ),
+            "policy_number": some((known[2] < 0.95) & (insurance != "self_pay").to_numpy(), codes("SAMPLE-", size)),
             "guardian_id": some(depends, person_id.gather(household)),
             "relationship": some(depends, pl.Series(relationship)),
         }
@@ -145,9 +137,7 @@ def _condition_shares(age: Floats) -> Floats:
 
 def _several(words: Iterable[str], flags: Flags) -> pl.Series:
     """The words that are flagged for each person (flags: word by person), `;` between them; null if none."""
-    columns = [
-        some(flag, pl.repeat(word, len(flag), eager=True)) for word, flag in zip(words, flags, strict=True)
-    ]
+    columns = [some(flag, pl.repeat(word, len(flag), eager=True)) for word, flag in zip(words, flags, strict=True)]
     joined = pl.select(pl.concat_str(columns, separator=";", ignore_nulls=True)).to_series()
     return some((joined != "").to_numpy(), joined)
 

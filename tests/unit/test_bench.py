@@ -20,9 +20,7 @@ def test_the_ratio_is_the_share_of_the_baselines_speed():
     assert not against("a.b", seconds=4.1, baseline=2.0, goal=0.5).met
 
 
-@pytest.mark.parametrize(
-    ("value", "under", "over"), [(1.9, True, False), (2.0, True, True), (2.1, False, True)]
-)
+@pytest.mark.parametrize(("value", "under", "over"), [(1.9, True, False), (2.0, True, True), (2.1, False, True)])
 def test_goals_are_met_on_the_line(value, under, over):
     assert at_most("a.b", value, "x", 2.0).met is under
     assert at_least("a.b", value, "x", 2.0).met is over
@@ -90,6 +88,4 @@ def test_rows_keep_the_checks_of_their_tables():
     assert pc.equal(completed, pc.is_valid(forms["completed_at"])).to_pylist() == [True] * forms.num_rows
     assert pc.all(pc.less_equal(days["done"], days["prescribed"])).as_py()
     assert pc.min(days["prescribed"]).as_py() >= 1
-    assert pc.max(tables["consent"]["occurred_at"]).as_py() < datetime.combine(
-        AS_OF, datetime.min.time(), UTC
-    )
+    assert pc.max(tables["consent"]["occurred_at"]).as_py() < datetime.combine(AS_OF, datetime.min.time(), UTC)

@@ -43,9 +43,7 @@ def test_size_is_what_was_asked_for(sample):
     assert sample["patients"].height == 5000
     assert sample["clinics"].height == 8
     assert sample["patients"]["clinic"].n_unique() == 8
-    assert {name: frame.columns for name, frame in sample.items()} == {
-        k: v.split() for k, v in COLUMNS.items()
-    }
+    assert {name: frame.columns for name, frame in sample.items()} == {k: v.split() for k, v in COLUMNS.items()}
 
 
 @pytest.mark.parametrize(("patients", "clinics", "place"), [(100, 0, "clinics"), (9, 1, "patients")])
@@ -102,9 +100,7 @@ def test_four_in_five_sign_and_signatures_come_before_revocations(sample):
     consents = sample["consents"]
     signed = consents.filter(purpose="profile_sharing", kind="signed").select("clinic", "person_id").unique()
     assert 0.77 < signed.height / 5000 < 0.83
-    order = consents.group_by("clinic", "person_id", "purpose", maintain_order=True).agg(
-        "kind", "occurred_at"
-    )
+    order = consents.group_by("clinic", "person_id", "purpose", maintain_order=True).agg("kind", "occurred_at")
     assert order["kind"].list.first().eq("signed").all()
     assert order["kind"].list.join(",").unique().sort().to_list() == [
         "signed", "signed,revoked", "signed,revoked,signed",
@@ -137,18 +133,14 @@ def test_nothing_happens_before_registration_or_from_the_reference_date_on(sampl
 
 
 def test_rows_keep_the_rules_of_the_operational_tables(sample):
-    appointments, forms, plans, adherence = (
-        sample[n] for n in ("appointments", "forms", "plans", "adherence")
-    )
+    appointments, forms, plans, adherence = (sample[n] for n in ("appointments", "forms", "plans", "adherence"))
     assert (appointments["booked_at"] < appointments["starts_at"]).all()
     assert ((forms["status"] == "completed") == forms["completed_at"].is_not_null()).all()
     assert (plans["ends_on"].drop_nulls() >= plans.drop_nulls("ends_on")["starts_on"]).all()
     assert adherence["done"].is_between(0, adherence["prescribed"]).all()
     assert adherence["prescribed"].is_between(1, 500).all()
     assert adherence.select("plan_id", "day").is_unique().all()
-    values = sample["answers"].select(
-        pl.sum_horizontal(pl.col("number", "choice", "text", "date").is_not_null())
-    )
+    values = sample["answers"].select(pl.sum_horizontal(pl.col("number", "choice", "text", "date").is_not_null()))
     assert (values.to_series() == 1).all()
 
 
@@ -156,16 +148,8 @@ def test_every_record_belongs_to_a_registration(sample):
     patients, forms = sample["patients"], sample["forms"]
     for name in ("consents", "appointments", "forms", "answers", "plans", "adherence"):
         assert sample[name].join(patients, on=["clinic", "person_id"], how="anti").is_empty(), name
-    assert (
-        sample["answers"]
-        .join(forms, on=["clinic", "form_id", "person_id", "template"], how="anti")
-        .is_empty()
-    )
-    assert (
-        sample["adherence"]
-        .join(sample["plans"], on=["clinic", "plan_id", "person_id"], how="anti")
-        .is_empty()
-    )
+    assert sample["answers"].join(forms, on=["clinic", "form_id", "person_id", "template"], how="anti").is_empty()
+    assert sample["adherence"].join(sample["plans"], on=["clinic", "plan_id", "person_id"], how="anti").is_empty()
 
 
 def test_vocabularies_are_used_in_full(sample):
@@ -180,9 +164,7 @@ def test_vocabularies_are_used_in_full(sample):
 def test_no_shows_grow_with_lead_time(sample):
     kept = sample["appointments"].filter(pl.col("status").is_in(["fulfilled", "noshow"]))
     lead = (pl.col("starts_at") - pl.col("booked_at")).dt.total_days()
-    share = (
-        kept.group_by(lead > 14).agg((pl.col("status") == "noshow").mean().alias("share")).sort("starts_at")
-    )
+    share = kept.group_by(lead > 14).agg((pl.col("status") == "noshow").mean().alias("share")).sort("starts_at")
     short, long = share["share"]
     assert 0.05 < short < long - 0.05
 
