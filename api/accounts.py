@@ -128,19 +128,23 @@ def ensure_demo_accounts(at: Server, clinics: Sequence[str]) -> list[Account]:
     if settings().effective_mode is not Mode.DEMO:
         raise Refused("demo accounts exist in demo mode alone")
     path = at.secrets_folder.parent / "demo-accounts.json"
-    known = {account.login: account for account in _read(path)}
+    there = _logins(at)
+    known = {account.login: account for account in _read(path) if account.login in there}
     accounts = [known.get(wanted.login) or _make(at, wanted) for wanted in _wanted(clinics)]
     _write(path, accounts)
     return accounts
+
+
+def _logins(at: Server) -> set[str]:
+    with connect(Login.SERVICE, at=at) as connection:
+        return {row[0] for row in connection.execute("select login from operational.principal")}
 
 
 def _wanted(clinics: Sequence[str]) -> list[Account]:
     def account(login: str, name: str, role: Role, clinic: str | None = None) -> Account:
         return Account(login, name, role.value, clinic, secrets.token_urlsafe(12))
 
-    managed = [
-        account(f"manager.{c}", f"Manager of {c}", Role.CLINIC_MANAGER, c) for c in clinics[:MOST_MANAGERS]
-    ]
+    managed = [account(f"manager.{c}", f"Manager of {c}", Role.CLINIC_MANAGER, c) for c in clinics[:MOST_MANAGERS]]
     of_first = [account(f"auditor.{c}", f"Auditor of {c}", Role.CLINIC_AUDITOR, c) for c in clinics[:1]] + [
         account(f"automation.{c}", f"Automation of {c}", Role.AUTOMATION_SYSTEM, c) for c in clinics[:1]
     ]
@@ -171,9 +175,7 @@ def _write(path: Path, accounts: list[Account]) -> None:
     fresh.replace(path)
 
 
-def _principal(
-    connection: psycopg.Connection, kind: str, login: str, name: str, password_hash: str | None
-) -> UUID:
+def _principal(connection: psycopg.Connection, kind: str, login: str, name: str, password_hash: str | None) -> UUID:
     row = connection.execute(
         "insert into operational.principal (kind, login, display_name, password_hash) values (%s, %s, %s, %s)"
         " on conflict (login) do update set password_hash = excluded.password_hash, failed_attempts = 0,"

@@ -29,9 +29,7 @@ def serve(
     address, number = host or chosen.host, chosen.port if port is None else port
     application = create_app()
     typer.echo(f"Serving on http://{address}:{number}", err=True)
-    uvicorn.run(
-        application, host=address, port=number, log_config=None, access_log=False, server_header=False
-    )
+    uvicorn.run(application, host=address, port=number, log_config=None, access_log=False, server_header=False)
 
 
 @app.command()
@@ -53,9 +51,7 @@ def add_user(
     name: Annotated[str, typer.Option(help="Name to show.")],
     role: Annotated[Role, typer.Option(help="Role to give.")],
     clinic: Annotated[str | None, typer.Option(help="Clinic of the role.")] = None,
-    password_stdin: Annotated[
-        bool, typer.Option("--password-stdin", help="Read the password from stdin.")
-    ] = False,
+    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
 ) -> None:
     """Make an account, or give an existing one a role and a new password."""
     from api import accounts

@@ -21,9 +21,7 @@ def make_pool(at: Server, *, timeout_ms: int, size: int = CONNECTIONS) -> Pool:
     pool rolls back or closes what comes back unfinished: a connection is always clean.
     """
     parameters = at.parameters(Login.SERVICE)
-    parameters["options"] += (
-        f" -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
-    )
+    parameters["options"] += f" -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
     return AsyncConnectionPool(
         kwargs={**parameters, "autocommit": True, "row_factory": dict_row},
         connection_class=Connection,

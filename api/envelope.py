@@ -60,7 +60,7 @@ class Envelope:
                 await _answer(answer, problem(413, "too-large", "The request is too large."))
             else:
                 await self._app(scope, receive, answer)
-        except Exception as error:  # noqa: BLE001: the last place that can keep values out of the logs
+        except Exception as error:  # the last place that can keep values out of the logs
             log.error("request failed", request_id=str(request_id), **where(error))
             if not status:
                 await _answer(answer, problem(*KINDS[Failed]))
@@ -78,9 +78,7 @@ class Envelope:
 
 def _add(message: MutableMapping[str, Any], headers: dict[str, str]) -> None:
     present = {name.lower() for name, _ in message.get("headers", [])}
-    extra = [
-        (name.encode(), value.encode()) for name, value in headers.items() if name.encode() not in present
-    ]
+    extra = [(name.encode(), value.encode()) for name, value in headers.items() if name.encode() not in present]
     message["headers"] = [*message.get("headers", []), *extra]
 
 

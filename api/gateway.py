@@ -26,7 +26,7 @@ from infra.errors import NotRecorded, NotThere
 from infra.log import where
 from infra.roles import ClinicKind, Group, RoleNames, clinic_schema
 from policies.access.decide import Policies, Ruling
-from policies.access.model import Request, Resource
+from policies.access.model import PLATFORM, Request, Resource
 from policies.words import Action, Category, Decision, Purpose
 
 # What an action discloses beyond the fields it asks for.
@@ -56,7 +56,7 @@ class Access:
     """What is asked for."""
 
     action: Action
-    resource: Resource = Resource()
+    resource: Resource = PLATFORM
     fields: frozenset[str] = frozenset()
 
 
@@ -91,9 +91,7 @@ class Grant:
         """Rows that disclose no single patient, recorded as one event."""
         return await self._read(query, order, values, disclosing=False)
 
-    async def disclose(
-        self, query: sql.Composable, order: sql.Composable, **values: Any
-    ) -> list[dict[str, Any]]:
+    async def disclose(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
         """Rows with a `patient_id`, each of these patients recorded with the event."""
         return await self._read(query, order, values, disclosing=True)
 

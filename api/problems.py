@@ -64,9 +64,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else []
-        errors = [
-            {"place": ".".join(str(part) for part in item["loc"]), "rule": item["type"]} for item in found
-        ]
+        errors = [{"place": ".".join(str(part) for part in item["loc"]), "rule": item["type"]} for item in found]
         return respond(request, problem(*KINDS[InvalidInput], errors))
 
     async def http(request: Request, error: Exception) -> Response:

@@ -99,9 +99,7 @@ async def api_caller(
 
 def caller_of(request: Request, principal: Principal) -> Caller:
     """A principal with its request."""
-    return Caller(
-        principal, request.state.request_id, origin_of(request.client.host if request.client else None)
-    )
+    return Caller(principal, request.state.request_id, origin_of(request.client.host if request.client else None))
 
 
 ApiCaller = Annotated[Caller, Depends(api_caller)]

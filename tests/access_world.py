@@ -5,17 +5,25 @@ north's, and shares it with nobody; Canary Heron is south's.
 """
 
 import json
+import logging as std_logging
+import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
 
+import httpx
 import psycopg
-from fastapi.testclient import TestClient
+import structlog
+import uvicorn
+from fastapi import FastAPI
+from psycopg import sql
 
 from api import accounts
 from api.app import create_app
+from infra import log
 from infra.database import Server, connect_admin
 from policies.classification import Field
 from policies.words import Role
@@ -47,6 +55,27 @@ class World:
         with connect_admin(self.server) as admin:
             admin.execute(query, list(values))  # type: ignore[arg-type]
 
+    def newcomer(self, clinic: str) -> UUID:
+        """One more patient of a clinic, without any consent; the id of the person."""
+        with connect_admin(self.server) as admin:
+            person = _person(admin, "Canary Crane")
+            _register(admin, self.clinic_ids[clinic], person)
+            return person
+
+
+@contextmanager
+def logging() -> Iterator[None]:
+    """Logs go to standard error as they do when serving, and back to what they were."""
+    root = std_logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    log.configure()
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+
 
 def build(server: Server) -> World:
     """Fill both clinics, and make the accounts and keys."""
@@ -64,16 +93,37 @@ def build(server: Server) -> World:
     return world
 
 
+def listening() -> socket.socket:
+    """A socket that already takes connections, so that no test waits for a server to start."""
+    return socket.create_server(("127.0.0.1", 0))
+
+
+class Api(httpx.Client):
+    """Speaks to a running application; keeps cookies, follows no redirect."""
+
+    app: FastAPI
+
+
 @contextmanager
-def client(server: Server) -> Iterator[TestClient]:
-    """The running application; cookies are kept, redirects are not followed."""
-    with TestClient(create_app(server), follow_redirects=False, raise_server_exceptions=False) as running:
-        yield running
+def client(server: Server) -> Iterator[Api]:
+    """The application on a port of its own, as it is served."""
+    app = create_app(server)
+    with listening() as own:
+        running = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        thread = threading.Thread(target=running.run, kwargs={"sockets": [own]}, daemon=True)
+        thread.start()
+        try:
+            with Api(base_url=f"http://127.0.0.1:{own.getsockname()[1]}", timeout=30) as api:
+                api.app = app
+                yield api
+        finally:
+            running.should_exit = True
+            thread.join()
 
 
-def sign_in(running: TestClient, login: str) -> dict[str, str]:
+def sign_in(api: Api, login: str) -> dict[str, str]:
     """Headers of a login's token."""
-    answer = running.post("/v1/token", data={"username": login, "password": PASSWORD})
+    answer = api.post("/v1/token", data={"username": login, "password": PASSWORD})
     assert answer.status_code == 200, answer.text
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
@@ -100,33 +150,35 @@ def _register(admin: psycopg.Connection, clinic_id: int, person: UUID) -> UUID:
 
 def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     """A row in every clinical table, consent, outbox and quarantine of a clinic."""
-    clinic_id, person = world.clinic_ids[clinic], world.people[FINCH]
-    patient, form, plan, batch = world.patients[clinic, FINCH], uuid4(), uuid4(), uuid4()
-    for query, values in (
-        ("appointment (clinic_id, patient_id, status, booked_on, starts_on) values (%s, %s, 'booked', %s, %s)",
-         [clinic_id, patient, "2026-01-01", "2026-01-02"]),
-        ("form_template (clinic_id, template, template_version, title, questions) values (%s, 'intake', 1, 'I', '[]')",
-         [clinic_id]),
-        ("form (clinic_id, form_id, patient_id, template, status, assigned_on) values (%s, %s, %s, 'i', 'pending', %s)",
-         [clinic_id, form, patient, "2026-01-01"]),
-        ("form_answer (clinic_id, patient_id, form_id, template, question, answered_at, body)"
-         " values (%s, %s, %s, 'i', 'q', %s, 'Canary answer')", [clinic_id, patient, form, "2026-01-01"]),
-        ("treatment_plan (clinic_id, plan_id, patient_id, title, starts_on) values (%s, %s, %s, 'P', %s)",
-         [clinic_id, plan, patient, "2026-01-01"]),
-        ("adherence (clinic_id, plan_id, day, patient_id, prescribed, done) values (%s, %s, %s, %s, 2, 1)",
-         [clinic_id, plan, "2026-01-02", patient]),
-        ("consent_text (clinic_id, purpose, text_version, body, sha256)"
-         " values (%s, 'profile_sharing', 'v1', 'text', sha256('text'))", [clinic_id]),
-        ("consent_event (clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at)"
-         " values (%s, %s, 'profile_sharing', 'signed', 'v1', %s, 'paper', '2025-01-01')",
-         [clinic_id, person, person]),
-        ("profile_tombstone (clinic_id, patient_id, revoked_at, cleared_at) values (%s, %s, '2024-01-01', '2025-01-01')",
-         [clinic_id, patient]),
-        ("import_batch (batch_id, source, file) values (%s, 's', 'f')", [batch]),
-        ("quarantine (quarantine_id, batch_id, clinic_id, source, entity, row_key, file, line, reason, content)"
-         " values (gen_random_uuid(), %s, %s, 's', 'e', %s, 'f', 1, 'r', 'x')", [batch, clinic_id, clinic.encode()]),
-    ):  # fmt: skip
-        admin.execute(f"insert into operational.{query}", values)
+    patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, FINCH]}
+    clinic_only, day = {"clinic_id": patient["clinic_id"]}, "2026-01-01"
+    form, plan, batch, person = uuid4(), uuid4(), uuid4(), world.people[FINCH]
+    signed = {"person_id": person, "signer_id": person, "purpose": "profile_sharing", "text_version": "v1"}
+    answer = {"template": "i", "question": "q", "answered_at": day, "body": "Canary answer"}
+    row = {"file": "f", "source": "s", "batch_id": batch}
+    rejected = {"entity": "e", "row_key": clinic.encode(), "line": 1, "reason": "r", "content": b"x"}
+    for table, values in {
+        "appointment": {**patient, "status": "booked", "booked_on": day, "starts_on": day},
+        "form_template": {**clinic_only, "template": "i", "template_version": 1, "title": "I", "questions": "[]"},
+        "form": {**patient, "form_id": form, "template": "i", "status": "pending", "assigned_on": day},
+        "form_answer": {**patient, "form_id": form, **answer},
+        "treatment_plan": {**patient, "plan_id": plan, "title": "P", "starts_on": day},
+        "adherence": {**patient, "plan_id": plan, "day": day, "prescribed": 2, "done": 1},
+        "consent_text": {**clinic_only, "purpose": "profile_sharing", "text_version": "v1", "body": "t",
+                         "sha256": bytes(32)},
+        "consent_event": {**clinic_only, **signed, "kind": "signed", "channel": "paper", "occurred_at": day},
+        "profile_tombstone": {**patient, "revoked_at": "2024-01-01", "cleared_at": "2025-01-01"},
+        "import_batch": row,
+        "quarantine": {**clinic_only, **row, "quarantine_id": uuid4(), **rejected},
+    }.items():  # fmt: skip
+        _insert(admin, table, values)
+
+
+def _insert(admin: psycopg.Connection, table: str, values: dict[str, Any]) -> None:
+    columns = sql.SQL(", ").join(map(sql.Identifier, values))
+    places = sql.SQL(", ").join(map(sql.Placeholder, values))
+    query = sql.SQL("insert into operational.{} ({}) values ({})").format(sql.Identifier(table), columns, places)
+    admin.execute(query, values)
 
 
 def _mart(admin: psycopg.Connection, world: World, clinic: str, names: tuple[str, ...]) -> None:
@@ -142,7 +194,9 @@ def _mart(admin: psycopg.Connection, world: World, clinic: str, names: tuple[str
     for slug, dependent in (("everybody", False), ("elders", True), ("empty", False)):
         world.segments[clinic, slug] = _segment(admin, world, clinic, slug, dependent, names)
     admin.execute("reset search_path")
-    admin.execute("insert into pipeline.mart_state (clinic, as_of, fingerprint) values (%s, '2026-03-04', 'x')", [clinic])
+    admin.execute(
+        "insert into pipeline.mart_state (clinic, as_of, fingerprint) values (%s, '2026-03-04', 'x')", [clinic]
+    )
 
 
 def _segment(

@@ -15,21 +15,15 @@ router = APIRouter(prefix="/audit", tags=["audit"])
 
 
 def asked(
-    action: Annotated[
-        str | None, Query(max_length=60, description="What was done, such as `member.list`.")
-    ] = None,
+    action: Annotated[str | None, Query(max_length=60, description="What was done, such as `member.list`.")] = None,
     decision: Annotated[Decision | None, Query(description="What the policies said.")] = None,
     principal: Annotated[UUID | None, Query(description="Who asked.")] = None,
-    patient: Annotated[
-        UUID | None, Query(description="Whose data was disclosed: a clinic's id of a patient.")
-    ] = None,
+    patient: Annotated[UUID | None, Query(description="Whose data was disclosed: a clinic's id of a patient.")] = None,
     since: Annotated[datetime | None, Query(description="Not before.")] = None,
     until: Annotated[datetime | None, Query(description="Before.")] = None,
 ) -> Filters:
     """The filters of a query string."""
-    return Filters(
-        action=action, decision=decision, principal=principal, patient=patient, since=since, until=until
-    )
+    return Filters(action=action, decision=decision, principal=principal, patient=patient, since=since, until=until)
 
 
 @router.get("/events")
@@ -37,9 +31,7 @@ async def search_events(
     serving: Serving,
     caller: ApiCaller,
     filters: Annotated[Filters, Depends(asked)],
-    clinic: Annotated[
-        str | None, Query(description="One clinic's log; without it the auditor's whole log.")
-    ] = None,
+    clinic: Annotated[str | None, Query(description="One clinic's log; without it the auditor's whole log.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000, description="Longest page.")] = 100,
     cursor: Annotated[str | None, Query(max_length=400, description="`next` of the page before.")] = None,
 ) -> AccessEvents:

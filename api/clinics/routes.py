@@ -46,6 +46,4 @@ async def visible(serving: Services, caller: Caller) -> list[ClinicEntry]:
 @router.get("/clinics")
 async def list_clinics(serving: Serving, caller: ApiCaller) -> Clinics:
     """The clinics that the caller may know of, by name."""
-    return Clinics(
-        clinics=[Clinic.model_validate(c, from_attributes=True) for c in await visible(serving, caller)]
-    )
+    return Clinics(clinics=[Clinic.model_validate(c, from_attributes=True) for c in await visible(serving, caller)])

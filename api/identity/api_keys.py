@@ -19,7 +19,7 @@ from operational.api_key as k
 inner join operational.principal as p on p.principal_id = k.principal_id
 inner join operational.clinic as c on c.clinic_id = k.clinic_id
 where k.prefix = %s and k.revoked_at is null and k.expires_at > statement_timestamp() and p.disabled_at is null
-"""  # noqa: S608  # nosec B608: constants
+"""  # nosec B608: constants
 # Once a minute is enough to see that a key is in use.
 _USED = """
 update operational.api_key set last_used_at = statement_timestamp()

@@ -22,7 +22,7 @@ set
     end
 where login = %s and disabled_at is null and password_hash is not null
     and (locked_until is null or locked_until <= statement_timestamp())
-returning principal_id, password_hash"""  # noqa: S608  # nosec B608: constants
+returning principal_id, password_hash"""  # nosec B608: constants
 _RESET = """
 update operational.principal set failed_attempts = 0, locked_until = null where principal_id = %s"""
 

@@ -57,7 +57,7 @@ class Principal:
 async def by_id(connection: Connection, principal_id: UUID, session_id: str) -> Principal | None:
     """The principal with that id, unless disabled."""
     found = await connection.execute(
-        f"select {COLUMNS} from operational.principal as p"  # noqa: S608  # nosec B608: a constant
+        f"select {COLUMNS} from operational.principal as p"  # nosec B608: a constant
         " where p.principal_id = %s and p.disabled_at is null",
         [principal_id],
     )

@@ -17,14 +17,12 @@ class Token(BaseModel):
     """An access token (RFC 6749, section 5.1)."""
 
     access_token: str
-    token_type: str = "Bearer"  # noqa: S105  # nosec B105: the name of a scheme
+    token_type: str = "Bearer"  # nosec B105: the name of a scheme
     expires_in: int = LIFETIME_SECONDS
 
 
 @router.post("/token")
-async def token(
-    request: Request, serving: Serving, form: Annotated[OAuth2PasswordRequestForm, Depends()]
-) -> Token:
+async def token(request: Request, serving: Serving, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
     """An access token for a local account's login and password, good for one hour."""
     return Token(access_token=await signing_in.for_token(serving, request, form.username, form.password))
 

@@ -15,7 +15,7 @@ LIFETIME_HOURS = 12
 
 _OPEN = f"""
 insert into operational.session (session_hash, principal_id, csrf_token, expires_at)
-values (%s, %s, %s, statement_timestamp() + interval '{LIFETIME_HOURS} hours')"""  # noqa: S608  # nosec B608: constants
+values (%s, %s, %s, statement_timestamp() + interval '{LIFETIME_HOURS} hours')"""  # nosec B608: constants
 _FIND = f"""
 select {COLUMNS}, s.csrf_token, s.last_seen_at < statement_timestamp() - interval '1 minute' as stale
 from operational.session as s
@@ -23,7 +23,7 @@ inner join operational.principal as p on p.principal_id = s.principal_id
 where s.session_hash = %s and s.revoked_at is null and p.disabled_at is null
     and s.expires_at > statement_timestamp()
     and s.last_seen_at > statement_timestamp() - interval '{IDLE_MINUTES} minutes'
-"""  # noqa: S608  # nosec B608: constants
+"""  # nosec B608: constants
 _SEEN = "update operational.session set last_seen_at = statement_timestamp() where session_hash = %s"
 _CLOSE = """
 update operational.session set revoked_at = statement_timestamp() where session_hash = %s and revoked_at is null"""

@@ -10,7 +10,7 @@ from api.identity.principals import Principal
 from api.problems import NotSignedIn
 from api.recording import Event, record
 from api.services import Services
-from policies.access.model import Resource
+from policies.access.model import PLATFORM
 from policies.words import AccountAction, Decision
 
 NOBODY = UUID(int=0)
@@ -39,9 +39,7 @@ async def for_session(serving: Services, request: Request, login: str, password:
         if old := request.cookies.get(sessions.COOKIE):
             await sessions.end(connection, old)
         token = await sessions.start(connection, principal.principal_id)
-        await record(
-            connection, _event(request, AccountAction.SIGN_IN, principal, sessions.session_name(token))
-        )
+        await record(connection, _event(request, AccountAction.SIGN_IN, principal, sessions.session_name(token)))
     return token
 
 
@@ -70,7 +68,7 @@ def _event(
     return Event(
         principal_id=principal.principal_id if principal else None,
         principal_kind=principal.kind if principal else "unknown",
-        role=principal.role_for(Resource()) if principal else "none",
+        role=principal.role_for(PLATFORM) if principal else "none",
         action=action.value,
         resource_type="session",
         decision=(Decision.PERMIT if principal else Decision.DENY).value,

@@ -62,9 +62,7 @@ def chart(make_up: Sequence[dict[str, Any]], key: str) -> Chart | None:
 
 def _bar(row: dict[str, Any], place: int, most: int, total: int) -> Bar:
     patients = row["patients"]
-    return Bar(
-        row["bucket"], patients, round(100 * patients / total), place * ROW, round(ROOM * patients / most, 1)
-    )
+    return Bar(row["bucket"], patients, round(100 * patients / total), place * ROW, round(ROOM * patients / most, 1))
 
 
 def _order(row: dict[str, Any]) -> tuple[bool, int, str]:

@@ -200,9 +200,7 @@ async def _audited(serving: Services, visiting: Visitor) -> list[str]:
 
 
 def _page(request: Request, visiting: Visitor, template: str, **values: Any) -> Response:
-    answer: Response = request.app.state.templates.TemplateResponse(
-        request, template, {"visitor": visiting, **values}
-    )
+    answer: Response = request.app.state.templates.TemplateResponse(request, template, {"visitor": visiting, **values})
     return answer
 
 

@@ -35,9 +35,7 @@ def day(value: date | None) -> str:
 
 def moment(value: datetime | None, zone: str = "UTC") -> str:
     """A time in a zone, to the minute, such as 2026-03-04 17:05."""
-    return (
-        f"{value.astimezone(ZoneInfo(zone) if zone != 'UTC' else UTC):%Y-%m-%d %H:%M}" if value else "never"
-    )
+    return f"{value.astimezone(ZoneInfo(zone) if zone != 'UTC' else UTC):%Y-%m-%d %H:%M}" if value else "never"
 
 
 def number(value: int) -> str:

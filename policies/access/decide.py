@@ -106,9 +106,7 @@ def _question(request: Request) -> dict[str, Any]:
 
 def _entities(request: Request) -> list[dict[str, Any]]:
     resource = request.resource
-    attributes = (
-        {"clinic": _reference("Clinic", resource.clinic or "")} if resource.segment is not None else {}
-    )
+    attributes = {"clinic": _reference("Clinic", resource.clinic or "")} if resource.segment is not None else {}
     return [_subject(request.subject), {"uid": _resource_uid(resource), "attrs": attributes, "parents": []}]
 
 
@@ -121,9 +119,7 @@ def _subject(subject: Subject) -> dict[str, Any]:
             CLINIC_ROLE_ATTRIBUTES[role]: [_reference("Clinic", clinic) for clinic in subject.clinics(role)]
             for role in CLINIC_ROLES
         },
-        "parents": [
-            _uid("PlatformRole", role.value) for role in PLATFORM_ROLES if (role, None) in subject.roles
-        ],
+        "parents": [_uid("PlatformRole", role.value) for role in PLATFORM_ROLES if (role, None) in subject.roles],
     }
 
 
@@ -137,7 +133,5 @@ def _key(subject: Subject) -> dict[str, Any]:
         "purpose": scope.purpose.value,
     }
     if scope.segments is not None:
-        attributes["segments"] = [
-            _reference("Segment", f"{scope.clinic}/{name}") for name in sorted(scope.segments)
-        ]
+        attributes["segments"] = [_reference("Segment", f"{scope.clinic}/{name}") for name in sorted(scope.segments)]
     return {"uid": _uid("ApiKey", subject.id), "attrs": attributes, "parents": []}

@@ -49,6 +49,9 @@ class Resource:
         return "platform" if self.clinic is None else "clinic"
 
 
+PLATFORM = Resource()
+
+
 @dataclass(frozen=True)
 class Request:
     """One question to the policies."""

@@ -9,7 +9,7 @@ import pytest
 from access_world import World
 from psycopg import sql
 
-from infra.database import Server, connect, connect_admin, set_context
+from infra.database import Server, connect, connect_admin, set_clinics, set_context
 from infra.roles import ClinicKind, Group, Login
 
 VERBS = ("select", "insert", "update", "delete")
@@ -40,6 +40,7 @@ def north(request: pytest.FixtureRequest, world: World) -> Iterator[psycopg.Conn
     login = {"builder": Login.PIPELINE, "reader": Login.SERVICE}.get(request.param) or Login(request.param)
     with connect(login, at=world.server) as connection:
         set_context(connection, clinic_id=world.clinic_ids["north"])
+        set_clinics(connection, [world.clinic_ids["north"]])
         if clinic_role:
             role = world.server.roles.clinic("north", ClinicKind(request.param))
             connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
@@ -89,9 +90,7 @@ def test_each_role_does_reach_its_own_clinic(world: World, north: psycopg.Connec
 
 @pytest.mark.check(1)
 @pytest.mark.parametrize("verb", VERBS)
-def test_no_role_of_one_clinic_reaches_the_mart_of_another(
-    world: World, north: psycopg.Connection, verb: str
-) -> None:
+def test_no_role_of_one_clinic_reaches_the_mart_of_another(world: World, north: psycopg.Connection, verb: str) -> None:
     tables = world.look(
         "select c.relname, (select a.attname from pg_attribute as a where a.attrelid = c.oid and a.attnum = 1)"
         " from pg_class as c where c.relnamespace = 'clinic_south'::regnamespace and c.relkind in ('r', 'v')"
@@ -129,8 +128,8 @@ def test_without_a_clinic_there_are_no_rows_and_no_error(
 ) -> None:
     with connect(login, at=world.server) as connection:
         if context is not None:
-            connection.execute("select set_config('cloister.clinic_id', %s, true)", [context])
-            connection.execute("select set_config('cloister.person_id', %s, true)", [context])
+            for setting in ("clinic_id", "clinic_ids", "person_id"):
+                connection.execute("select set_config(%s, %s, true)", [f"cloister.{setting}", context])
         for table in clinical:
             query = sql.SQL("select 1 from operational.{} where clinic_id is not null").format(sql.Identifier(table))
             assert attempt(connection, query) == 0, table
@@ -238,7 +237,8 @@ def test_a_clinics_auditor_finds_nothing_of_another_clinic(world: World) -> None
         for clinic_id in world.clinic_ids.values():
             connection.execute(
                 "insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type,"
-                " clinic_id, decision, policies) values (gen_random_uuid(), now(), 'x', 'x', 'x', 'x', %s, 'deny', '{}')",
+                " clinic_id, decision, policies)"
+                " values (gen_random_uuid(), now(), 'x', 'x', 'x', 'x', %s, 'deny', '{}')",
                 [clinic_id],
             )
         set_context(connection, clinic_id=world.clinic_ids["north"])

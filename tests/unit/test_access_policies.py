@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import cedarpy
 import pytest
 
 import policies.access
@@ -58,7 +57,7 @@ def test_every_action_has_a_permitted_and_a_denied_case() -> None:
 
 def test_every_role_is_a_clinics_the_platforms_or_delegated() -> None:
     assert set(CLINIC_ROLE_ATTRIBUTES) == set(CLINIC_ROLES)
-    assert CLINIC_ROLES | PLATFORM_ROLES | DELEGATED == set(Role)
+    assert set(Role) == CLINIC_ROLES | PLATFORM_ROLES | DELEGATED
 
 
 @pytest.mark.parametrize(
@@ -78,19 +77,15 @@ def test_wrong_policies_are_refused(text: str) -> None:
 
 def test_adding_a_forbid_never_widens_access() -> None:
     texts = "\n".join(path.read_text() for path in sorted(FOLDER.glob("*.cedar")))
-    narrower = Policies(
-        texts + '\n@id("later") forbid (principal is Cloister::User, action, resource);', SCHEMA
-    )
+    narrower = Policies(texts + '\n@id("later") forbid (principal is Cloister::User, action, resource);', SCHEMA)
     for path in CASES:
         request = request_of(json.loads(path.read_text()))
         assert narrower.decide(request).permitted <= load().decide(request).permitted
 
 
-def _clauses(text: str) -> list[str]:
+def mutants(text: str) -> list[str]:
     """Mutants: the policies without one policy, or with one condition's line turned to true."""
-    nodes = cedarpy.PolicySet.from_str(text)
-    assert len(nodes) > 0
-    blocks = [block for block in text.split("\n@id(")]
+    blocks = text.split("\n@id(")
     without = ["\n@id(".join(blocks[:i] + blocks[i + 1 :]) for i in range(1, len(blocks))]
     lines = text.splitlines()
     loosened = [
@@ -104,7 +99,7 @@ def _clauses(text: str) -> list[str]:
 def test_every_mutant_of_the_policies_fails_a_case() -> None:
     text = "\n" + "\n".join(path.read_text() for path in sorted(FOLDER.glob("*.cedar")))
     cases = [(path.parent.name == "ALLOW", json.loads(path.read_text())) for path in CASES]
-    for mutant in _clauses(text):
+    for mutant in mutants(text):
         judged = Policies(mutant, SCHEMA)
         rulings = [(allowed, case, judged.decide(request_of(case))) for allowed, case in cases]
         assert any(

@@ -1,0 +1,105 @@
+"""In a real browser: a manager looks at segments and members, and an auditor sees that they did."""
+
+import os
+import shutil
+from collections.abc import Iterator
+
+import access_world
+import pytest
+from access_world import FINCH, PASSWORD, WREN, Api
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from infra.database import Server
+
+
+@pytest.fixture(scope="module")
+def api(module_server: Server) -> Iterator[Api]:
+    access_world.build(module_server)
+    with access_world.client(module_server) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = shutil.which("chromium") or shutil.which("google-chrome")
+    if program is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium on this machine")
+        pytest.skip("needs chromium")
+    with sync_playwright() as playwright:
+        # As root, Chromium's own sandbox does not start.
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        running = playwright.chromium.launch(executable_path=program, args=arguments)
+        yield running
+        running.close()
+
+
+@pytest.fixture(params=[(1280, 900), (360, 740)], ids=["desktop", "phone"])
+def page(request: pytest.FixtureRequest, browser: Browser, api: Api) -> Iterator[Page]:
+    width, height = request.param
+    context = browser.new_context(viewport={"width": width, "height": height}, base_url=str(api.base_url))
+    opened = context.new_page()
+    refused: list[str] = []
+    opened.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+    yield opened
+    context.close()
+    assert [text for text in refused if "Security" in text] == []
+
+
+def sign_in(page: Page, login: str) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("Login").fill(login)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def fits(page: Page) -> bool:
+    """Nothing sticks out: the page itself never scrolls sideways."""
+    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def test_a_manager_sees_members_and_an_auditor_sees_the_manager(page: Page) -> None:
+    page.goto("/")
+    assert page.url.endswith("/sign-in")
+    sign_in(page, "manager.north")
+    assert page.url.endswith("/clinics/north/segments")
+    assert page.get_by_role("img", name="Present members by age").count() == 2
+    assert fits(page)
+    page.get_by_role("link", name="Everybody").click()
+    assert sorted(page.locator("tbody th", has_text="Canary").all_inner_texts()) == [FINCH, WREN]
+    assert fits(page)
+    page.goto("/clinics/south/segments")
+    assert page.get_by_role("heading", name="There is nothing here.").is_visible()
+    page.goto("/clinics")
+    page.get_by_role("button", name="Sign out").click()
+    assert page.url.endswith("/sign-in")
+
+    sign_in(page, "auditor")
+    page.get_by_label("Action").select_option("member.list")
+    page.get_by_role("button", name="Search").click()
+    row = page.locator("tbody tr").first.inner_text()
+    assert "manager.north" in row and "everybody" in row and "Permitted" in row
+    assert "Canary" not in page.content()
+    page.get_by_label("Action").select_option("")
+    page.get_by_label("Decision").select_option("deny")
+    page.get_by_role("button", name="Search").click()
+    assert "south" in page.locator("tbody tr").first.inner_text()
+    assert fits(page)
+
+
+def test_a_wrong_password_says_so_and_nothing_else(page: Page) -> None:
+    page.goto("/sign-in")
+    page.get_by_label("Login").fill("manager.north")
+    page.get_by_label("Password").fill("not this one at all")
+    page.get_by_role("button", name="Sign in").click()
+    assert page.get_by_role("alert").is_visible()
+    assert page.get_by_label("Login").input_value() == ""
+
+
+def test_the_chart_has_words_and_a_table_behind(page: Page) -> None:
+    sign_in(page, "manager.north")
+    page.get_by_role("link", name="Everybody").click()
+    assert page.locator("svg desc").first.text_content() == "80+: 2 (100 %)"
+    page.locator("summary").first.click()
+    assert page.locator("figure table").first.is_visible()
+    assert page.locator("script").count() == page.locator("[style]").count() == 0

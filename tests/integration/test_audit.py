@@ -1,0 +1,308 @@
+"""Every access is recorded with whom it disclosed, and what cannot be recorded is not answered."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import access_world
+import httpx
+import psycopg
+import pytest
+from access_world import FINCH, WREN, Api, World
+from psycopg import sql
+
+from api.database import make_pool
+from api.directory import Directory
+from api.gateway import Access, Caller, Gateway
+from api.identity.principals import Principal
+from api.segments import repository
+from infra.database import Server
+from infra.errors import NotRecorded
+from policies.access.decide import load
+from policies.access.model import Resource
+from policies.classification import Field
+from policies.words import Action, Role
+
+MEMBERS = "/v1/clinics/north/segments/everybody/members"
+NEWEST = (
+    "select action, decision, resource_type, resource_id, clinic_id, patients, categories, policies, role, event_id"
+    " from audit.access_event order by occurred_at desc, event_id limit 1"
+)
+
+
+@pytest.fixture(scope="module")
+def world(module_server: Server) -> World:
+    return access_world.build(module_server)
+
+
+@pytest.fixture(scope="module")
+def api(world: World) -> Iterator[Api]:
+    with access_world.client(world.server) as running:
+        yield running
+
+
+@pytest.fixture
+def fresh_world(server: Server) -> World:
+    """For tests that count every event, or break something."""
+    return access_world.build(server)
+
+
+@pytest.fixture
+def fresh_api(fresh_world: World) -> Iterator[Api]:
+    with access_world.client(fresh_world.server) as running:
+        yield running
+
+
+def events(world: World, action: str) -> int:
+    return int(world.look("select count(*) from audit.access_event where action = %s", action)[0][0])
+
+
+@pytest.mark.check(21)
+def test_a_read_names_every_patient_it_disclosed(world: World, api: Api) -> None:
+    api.get(MEMBERS, headers=access_world.sign_in(api, "manager.north"))
+    *event, event_id = world.look(NEWEST)[0]
+    assert event == [
+        "member.list", "permit", "segment", "everybody", world.clinic_ids["north"], 2,
+        ["identifier", "membership", "name"], ["manager-reads-members-by-name"], "clinic_manager",
+    ]  # fmt: skip
+    disclosed = world.look("select patient_id, clinic_id from audit.disclosure where event_id = %s", event_id)
+    assert set(disclosed) == {(world.patients["north", name], world.clinic_ids["north"]) for name in (FINCH, WREN)}
+
+
+@pytest.mark.check(21)
+def test_a_page_discloses_only_its_own_patients(fresh_world: World, fresh_api: Api) -> None:
+    world, api = fresh_world, fresh_api
+    found = api.get(MEMBERS, headers=access_world.sign_in(api, "manager.north"), params={"limit": 1}).json()
+    disclosed = world.look("select patient_id::text from audit.disclosure")
+    assert disclosed == [(found["members"][0]["patient_id"],)]
+
+
+@pytest.mark.check(21)
+@pytest.mark.parametrize(
+    ("path", "event"),
+    [
+        ("/v1/clinics", ("clinic.list", "permit", "platform", None)),
+        ("/v1/clinics/north/segments", ("segment.list", "permit", "clinic", "north")),
+        ("/v1/clinics/north/segments/empty", ("segment.read", "permit", "segment", "empty")),
+        ("/v1/clinics/north/segments/empty/members", ("member.list", "permit", "segment", "empty")),
+        ("/v1/clinics/north/segments/canary-finch/members", ("member.list", "permit", "segment", None)),
+        ("/v1/clinics/south/segments/everybody/members", ("member.list", "deny", "segment", None)),
+        ("/v1/clinics/canary/segments", ("segment.list", "deny", "clinic", None)),
+        ("/v1/audit/events", ("audit.search", "deny", "platform", None)),
+    ],
+)
+def test_searches_denials_and_zero_hits_are_one_event_each(
+    world: World, api: Api, path: str, event: tuple[str, ...]
+) -> None:
+    headers = access_world.sign_in(api, "manager.north")
+    before = world.look("select count(*) from audit.access_event")[0][0]
+    api.get(path, headers=headers)
+    assert world.look(NEWEST)[0][:4] == event
+    assert world.look(NEWEST)[0][5] == 0
+    assert world.look("select count(*) from audit.access_event")[0][0] == before + 1
+
+
+@pytest.mark.check(22)
+@pytest.mark.parametrize("table", ["access_event", "disclosure"])
+def test_what_cannot_be_recorded_is_not_answered(fresh_world: World, fresh_api: Api, table: str) -> None:
+    world, api = fresh_world, fresh_api
+    headers = access_world.sign_in(api, "manager.north")
+    assert api.get(MEMBERS, headers=headers).status_code == 200
+    roles = ", ".join(row[0] for row in world.look(
+        "select distinct grantee::text from information_schema.role_table_grants where table_name = %s"
+        " and privilege_type = 'INSERT' and not grantee ~ '_owner$'", table))  # fmt: skip
+    world.change(f"revoke insert on audit.{table} from {roles}")
+    answer = api.get(MEMBERS, headers=headers)
+    assert answer.status_code == 503
+    assert answer.json()["type"] == "urn:cloister:problem:not-recorded"
+    assert "members" not in answer.text and FINCH not in answer.text
+    assert events(world, "member.list") == 1
+    assert world.look("select count(*) from audit.disclosure") == [(2,)]
+
+
+@pytest.mark.check(22)
+def test_a_denial_that_cannot_be_recorded_is_no_answer_either(fresh_world: World, fresh_api: Api) -> None:
+    world, api = fresh_world, fresh_api
+    headers = access_world.sign_in(api, "manager.north")
+    world.change(f"revoke insert on audit.access_event from {world.server.roles.prefix}_service")
+    assert api.get("/v1/clinics/south/segments", headers=headers).status_code == 503
+
+
+KILLED = """
+import json, os, signal, sys
+from pathlib import Path
+import uvicorn
+import api.gateway
+from api.app import create_app
+from infra.database import Server
+from infra.roles import RoleNames
+
+given = json.loads(sys.argv[1])
+app = create_app(Server(given["admin"], RoleNames(given["prefix"]), Path(given["secrets"])))
+
+def die(*_args, **_keywords):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+class KilledBeforeTheAnswer:
+    def __init__(self, inner): self.inner = inner
+    async def __call__(self, scope, receive, send):
+        async def sending(message):
+            if scope["type"] == "http" and scope["path"].endswith("/members"): die()
+            await send(message)
+        await self.inner(scope, receive, sending)
+
+if given["when"] == "before":
+    api.gateway.recorded = die
+uvicorn.run(KilledBeforeTheAnswer(app), fd=given["fd"], log_config=None)
+"""
+
+
+@pytest.mark.check(23)
+@pytest.mark.parametrize(("when", "recorded"), [("before", 0), ("between", 1)])
+def test_killed_around_the_record_nothing_is_answered_unrecorded(
+    fresh_world: World, fresh_api: Api, when: str, recorded: int
+) -> None:
+    world, api = fresh_world, fresh_api
+    headers = access_world.sign_in(api, "manager.north")
+    server = world.server
+    with access_world.listening() as listening:
+        given = {"admin": server.admin, "prefix": server.roles.prefix, "secrets": str(server.secrets_folder),
+                 "when": when, "fd": listening.fileno()}  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-c", textwrap.dedent(KILLED), json.dumps(given)],
+            pass_fds=[listening.fileno()], cwd=Path(__file__).parent.parent.parent, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            with pytest.raises(httpx.RemoteProtocolError):
+                httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}{MEMBERS}", headers=headers, timeout=60)
+            assert process.wait(30) == -9
+        finally:
+            process.kill()
+    assert events(world, "member.list") == recorded
+    assert world.look("select count(*) from audit.disclosure") == [(2 * recorded,)]
+
+
+@pytest.mark.check(28)
+def test_an_auditors_search_is_an_event(fresh_api: Api) -> None:
+    api = fresh_api
+    headers = access_world.sign_in(api, "auditor")
+    first = api.get("/v1/audit/events", headers=headers).json()["events"]
+    assert "audit.search" not in {event["action"] for event in first}
+    second = api.get("/v1/audit/events", headers=headers).json()["events"]
+    assert (second[0]["action"], second[0]["principal"]) == ("audit.search", "auditor")
+
+
+def test_auditors_filter_and_page_through_the_log(fresh_world: World, fresh_api: Api) -> None:
+    world, api = fresh_world, fresh_api
+    manager, auditor = access_world.sign_in(api, "manager.north"), access_world.sign_in(api, "auditor")
+    for path in (MEMBERS, "/v1/clinics/north/segments", "/v1/clinics/south/segments"):
+        api.get(path, headers=manager)
+
+    def search(**query: str) -> list[str]:
+        found = api.get("/v1/audit/events", headers=auditor, params=query).json()["events"]
+        return [event["action"] for event in found]
+
+    finch = str(world.patients["north", FINCH])
+    assert search(patient=finch) == search(action="member.list") == ["member.list"]
+    assert search(decision="deny") == ["segment.list"]
+    assert search(clinic="south", decision="permit", action="segment.list") == []
+    pages, cursor = [], None
+    while True:
+        query = {"limit": "2", "until": "2999-01-01T00:00:00Z", **({"cursor": cursor} if cursor else {})}
+        page = api.get("/v1/audit/events", headers=auditor, params=query).json()
+        pages += [event["event_id"] for event in page["events"]]
+        cursor = page["next"]
+        if cursor is None:
+            break
+    assert len(pages) == len(set(pages)) >= 12
+
+
+@pytest.mark.check(50)
+def test_a_clinics_auditor_sees_that_clinics_events_alone(world: World, api: Api) -> None:
+    for login, clinic in (("manager.north", "north"), ("manager.south", "south")):
+        api.get(f"/v1/clinics/{clinic}/segments", headers=access_world.sign_in(api, login))
+    headers = access_world.sign_in(api, "auditor.north")
+    events = api.get("/v1/audit/events", headers=headers).json()["events"]
+    assert {event["clinic"] for event in events} == {"north"}
+    assert api.get("/v1/audit/events", headers=headers, params={"clinic": "south"}).status_code == 404
+
+
+@pytest.mark.check(29)
+def test_canary_values_reach_no_log_and_no_error(
+    world: World, api: Api, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = access_world.sign_in(api, "manager.north")
+
+    async def broken(*_args: object) -> None:
+        raise RuntimeError(f"{FINCH} +49 30 901820")
+
+    async def refused(*_args: object) -> None:
+        raise psycopg.errors.UniqueViolation(f"DETAIL: Key (name)=({FINCH}) exists")
+
+    with access_world.logging():
+        answers = [
+            api.get(f"/v1/clinics/north/segments/{FINCH}", headers=headers),
+            api.get(MEMBERS, headers=headers, params={"limit": FINCH}),
+            api.get("/v1/audit/events", headers=headers, params={"patient": FINCH, "action": FINCH}),
+            api.post("/v1/token", data={"username": FINCH, "password": FINCH}),
+        ]
+        for failure in (broken, refused):
+            monkeypatch.setattr(repository, "members", failure)
+            answers.append(api.get(MEMBERS, headers=headers))
+    assert [answer.status_code for answer in answers] == [404, 422, 422, 401, 500, 503]
+    written = capfd.readouterr()
+    # The last line may still be on its way: it is written after the answer.
+    assert written.err.count('"event": "request"') >= len(answers) - 1, "the log was not captured"
+    assert '"request failed"' in written.err and '"access not recorded"' in written.err
+    for text in (written.out, written.err, *(answer.text for answer in answers)):
+        assert "Canary" not in text and "901820" not in text
+    assert world.look("select 1 from audit.access_event as e where e::text ilike '%%canary%%'") == []
+
+
+FAILING = "select patient_id from raw_patients where 1 / (version - version) > 0"
+SLEEPING = "select patient_id from raw_patients, pg_sleep({})"
+
+
+@pytest.mark.check(3)
+def test_a_pooled_connection_is_clean_after_an_error_a_cancel_and_a_timeout(world: World) -> None:
+    async def abuse() -> list[tuple[str, str, str]]:
+        pool = make_pool(world.server, timeout_ms=300, size=1)
+        async with pool:
+            gateway = Gateway(pool, world.server.roles, load(), Directory(pool))
+            states = [await _state(pool)]
+            for query in (FAILING, SLEEPING.format(5)):
+                with pytest.raises(NotRecorded):
+                    await _disclose(gateway, query)
+                states.append(await _state(pool))
+            task = asyncio.create_task(_disclose(gateway, SLEEPING.format(0.25)))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            return [*states, await _state(pool)]
+
+    states = asyncio.run(abuse())
+    assert len(states) == 4
+    assert set(states) == {(f"{world.server.roles.prefix}_service", '"$user", public', "")}
+
+
+async def _state(pool: object) -> tuple[str, str, str]:
+    async with pool.connection() as connection:  # type: ignore[attr-defined]
+        found = await connection.execute(
+            "select current_user::text as who, current_setting('search_path') as path,"
+            " coalesce(current_setting('cloister.clinic_id', true), '') as clinic"
+        )
+        row = await found.fetchone()
+        return row["who"], row["path"], row["clinic"]
+
+
+async def _disclose(gateway: Gateway, query: str) -> None:
+    principal = Principal(uuid4(), "human", "m", "M", frozenset({(Role.CLINIC_MANAGER, "north")}), "test")
+    access = Access(Action.MEMBER_LIST, Resource("north", "everybody"), frozenset({Field.NAME.value}))
+    async with gateway.open(Caller(principal, uuid4()), access) as grant:
+        await grant.disclose(sql.SQL(query), sql.SQL("1"))
