@@ -30,7 +30,6 @@ def world(module_server: Server) -> World:
     return access_world.build(module_server)
 
 
-@pytest.mark.check(17)
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda history: f"{len(history)} events")
 def test_the_rule_of_consent_and_the_wall_agree(
     world: World, history: list[tuple[ConsentKind, int, int | None]]
