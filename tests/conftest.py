@@ -7,6 +7,8 @@ looking at what no role may see. Two clinics, north and south, are always there.
 import json
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -54,21 +56,24 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(scope="session")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def template() -> Iterator[Server]:
     """A server with the platform and two clinics in its template database."""
-    home = Path(os.environ.get("CLOISTER_TEST_HOME") or tmp_path_factory.mktemp("cloister"))
-    for folder in (home, *home.parents):
-        # The server runs as an unprivileged user when the tests run as root.
-        if os.getuid() == 0 and str(folder).startswith("/tmp/"):  # nosec B108
-            folder.chmod(0o711)
+    # Not pytest's own folder: it removes the folders of runs before, one of which may still go on.
+    home = Path(tempfile.mkdtemp(prefix="cloister-test-"))
+    home.chmod(0o711)  # as root, the server runs as an unprivileged user
     embedded = Embedded(home)
     embedded.up()
     chosen = Settings(home=home, role_prefix=f"t{secrets.token_hex(2)}")
     server = replace(Server.of(chosen), admin={**Server.of(chosen).admin, "dbname": f"template_{chosen.role_prefix}"})
+    with connect_admin(server, dbname="postgres") as admin:
+        # Tests kill processes, never the machine.
+        admin.execute("alter system set fsync = off")
+        admin.execute("select pg_reload_conf()")
     set_up(server)
     add_clinics(server, CLINICS, requested_by="tests")
     yield server
     embedded.down()
+    shutil.rmtree(home)
 
 
 @pytest.fixture

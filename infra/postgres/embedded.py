@@ -13,6 +13,7 @@ import pwd
 import shutil
 import subprocess  # nosec B404: fixed binaries of the wheel, no shell, no outside input
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ MAJOR = "18"
 NEEDED_BYTES = 300 * 1024 * 1024
 # sun_path holds 107 bytes, and PostgreSQL adds '/.s.PGSQL.5432' to the folder.
 LONGEST_SOCKET_FOLDER = 90
+START_ATTEMPTS = 15
+ORPHANS = ("pre-existing shared memory block", "lock file")
 UNPRIVILEGED_USERS = ("cloister", "postgres", "nobody")
 
 PG_HBA = """\
@@ -209,17 +212,29 @@ class Embedded:
         self.log.touch(mode=0o600)
         self.log.chmod(0o600)
         os.chown(self.log, self.account.uid, self.account.gid)
-        self._run("pg_ctl", "-D", str(self.data), "-l", str(self.log), "-w", "-t", "60", "start")
+        for attempt in range(START_ATTEMPTS):
+            self._run_start(last=attempt == START_ATTEMPTS - 1)
+            if self.running():
+                return
+
+    def _run_start(self, *, last: bool) -> None:
+        before = self.log.stat().st_size
+        try:
+            self._run("pg_ctl", "-D", str(self.data), "-l", str(self.log), "-w", "-t", "60", "start")
+        except DatabaseUnavailable as error:
+            said = self.log.read_text(errors="replace")[before:]
+            # After a kill, processes of the old server need a moment to notice and go.
+            if last or not any(sign in said for sign in ORPHANS):
+                fatal = [line for line in said.splitlines() if "FATAL" in line or "No space left" in line]
+                raise DatabaseUnavailable(fatal[-1] if fatal else error.message, hint=f"see {self.log}") from None
+            time.sleep(1)
 
     def _run(self, program: str, *arguments: str) -> None:
         done = self._call([str(binaries() / program), *arguments])
         if done.returncode:
-            said = (done.stderr or done.stdout or self._log_tail()).strip().splitlines()
+            said = done.stdout.strip().splitlines()
             reason = next((line for line in said if "No space left" in line), said[-1] if said else "no reason given")
             raise DatabaseUnavailable(f"{program} failed: {reason}", hint=f"see {self.log}")
-
-    def _log_tail(self) -> str:
-        return self.log.read_text()[-2000:] if self.log.exists() else ""
 
     def _call(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
         # pg_ctl's server keeps our pipes open, so it gets a file instead of one.

@@ -275,7 +275,7 @@ def test_a_refused_row_is_named_by_its_rule_alone(server: Server, full: Rows, ad
 
 
 def test_a_huge_clinic_is_loaded_in_slices(server: Server, full: Rows, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "FRAME_ROWS", 3)
+    monkeypatch.setattr(load, "FRAME_PATIENTS", 2)
     sizes: list[int] = []
     check = Contract.check
 
@@ -285,7 +285,7 @@ def test_a_huge_clinic_is_loaded_in_slices(server: Server, full: Rows, monkeypat
 
     monkeypatch.setattr(Contract, "check", measure)
     assert ingest(server, "north", Asset.ADHERENCE, uuid4()).rows_written == 8
-    assert len(sizes) == 3 and sum(sizes) == 8
+    assert len(sizes) == 2 and sum(sizes) == 8
 
 
 def test_one_connection_serves_many_clinics(server: Server, full: Rows) -> None:

@@ -84,7 +84,7 @@ create table operational.consent_text (
 -- Append-only: what was signed or revoked, by whom, when.
 create table operational.consent_event (
     event_id uuid primary key default gen_random_uuid(),
-    clinic_id integer not null references operational.clinic,
+    clinic_id integer not null,
     person_id uuid not null references operational.person,
     purpose text not null check (purpose in ('profile_sharing', 'communications')),
     kind text not null check (kind in ('signed', 'revoked')),
@@ -94,22 +94,25 @@ create table operational.consent_event (
     occurred_at timestamptz not null,
     expires_at timestamptz,
     recorded_at timestamptz not null default now(),
-    foreign key (clinic_id, purpose, text_version) references operational.consent_text
+    foreign key (clinic_id, purpose, text_version) references operational.consent_text,
+    -- Nobody signs or revokes in the future; five minutes for clocks that differ.
+    check (occurred_at <= recorded_at + interval '5 minutes')
 );
 create index consent_event_person on operational.consent_event (person_id, clinic_id);
 
 -- The state that the events add up to; written by a trigger on consent_event alone.
 create table operational.consent (
-    clinic_id integer not null references operational.clinic,
-    person_id uuid not null references operational.person,
+    clinic_id integer not null,
+    person_id uuid not null,
     purpose text not null,
     state text not null check (state in ('signed', 'revoked')),
     event_id uuid not null,
     occurred_at timestamptz not null,
     expires_at timestamptz,
     version bigint not null default 1,
-    primary key (person_id, clinic_id, purpose)
+    primary key (clinic_id, purpose, person_id)
 );
+create index consent_person on operational.consent (person_id);
 
 -- Every profile-derived read and every profile load checks this, so that a batch begun before
 -- a revocation cannot bring anything back.
@@ -121,3 +124,4 @@ create table operational.profile_tombstone (
     primary key (clinic_id, patient_id),
     foreign key (clinic_id, patient_id) references operational.registration (clinic_id, patient_id)
 );
+create index profile_tombstone_live on operational.profile_tombstone (clinic_id) where cleared_at is null;

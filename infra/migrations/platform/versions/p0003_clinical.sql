@@ -132,7 +132,7 @@ create index adherence_patient on operational.adherence (clinic_id, patient_id);
 -- under the clinic's lock, together with its work.
 create table operational.outbox (
     outbox_id bigint generated always as identity primary key,
-    clinic_id integer not null references operational.clinic,
+    clinic_id integer not null,
     entity text not null check (entity in ('patient', 'appointment', 'form', 'adherence')),
     patient_id uuid not null,
     changed_at timestamptz not null default now()

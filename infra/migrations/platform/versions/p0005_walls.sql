@@ -75,13 +75,13 @@ create policy consented on operational.profile for select to {service}
            or exists (select from operational.consent c
                       where c.person_id = profile.person_id
                         and c.clinic_id = (select operational.context_clinic())
-                        and c.purpose = 'profile_sharing' and c.state = 'signed'
+                        and c.purpose = 'profile_sharing' and c.state = 'signed' and c.occurred_at <= now()
                         and (c.expires_at is null or c.expires_at > now())));
 create policy consented_mart on operational.profile for select to {builders}
     using (exists (select from operational.consent c
                    where c.person_id = profile.person_id
                      and c.clinic_id = (select operational.role_clinic())
-                     and c.purpose = 'profile_sharing' and c.state = 'signed'
+                     and c.purpose = 'profile_sharing' and c.state = 'signed' and c.occurred_at <= now()
                      and (c.expires_at is null or c.expires_at > now())));
 create policy own_profile on operational.profile for update to {service}
     using (person_id = (select operational.context_person()))
@@ -177,25 +177,31 @@ as $$ begin
         e.clinic_id, e.person_id, e.purpose, e.kind, e.event_id, e.occurred_at, e.expires_at
     from changed as e
     order by e.clinic_id, e.person_id, e.purpose, e.occurred_at desc, e.recorded_at desc, e.event_id desc
-    on conflict (person_id, clinic_id, purpose) do update
+    on conflict (clinic_id, purpose, person_id) do update
         set state = excluded.state, event_id = excluded.event_id, occurred_at = excluded.occurred_at,
             expires_at = excluded.expires_at, version = c.version + 1
         where excluded.occurred_at >= c.occurred_at;
-    insert into operational.profile_tombstone as t (clinic_id, patient_id, revoked_at)
-    select distinct r.clinic_id, r.patient_id, c.occurred_at
-    from changed as e
-    inner join operational.consent as c
-        on c.person_id = e.person_id and c.clinic_id = e.clinic_id and c.purpose = e.purpose
-    inner join operational.registration as r on r.person_id = e.person_id and r.clinic_id = e.clinic_id
-    where e.purpose = 'profile_sharing' and c.state = 'revoked'
-    on conflict (clinic_id, patient_id) do update set revoked_at = excluded.revoked_at, cleared_at = null;
-    update operational.profile_tombstone as t set cleared_at = c.occurred_at
-    from changed as e
-    inner join operational.consent as c
-        on c.person_id = e.person_id and c.clinic_id = e.clinic_id and c.purpose = e.purpose
-    inner join operational.registration as r on r.person_id = e.person_id and r.clinic_id = e.clinic_id
-    where t.clinic_id = r.clinic_id and t.patient_id = r.patient_id and t.cleared_at is null
-        and e.purpose = 'profile_sharing' and c.state = 'signed';
+    -- Most imports revoke nothing: no join is worth starting for them.
+    if exists (select from changed where kind = 'revoked' and purpose = 'profile_sharing') then
+        insert into operational.profile_tombstone as t (clinic_id, patient_id, revoked_at)
+        select distinct r.clinic_id, r.patient_id, c.occurred_at
+        from changed as e
+        inner join operational.consent as c
+            on c.clinic_id = e.clinic_id and c.purpose = e.purpose and c.person_id = e.person_id
+        inner join operational.registration as r on r.person_id = e.person_id and r.clinic_id = e.clinic_id
+        where e.kind = 'revoked' and e.purpose = 'profile_sharing' and c.state = 'revoked'
+        on conflict (clinic_id, patient_id) do update set revoked_at = excluded.revoked_at, cleared_at = null;
+    end if;
+    if exists (select from operational.profile_tombstone as t
+               where t.cleared_at is null and t.clinic_id in (select clinic_id from changed)) then
+        update operational.profile_tombstone as t set cleared_at = c.occurred_at
+        from changed as e
+        inner join operational.consent as c
+            on c.clinic_id = e.clinic_id and c.purpose = e.purpose and c.person_id = e.person_id
+        inner join operational.registration as r on r.person_id = e.person_id and r.clinic_id = e.clinic_id
+        where t.clinic_id = r.clinic_id and t.patient_id = r.patient_id and t.cleared_at is null
+            and e.kind = 'signed' and e.purpose = 'profile_sharing' and c.state = 'signed';
+    end if;
     return null;
 end $$;
 

@@ -39,7 +39,5 @@ grant usage on schema operational to {pipeline};
 grant select on operational.clinic to {pipeline};
 create policy listing on operational.clinic for select to {pipeline} using (true);
 
--- One clinic's consents, without a walk through everyone's.
-create index consent_clinic on operational.consent (clinic_id, purpose);
 -- A consent that runs out leaves no outbox row; this finds those that did since the last build.
 create index consent_expiry on operational.consent (clinic_id, expires_at) where expires_at is not null;

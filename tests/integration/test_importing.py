@@ -1,0 +1,243 @@
+"""What an import does with rows that are right, wrong, corrected, repeated, or nobody's business."""
+
+import json
+from pathlib import Path
+from textwrap import dedent
+
+import psycopg
+import pytest
+
+from infra.database import Server
+from infra.encryption.codec import Place, decrypt
+from infra.encryption.data_keys import keys_for_people
+from infra.encryption.keyring import FileKeyring
+from infra.errors import InvalidInput
+from orchestration.importing.mapping import Mapping
+from tests.integration.importing import bring, facts, quarantined, versions
+
+CANARY = "+49 30 23125 042"
+PATIENTS = """\
+clinic,id,name,since,born,phone,guardian
+north,1,Canary Finch,2026-01-02,1950-02-28,{canary},
+north,2,Ada Wren,2026-01-03,1990-02-29,,
+south,3,Noa Lark,2026-01-03,1991-05-06,,
+west,4,Ivo Dove,2026-01-03,1991-05-06,,
+north,5,,2026-01-03,1991-05-06,,
+north,6,Una Kite,2026-01-03,2019-05-06,,1
+"""
+VISITS = """\
+clinic,visit,patient,status,booked,starts
+north,v1,1,done,2026-02-01,2026-02-03
+north,v2,1,done,2026-02-05,2026-02-03
+north,v3,9,done,2026-02-01,2026-02-03
+north,v4,1,lost,2026-02-01,2026-02-03
+north,v5,"1,done,2026-02-01,2026-02-03
+north,v6,1
+south,v1,3,missed,2026-02-01,2026-02-03
+"""
+MAPPING = Mapping.model_validate(
+    {
+        "source": "hospital",
+        "people": "source",
+        "consent_texts": {"profile_sharing": {"v1": "I agree."}},
+        "files": [
+            {
+                "match": "patients.csv",
+                "clinic": {"column": "clinic"},
+                "entities": [
+                    {
+                        "entity": "patient",
+                        "fields": {
+                            "source_id": "id",
+                            "name": "name",
+                            "registered_on": "since",
+                            "birth_date": "born",
+                            "phone": "phone",
+                            "guardian_id": "guardian",
+                        },
+                    }
+                ],
+            },
+            {
+                "match": "visits*.csv",
+                "clinic": {"column": "clinic"},
+                "entities": [
+                    {
+                        "entity": "appointment",
+                        "fields": {
+                            "source_id": "patient",
+                            "record_id": "visit",
+                            "status": {"column": "status", "values": {"done": "fulfilled", "missed": "noshow"}},
+                            "booked_on": "booked",
+                            "starts_on": "starts",
+                        },
+                    }
+                ],
+            },
+            {
+                "match": "consents.csv",
+                "clinic": {"column": "clinic"},
+                "entities": [
+                    {
+                        "entity": "consent",
+                        "fields": {
+                            name: name
+                            for name in ("source_id", "purpose", "kind", "text_version", "signer_id", "occurred_at")
+                        },
+                    }
+                ],
+            },
+        ],
+    }
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "patients.csv").write_text(PATIENTS.format(canary=CANARY))
+    (tmp_path / "visits.csv").write_text(VISITS)
+    return tmp_path
+
+
+@pytest.mark.check(43)
+def test_bad_rows_go_to_quarantine_and_good_ones_land(server: Server, admin: psycopg.Connection, folder: Path) -> None:
+    bring(server, MAPPING, folder)
+    assert [(file, line, reason) for file, line, reason, _ in quarantined(admin, server)] == [
+        ("patients.csv", 3, "birth_date: is no date"),
+        ("patients.csv", 5, "clinic: is unknown"),
+        ("patients.csv", 6, "name: is missing"),
+        ("visits.csv", 3, "starts_on: is before booked_on"),
+        ("visits.csv", 4, "source_id: is no patient of this clinic"),
+        ("visits.csv", 5, "status: is none of the mapping's values"),
+        ("visits.csv", 6, "a quote is not closed on its line"),
+        ("visits.csv", 7, "expected 6 columns, found 3"),
+    ]
+    lines = VISITS.encode().split(b"\n")
+    assert all(content == lines[line - 1] for file, line, _, content in quarantined(admin, server) if "vis" in file)
+    assert [row[:4] for row in facts(admin)["appointment"]] == [
+        ("north", "1", "v1", "fulfilled"),
+        ("south", "3", "v1", "noshow"),
+    ]
+
+
+@pytest.mark.check(42)
+@pytest.mark.check(43)
+def test_correcting_a_file_clears_its_entries(server: Server, admin: psycopg.Connection, folder: Path) -> None:
+    bring(server, MAPPING, folder)
+    bring(server, MAPPING, folder)
+    assert len(quarantined(admin, server)) == 8, "the same bad rows are kept once"
+    fixed = VISITS.replace("02-05,2026-02-03", "02-01,2026-02-03").replace("lost", "done")
+    fixed = fixed.replace('v5,"1', "v5,1").replace("v6,1\n", "v6,1,done,2026-02-01,2026-02-03\n")
+    (folder / "visits.csv").write_text(fixed)
+    bring(server, MAPPING, folder / "visits.csv")
+    assert [(file, line) for file, line, _, _ in quarantined(admin, server)] == [
+        ("patients.csv", 3),
+        ("patients.csv", 5),
+        ("patients.csv", 6),
+        ("visits.csv", 4),
+    ]
+    assert len(facts(admin)["appointment"]) == 6
+
+
+@pytest.mark.check(42)
+def test_importing_twice_touches_nothing(server: Server, admin: psycopg.Connection, folder: Path) -> None:
+    bring(server, MAPPING, folder)
+    before = versions(admin)
+    bring(server, MAPPING, folder)
+    assert versions(admin) == before
+
+
+@pytest.mark.check(51)
+def test_contacts_and_quarantined_rows_are_never_in_clear(
+    server: Server, admin: psycopg.Connection, folder: Path
+) -> None:
+    bring(server, MAPPING, folder)
+    person, phone = (
+        admin.execute("select person_id, phone from operational.profile where phone is not null").fetchone() or ()
+    )
+    key = keys_for_people(admin, FileKeyring(server.secrets_folder / "keyring.json"), [person])[person]
+    assert decrypt(key, Place("operational.profile", "phone", str(person)), bytes(phone)).decode() == CANARY
+    for table in ("profile", "quarantine", "outbox", "import_batch", "data_key"):
+        text = admin.execute(f"select coalesce(string_agg(t::text, ' '), '') from operational.{table} as t").fetchone()  # type: ignore[call-overload]
+        for canary in (CANARY, CANARY.encode().hex(), "Ada Wren", b"Ada Wren".hex()):
+            assert canary not in text[0], table
+
+
+def test_a_guardian_is_known_by_source_id(server: Server, admin: psycopg.Connection, folder: Path) -> None:
+    bring(server, MAPPING, folder)
+    rows = admin.execute(
+        "select guardian.name, dependent.name from operational.guardianship as g"
+        " inner join operational.person as guardian on guardian.person_id = g.guardian_id"
+        " inner join operational.person as dependent on dependent.person_id = g.dependent_id"
+    ).fetchall()
+    assert rows == [("Canary Finch", "Una Kite")]
+
+
+@pytest.mark.check(53)
+@pytest.mark.check(17)
+def test_a_consent_needs_text_version_signer_and_date(server: Server, admin: psycopg.Connection, folder: Path) -> None:
+    (folder / "consents.csv").write_text(
+        dedent("""\
+        clinic,source_id,purpose,kind,text_version,signer_id,occurred_at
+        north,1,profile_sharing,signed,v1,1,2026-02-01T10:00:00Z
+        south,3,profile_sharing,signed,,3,2026-02-01T10:00:00Z
+        south,3,profile_sharing,signed,v1,,2026-02-01T10:00:00Z
+        south,3,profile_sharing,signed,v1,3,
+        south,3,profile_sharing,signed,v9,3,2026-02-01T10:00:00Z
+        south,3,profile_sharing,signed,v1,1,2026-02-01T10:00:00Z
+        south,3,profile_sharing,signed,v1,3,2999-02-01T10:00:00Z
+        north,6,profile_sharing,signed,v1,1,2026-02-01T10:00:00Z
+        """)
+    )
+    bring(server, MAPPING, folder)
+    signed = admin.execute(
+        "select p.name from operational.consent as c inner join operational.person as p using (person_id) order by 1"
+    ).fetchall()
+    assert signed == [("Canary Finch",), ("Una Kite",)]
+    reasons = [reason for file, _, reason, _ in quarantined(admin, server) if file == "consents.csv"]
+    assert reasons == [
+        "text_version: is missing",
+        "signer_id: is missing",
+        "occurred_at: is missing",
+        "text_version: is unknown",
+        "signer_id: is neither the patient nor a guardian",
+        "occurred_at: is in the future",
+    ]
+
+
+def test_every_change_leaves_an_outbox_row(server: Server, admin: psycopg.Connection, folder: Path) -> None:
+    bring(server, MAPPING, folder)
+    waiting = admin.execute("select entity, count(distinct patient_id) from operational.outbox group by 1").fetchall()
+    assert dict(waiting) == {"patient": 3, "appointment": 2}
+
+
+def test_each_import_is_an_event_for_each_clinic(server: Server, admin: psycopg.Connection, folder: Path) -> None:
+    reports = bring(server, MAPPING, folder)
+    events = admin.execute(
+        "select batch_id, count(*) from audit.access_event where action = 'import.csv' group by 1"
+    ).fetchall()
+    assert dict(events) == {report.batch_id: 2 for report in reports}
+    assert json.dumps(admin.execute("select counts from operational.import_batch limit 1").fetchone())
+
+
+@pytest.mark.check(41)
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "has no column 'booked'"),
+        (b"clinic,visit\n", "has no column 'booked'"),
+        (b"\xff\xfe,a\n", "no UTF-8"),
+        (b"clinic,visit,patient,status,booked,starts,visit\n", "a column twice"),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_by_name(server: Server, tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "visits.csv").write_bytes(content)
+    with pytest.raises(InvalidInput, match=said):
+        bring(server, MAPPING, tmp_path / "visits.csv")
+
+
+@pytest.mark.parametrize("name", ["visits.csv.gz", "visits2.csv.gz"])
+def test_a_broken_gzip_is_refused_by_name(server: Server, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x1f\x8b\x08\x00" if "2" in name else b"no gzip at all")
+    with pytest.raises(InvalidInput, match="no whole gzip file"):
+        bring(server, MAPPING, tmp_path / name)

@@ -1,0 +1,87 @@
+"""Rules in their JSON form: what is read, what is refused, and where the error says it is."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policies.segments.rule import RuleError, needs_profile, parse_rule, parse_segments, to_json
+
+AGE = {"measure": "age", "op": ">", "value": 65}
+RATE = {"measure": "adherence.completion_rate", "window": "30d", "op": "<", "value": 0.5}
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [AGE, RATE, {"all": [AGE, RATE]}, {"any": [{"not": AGE}, {"all": [RATE]}]}, {"measure": "sex", "op": "is_known"}],
+)
+def test_a_rule_comes_back_as_it_was(rule: dict[str, object]) -> None:
+    assert to_json(parse_rule(rule)) == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "place", "said"),
+    [
+        ({"measure": "adherance.rate", "op": "<", "value": 1}, "", "did you mean 'adherence.completion_rate'"),
+        ({"all": []}, "all", "1 to 200"),
+        ({"all": [AGE, {"any": [{"measure": "age", "op": "<", "value": "x"}]}]}, "all[1].any[0]", "a number"),
+        ({"not": {"not": {}}}, "not.not", "expected an object"),
+        ({"all": [AGE], "any": [AGE]}, "", "cannot stand beside"),
+        ({**AGE, "op": "~"}, "op", "Input should be"),
+        ({**AGE, "value": True}, "", "a number"),
+        ({**AGE, "value": float("nan")}, "", "finite"),
+        ({**AGE, "value": 1e300}, "", "at most 1e15"),
+        ({**AGE, "value": [1, 2]}, "", "one value"),
+        ({**AGE, "op": "between", "value": [1]}, "", "two values"),
+        ({**AGE, "op": "in", "value": []}, "", "1 to 1000"),
+        ({**AGE, "op": "starts_with"}, "", "does not fit"),
+        ({**AGE, "op": "is_known"}, "", "takes no 'value'"),
+        ({**AGE, "window": "30d"}, "", "takes no 'window'"),
+        ({**RATE, "window": "30 days"}, "window", "pattern"),
+        ({**AGE, "form": "pain"}, "", "takes no 'form'"),
+        ({"measure": "answers.latest", "op": ">", "value": 1, "form": "pain"}, "", "needs 'question'"),
+        ({"measure": "appointments.last_on", "op": ">", "value": "2024-13-01"}, "", "month"),
+        ({"measure": "sex", "op": "=", "value": "a\x00"}, "", "text of 1 to 200"),
+        ({**AGE, "table": "x; drop table"}, "", "not permitted"),
+        ("age > 65", "", "expected an object"),
+    ],
+)
+def test_an_error_names_the_place_and_what_was_expected(rule: object, place: str, said: str) -> None:
+    with pytest.raises(RuleError, match=said) as caught:
+        parse_rule(rule)
+    assert caught.value.place == place
+
+
+@pytest.mark.check(41)
+def test_a_deep_or_large_or_broken_file_is_refused() -> None:
+    deep: object = AGE
+    for _ in range(10_000):
+        deep = {"not": deep}
+    with pytest.raises(RuleError, match="deeper than 40"):
+        parse_rule(deep)
+    for text in ("[" * 100_000, '{"not":' * 100_000, " " * 1_000_001, "{", "NaN", '[{"slug": "x"}]', "3"):
+        with pytest.raises(RuleError):
+            parse_segments(text)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: (
+        st.lists(inner) | st.dictionaries(st.sampled_from(["all", "any", "not", "measure", "op", "value"]), inner)
+    ),
+)
+
+
+@given(json_values)
+def test_any_json_is_a_rule_or_a_rule_error(value: object) -> None:
+    try:
+        rule = parse_rule(value)
+    except RuleError:
+        return
+    assert parse_rule(json.loads(json.dumps(to_json(rule)))) == rule
+
+
+def test_a_rule_knows_whether_it_needs_the_profile() -> None:
+    assert needs_profile(parse_rule({"any": [RATE, {"not": AGE}]}))
+    assert not needs_profile(parse_rule(RATE))
