@@ -18,7 +18,8 @@ from orchestration.contracts import PROFILE, Contract
 from orchestration.ingest.session import ClinicSession, clinic_session, connect_arrow
 from orchestration.ingest.sources import ENTITY, SOURCES, Asset, Source
 
-# Rows of one frame: about 100 MB, whatever the size of the clinic.
+# One frame holds what belongs to so many patients, or so many changed rows, however big the clinic.
+FRAME_PATIENTS = 10_000
 FRAME_ROWS = 1_000_000
 # Past this share of changed rows the planner's statistics are made anew.
 ANALYZE_SHARE = 0.1
@@ -76,22 +77,23 @@ def _load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
         session.run(sql.SQL("delete from {} using change where gone and {}").format(table, _same_key(source, table)))
     session.run(sql.SQL("drop table change"))
     if changed + gone > ANALYZE_SHARE * max(rows, 1):
-        session.run(sql.SQL("analyze {}").format(table))
+        _analyze(session, source)
     return changed, gone, patients
 
 
 def _first_load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
     """Fill an empty table, sorted by its key so that its index is written from left to right."""
-    count = session.value(sql.SQL("select count(*) from ({}) as live").format(_rows(source)))
-    patients = []
-    for within in _slices(count):
+    registered = session.value(sql.SQL("select count(*) from operational.registration"))
+    patients, count = [], 0
+    for within in _slices(-(-registered // FRAME_PATIENTS)):
         query = sql.SQL("select * from ({}) as live where {} order by {}").format(_rows(source), within, _key(source))
         frame = session.frame(query)
         source.contract.check(frame)
         session.copy_in(source.contract.table, frame)
         patients.append(frame["patient_id"].unique())
+        count += len(frame)
     if count:
-        session.run(sql.SQL("analyze {}").format(sql.Identifier(source.contract.table)))
+        _analyze(session, source)
     return count, 0, pl.concat(patients)
 
 
@@ -126,7 +128,7 @@ def _merge(session: ClinicSession, source: Source, count: int) -> None:
     session.run(
         sql.SQL("create temporary table incoming (like {}) on commit drop").format(sql.Identifier(contract.table))
     )
-    for within in _slices(count):
+    for within in _slices(-(-count // FRAME_ROWS)):
         frame = session.frame(
             sql.SQL("select live.* from ({}) as live inner join change using ({}) where not gone and {}").format(
                 _rows(source), _key(source), within
@@ -182,9 +184,15 @@ def _record(session: ClinicSession, slug: str, asset: Asset, batch_id: UUID, loa
     )
 
 
-def _slices(count: int) -> Iterator[sql.Composable]:
-    """Conditions that cut the random patient ids into parts of about `FRAME_ROWS` rows."""
-    parts = max(-(-count // FRAME_ROWS), 1)
+def _analyze(session: ClinicSession, source: Source) -> None:
+    """Renew the planner's statistics; a small sample is enough for one clinic's plain joins."""
+    session.run(sql.SQL("set local default_statistics_target = 10"))
+    session.run(sql.SQL("analyze {}").format(sql.Identifier(source.contract.table)))
+
+
+def _slices(parts: int) -> Iterator[sql.Composable]:
+    """Conditions that cut the random patient ids into so many parts, one at least."""
+    parts = max(parts, 1)
     bounds = [UUID(int=part * (1 << 128) // parts) for part in range(parts)]
     for low, high in zip(bounds, [*bounds[1:], None], strict=True):
         above = sql.SQL("patient_id >= {}").format(sql.Literal(low))
