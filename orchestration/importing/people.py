@@ -9,7 +9,7 @@ import polars as pl
 import psycopg
 
 from orchestration.importing.known import KEY
-from orchestration.importing.staging import stage
+from orchestration.importing.staging import random_ids, stage
 
 
 def load_people(connection: psycopg.Connection, source: str, patients: pl.DataFrame, *, unite: bool) -> None:
@@ -17,10 +17,11 @@ def load_people(connection: psycopg.Connection, source: str, patients: pl.DataFr
 
     Leaves the temporary table `stage_person` with `person_id` filled.
     """
-    stage(connection, "stage_person", _one_row_a_person(patients, unite=unite))
+    people = _one_row_a_person(patients, unite=unite)
+    stage(connection, "stage_person", people.with_columns(random_ids(people.height).alias("fresh_id")))
     connection.execute("alter table stage_person add person_id uuid, add fresh boolean not null default false")
     connection.execute(_FIND, [source])
-    connection.execute("update stage_person set person_id = gen_random_uuid(), fresh = true where person_id is null")
+    connection.execute("update stage_person set person_id = fresh_id::uuid, fresh = true where person_id is null")
     connection.execute(
         "insert into operational.person (person_id, name) select person_id, name from stage_person where fresh"
     )
@@ -60,7 +61,7 @@ def load_registrations(connection: psycopg.Connection, patients: pl.DataFrame) -
     frame = patients.group_by("clinic_id", *KEY).agg(
         pl.col("registered_on").min(), pl.col("external_id").drop_nulls().last()
     )
-    stage(connection, "stage_registration", frame)
+    stage(connection, "stage_registration", frame.with_columns(random_ids(frame.height).alias("fresh_id")))
     connection.execute(_REGISTER)
     connection.execute(_EARLIER)
 
@@ -146,8 +147,8 @@ inner join stage_known as known
     on known.clinic_id = s.clinic_id and known.scope = s.scope and known.source_id = s.source_id
 """
 _REGISTER = f"""
-insert into operational.registration (clinic_id, person_id, external_id, registered_on)
-select s.clinic_id, known.person_id, s.external_id, s.registered_on
+insert into operational.registration (patient_id, clinic_id, person_id, external_id, registered_on)
+select s.fresh_id::uuid, s.clinic_id, known.person_id, s.external_id, s.registered_on
 {_PEOPLE_OF_STAGE}
 where not exists (
     select from operational.registration as r

@@ -9,7 +9,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from orchestration.importing.staging import stage
+from orchestration.importing.staging import random_ids, stage
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Record:
 
     table: str
     columns: dict[str, str]
+    id: str | None = None
     key: tuple[str, ...] = ("clinic_id", "source", "source_id")
     parent: str = ""
     parent_reason: str = ""
@@ -39,6 +40,7 @@ RECORDS: dict[str, Record] = {
             "starts_on": _START,
             "starts_at": "s.starts_at",
         },
+        id="appointment_id",
     ),
     "form": Record(
         "form",
@@ -49,6 +51,7 @@ RECORDS: dict[str, Record] = {
             "due_on": "s.due_on",
             "completed_at": "s.completed_at",
         },
+        id="form_id",
     ),
     "answer": Record(
         "form_answer",
@@ -62,6 +65,7 @@ RECORDS: dict[str, Record] = {
             "body": "s.body",
             "day": "s.day",
         },
+        id="answer_id",
         parent="left join operational.form as p on p.clinic_id = s.clinic_id and p.patient_id = here.patient_id"
         " and p.source = %(source)s and p.source_id = s.form_id",
         parent_reason="when p.form_id is null then 'form_id: is no form of this patient'",
@@ -74,6 +78,7 @@ RECORDS: dict[str, Record] = {
             "starts_on": "s.starts_on",
             "ends_on": "s.ends_on",
         },
+        id="plan_id",
     ),
     "adherence": Record(
         "adherence",
@@ -91,51 +96,60 @@ def load_records(connection: psycopg.Connection, source: str, entity: str, rows:
     """Insert or update rows of one entity; return `line, reason` of those whose patient or parent is unknown."""
     record = RECORDS[entity]
     latest = rows.unique(["clinic_id", *record.identity], keep="last", maintain_order=False)
-    table = f"stage_{entity}"
-    stage(connection, table, latest)
-    refused = connection.execute(_unknown(record, table), {"source": source}).fetchall()
-    connection.execute(_upsert(record, table), {"source": source})
+    stage(connection, "stage_record", latest.with_columns(random_ids(latest.height).alias("id")))
+    connection.execute(_resolved(record), {"source": source})
+    refused = connection.execute("select line, reason from ready_record where reason is not null").fetchall()
+    connection.execute(_insert(record))
+    connection.execute(_update(record))
+    connection.execute("drop table stage_record, ready_record")
     return pl.DataFrame(refused, schema={"line": pl.Int64, "reason": pl.String}, orient="row")
 
 
-def _joined(record: Record, table: str) -> str:
-    return f"""
-    from {table} as s
+# The statements below hold constants of this module alone; values are parameters.
+def _resolved(record: Record) -> sql.SQL:
+    """Staged rows with their ids, whether they are known already, and what is wrong with them."""
+    columns = ", ".join(f"{expression} as {name}" for name, expression in _columns(record).items())
+    key = " and ".join(f"old.{name} = {_columns(record)[name]}" for name in record.key)
+    text = f"""
+    create temporary table ready_record on commit drop as
+    select s.line, {columns}, old.clinic_id is not null as known,
+        case when here.patient_id is null then 'source_id: is no patient of this clinic'
+            {record.parent_reason} end as reason
+    from stage_record as s
     left join stage_here as here
         on here.clinic_id = s.clinic_id and here.scope = s.scope and here.source_id = s.source_id
     left join operational.clinic as c on c.clinic_id = s.clinic_id
     {record.parent}
-    """
-
-
-def _unknown(record: Record, table: str) -> sql.SQL:
-    text = f"""
-    select * from (
-        select s.line, case when here.patient_id is null then 'source_id: is no patient of this clinic'
-            {record.parent_reason} end as reason
-        {_joined(record, table)}
-    ) as judged where reason is not null
-    """  # nosec B608: constants of this module
+    left join operational.{record.table} as old on {key}
+    """  # nosec B608
     return sql.SQL(text)
 
 
-def _upsert(record: Record, table: str) -> sql.SQL:
-    """Nothing but constants of this module; values are parameters."""
-    by_source = "source_id" in record.key
+def _columns(record: Record) -> dict[str, str]:
     columns = {"clinic_id": "here.clinic_id", "patient_id": "here.patient_id", **record.columns}
-    if by_source:
-        columns |= {"source": "%(source)s", "source_id": "s.record_id"}
-    changing = [name for name in columns if name not in record.key]
-    known = ", ".join(f"known.{name}" for name in changing)
-    excluded = ", ".join(f"excluded.{name}" for name in changing)
-    parent_known = "and p.clinic_id is not null" if record.parent else ""
+    if record.id:
+        columns |= {record.id: "s.id::uuid", "source": "%(source)s::text", "source_id": "s.record_id"}
+    return columns
+
+
+def _insert(record: Record) -> sql.SQL:
+    names = ", ".join(_columns(record))
+    # In the order of an index: neighbours go to the same page.
     text = f"""
-    insert into operational.{record.table} as known ({", ".join(columns)})
-    select {", ".join(columns.values())}
-    {_joined(record, table)}
-    where here.patient_id is not null {parent_known}
-    on conflict ({", ".join(record.key)}) do update set
-        {", ".join(f"{name} = excluded.{name}" for name in changing)}
-    where ({known}) is distinct from ({excluded})
-    """  # nosec B608: constants of this module
+    insert into operational.{record.table} ({names})
+    select {names} from ready_record where reason is null and not known order by {", ".join(record.key)}
+    """  # nosec B608
+    return sql.SQL(text)
+
+
+def _update(record: Record) -> sql.SQL:
+    changing = [name for name in _columns(record) if name not in (*record.key, record.id)]
+    key = " and ".join(f"old.{name} = ready.{name}" for name in record.key)
+    text = f"""
+    update operational.{record.table} as old set {", ".join(f"{name} = ready.{name}" for name in changing)}
+    from ready_record as ready
+    where ready.known and ready.reason is null and {key}
+        and ({", ".join(f"old.{name}" for name in changing)})
+            is distinct from ({", ".join(f"ready.{name}" for name in changing)})
+    """  # nosec B608
     return sql.SQL(text)
