@@ -62,6 +62,18 @@ def add_user(
     typer.echo(f"{login} {principal_id}")
 
 
+@user.command("demo")
+def demo_users() -> None:
+    """Make the demonstration's accounts; they lie in `demo-accounts.json` of CLOISTER_HOME."""
+    from api.accounts import ensure_demo_accounts
+    from infra.database import server
+    from infra.segments import all_clinics
+
+    at = server()
+    made = ensure_demo_accounts(at, all_clinics(at))
+    typer.echo(f"{len(made)} accounts")
+
+
 def _ask() -> str:
     asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
     return asked

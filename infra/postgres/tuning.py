@@ -29,7 +29,6 @@ def server_settings(socket_folder: str) -> dict[str, str]:
         "max_parallel_workers_per_gather": str(max((os.cpu_count() or 1) // 2, 1)),
         "max_wal_size": "4GB",
         "checkpoint_timeout": "15min",
-        "wal_compression": "on",
         "random_page_cost": "1.1",
         "jit": "off",
         "timezone": "UTC",

@@ -103,7 +103,7 @@ def test_the_segment_report_counts_present_members(server: Server, rows: Rows) -
     assert rows.raw("north", "segment_report", "dimension, bucket, patients") == [
         ("adherence", "25-49 %", 1),
         ("age", "65-79", 1),
-        ("attendance", "50 % no-shows or more", 1),
+        ("attendance", "50-100 %", 1),
         ("insurance", "public", 1),
         ("sex", "female", 1),
     ]

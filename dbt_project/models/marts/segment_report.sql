@@ -51,10 +51,10 @@ bucketed as (
         ('sex', coalesce(attributes.sex, 'unknown')),
         ('insurance', coalesce(attributes.insurance_type, 'unknown')),
         ('attendance', case
-            when attributes.noshow_share = 0 then 'no no-shows'
-            when attributes.noshow_share < 0.25 then 'under 25 % no-shows'
-            when attributes.noshow_share < 0.5 then '25-49 % no-shows'
-            when attributes.noshow_share >= 0.5 then '50 % no-shows or more'
+            when attributes.noshow_share = 0 then '0 %'
+            when attributes.noshow_share < 0.25 then '1-24 %'
+            when attributes.noshow_share < 0.5 then '25-49 %'
+            when attributes.noshow_share >= 0.5 then '50-100 %'
             else 'unknown'
         end),
         ('adherence', case
