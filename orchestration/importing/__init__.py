@@ -10,6 +10,7 @@ consents    consent events with their evidence
 records     clinical records, idempotently
 contacts    encrypted contact fields
 quarantine  what broke the contract, as it was, encrypted
-piece       one piece of a file, in one transaction
+piece       one piece of a file
+session     an import's connections and lock
 run         one import from start to end
 """

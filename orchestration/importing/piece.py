@@ -1,13 +1,12 @@
-"""One piece of a file into the database, in the caller's transaction."""
+"""One piece of a file into the database."""
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 import psycopg
 
 from infra.audit import record_process
-from infra.database import set_clinics
-from infra.encryption.keyring import KeyProvider
 from orchestration.importing import consents
 from orchestration.importing.contacts import load_contacts
 from orchestration.importing.known import resolve_patients, resolve_people, with_scope
@@ -16,31 +15,42 @@ from orchestration.importing.people import load_people, load_registrations
 from orchestration.importing.quarantine import Quarantine, Refused
 from orchestration.importing.reading import LINE, Piece
 from orchestration.importing.records import RECORDS, load_records
+from orchestration.importing.session import ImportSession
 from orchestration.importing.shaping import CLINIC, CLINIC_NAME, REASON, Shaped, record_id_column
 
 _CLINIC_IDS = pl.Int64
+# From so many rows a piece is loaded by all connections; below, one alone is quicker.
+WORTH_SHARING = 20_000
 
 
 class PieceLoader:
-    """Loads the pieces of one file; `guardians` gathers who is to manage whom, for the file's end."""
+    """Loads the pieces of one file; `guardians` gathers who is to manage whom, for the file's end.
 
-    def __init__(
-        self, connection: psycopg.Connection, mapping: Mapping, file: FileOf, keys: KeyProvider, quarantine: Quarantine
-    ) -> None:
-        self.connection, self.mapping, self.file = connection, mapping, file
-        self.keys, self.quarantine = keys, quarantine
+    People come first, in a transaction that also records the event; then the records, in as many
+    transactions at once as there are `helpers`; then what was refused. All of it is idempotent, so a
+    piece whose load was killed is loaded again with the file.
+    """
+
+    def __init__(self, session: ImportSession, mapping: Mapping, file: FileOf, quarantine: Quarantine) -> None:
+        self.session, self.mapping, self.file, self.quarantine = session, mapping, file, quarantine
+        self.connection = session.connection
         self.loaded: Counter[str] = Counter()
         self.guardians: list[pl.DataFrame] = []
 
     def load(self, piece: Piece, shaped: Shaped, clinics: dict[str, int]) -> None:
-        """Load what is whole, quarantine what is not, record the event; `clinics` maps slugs to ids."""
-        refused = _refused(shaped, clinics)
+        """Load what is whole and quarantine what is not; `clinics` maps slugs to ids."""
+        refused = [_refused(shaped, clinics)]
         frames = {entity: self._prepared(frame, clinics) for entity, frame in shaped.entities.items()}
-        self.loaded["clinic"] += frames.pop("clinic").height if "clinic" in frames else 0
-        set_clinics(self.connection, clinics.values())
+        for entity, frame in frames.items():
+            self.loaded[entity] += frame.height
+        frames.pop("clinic", None)
         if frames:
-            refused = pl.concat([refused, *self._load(frames)])
-        self._settle(piece, refused, frames)
+            with self.session.transaction(clinics.values()) as connection:
+                self._record(frames)
+                refused += self._load_people(connection, frames)
+            refused += self._load_records({e: f for e, f in frames.items() if e in RECORDS}, clinics)
+        with self.session.transaction(clinics.values()):
+            self._settle(piece, pl.concat(refused), frames)
 
     def _prepared(self, frame: pl.DataFrame, clinics: dict[str, int]) -> pl.DataFrame:
         ids = pl.col(CLINIC).replace_strict(clinics, default=None, return_dtype=_CLINIC_IDS)
@@ -49,28 +59,43 @@ class PieceLoader:
             return numbered
         return with_scope(numbered.filter(pl.col("clinic_id").is_not_null()), self.mapping.people)
 
-    def _load(self, frames: dict[str, pl.DataFrame]) -> list[pl.DataFrame]:
-        """Load every entity; return `line, reason` of the rows that name what is not there."""
-        patients = frames.get("patient")
+    def _load_people(self, connection: psycopg.Connection, frames: dict[str, pl.DataFrame]) -> list[pl.DataFrame]:
+        """Load patients and consents; return `line, reason` of the consents that do not hold."""
+        patients, signed = frames.get("patient"), frames.get("consent")
         if patients is not None:
-            load_people(self.connection, self.mapping.source, patients, unite=self._unites())
-            load_contacts(self.connection, self.keys, patients)
+            load_people(connection, self.mapping.source, patients, unite=self._unites())
+            load_contacts(connection, self.session.keys, patients)
             self.guardians.append(patients.filter(pl.col("guardian_id").is_not_null()))
-        resolve_people(self.connection, self.mapping.source, list(frames.values()))
+        named = [frame for frame in (patients, signed) if frame is not None]
+        if not named:
+            return []
+        resolve_people(connection, self.mapping.source, named)
         if patients is not None:
-            load_registrations(self.connection, patients)
-        resolve_patients(self.connection)
+            load_registrations(connection, patients)
+        resolve_patients(connection)
         if patients is not None and self.mapping.consent == "assumed":
-            consents.assume(self.connection, patients)
-        refused = []
-        for entity, frame in frames.items():
-            self.loaded[entity] += frame.height
-            if entity == "consent":
-                consents.store_texts(self.connection, frame["clinic_id"].unique(), self.mapping.consent_texts)
-                refused.append(consents.load_consents(self.connection, frame))
-            elif entity in RECORDS:
-                refused.append(load_records(self.connection, self.mapping.source, entity, frame))
-        return refused
+            consents.assume(connection, patients)
+        if signed is None:
+            return []
+        consents.store_texts(connection, signed["clinic_id"].unique(), self.mapping.consent_texts)
+        return [consents.load_consents(connection, signed)]
+
+    def _load_records(self, frames: dict[str, pl.DataFrame], clinics: dict[str, int]) -> list[pl.DataFrame]:
+        """Load clinical records, shared out by their own ids: two rows of one record meet in one part."""
+        if not frames:
+            return []
+        many = max(frame.height for frame in frames.values()) >= WORTH_SHARING
+        workers = self.session.workers if many else self.session.workers[:1]
+
+        def part(index: int) -> list[pl.DataFrame]:
+            with self.session.transaction(clinics.values(), workers[index]) as connection:
+                mine = {entity: _share(frame, entity, index, len(workers)) for entity, frame in frames.items()}
+                resolve_people(connection, self.mapping.source, list(mine.values()))
+                resolve_patients(connection)
+                return [load_records(connection, self.mapping.source, e, frame) for e, frame in mine.items()]
+
+        with ThreadPoolExecutor(len(workers)) as pool:
+            return [refused for found in pool.map(part, range(len(workers))) for refused in found]
 
     def _unites(self) -> bool:
         return any(of.flags is not None for entity in self.file.entities for of in entity.fields.values())
@@ -93,11 +118,8 @@ class PieceLoader:
             ]
             + [Refused(found.line, found.reason, found.content) for found in sorted(piece.broken)]
         )
-        self._record(frames)
 
     def _record(self, frames: dict[str, pl.DataFrame]) -> None:
-        if not frames:
-            return
         touched = pl.concat([frame.select("clinic_id", "source_id") for frame in frames.values()])
         for clinic_id, patients in touched.group_by("clinic_id").agg(pl.col("source_id").n_unique()).iter_rows():
             record_process(
@@ -109,6 +131,12 @@ class PieceLoader:
                 patients=patients,
                 batch_id=self.quarantine.origin.batch_id,
             )
+
+
+def _share(frame: pl.DataFrame, entity: str, index: int, parts: int) -> pl.DataFrame:
+    if parts == 1:
+        return frame
+    return frame.filter(pl.struct("clinic_id", *RECORDS[entity].identity).hash() % parts == index)
 
 
 def _clinic_of_line(frames: dict[str, pl.DataFrame]) -> dict[int, int]:

@@ -1,25 +1,25 @@
 """One import from start to end: files in, entities loaded, what broke the contract kept apart.
 
-A piece of a file (about 16 MB of text) is one transaction: rows, quarantine and audit event commit
-together, and a killed import is simply run again.
+A file is loaded in pieces of about 16 MB of text; a killed import is simply run again.
 """
 
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID, uuid4
 
 import polars as pl
-import psycopg
 
-from infra.database import Server, connect
+from infra.database import Server
 from infra.encryption.keyring import KeyProvider
 from infra.errors import InvalidInput, Refused
 from infra.provisioner import Clinic, add_clinics
-from infra.roles import Login
 from infra.settings import Mode
 from orchestration.importing.fields import LOADING_ORDER
 from orchestration.importing.mapping import FileOf, Mapping
@@ -27,7 +27,10 @@ from orchestration.importing.people import load_guardians
 from orchestration.importing.piece import PieceLoader
 from orchestration.importing.quarantine import Origin, Quarantine
 from orchestration.importing.reading import read_pieces
+from orchestration.importing.session import ImportSession, import_session
 from orchestration.importing.shaping import CLINIC, CLINIC_NAME, Shaped, check_one_name_a_slug, shape
+
+Item = TypeVar("Item")
 
 
 @dataclass
@@ -62,8 +65,8 @@ def import_files(at: Server, files: list[Path], what: Import, progress: Callable
     if what.mapping.consent == "assumed" and what.mode is not Mode.DEMO:
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
     listed = sorted(_expand(files), key=lambda path: _order(what.mapping.for_file(path)))
-    with connect(Login.IMPORTER, at=at) as connection:
-        return [_FileImport(at, connection, path, what).run(progress) for path in listed]
+    with import_session(at, what.mapping.source, what.keys) as session:
+        return [_FileImport(at, session, path, what).run(progress) for path in listed]
 
 
 def _expand(files: list[Path]) -> list[Path]:
@@ -86,8 +89,8 @@ def _order(file: FileOf) -> int:
 class _FileImport:
     """One file's import."""
 
-    def __init__(self, at: Server, connection: psycopg.Connection, path: Path, what: Import) -> None:
-        self.at, self.connection, self.path, self.what = at, connection, path, what
+    def __init__(self, at: Server, session: ImportSession, path: Path, what: Import) -> None:
+        self.at, self.session, self.path, self.what = at, session, path, what
         self.mapping = what.mapping
         self.file = what.mapping.for_file(path)
         self.report = Report(uuid4())
@@ -95,29 +98,28 @@ class _FileImport:
         self.names: dict[str, str] = {}
         entity = self.file.entities[-1].entity
         origin = Origin(self.report.batch_id, self.mapping.source, entity, path.name)
-        quarantine = Quarantine(connection, what.keys, origin)
-        self.loader = PieceLoader(connection, self.mapping, self.file, what.keys, quarantine)
+        quarantine = Quarantine(session.connection, what.keys, origin)
+        self.loader = PieceLoader(session, self.mapping, self.file, quarantine)
         if self.file.clinic is None and what.clinic is None and entity != "clinic":
             raise InvalidInput(f"{path.name} names no clinic", place="clinic", hint="give --clinic")
 
     def run(self, progress: Callable[[int], None]) -> Report:
         self._begin()
-        for piece in read_pieces(
+        pieces = read_pieces(
             self.path, delimiter=self.file.delimiter, missing=self.file.missing, columns=self.file.columns()
-        ):
-            shaped = shape(piece.rows, self.mapping, self.file, self.what.clinic)
+        )
+        shape_one = partial(shape, mapping=self.mapping, file=self.file, clinic=self.what.clinic)
+        for piece, shaped in ahead((piece, shape_one(piece.rows)) for piece in pieces):
             self._ensure_clinics(shaped)
-            with self.connection.transaction():
-                self._lock()
-                self.loader.load(piece, shaped, self.clinics)
+            self.loader.load(piece, shaped, self.clinics)
             self.report.read += piece.rows.height + len(piece.broken)
             progress(piece.rows.height + len(piece.broken))
         self._finish()
         return self.report
 
     def _begin(self) -> None:
-        with self.connection.transaction():
-            self.connection.execute(
+        with self.session.transaction() as connection:
+            connection.execute(
                 "insert into operational.import_batch (batch_id, source, file) values (%s, %s, %s)",
                 [self.report.batch_id, self.mapping.source, self.path.name],
             )
@@ -129,25 +131,18 @@ class _FileImport:
         self.report.refused = self.loader.quarantine.count
         self.report.entities = +self.loader.loaded
         counts = {"read": self.report.read, "refused": self.report.refused, **self.report.entities}
-        with self.connection.transaction():
-            self._lock()
+        with self.session.transaction() as connection:
             for frame in self.loader.guardians:
-                load_guardians(self.connection, self.mapping.source, frame, datetime.now(UTC).date())
-            self.connection.execute(
+                load_guardians(connection, self.mapping.source, frame, datetime.now(UTC).date())
+            connection.execute(
                 "update operational.import_batch set finished_at = statement_timestamp(), counts = %s"
                 " where batch_id = %s",
                 [json.dumps(counts), self.report.batch_id],
             )
 
-    def _lock(self) -> None:
-        # Two imports of one source would each make its people.
-        self.connection.execute(
-            "select pg_advisory_xact_lock(hashtextextended('cloister.import.' || %s, 0))", [self.mapping.source]
-        )
-
     def _read_clinics(self) -> None:
-        with self.connection.transaction():
-            self.clinics = dict(self.connection.execute("select slug, clinic_id from operational.clinic").fetchall())
+        with self.session.transaction() as connection:
+            self.clinics = dict(connection.execute("select slug, clinic_id from operational.clinic").fetchall())
 
     def _ensure_clinics(self, shaped: Shaped) -> None:
         fresh = [clinic for clinic in self._wanted_clinics(shaped) if clinic.slug not in self.clinics]
@@ -165,3 +160,12 @@ class _FileImport:
         check_one_name_a_slug(self.names, found)
         slugs = found[CLINIC].unique().drop_nulls()
         return [Clinic(slug, self.names[slug], self.mapping.time_zone, self.mapping.country) for slug in slugs]
+
+
+def ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items; the next one is made while the caller works on this one."""
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = pool.submit(next, items, None)
+            yield item
