@@ -58,4 +58,5 @@ lock: $(INSTALLED)  ## Pin all dependencies anew
 		--no-header --no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --quiet -o constraints.txt
 
 clean:  ## Remove the virtual environment, build outputs and caches (not .cloister)
+	@[ ! -d build/bench ] || CLOISTER_HOME=$(CURDIR)/build/bench $(BIN)/cloister down
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

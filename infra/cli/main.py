@@ -5,6 +5,7 @@ import sys
 from importlib.metadata import entry_points
 
 import typer
+from typer.exceptions import TyperException
 
 from infra.errors import CloisterError, InvalidInput
 
@@ -38,7 +39,13 @@ def run() -> None:
     # `--debug` may stand anywhere, though it belongs to the group.
     sys.argv = [sys.argv[0], *(["--debug"] if debug else []), *[a for a in sys.argv[1:] if a != "--debug"]]
     try:
-        build()()
+        code = build()(standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except TyperException as error:
+        message = error.format_message().strip()
+        # Without arguments, the message is the help itself.
+        typer.echo(message if "Usage:" in message else f"cloister: {message} (see `cloister --help`)", err=True)
+        sys.exit(getattr(error, "exit_code", 2))
     except CloisterError as error:
         if debug:
             raise

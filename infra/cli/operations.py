@@ -55,8 +55,11 @@ def status() -> None:
 def migrate() -> None:
     """Bring roles, schemas and tables up to date."""
     from infra.database import server
+    from infra.instance import refuse_bare_disks
     from infra.provisioner import set_up
+    from infra.settings import settings
 
+    refuse_bare_disks(settings())
     ran = set_up(server())
     typer.echo(f"ran {len(ran)} migrations" if ran else "already up to date")
 

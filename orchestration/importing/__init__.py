@@ -13,4 +13,6 @@ quarantine  what broke the contract, as it was, encrypted
 piece       one piece of a file
 session     an import's connections and lock
 run         one import from start to end
+staging     frames into temporary tables
+commands    `cloister import`
 """

@@ -27,7 +27,7 @@ class PieceLoader:
     """Loads the pieces of one file; `guardians` gathers who is to manage whom, for the file's end.
 
     People come first, in a transaction that also records the event; then the records, in as many
-    transactions at once as there are `helpers`; then what was refused. All of it is idempotent, so a
+    transactions at once as there are workers; then what was refused. All of it is idempotent, so a
     piece whose load was killed is loaded again with the file.
     """
 
@@ -44,12 +44,14 @@ class PieceLoader:
         for entity, frame in frames.items():
             self.loaded[entity] += frame.height
         frames.pop("clinic", None)
+        # The wall of an import: its transactions name the clinics of these rows, and no others.
+        touched = _clinic_ids(shaped, clinics)
         if frames:
-            with self.session.transaction(clinics.values()) as connection:
+            with self.session.transaction(touched) as connection:
                 self._record(frames)
                 refused += self._load_people(connection, frames)
-            refused += self._load_records({e: f for e, f in frames.items() if e in RECORDS}, clinics)
-        with self.session.transaction(clinics.values()):
+            refused += self._load_records({e: f for e, f in frames.items() if e in RECORDS}, touched)
+        with self.session.transaction(touched):
             self._settle(piece, pl.concat(refused), frames)
 
     def _prepared(self, frame: pl.DataFrame, clinics: dict[str, int]) -> pl.DataFrame:
@@ -80,7 +82,7 @@ class PieceLoader:
         consents.store_texts(connection, signed["clinic_id"].unique(), self.mapping.consent_texts)
         return [consents.load_consents(connection, signed)]
 
-    def _load_records(self, frames: dict[str, pl.DataFrame], clinics: dict[str, int]) -> list[pl.DataFrame]:
+    def _load_records(self, frames: dict[str, pl.DataFrame], touched: set[int]) -> list[pl.DataFrame]:
         """Load clinical records, shared out by their own ids: two rows of one record meet in one part."""
         if not frames:
             return []
@@ -88,7 +90,7 @@ class PieceLoader:
         workers = self.session.workers if many else self.session.workers[:1]
 
         def part(index: int) -> list[pl.DataFrame]:
-            with self.session.transaction(clinics.values(), workers[index]) as connection:
+            with self.session.transaction(touched, workers[index]) as connection:
                 mine = {entity: _share(frame, entity, index, len(workers)) for entity, frame in frames.items()}
                 resolve_people(connection, self.mapping.source, list(mine.values()))
                 resolve_patients(connection)
@@ -101,7 +103,7 @@ class PieceLoader:
         return any(of.flags is not None for entity in self.file.entities for of in entity.fields.values())
 
     def _settle(self, piece: Piece, refused: pl.DataFrame, frames: dict[str, pl.DataFrame]) -> None:
-        """Keep what was refused, clear what has come whole, and record one event a clinic."""
+        """Keep what was refused, and clear what has come whole."""
         rows, column = piece.rows, record_id_column(self.file)
         lines = refused["line"].to_list()
         ids: dict[int, str] = {}
@@ -131,6 +133,12 @@ class PieceLoader:
                 patients=patients,
                 batch_id=self.quarantine.origin.batch_id,
             )
+
+
+def _clinic_ids(shaped: Shaped, clinics: dict[str, int]) -> set[int]:
+    """The clinics that whole or refused rows of a piece name."""
+    frames = [*shaped.entities.values(), shaped.refused]
+    return {clinics[slug] for frame in frames for slug in frame[CLINIC].unique() if slug in clinics}
 
 
 def _share(frame: pl.DataFrame, entity: str, index: int, parts: int) -> pl.DataFrame:

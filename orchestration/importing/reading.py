@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 
 from infra.errors import InvalidInput
 
-PIECE_BYTES = 16 * 1024 * 1024
+PIECE_BYTES = 8 * 1024 * 1024
 LINE = "__line__"
 
 
@@ -47,7 +47,7 @@ class Piece:
 
 
 def read_pieces(path: Path, *, delimiter: str, missing: list[str], columns: set[str]) -> Iterator[Piece]:
-    """Read a CSV file, gzip or not, in pieces of about 16 MB of text.
+    """Read a CSV file, gzip or not, in pieces of about 8 MB of text.
 
     Only `columns` are kept, and `__line__`.
 

@@ -1,6 +1,6 @@
 """One import from start to end: files in, entities loaded, what broke the contract kept apart.
 
-A file is loaded in pieces of about 16 MB of text; a killed import is simply run again.
+A file is loaded in pieces of about 8 MB of text; a killed import is simply run again.
 """
 
 import json

@@ -1,17 +1,18 @@
 """What an import does with rows that are right, wrong, corrected, repeated, or nobody's business."""
 
-import json
 from pathlib import Path
 from textwrap import dedent
 
 import psycopg
 import pytest
 
-from infra.database import Server
+from infra.database import Server, connect
 from infra.encryption.codec import Place, decrypt
 from infra.encryption.data_keys import keys_for_people
 from infra.encryption.keyring import FileKeyring
 from infra.errors import InvalidInput
+from infra.roles import Login
+from orchestration.importing import session
 from orchestration.importing.mapping import Mapping
 from tests.integration.importing import bring, facts, quarantined, versions
 
@@ -217,10 +218,28 @@ def test_each_import_is_an_event_for_each_clinic(server: Server, admin: psycopg.
         "select batch_id, count(*) from audit.access_event where action = 'import.csv' group by 1"
     ).fetchall()
     assert dict(events) == {report.batch_id: 2 for report in reports}
-    assert json.dumps(admin.execute("select counts from operational.import_batch limit 1").fetchone())
+    counts = admin.execute("select counts from operational.import_batch where file = 'visits.csv'").fetchone()
+    assert counts == ({"read": 7, "refused": 5, "appointment": 3},)
 
 
-@pytest.mark.check(41)
+@pytest.mark.check(46)
+def test_an_import_names_the_clinics_of_its_rows_alone(
+    server: Server, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named: list[set[int]] = []
+    set_clinics = session.set_clinics
+    monkeypatch.setattr(
+        session, "set_clinics", lambda connection, ids: (named.append(set(ids)), set_clinics(connection, ids))[1]
+    )
+    (folder / "visits.csv").write_text(VISITS[: VISITS.index("south")])
+    (folder / "patients.csv").write_text("\n".join(PATIENTS.split("\n")[:2]).format(canary=CANARY))
+    bring(server, MAPPING, folder)
+    with connect(Login.SERVICE, at=server) as connection:
+        north = connection.execute("select clinic_id from operational.clinic where slug = 'north'").fetchone()
+    assert north
+    assert {clinic for ids in named for clinic in ids} == {north[0]}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
