@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -28,6 +29,10 @@ CLINICS = [
     Clinic("north", "North", "Europe/Berlin", "DE"),
     Clinic("south", "South", "America/Sao_Paulo", "BR"),
 ]
+
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("deep", max_examples=10_000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

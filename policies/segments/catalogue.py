@@ -1,9 +1,9 @@
 """The catalogue of measures: what a rule may ask about a patient.
 
-One table, which the rule models, the compiler, the reference evaluator and the docs all read. A
-measure comes out of one fact table of the clinic's mart in one pass; `sql` is its aggregate over
-the rows that `{where}` admits, in the table's own columns. A count over nothing is 0, anything
-else over nothing is unknown.
+One table, which the rule models, the compiler and the docs all read. A measure comes out of one
+fact table of the clinic's mart in one pass; `sql` is its aggregate over the rows that `{where}`
+admits, in the table's own columns. A count over nothing is 0, anything else over nothing is
+unknown.
 """
 
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class ValueType(StrEnum):
     TEXT_SET = "text_set"
 
 
-class Source(StrEnum):
+class FactTable(StrEnum):
     """The fact table a measure is taken from; the value is the table's name in the mart."""
 
     PATIENTS = "raw_patients"
@@ -31,21 +31,18 @@ class Source(StrEnum):
 
 @dataclass(frozen=True)
 class Argument:
-    """A parameter of a measure: `column` is what it restricts; several values mean any of them."""
+    """A parameter of a measure: `column` is what it restricts; of several values, any."""
 
     column: str
-    many: bool = False
     required: bool = False
 
 
-WINDOW = "window"
-
 # The day that places a fact in time. Only facts up to the as-of date count.
 DAY_COLUMN = {
-    Source.APPOINTMENTS: "starts_on",
-    Source.FORMS: "assigned_on",
-    Source.ANSWERS: "answered_on",
-    Source.ADHERENCE: "day",
+    FactTable.APPOINTMENTS: "starts_on",
+    FactTable.FORMS: "assigned_on",
+    FactTable.ANSWERS: "answered_on",
+    FactTable.ADHERENCE: "day",
 }
 
 
@@ -56,7 +53,7 @@ class Measure:
     name: str
     meaning: str
     type: ValueType
-    source: Source
+    table: FactTable
     sql: str
     unit: str = ""
     needs_profile: bool = False
@@ -68,12 +65,12 @@ class Measure:
     @property
     def day(self) -> str:
         """The column that windows and the as-of date restrict; empty for measures of the patient."""
-        return self.day_column or DAY_COLUMN.get(self.source, "")
+        return self.day_column or DAY_COLUMN.get(self.table, "")
 
 
-_STATUS = Argument("status", many=True)
-_SERVICE = Argument("service", many=True)
-_MODALITY = Argument("modality", many=True)
+_STATUS = Argument("status")
+_SERVICE = Argument("service")
+_MODALITY = Argument("modality")
 _TEMPLATE = Argument("template")
 _APPOINTMENT = {"status": _STATUS, "service": _SERVICE, "modality": _MODALITY}
 _KIND = {"service": _SERVICE, "modality": _MODALITY}
@@ -81,23 +78,23 @@ _ANSWER = {"form": Argument("template", required=True), "question": Argument("qu
 
 
 def _profile(name: str, meaning: str, type_: ValueType, sql: str, unit: str = "") -> Measure:
-    return Measure(name, meaning, type_, Source.PATIENTS, sql, unit, needs_profile=True)
+    return Measure(name, meaning, type_, FactTable.PATIENTS, sql, unit, needs_profile=True)
 
 
 def _appointments(name: str, meaning: str, type_: ValueType, sql: str, **more: object) -> Measure:
     settled: dict[str, object] = {"windowed": True, "arguments": _KIND, **more}
-    return Measure(name, meaning, type_, Source.APPOINTMENTS, sql, **settled)  # type: ignore[arg-type]
+    return Measure(name, meaning, type_, FactTable.APPOINTMENTS, sql, **settled)  # type: ignore[arg-type]
 
 
 def _answers(name: str, meaning: str, sql: str) -> Measure:
     return Measure(
-        name, meaning, ValueType.NUMBER, Source.ANSWERS, sql, "as answered", windowed=True, arguments=_ANSWER
+        name, meaning, ValueType.NUMBER, FactTable.ANSWERS, sql, "as answered", windowed=True, arguments=_ANSWER
     )
 
 
 def _forms(name: str, meaning: str, sql: str, **more: str) -> Measure:
     return Measure(
-        name, meaning, ValueType.NUMBER, Source.FORMS, sql, "forms",
+        name, meaning, ValueType.NUMBER, FactTable.FORMS, sql, "forms",
         counts=True, windowed=True, arguments={"form": _TEMPLATE}, **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
@@ -121,7 +118,7 @@ CATALOGUE: dict[str, Measure] = {
         _profile("allergies", "Allergies.", ValueType.TEXT_SET, "allergies"),
         Measure(
             "registration.days", "Days since the patient registered at the clinic.", ValueType.NUMBER,
-            Source.PATIENTS, "({as_of} - registered_on)", "days",
+            FactTable.PATIENTS, "(case when registered_on <= {as_of} then {as_of} - registered_on end)", "days",
         ),
         _appointments(
             "appointments.count", "Number of appointments.", ValueType.NUMBER,
@@ -168,13 +165,13 @@ CATALOGUE: dict[str, Measure] = {
         _answers("answers.mean", "The mean of the numeric answers.", "avg(number) filter (where {where})"),
         Measure(
             "adherence.completion_rate", "Exercises done, of those prescribed.", ValueType.NUMBER,
-            Source.ADHERENCE,
+            FactTable.ADHERENCE,
             "(sum(done) filter (where {where}))::double precision / nullif(sum(prescribed) filter (where {where}), 0)",
             "share, 0 to 1", windowed=True,
         ),
         Measure(
             "adherence.days_since_last", "Days since the patient last did an exercise.", ValueType.NUMBER,
-            Source.ADHERENCE, "{as_of} - max(day) filter (where {where} and done > 0)", "days", windowed=True,
+            FactTable.ADHERENCE, "{as_of} - max(day) filter (where {where} and done > 0)", "days", windowed=True,
         ),
     )
 }  # fmt: skip

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from policies.segments.catalogue import WINDOW, Measure, Source, ValueType
-from policies.segments.rule import LISTS, AllOf, Condition, Not, Rule, to_json
+from policies.segments.catalogue import FactTable, Measure, ValueType
+from policies.segments.condition import LISTS, Condition
+from policies.segments.rule import AllOf, Not, Rule
 from policies.segments.windows import Window
 
 COMPILER_VERSION = 1
@@ -46,7 +47,7 @@ class Program:
 class _Build:
     parameters: list[Any] = field(default_factory=list)
     # Per fact table: the aggregate's text -> its column.
-    measures: dict[Source, dict[str, str]] = field(default_factory=dict)
+    measures: dict[FactTable, dict[str, str]] = field(default_factory=dict)
 
     def bind(self, value: Any) -> int:
         """Position of a constant among the parameters; equal constants share one."""
@@ -64,8 +65,8 @@ class _Build:
 
     def column(self, measure: Measure, text: str) -> str:
         """Name of a measure's column, with what a missing row of the fact table means."""
-        known = self.measures.setdefault(measure.source, {})
-        name = known.setdefault(text, f"{measure.source.value}_{len(known)}")
+        known = self.measures.setdefault(measure.table, {})
+        name = known.setdefault(text, f"{measure.table.value}_{len(known)}")
         return f"coalesce({name}, 0)" if measure.counts else name
 
 
@@ -127,7 +128,7 @@ def _text(value: object) -> str:
 
 def _measure(condition: Condition, build: _Build) -> str:
     measure = condition.definition
-    if measure.source is Source.PATIENTS:
+    if measure.table is FactTable.PATIENTS:
         return measure.sql.format(as_of=AS_OF)
     where = " and ".join(_restrictions(condition, build))
     return build.column(measure, measure.sql.format(as_of=AS_OF, where=where))
@@ -140,11 +141,9 @@ def _restrictions(condition: Condition, build: _Build) -> list[str]:
         found.append(f"{measure.day} > {_window_start(Window.parse(condition.window), build)}")
     for name, argument in measure.arguments.items():
         given = condition.argument(name)
-        if name == WINDOW or given is None:
-            continue
         if isinstance(given, list):
             found.append(f"{argument.column} = any({build.text_list(given)})")
-        else:
+        elif given is not None:
             found.append(f"{argument.column} = {build.scalar(given, 'text')}")
     return found
 
@@ -157,17 +156,17 @@ def _window_start(window: Window, build: _Build) -> str:
 
 def _fact_tables(build: _Build) -> str:
     passes = []
-    for source, columns in build.measures.items():
+    for table, columns in build.measures.items():
         listed = ",\n        ".join(f"{text} as {name}" for text, name in columns.items())
         passes.append(
-            f"{source.value}_facts as (\n    select patient_id,\n        {listed}\n"
-            f"    from {source.value}\n    group by patient_id\n),\n"
+            f"{table.value}_facts as (\n    select patient_id,\n        {listed}\n"
+            f"    from {table.value}\n    group by patient_id\n),\n"
         )
     return "".join(passes)
 
 
 def _joins(build: _Build) -> str:
-    return "".join(f"\n    left join {source.value}_facts using (patient_id)" for source in build.measures)
+    return "".join(f"\n    left join {table.value}_facts using (patient_id)" for table in build.measures)
 
 
 def _reconcile(passes: str, joins: str, listed: str) -> str:
@@ -201,8 +200,3 @@ gone as (
 )
 select (select count(*) from entered) as entered, (select count(*) from gone) as left
 """  # nosec B608: names from the catalogue only
-
-
-def rule_fingerprint(rule: Rule) -> str:
-    """A rule's identity: two rules with one fingerprint are written alike."""
-    return hashlib.sha256(json.dumps(to_json(rule), sort_keys=True).encode()).hexdigest()

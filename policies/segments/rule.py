@@ -5,41 +5,18 @@ A rule is a tree of `all`, `any` and `not` over conditions:
     {"all": [{"measure": "age", "op": ">", "value": 65},
              {"measure": "adherence.completion_rate", "window": "30d", "op": "<", "value": 0.5}]}
 
-A condition's keys beside `measure`, `op` and `value` are the measure's arguments (see the
-catalogue). Errors name the place in the rule and what was expected there.
+Errors name the place in the rule and what was expected there.
 """
 
-import difflib
 import json
-import math
-from datetime import date
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from policies.segments.catalogue import CATALOGUE, Measure, ValueType
-from policies.segments.windows import PATTERN, Window
+from policies.segments.condition import NO_NUL, Condition, Text
 
 LARGEST_RULE_BYTES = 1_000_000
 DEEPEST_RULE = 40
-LARGEST_NUMBER = 1e15
-
-Operator = Literal[
-    "=", "!=", "<", "<=", ">", ">=", "between", "in", "starts_with",
-    "contains_any", "contains_all", "contains_none", "is_known", "is_unknown",
-]  # fmt: skip
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Constant = bool | int | float | str
-
-_ORDER = {"=", "!=", "<", "<=", ">", ">=", "between", "in"}
-_KNOWN = {"is_known", "is_unknown"}
-OPERATORS: dict[ValueType, set[str]] = {
-    ValueType.NUMBER: _ORDER | _KNOWN,
-    ValueType.DATE: _ORDER | _KNOWN,
-    ValueType.TEXT: {"=", "!=", "in", "starts_with"} | _KNOWN,
-    ValueType.TEXT_SET: {"contains_any", "contains_all", "contains_none"} | _KNOWN,
-}
-LISTS = {"in", "contains_any", "contains_all", "contains_none"}
 
 
 class RuleError(ValueError):
@@ -48,98 +25,6 @@ class RuleError(ValueError):
     def __init__(self, message: str, place: str = "") -> None:
         super().__init__(message)
         self.place = place
-
-
-class Condition(BaseModel):
-    """A comparison of one measure."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    measure: str
-    op: Operator
-    value: Constant | tuple[Constant, ...] | list[Constant] | None = None
-    window: Annotated[str, StringConstraints(pattern=PATTERN)] | None = None
-    status: list[Text] | None = None
-    service: list[Text] | None = None
-    modality: list[Text] | None = None
-    form: Text | None = None
-    question: Text | None = None
-
-    @property
-    def definition(self) -> Measure:
-        """The measure's entry in the catalogue."""
-        return CATALOGUE[self.measure]
-
-    def argument(self, name: str) -> str | list[str] | None:
-        """The value given for one of the measure's arguments."""
-        found: str | list[str] | None = getattr(self, name)
-        return found
-
-    @model_validator(mode="after")
-    def _fits_the_catalogue(self) -> Self:
-        if self.measure not in CATALOGUE:
-            near = difflib.get_close_matches(self.measure, CATALOGUE, n=1)
-            raise ValueError(
-                f"unknown measure '{self.measure[:60]}'" + (f": did you mean '{near[0]}'?" if near else "")
-            )
-        self._check_arguments()
-        self._check_value()
-        return self
-
-    def _check_arguments(self) -> None:
-        known = self.definition.arguments
-        for name in ("status", "service", "modality", "form", "question"):
-            given = getattr(self, name) is not None
-            if given and name not in known:
-                raise ValueError(f"'{self.measure}' takes no '{name}'")
-            if not given and name in known and known[name].required:
-                raise ValueError(f"'{self.measure}' needs '{name}'")
-        if self.window is not None and not self.definition.windowed:
-            raise ValueError(f"'{self.measure}' takes no 'window'")
-        if self.window is not None:
-            Window.parse(self.window)
-
-    def _check_value(self) -> None:
-        type_ = self.definition.type
-        if self.op not in OPERATORS[type_]:
-            raise ValueError(f"'{self.op}' does not fit '{self.measure}', which is a {type_.value}")
-        if self.op in _KNOWN:
-            if self.value is not None:
-                raise ValueError(f"'{self.op}' takes no 'value'")
-            return
-        for value in self.constants():
-            _check_constant(value, type_)
-
-    def constants(self) -> list[Constant]:
-        """The constants of the comparison, in order.
-
-        Raises:
-            ValueError: their number does not fit the operator.
-        """
-        if self.op in LISTS:
-            if not isinstance(self.value, list | tuple) or not 1 <= len(self.value) <= 1000:
-                raise ValueError(f"'{self.op}' needs a list of 1 to 1000 values")
-            return list(self.value)
-        if self.op == "between":
-            if not isinstance(self.value, list | tuple) or len(self.value) != 2:
-                raise ValueError("'between' needs a list of two values")
-            return list(self.value)
-        if self.value is None or isinstance(self.value, list | tuple):
-            raise ValueError(f"'{self.op}' needs one value")
-        return [self.value]
-
-
-def _check_constant(value: Constant, type_: ValueType) -> None:
-    if type_ is ValueType.NUMBER:
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ValueError("the value must be a number")
-        if not math.isfinite(value) or abs(value) > LARGEST_NUMBER:
-            raise ValueError("the value must be a finite number, at most 1e15")
-        return
-    if not isinstance(value, str) or not 1 <= len(value) <= 200 or "\x00" in value:
-        raise ValueError("the value must be a text of 1 to 200 characters")
-    if type_ is ValueType.DATE:
-        date.fromisoformat(value)
 
 
 class AllOf(BaseModel):
@@ -173,7 +58,7 @@ class SegmentDefinition(BaseModel):
 
     slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
     name: Text
-    description: Annotated[str, StringConstraints(max_length=2000)] = ""
+    description: Annotated[str, StringConstraints(max_length=2000, pattern=NO_NUL)] = ""
     rule: Rule
 
 
@@ -240,15 +125,17 @@ def _only(found: dict[str, object], key: str, place: str) -> None:
         raise RuleError(f"'{other[:60]}' cannot stand beside '{key}'", place)
 
 
-def _join(place: str, key: str) -> str:
-    return f"{place}.{key}" if place else key
+def _join(*places: str) -> str:
+    return ".".join(filter(None, places))
 
 
 def _rule_error(error: ValidationError, place: str) -> RuleError:
     first = error.errors(include_url=False, include_input=False)[0]
-    where = [str(part) for part in first["loc"] if str(part) in Condition.model_fields]
+    where = [str(part) for part in first["loc"] if str(part) in Condition.model_fields][:1]
     message = str(first["msg"]).removeprefix("Value error, ")
-    return RuleError(message, _join(place, where[0]) if where else place)
+    if where == ["value"]:
+        message = "the value must be a number, a text of 1 to 200 characters, or a list of these"
+    return RuleError(message, _join(place, *where))
 
 
 def _depth(found: object) -> int:
@@ -279,6 +166,8 @@ def parse_segments(text: str) -> list[SegmentDefinition]:
         raise RuleError(f"the rule is nested deeper than {DEEPEST_RULE} levels") from None
     except json.JSONDecodeError as error:
         raise RuleError(f"no JSON: {error.msg}", f"line {error.lineno}") from None
+    except ValueError as error:
+        raise error if isinstance(error, RuleError) else RuleError("a number is too long") from None
     listed = found if isinstance(found, list) else [found]
     return [_segment(item, f"[{index}]" if isinstance(found, list) else "") for index, item in enumerate(listed)]
 

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 
 PATTERN = r"^[1-9][0-9]{0,3}(d|w|mo|y)$"
+# What lies before it must be a day that the database knows.
+LONGEST_MONTHS = 12 * 1000
 _SHAPE = re.compile(PATTERN)
 
 
@@ -26,18 +28,21 @@ class Window:
         """Read `30d`, `2w`, `3mo` or `1y`.
 
         Raises:
-            ValueError: not a whole number from 1 to 9999 with one of these units.
+            ValueError: not a whole number from 1 to 9999 with one of these units, or beyond 1000 years.
         """
         if not _SHAPE.fullmatch(text):
             raise ValueError("a window is a whole number with d, w, mo or y, such as 30d or 3mo")
         number = int(re.sub(r"\D", "", text))
         unit = text.lstrip("0123456789")
-        return {
+        window = {
             "d": cls(number, 0),
             "w": cls(7 * number, 0),
             "mo": cls(0, number),
             "y": cls(0, 12 * number),
         }[unit]
+        if window.months > LONGEST_MONTHS:
+            raise ValueError(f"a window is at most {LONGEST_MONTHS // 12} years long")
+        return window
 
     def before(self, day: date) -> date:
         """The last day before the window that ends on `day`.

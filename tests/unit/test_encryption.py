@@ -8,8 +8,6 @@ from uuid import uuid4
 import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from hypothesis import given
-from hypothesis import strategies as st
 
 from infra.encryption.codec import DataKey, Place, Undecryptable, decrypt, encrypt
 from infra.encryption.keyring import FileKeyring, WrappedKey
@@ -17,11 +15,6 @@ from infra.errors import Misconfigured
 
 KEY = DataKey(uuid4(), bytes(range(32)))
 HERE = Place("operational.profile", "phone", "row-1")
-
-
-@given(st.binary(max_size=500))
-def test_what_goes_in_comes_out(clear: bytes) -> None:
-    assert decrypt(KEY, HERE, encrypt(KEY, HERE, clear)) == clear
 
 
 @pytest.mark.check(36)
@@ -37,20 +30,6 @@ def test_what_goes_in_comes_out(clear: bytes) -> None:
 def test_moved_to_another_place_it_does_not_open(elsewhere: Place) -> None:
     with pytest.raises(Undecryptable):
         decrypt(KEY, elsewhere, encrypt(KEY, HERE, b"secret"))
-
-
-@given(st.data())
-def test_changed_in_any_bit_it_does_not_open(data: st.DataObject) -> None:
-    sealed = bytearray(encrypt(KEY, HERE, b"secret"))
-    sealed[data.draw(st.integers(0, len(sealed) - 1))] ^= 1 << data.draw(st.integers(0, 7))
-    with pytest.raises(Undecryptable):
-        decrypt(KEY, HERE, bytes(sealed))
-
-
-@given(st.binary(max_size=60))
-def test_bytes_that_are_no_ciphertext_are_refused(noise: bytes) -> None:
-    with pytest.raises(Undecryptable):
-        decrypt(KEY, HERE, noise)
 
 
 def test_a_key_never_shows_itself() -> None:

@@ -1,10 +1,6 @@
 """Rules in their JSON form: what is read, what is refused, and where the error says it is."""
 
-import json
-
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from policies.segments.rule import RuleError, needs_profile, parse_rule, parse_segments, to_json
 
@@ -29,7 +25,7 @@ def test_a_rule_comes_back_as_it_was(rule: dict[str, object]) -> None:
         ({"not": {"not": {}}}, "not.not", "expected an object"),
         ({"all": [AGE], "any": [AGE]}, "", "cannot stand beside"),
         ({**AGE, "op": "~"}, "op", "Input should be"),
-        ({**AGE, "value": True}, "", "a number"),
+        ({**AGE, "value": True}, "value", "must be a number"),
         ({**AGE, "value": float("nan")}, "", "finite"),
         ({**AGE, "value": 1e300}, "", "at most 1e15"),
         ({**AGE, "value": [1, 2]}, "", "one value"),
@@ -42,7 +38,13 @@ def test_a_rule_comes_back_as_it_was(rule: dict[str, object]) -> None:
         ({**AGE, "form": "pain"}, "", "takes no 'form'"),
         ({"measure": "answers.latest", "op": ">", "value": 1, "form": "pain"}, "", "needs 'question'"),
         ({"measure": "appointments.last_on", "op": ">", "value": "2024-13-01"}, "", "month"),
-        ({"measure": "sex", "op": "=", "value": "a\x00"}, "", "text of 1 to 200"),
+        ({"measure": "appointments.last_on", "op": ">", "value": "2024-W22-5"}, "", "YYYY-MM-DD"),
+        ({"measure": "sex", "op": "=", "value": "a\x00"}, "value", "text of 1 to 200"),
+        ({"measure": "sex", "op": "=", "value": "\ud800"}, "value", "must be a number, a text"),
+        ({"measure": "appointments.count", "op": "=", "value": 0, "status": []}, "status", "at least 1 item"),
+        ({"measure": "appointments.count", "op": "=", "value": 0, "service": ["\x00"]}, "service", "pattern"),
+        ({**RATE, "window": "1001y"}, "", "at most 1000 years"),
+        ({**AGE, "value": 10**400}, "", "at most 1e15"),
         ({**AGE, "table": "x; drop table"}, "", "not permitted"),
         ("age > 65", "", "expected an object"),
     ],
@@ -60,26 +62,9 @@ def test_a_deep_or_large_or_broken_file_is_refused() -> None:
         deep = {"not": deep}
     with pytest.raises(RuleError, match="deeper than 40"):
         parse_rule(deep)
-    for text in ("[" * 100_000, '{"not":' * 100_000, " " * 1_000_001, "{", "NaN", '[{"slug": "x"}]', "3"):
+    for text in ("[" * 100_000, '{"not":' * 100_000, " " * 1_000_001, "{", "NaN", "9" * 5000, '[{"slug": "x"}]', "3"):
         with pytest.raises(RuleError):
             parse_segments(text)
-
-
-json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: (
-        st.lists(inner) | st.dictionaries(st.sampled_from(["all", "any", "not", "measure", "op", "value"]), inner)
-    ),
-)
-
-
-@given(json_values)
-def test_any_json_is_a_rule_or_a_rule_error(value: object) -> None:
-    try:
-        rule = parse_rule(value)
-    except RuleError:
-        return
-    assert parse_rule(json.loads(json.dumps(to_json(rule)))) == rule
 
 
 def test_a_rule_knows_whether_it_needs_the_profile() -> None:

@@ -3,8 +3,6 @@
 from datetime import date
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from policies.segments.windows import Window
 
@@ -24,18 +22,7 @@ def test_a_window_starts_after_the_day_before_it(text: str, day: date, before: d
     assert Window.parse(text).before(day) == before
 
 
-@pytest.mark.parametrize("text", ["", "d", "0d", "-1d", "1.5d", "30", "30days", "10000d", "1 d", "٣d"])
+@pytest.mark.parametrize("text", ["", "d", "0d", "-1d", "1.5d", "30", "30days", "10000d", "1001y", "1 d", "٣d"])
 def test_what_is_no_window_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="a window is"):
         Window.parse(text)
-
-
-@given(st.integers(1, 9999), st.dates(date(2000, 1, 1), date(2100, 1, 1)))
-def test_months_clamp_and_never_skip_a_month(months: int, day: date) -> None:
-    try:
-        before = Window.parse(f"{months}mo").before(day)
-    except OverflowError:
-        assert months > 1999 * 12
-        return
-    assert (day.year * 12 + day.month) - (before.year * 12 + before.month) == months
-    assert before.day <= day.day
