@@ -151,11 +151,11 @@ CATALOGUE: dict[str, Measure] = {
             "count(*) filter (where {where} and status = 'completed')", day_column="completed_on",
         ),
         _forms(
-            "forms.pending", "Number of forms assigned and not completed.",
+            "forms.pending", "Number of open forms: pending or in progress.",
             "count(*) filter (where {where} and status in ('pending', 'in_progress'))",
         ),
         _forms(
-            "forms.overdue", "Number of forms past their due day and not completed.",
+            "forms.overdue", "Number of open forms past their due day.",
             "count(*) filter (where {where} and status in ('pending', 'in_progress') and due_on < {as_of})",
         ),
         _answers("answers.latest", "The latest numeric answer; of one instant, the highest id.", _LATEST),

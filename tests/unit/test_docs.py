@@ -1,0 +1,79 @@
+"""What is not documented breaks the build: measures, operators, settings, commands, fields of imports."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import get_args
+
+import pytest
+import typer
+
+from infra.cli.main import build
+from infra.settings import Settings
+from orchestration.importing.fields import ENTITIES
+from policies.segments.condition import OPERATORS, Operator
+from policies.segments.document import measures_table
+from policies.segments.rule import parse_segments
+from tests.conftest import ROOT
+
+SEGMENTS = (ROOT / "docs" / "segments.md").read_text()
+IMPORTING = (ROOT / "docs" / "importing.md").read_text()
+README = (ROOT / "README.md").read_text()
+
+
+def commands(group: object, path: tuple[str, ...] = ("cloister",)) -> Iterator[str]:
+    parts = getattr(group, "commands", None)
+    if parts is None:
+        yield " ".join(path)
+    for name, part in (parts or {}).items():
+        yield from commands(part, (*path, name))
+
+
+def rows(text: str, heading: str) -> list[list[str]]:
+    """The cells of the table under a heading, without its head."""
+    section = re.split(r"^## ", text, flags=re.MULTILINE)
+    chosen = next(part for part in section if part.startswith(f"{heading}\n"))
+    table = [line for line in chosen.splitlines() if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
+
+
+def named(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def test_every_measure_is_documented_as_the_catalogue_has_it() -> None:
+    assert SEGMENTS.endswith(f"\n\n{measures_table()}\n"), "write measures_table() into docs/segments.md"
+
+
+def test_every_operator_is_documented_with_its_types() -> None:
+    documented = {types: set(named(operators)) for types, operators in rows(SEGMENTS, "Operators")}
+    assert set.union(*documented.values()) == set(get_args(Operator))
+    for type_, operators in OPERATORS.items():
+        own = next(found for types, found in documented.items() if type_.value.replace("_", " ") in types.split(", "))
+        assert own | documented["any"] == operators
+
+
+def test_the_example_of_the_docs_is_the_missions_first_segment() -> None:
+    example = re.search(r"```json\n(.*?)```", SEGMENTS, re.DOTALL)
+    assert example
+    first = json.loads((ROOT / "samples" / "mission.rules.json").read_text())[0]
+    assert parse_segments(example[1])[0].rule == parse_segments(json.dumps(first))[0].rule
+
+
+def test_every_setting_is_documented_and_nothing_else() -> None:
+    names = {field.alias or f"CLOISTER_{name.upper()}" for name, field in Settings.model_fields.items()}
+    assert {name for row in rows(README, "Settings") for name in named(row[0])} == names
+
+
+def test_every_command_is_documented_and_nothing_else() -> None:
+    documented = [name for row in rows(README, "Commands") for name in named(row[0])]
+    assert sorted(documented) == sorted(commands(typer.main.get_command(build())))
+
+
+@pytest.mark.parametrize("entity", ENTITIES)
+def test_every_field_of_an_import_is_documented(entity: str) -> None:
+    line = re.search(rf"^\| {entity} \| (.*) \|$", IMPORTING, re.MULTILINE)
+    assert line, "no row for this entity"
+    assert set(re.findall(r"[a-z_]+", line[1])) >= set(ENTITIES[entity].fields)
+    required = {name for name, field in ENTITIES[entity].fields.items() if field.required}
+    assert set(re.findall(r"\*\*([a-z_]+)\*\*", line[1])) == required
