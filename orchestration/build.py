@@ -12,9 +12,10 @@ import psycopg
 
 from infra.database import Server
 from infra.errors import DatabaseUnavailable, InvalidInput
-from orchestration import ledger
+from orchestration import ledger, mart_state
 from orchestration.clinics import ClinicDay
 from orchestration.dbt_run import run_dbt
+from orchestration.graph import LAST_MODEL, MODELS
 from orchestration.ingest.load import Loaded, ingest
 from orchestration.ingest.session import ClinicFailed, connect_arrow
 from orchestration.ingest.sources import Asset
@@ -34,13 +35,22 @@ class Plan:
     models: Sequence[str] | None = None
     full_refresh: bool = False
 
+    @property
+    def whole(self) -> bool:
+        """Whether it leaves nothing out that a clinic's marts are made of."""
+        return set(self.assets) == set(Asset) and (self.models is None or set(self.models) == set(MODELS))
+
 
 def build(at: Server, plan: Plan, run_id: str) -> tuple[dict[tuple[str, Asset], Loaded], Ledger]:
     """Build; what was loaded by clinic and asset, and how every step went.
 
+    Marts that a whole build has brought up to date are remembered as current.
+
     Raises:
         DbtFailed: dbt itself failed, which concerns all clinics.
     """
+    # Before the first read, so that a change during the build counts as a later one.
+    built_from = _fingerprints(at, plan, run_id) if plan.whole else {}
     loaded = ingest_all(at, plan, run_id)
     left = _without_failed(at, plan.clinics, run_id)
     if left and (plan.models is None or plan.models):
@@ -50,7 +60,21 @@ def build(at: Server, plan: Plan, run_id: str) -> tuple[dict[tuple[str, Asset], 
         run_dbt(
             at, left, run_id=run_id, full_refresh=plan.full_refresh, select=list(plan.models) if plan.models else None
         )
-    return loaded, ledger.read(at, run_id)
+    found = ledger.read(at, run_id)
+    for clinic in plan.clinics:
+        if clinic.slug in built_from and found.is_done(clinic.slug, LAST_MODEL):
+            mart_state.remember(at, clinic, built_from[clinic.slug])
+    return loaded, found
+
+
+def _fingerprints(at: Server, plan: Plan, run_id: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+
+    def look(clinic: ClinicDay) -> None:
+        found[clinic.slug] = mart_state.fingerprint(at, clinic.slug)
+
+    _each(plan.clinics, lambda clinic: _attempt(at, run_id, clinic.slug, "segments", lambda: look(clinic)))
+    return found
 
 
 def ingest_all(at: Server, plan: Plan, run_id: str) -> dict[tuple[str, Asset], Loaded]:
@@ -67,7 +91,7 @@ def ingest_all(at: Server, plan: Plan, run_id: str) -> dict[tuple[str, Asset], L
                 if not _attempt(at, run_id, clinic.slug, f"ingest.{asset}", load):
                     return
 
-    _each(plan.clinics, one_clinic)
+    _each(_without_failed(at, plan.clinics, run_id), one_clinic)
     return loaded
 
 
@@ -82,7 +106,7 @@ def _attempt(at: Server, run_id: str, slug: str, step: str, work: Callable[[], o
     try:
         work()
     except (ClinicFailed, InvalidInput, RuleError, psycopg.Error) as error:
-        ledger.note(at, run_id, slug, step, _fault(step, error))
+        ledger.note(at, run_id, slug, _fault(step, error))
         return False
     return True
 

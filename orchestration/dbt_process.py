@@ -1,6 +1,7 @@
-"""The process that dbt runs in: `python -m orchestration.dbt_process LOGGING PLACES COMMAND`.
+"""The process that dbt runs in: `python -m orchestration.dbt_process`.
 
-Each of the three is a JSON list of arguments.
+Standard input gives a JSON object with three lists of arguments: logging, places, command. As an
+argument of the process, the vars of some thousands of clinics would be longer than Linux allows.
 
 Every run has vars of its own, and dbt would parse the whole project again for that alone. So the
 project is parsed first without vars, which dbt caches, and the command runs on that manifest: no
@@ -22,4 +23,4 @@ def main(logging: list[str], places: list[str], command: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(json.loads, sys.argv[1:4])))
+    sys.exit(main(**json.load(sys.stdin)))

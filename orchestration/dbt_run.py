@@ -9,7 +9,6 @@ import json
 import os
 import subprocess  # nosec B404: our own interpreter, fixed arguments
 import sys
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -28,15 +27,6 @@ class DbtFailed(CloisterError):
     """dbt itself failed, for all clinics: its log says why."""
 
 
-@dataclass(frozen=True)
-class DbtOutcome:
-    """How a run went: the models done in each clinic, and where a clinic failed."""
-
-    invocation_id: str
-    done: dict[str, list[str]]
-    failed: dict[str, ledger.Fault]
-
-
 def run_dbt(
     at: Server,
     clinics: list[ClinicDay],
@@ -44,8 +34,8 @@ def run_dbt(
     run_id: str | None = None,
     full_refresh: bool = False,
     select: list[str] | None = None,
-) -> DbtOutcome:
-    """Build the models and run their tests in every clinic given.
+) -> ledger.Ledger:
+    """Build the models and run their tests in every clinic given; how each step of the run went.
 
     A clinic that failed earlier in the run `run_id`, in whatever step, is left out.
 
@@ -55,8 +45,7 @@ def run_dbt(
     run_id = run_id or str(uuid4())
     arguments = ["build", "--exclude-resource-type", "unit_test", *(["--select", *select] if select else [])]
     dbt(at, [*arguments, *(["--full-refresh"] if full_refresh else [])], variables(at, clinics, run_id))
-    found = ledger.read(at, run_id)
-    return DbtOutcome(run_id, found.done, found.failed)
+    return ledger.read(at, run_id)
 
 
 def variables(at: Server, clinics: list[ClinicDay], run_id: str) -> dict[str, object]:
@@ -78,10 +67,15 @@ def dbt(at: Server, arguments: list[str], given: dict[str, object]) -> None:
     folder = dbt_folder(at)
     fixed = ["--log-level-file", "info", "--log-path", str(folder / "logs")]
     places = ["--target-path", str(folder / "target"), "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    command = [sys.executable, "-m", "orchestration.dbt_process", json.dumps(fixed), json.dumps(places)]
-    command.append(json.dumps([*arguments, "--vars", json.dumps(given)]))
+    order = {"logging": fixed, "places": places, "command": [*arguments, "--vars", json.dumps(given)]}
     done = subprocess.run(  # nosec B603
-        command, env=_environment(at), cwd=folder, capture_output=True, timeout=TIMEOUT_SECONDS, check=False
+        [sys.executable, "-m", "orchestration.dbt_process"],
+        input=json.dumps(order).encode(),
+        env=_environment(at),
+        cwd=folder,
+        capture_output=True,
+        timeout=TIMEOUT_SECONDS,
+        check=False,
     )
     if done.returncode:
         raise DbtFailed(f"dbt {arguments[0]} failed", hint=f"see {folder / 'logs' / 'dbt.log'}")

@@ -70,9 +70,9 @@ def marts(context: dg.AssetExecutionContext, config: BuildConfig) -> Iterator[ob
     try:
         loaded, found = build(at, _plan(context, clinics, config), context.run.run_id)
         good = [clinic.slug for clinic in clinics if clinic.slug not in found.failed]
-        profiles = {slug: quality.profile(at, slug) for slug in good}
-        yield from _materializations(context, loaded, found, profiles)
-        yield from _checks(context, at, profiles, found)
+        counted = {slug: quality.counts_of(at, slug) for slug in good}
+        yield from _materializations(context, loaded, found, counted)
+        yield from _checks(context, at, counted, found)
     except CloisterError:
         raise
     except Exception as error:
@@ -108,7 +108,7 @@ def _materializations(
     context: dg.AssetExecutionContext,
     loaded: Mapping[tuple[str, Asset], Loaded],
     found: ledger.Ledger,
-    profiles: Mapping[str, Mapping[str, int]],
+    counted: Mapping[str, Mapping[str, int]],
 ) -> Iterator[dg.AssetMaterialization]:
     chosen = {key.to_user_string() for key in context.selected_asset_keys}
     for (slug, asset), rows in loaded.items():
@@ -116,22 +116,22 @@ def _materializations(
         yield dg.AssetMaterialization(asset.value, partition=slug, metadata=counts)
     for slug, steps in found.done.items():
         for model in sorted(chosen.intersection(steps, MODELS)):
-            rows_now = profiles.get(slug, {}).get(model)
+            rows_now = counted.get(slug, {}).get(model)
             metadata = {} if rows_now is None else {"dagster/partition_row_count": rows_now}
             yield dg.AssetMaterialization(model, partition=slug, metadata=metadata)
 
 
 def _checks(
-    context: dg.AssetExecutionContext, at: Server, profiles: Mapping[str, Mapping[str, int]], found: ledger.Ledger
+    context: dg.AssetExecutionContext, at: Server, counted: Mapping[str, Mapping[str, int]], found: ledger.Ledger
 ) -> Iterator[dg.AssetCheckResult]:
     for key in sorted(context.selected_asset_check_keys, key=str):
         asset = key.asset_key.to_user_string()
         if key.name == "batch":
-            verdict = quality.check_batch(Asset(asset), profiles) if profiles else quality.Verdict(True, {})
+            verdict = quality.check_batch(Asset(asset), counted) if counted else quality.Verdict(True, {})
         elif key.name == "isolation":
-            verdict = quality.check_isolation(at, profiles)
+            verdict = quality.check_isolation(at, counted)
         elif key.name == "consent":
-            verdict = quality.check_consent(profiles)
+            verdict = quality.check_consent(counted)
         else:
             verdict = _dbt_tests(found)
         yield dg.AssetCheckResult(

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass, field
 
-import psycopg
-
 from infra.database import Server, connect
 from infra.roles import Login
 
@@ -27,41 +25,31 @@ class Ledger:
     done: dict[str, list[str]] = field(default_factory=dict)
     failed: dict[str, Fault] = field(default_factory=dict)
 
-    def clinics_of(self, step: str) -> list[str]:
-        """The clinics in which a step is done."""
-        return [clinic for clinic, steps in self.done.items() if step in steps]
+    def is_done(self, clinic: str, step: str) -> bool:
+        """Whether a step is done in a clinic, and nothing failed there."""
+        return step in self.done.get(clinic, ()) and clinic not in self.failed
 
 
-def note(at: Server, run_id: str, clinic: str, step: str, fault: Fault | None = None) -> None:
-    """Write down that a step is done in a clinic, or how it failed."""
+def note(at: Server, run_id: str, clinic: str, fault: Fault) -> None:
+    """Write down how a clinic failed."""
     with connect(Login.PIPELINE, at=at) as connection:
         connection.execute(
             "insert into pipeline.clinic_run (invocation_id, model, clinic, status, sqlstate, constraint_name)"
-            " values (%s, %s, %s, %s, %s, %s)",
-            [
-                run_id,
-                step,
-                clinic,
-                "failed" if fault else "done",
-                fault.sqlstate if fault else None,
-                fault.constraint if fault else None,
-            ],
+            " values (%s, %s, %s, 'failed', %s, %s)",
+            [run_id, fault.step, clinic, fault.sqlstate, fault.constraint],
         )
 
 
 def read(at: Server, run_id: str) -> Ledger:
     """What the book says about a run."""
     with connect(Login.PIPELINE, at=at) as connection:
-        return _read(connection, run_id)
-
-
-def _read(connection: psycopg.Connection, run_id: str) -> Ledger:
+        rows = connection.execute(
+            "select clinic, model, status, sqlstate, constraint_name from pipeline.clinic_run"
+            " where invocation_id = %s and status <> 'skipped' order by finished_at, model",
+            [run_id],
+        ).fetchall()
     ledger = Ledger()
-    for clinic, step, status, sqlstate, constraint in connection.execute(
-        "select clinic, model, status, sqlstate, constraint_name from pipeline.clinic_run"
-        " where invocation_id = %s and status <> 'skipped' order by finished_at, model",
-        [run_id],
-    ).fetchall():
+    for clinic, step, status, sqlstate, constraint in rows:
         if status == "done":
             ledger.done.setdefault(clinic, []).append(step)
         else:

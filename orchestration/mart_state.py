@@ -1,8 +1,8 @@
 """Whether a clinic's marts are current: what they were built from, against what there is now.
 
 Every change of the operational zone leaves an outbox row that only its ingest removes, so an empty
-queue means an unchanged zone. Beside it count the rules, the as-of date, consents that ran out since
-(time leaves no row), and the models themselves.
+queue means an unchanged zone. Beside it count the rules, the as-of date, consents that began or ran out
+since (time leaves no row), and the models themselves.
 """
 
 import hashlib
@@ -59,10 +59,12 @@ def _fingerprint(connection: psycopg.Connection) -> str:
         program = compile_program(active_segments(connection)).fingerprint
     except RuleError:
         program = "none"  # the build will name the clinic and the place
-    expired = connection.execute(
-        "select max(expires_at)::text from operational.consent where expires_at is not null and expires_at <= now()"
+    passed = connection.execute(
+        "select (select max(expires_at)::text from operational.consent"
+        " where expires_at is not null and expires_at <= now()),"
+        " (select count(*) from operational.consent where occurred_at > now())"
     ).fetchone()
-    parts = [program, expired, heads(), _models()]
+    parts = [program, passed, heads(), _models()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -51,17 +51,13 @@ def materialize(
     current = sorted({clinic.slug for clinic in wanted} - {clinic.slug for clinic in stale})
     if not stale:
         return Outcome(current=current)
-    built_from = {clinic.slug: mart_state.fingerprint(at, clinic.slug) for clinic in stale}
     run_id = _run(at, stale, full_refresh)
     found = ledger.read(at, run_id)
-    built = set(found.clinics_of(LAST_MODEL)) - set(found.failed)
+    built = {clinic.slug for clinic in stale if found.is_done(clinic.slug, LAST_MODEL)}
     if {clinic.slug for clinic in stale} - built - set(found.failed):
         raise DbtFailed(
             "the build ended early", hint=f"see {dbt_folder(at) / 'logs' / 'dbt.log'}, Dagster run {run_id}"
         )
-    for clinic in stale:
-        if clinic.slug in built:
-            mart_state.remember(at, clinic, built_from[clinic.slug])
     return Outcome(sorted(built), found.failed, current, run_id)
 
 

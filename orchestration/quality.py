@@ -31,7 +31,7 @@ _UNCONSENTED = (
     " held.insurance_type) > 0"
     " and not exists (select from operational.consent as c where c.person_id = g.person_id"
     " and c.clinic_id = g.clinic_id and c.purpose = 'profile_sharing' and c.state = 'signed'"
-    " and (c.expires_at is null or c.expires_at > now()))"
+    " and c.occurred_at <= now() and (c.expires_at is null or c.expires_at > now()))"
     " and not exists (select from operational.outbox as o where o.patient_id = held.patient_id)"
 )
 # More members with a known age than members who share one: a report that knows too much.
@@ -79,7 +79,7 @@ class Verdict:
     broken: dict[str, dict[str, int]]
 
 
-def profile(at: Server, slug: str) -> dict[str, int]:
+def counts_of(at: Server, slug: str) -> dict[str, int]:
     """Rows of each table of a clinic, and the count of every rule, by name; read as its builder."""
     counted = {table: f"select count(*) from {table}" for table in TABLES} | WALLS  # nosec B608: names above
     for rules in BATCH_RULES.values():
@@ -95,14 +95,14 @@ def profile(at: Server, slug: str) -> dict[str, int]:
         return cursor.execute(sql.SQL("select {}").format(listed)).fetchone() or {}
 
 
-def broken_rules(profiles: Mapping[str, Mapping[str, int]], rules: Mapping[str, object]) -> dict[str, dict[str, int]]:
-    """The rules that clinics break, out of their profiles."""
-    found = {slug: {name: counts[name] for name in rules if counts.get(name)} for slug, counts in profiles.items()}
+def broken_rules(counted: Mapping[str, Mapping[str, int]], rules: Mapping[str, object]) -> dict[str, dict[str, int]]:
+    """The rules that clinics break, out of their counts."""
+    found = {slug: {name: counts[name] for name in rules if counts.get(name)} for slug, counts in counted.items()}
     return {slug: counts for slug, counts in found.items() if counts}
 
 
-def check_batch(asset: Asset, profiles: Mapping[str, Mapping[str, int]]) -> Verdict:
-    """Run the asset's expectations over the profiles of the clinics just loaded."""
+def check_batch(asset: Asset, counted: Mapping[str, Mapping[str, int]]) -> Verdict:
+    """Run the asset's expectations over the counts of the clinics just loaded."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     # Late: their import takes seconds, and only this needs them.
     import great_expectations as gx
@@ -115,25 +115,25 @@ def check_batch(asset: Asset, profiles: Mapping[str, Mapping[str, int]]) -> Verd
         name=asset.value,
         expectations=[ExpectColumnValuesToBeBetween(column=name, min_value=0, max_value=0) for name in rules],
     )
-    frame = pd.DataFrame([{name: counts[name] for name in rules} for counts in profiles.values()])
+    frame = pd.DataFrame([{name: counts[name] for name in rules} for counts in counted.values()])
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
-    batch = context.data_sources.add_pandas("profiles").add_dataframe_asset(asset.value)
+    batch = context.data_sources.add_pandas("counts").add_dataframe_asset(asset.value)
     definition = batch.add_batch_definition_whole_dataframe("all")
     result = definition.get_batch({"dataframe": frame}).validate(suite, result_format="BOOLEAN_ONLY")
-    return Verdict(bool(result.success), broken_rules(profiles, rules))
+    return Verdict(bool(result.success), broken_rules(counted, rules))
 
 
-def check_consent(profiles: Mapping[str, Mapping[str, int]]) -> Verdict:
+def check_consent(counted: Mapping[str, Mapping[str, int]]) -> Verdict:
     """No unconsented profile value in any mart."""
-    broken = broken_rules(profiles, {"unconsented": 1, "overreported": 1})
+    broken = broken_rules(counted, {"unconsented": 1, "overreported": 1})
     return Verdict(not broken, broken)
 
 
-def check_isolation(at: Server, profiles: Mapping[str, Mapping[str, int]]) -> Verdict:
+def check_isolation(at: Server, counted: Mapping[str, Mapping[str, int]]) -> Verdict:
     """No clinic's role can use another clinic's schema, and every patient is registered at the clinic."""
-    broken = broken_rules(profiles, {"unregistered": 1})
-    for slug, count in _open_doors(at, list(profiles)).items():
+    broken = broken_rules(counted, {"unregistered": 1})
+    for slug, count in _open_doors(at, list(counted)).items():
         broken.setdefault(slug, {})["schemas_of_others"] = count
     return Verdict(not broken, broken)
 

@@ -14,9 +14,10 @@ from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from infra.database import Server
-from orchestration.contracts import PROFILE, Contract
+from orchestration.contracts import PROFILE
 from orchestration.ingest.session import ClinicSession, clinic_session, connect_arrow
 from orchestration.ingest.sources import ENTITY, SOURCES, Asset, Source
+from policies.words import ProcessAction
 
 # One frame holds what belongs to so many patients, or so many changed rows, however big the clinic.
 FRAME_PATIENTS = 10_000
@@ -59,7 +60,7 @@ def ingest(
             _sweep_revoked(session)
         touched = pl.concat([patients for _, _, patients in steps]).n_unique()
         loaded = Loaded(sum(step[0] for step in steps), sum(step[1] for step in steps), touched)
-        _record(session, slug, asset, batch_id, loaded)
+        _record(session, asset, batch_id, loaded.patients)
     return loaded
 
 
@@ -161,26 +162,14 @@ def _sweep_revoked(session: ClinicSession) -> None:
     )
 
 
-def _record(session: ClinicSession, slug: str, asset: Asset, batch_id: UUID, loaded: Loaded) -> None:
-    """The audit event of this read, and the pipeline's own note of it."""
+def _record(session: ClinicSession, asset: Asset, batch_id: UUID, patients: int) -> None:
+    """The audit event of this read."""
     session.run(
         sql.SQL(
             "insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type,"
             " clinic_id, decision, policies, batch_id, patients) values ({}, statement_timestamp(), 'process',"
-            " 'pipeline', 'pipeline.ingest', {}, (select operational.role_clinic()), 'permit', '{{}}', {}, {})"
-        ).format(*map(sql.Literal, (uuid4(), str(asset), batch_id, loaded.patients)))
-    )
-    session.leave_role()
-    session.run(
-        sql.SQL(
-            "insert into pipeline.ingest_run (batch_id, asset, clinic, rows_written, rows_deleted)"
-            " values ({}, {}, {}, {}, {})"
-        ).format(
-            *map(
-                sql.Literal,
-                (batch_id, str(asset), slug, loaded.rows_written, loaded.rows_deleted),
-            )
-        )
+            " 'pipeline', {}, {}, (select operational.role_clinic()), 'permit', '{{}}', {}, {})"
+        ).format(*map(sql.Literal, (uuid4(), ProcessAction.INGEST.value, str(asset), batch_id, patients)))
     )
 
 
@@ -216,8 +205,3 @@ def _same_key(source: Source, table: sql.Composable) -> sql.Composable:
         sql.SQL("{}.{} = change.{}").format(table, sql.Identifier(name), sql.Identifier(name))
         for name in source.contract.key
     )
-
-
-def contracts_of(asset: Asset) -> tuple[Contract, ...]:
-    """The contracts of the raw tables that an asset fills."""
-    return tuple(source.contract for source in SOURCES[asset])

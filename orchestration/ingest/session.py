@@ -52,10 +52,6 @@ class ClinicSession:
         arrow = frame.to_arrow(compat_level=pl.CompatLevel.oldest())
         self._cursor.adbc_ingest(table, arrow, mode="append", temporary=temporary)
 
-    def leave_role(self) -> None:
-        """Go on as the pipeline's own login, which keeps the book of runs."""
-        self.run(sql.SQL("set local role none"))
-
 
 def connect_arrow(at: Server) -> dbapi.Connection:
     """An ADBC connection of the pipeline's login; one serves one thread, and any number of clinics."""

@@ -50,7 +50,8 @@ with patient as (
         g.version + p.version + coalesce(c.version, 0) as version,
         t.patient_id is null
         and coalesce(c.state = 'signed' and c.occurred_at <= now() and coalesce(c.expires_at > now(), true), false)
-            as profile_shared
+            as profile_shared,
+        c.expires_at as profile_until
     from operational.registration as g
     inner join operational.person as p on g.person_id = p.person_id
     left join operational.consent as c
@@ -67,6 +68,7 @@ select
     patient.external_id,
     patient.registered_on,
     patient.profile_shared,
+    patient.profile_until,
     f.birth_date,
     f.sex,
     f.blood_type,

@@ -86,6 +86,30 @@ def test_current_marts_are_left_alone_until_something_changes(module_server: Ser
     assert materialize(module_server, as_of=date(2024, 7, 1), clinics=["north"]).done == ["north"]
 
 
+def test_a_scheduled_run_covers_every_clinic_at_once_and_is_remembered(
+    server: Server, admin: psycopg.Connection
+) -> None:
+    import dagster as dg
+
+    from orchestration.definitions import JOB, cover, defs, hourly
+
+    patients = {clinic: Rows(admin).patient(clinic) for clinic in ("north", "south")}
+    with dagster_instance(server) as instance:
+        cover(instance, ["south"])
+        with dg.build_schedule_context(instance, resources={"platform": server}) as context:
+            tick = hourly.evaluate_tick(context)
+        assert len(tick.run_requests or ()) == 1
+        job = defs.resolve_job_def(JOB)
+        done = job.execute_in_process(
+            instance=instance, tags=dict(tick.run_requests[0].tags), resources={"platform": server}
+        )
+        assert done.success
+    assert built(server, done.run_id) == {name: {"north", "south"} for name in (*Asset, *MODELS)}
+    for clinic, patient in patients.items():
+        assert Rows(admin).raw(clinic, "patient_summary", "patient_id") == [(patient,)]
+    assert materialize(server).current == ["north", "south"]
+
+
 def test_an_unknown_clinic_is_refused_by_name(module_server: Server) -> None:
     with pytest.raises(InvalidInput, match="there is no clinic 'west'"):
         materialize(module_server, ["west"])
@@ -101,25 +125,25 @@ def loaded(server: Server, admin: psycopg.Connection) -> Rows:
 
 
 def test_the_consent_check_finds_a_withheld_value(server: Server, loaded: Rows) -> None:
-    assert quality.check_consent({"north": quality.profile(server, "north")}).passed
+    assert quality.check_consent({"north": quality.counts_of(server, "north")}).passed
     loaded.admin.execute("update clinic_north.raw_patients set profile_shared = true, birth_date = '1950-01-01'")
-    verdict = quality.check_consent({"north": quality.profile(server, "north")})
+    verdict = quality.check_consent({"north": quality.counts_of(server, "north")})
     assert (verdict.passed, verdict.broken) == (False, {"north": {"unconsented": 1}})
 
 
 def test_the_isolation_check_finds_a_foreign_patient_and_an_open_door(server: Server, loaded: Rows) -> None:
-    assert quality.check_isolation(server, {"north": quality.profile(server, "north")}).passed
+    assert quality.check_isolation(server, {"north": quality.counts_of(server, "north")}).passed
     loaded.admin.execute("update clinic_north.raw_patients set patient_id = gen_random_uuid()")
     loaded.admin.execute(f"grant usage on schema clinic_south to {server.roles.prefix}_clinic_north_reader")
-    verdict = quality.check_isolation(server, {"north": quality.profile(server, "north")})
+    verdict = quality.check_isolation(server, {"north": quality.counts_of(server, "north")})
     assert verdict.broken == {"north": {"unregistered": 1, "schemas_of_others": 1}}
 
 
 @pytest.mark.check(51)
 def test_the_batch_check_counts_and_quotes_nothing(server: Server, loaded: Rows) -> None:
-    assert quality.check_batch(Asset.PATIENTS, {"north": quality.profile(server, "north")}).passed
+    assert quality.check_batch(Asset.PATIENTS, {"north": quality.counts_of(server, "north")}).passed
     loaded.admin.execute("update clinic_north.raw_patients set profile_shared = true, birth_date = '2999-01-01'")
-    verdict = quality.check_batch(Asset.PATIENTS, {"north": quality.profile(server, "north")})
+    verdict = quality.check_batch(Asset.PATIENTS, {"north": quality.counts_of(server, "north")})
     assert (verdict.passed, verdict.broken) == (False, {"north": {"born_in_the_future": 1}})
 
 

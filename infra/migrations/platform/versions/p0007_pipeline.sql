@@ -11,17 +11,6 @@ create table pipeline.clinic_run (
     primary key (invocation_id, model, clinic)
 );
 
-create table pipeline.ingest_run (
-    batch_id uuid not null,
-    asset text not null,
-    clinic text not null,
-    rows_written bigint not null,
-    rows_deleted bigint not null,
-    rows_refused bigint not null default 0,
-    finished_at timestamptz not null default clock_timestamp(),
-    primary key (batch_id, asset, clinic)
-);
-
 -- What the marts were last built from; a demo that finds nothing newer does not build again.
 create table pipeline.mart_state (
     clinic text primary key,
@@ -30,9 +19,9 @@ create table pipeline.mart_state (
     built_at timestamptz not null default clock_timestamp()
 );
 
-grant select, insert on pipeline.clinic_run, pipeline.ingest_run to {pipeline};
+grant select, insert on pipeline.clinic_run to {pipeline};
 grant select, insert, update on pipeline.mart_state to {pipeline};
-grant select on pipeline.clinic_run, pipeline.ingest_run, pipeline.mart_state to {service};
+grant select on pipeline.clinic_run, pipeline.mart_state to {service};
 
 -- The pipeline's own login lists clinics and takes their locks; patient data it reads only as a builder.
 grant usage on schema operational to {pipeline};
