@@ -18,9 +18,17 @@ def start(chosen: Settings) -> bool:
         Misconfigured: production mode on disks that nothing encrypts.
     """
     refuse_bare_disks(chosen)
-    started = Embedded(chosen.home).up() if chosen.embedded else False
+    started = _embedded(chosen).up() if chosen.embedded else False
     set_up(Server.of(chosen))
     return started
+
+
+def _embedded(chosen: Settings) -> Embedded:
+    embedded = Embedded(chosen.home)
+    if embedded.account.name == "nobody" and chosen.effective_mode is Mode.PRODUCTION:
+        # Whatever else runs as nobody would be the database's administrator.
+        raise Misconfigured("in production the server needs a user of its own", hint="create a system user 'cloister'")
+    return embedded
 
 
 def stop(chosen: Settings) -> bool:

@@ -20,6 +20,7 @@ from infra.database import Server, connect, connect_admin
 from infra.errors import DatabaseUnavailable, InvalidInput
 from infra.migrations.runner import MIGRATION_LOCK, migrate
 from infra.roles import STRUCTURE_SCHEMA, ClinicKind, Group, Login, check_slug, clinic_schema
+from policies.words import ProcessAction
 
 OLDEST_SERVER = 170_000
 PARTITION_MONTHS_AHEAD = 3
@@ -134,19 +135,18 @@ def _ensure_roles(admin: psycopg.Connection, at: Server) -> None:
         _ensure_role(admin, at.roles.of(group), "nologin")
     for login in Login:
         _ensure_role(admin, at.roles.of(login), "login noinherit")
-        admin.execute(
-            sql.SQL("alter role {} password {}").format(
-                sql.Identifier(at.roles.of(login)), sql.Literal(at.password(login))
-            )
-        )
-    name = {role: sql.Identifier(at.roles.of(role)) for role in (*Login, *Group)}
+        # The verifier and not the password: a server may log its statements.
+        name, secret = at.roles.of(login), at.password(login)
+        verifier = admin.pgconn.encrypt_password(secret.encode(), name.encode(), b"scram-sha-256").decode()
+        admin.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(name), sql.Literal(verifier)))
+    named = {role: sql.Identifier(at.roles.of(role)) for role in (*Login, *Group)}
     for statement in (
-        sql.SQL("alter role {} createrole").format(name[Login.PROVISIONER]),
-        sql.SQL("grant {} to {} with inherit false, set true").format(name[Group.OWNER], name[Login.PROVISIONER]),
+        sql.SQL("alter role {} createrole").format(named[Login.PROVISIONER]),
+        sql.SQL("grant {} to {} with inherit false, set true").format(named[Group.OWNER], named[Login.PROVISIONER]),
         sql.SQL("grant {}, {} to {} with admin true, inherit false, set false").format(
-            name[Group.BUILDERS], name[Group.READERS], name[Login.PROVISIONER]
+            named[Group.BUILDERS], named[Group.READERS], named[Login.PROVISIONER]
         ),
-        sql.SQL("grant {} to {} with inherit false, set true").format(name[Group.AUDITOR], name[Login.SERVICE]),
+        sql.SQL("grant {} to {} with inherit false, set true").format(named[Group.AUDITOR], named[Login.SERVICE]),
     ):
         admin.execute(statement)
     grant_database(admin, at)
@@ -261,7 +261,7 @@ def _register(connection: psycopg.Connection, clinic: Clinic, identifiers: dict[
     record_process(
         connection,
         role="provisioner",
-        action="clinic.add",
+        action=ProcessAction.CLINIC_ADD,
         resource_type="clinic",
         resource_id=clinic.slug,
         clinic_id=clinic_id,

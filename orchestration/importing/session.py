@@ -15,10 +15,14 @@ WORKERS = 2
 
 @dataclass(frozen=True)
 class ImportSession:
-    """`workers` load records side by side; the first of them is also the `connection` for everything else."""
+    """`workers` load records side by side; the first of them is also the `connection` for everything else.
+
+    `clinic` is the one that all rows belong to, where the mapping names no column for it.
+    """
 
     workers: list[psycopg.Connection]
     keys: KeyProvider
+    clinic: str | None = None
 
     @property
     def connection(self) -> psycopg.Connection:
@@ -37,11 +41,11 @@ class ImportSession:
 
 
 @contextmanager
-def import_session(at: Server, source: str, keys: KeyProvider) -> Iterator[ImportSession]:
+def import_session(at: Server, source: str, keys: KeyProvider, clinic: str | None) -> Iterator[ImportSession]:
     """Connect, and wait for other imports of this source: each would make its people anew."""
     with ExitStack() as stack:
         workers = [stack.enter_context(connect(Login.IMPORTER, at=at)) for _ in range(WORKERS)]
         # The session's lock: it goes with the connection, however the import ends.
         workers[0].execute("select pg_advisory_lock(hashtextextended('cloister.import.' || %s, 0))", [source])
         workers[0].commit()
-        yield ImportSession(workers, keys)
+        yield ImportSession(workers, keys, clinic)

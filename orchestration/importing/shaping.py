@@ -6,6 +6,7 @@ A row that holds several entities is taken whole or not at all.
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from zoneinfo import available_timezones
 
 import polars as pl
 
@@ -18,7 +19,8 @@ from orchestration.importing.reading import LINE
 CLINIC = "__clinic__"
 CLINIC_NAME = "__clinic_name__"
 REASON = "__reason__"
-EARLIEST = date(1850, 1, 1)
+EARLIEST, LATEST = date(1850, 1, 1), date(2200, 1, 1)
+LARGEST_NUMBER = 1e15
 _TYPES: dict[Kind, pl.DataType | type[pl.DataType]] = {
     Kind.TEXT: pl.String,
     Kind.DATE: pl.Date,
@@ -189,8 +191,11 @@ def _range_checks(name: str, field: Field, value: pl.Expr) -> list[pl.Expr]:
     if field.low is not None and field.high is not None:
         bounds = f"is not between {field.low:g} and {field.high:g}"
         found.append(_problem(~value.is_between(field.low, field.high), name, bounds))
-    if field.kind is Kind.DATE:
-        found.append(_problem(value < EARLIEST, name, f"is before {EARLIEST}"))
+    if field.kind in (Kind.DATE, Kind.INSTANT):
+        day = value if field.kind is Kind.DATE else value.dt.date()
+        found.append(_problem((day < EARLIEST) | (day > LATEST), name, f"is not between {EARLIEST} and {LATEST}"))
+    if field.kind is Kind.NUMBER:
+        found.append(_problem(value.abs() > LARGEST_NUMBER, name, "is not between -1e15 and 1e15"))
     if name in ("birth_date", "asserted_on", "registered_on"):
         today = datetime.now(UTC).date()
         found.append(_problem(value > today, name, "is in the future"))
@@ -212,6 +217,16 @@ def _row_checks(entity: EntityOf, definition: Entity) -> list[pl.Expr]:
     if entity.entity == "form":
         completed = column("status") == "completed"
         found.append(_problem(completed != column("completed_at").is_not_null(), "completed_at", "contradicts status"))
+    if entity.entity == "clinic":
+        found += _clinic_checks(column("slug"), column("time_zone"), column("country"))
     if entity.entity == "patient" and "age" in entity.fields:
         found.append(_problem(column("age").is_not_null() & column("asserted_on").is_null(), "age", "has no day"))
     return found
+
+
+def _clinic_checks(slug: pl.Expr, time_zone: pl.Expr, country: pl.Expr) -> list[pl.Expr]:
+    return [
+        _problem(~slug.str.contains(f"^{SLUG.pattern}$"), "slug", "is none"),
+        _problem(~time_zone.is_in(sorted(available_timezones())), "time_zone", "is none"),
+        _problem(~country.str.contains("^[A-Z]{2}$"), "country", "is none"),
+    ]

@@ -136,3 +136,30 @@ def _server(home: Path) -> Server:
 
     found = Server.of(Settings(home=home))
     return Server({**found.admin, "dbname": "postgres"}, found.roles, found.secrets_folder)
+
+
+def test_a_link_left_in_the_data_folder_is_not_followed_with_our_rights(home: Path) -> None:
+    server = Embedded(home)
+    if not server.account.switch:
+        pytest.skip("only root has rights to lose")
+    server.up()
+    server.down()
+    target = home / "precious"
+    target.write_text("ours")
+    target.chmod(0o600)
+    ident = server.data / "pg_ident.conf"
+    ident.unlink()
+    ident.symlink_to(target)
+    with pytest.raises(Misconfigured, match="cannot be written"):
+        server.up()
+    assert target.read_text() == "ours"
+    assert target.stat().st_uid == os.getuid()
+    ident.unlink()
+
+
+def test_a_killed_initdb_leaves_no_ruin(home: Path) -> None:
+    server = Embedded(home)
+    (home / "postgres.new").mkdir()
+    (home / "postgres.new" / "PG_VERSION").write_text("18\n")
+    (home / "postgres.new" / "postmaster.pid").write_text("-4711\n")
+    assert server.up()

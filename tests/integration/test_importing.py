@@ -186,7 +186,7 @@ def test_a_consent_needs_text_version_signer_and_date(server: Server, admin: psy
         south,3,profile_sharing,signed,v1,3,
         south,3,profile_sharing,signed,v9,3,2026-02-01T10:00:00Z
         south,3,profile_sharing,signed,v1,1,2026-02-01T10:00:00Z
-        south,3,profile_sharing,signed,v1,3,2999-02-01T10:00:00Z
+        south,3,profile_sharing,signed,v1,3,2150-02-01T10:00:00Z
         north,6,profile_sharing,signed,v1,1,2026-02-01T10:00:00Z
         """)
     )
@@ -260,3 +260,88 @@ def test_a_broken_gzip_is_refused_by_name(server: Server, tmp_path: Path, name: 
     (tmp_path / name).write_bytes(b"\x1f\x8b\x08\x00" if "2" in name else b"no gzip at all")
     with pytest.raises(InvalidInput, match="no whole gzip file"):
         bring(server, MAPPING, tmp_path / name)
+
+
+def _own(files: list[dict[str, object]]) -> Mapping:
+    """The same shapes without a clinic column: each clinic numbers its own patients."""
+    bare = [{k: v for k, v in file.items() if k != "clinic"} for file in files]
+    return Mapping.model_validate(
+        {**MAPPING.model_dump(mode="json", exclude_none=True), "people": "clinic", "files": bare}
+    )
+
+
+@pytest.mark.check(46)
+def test_the_same_bad_id_at_two_clinics_is_two_entries_and_each_clears_its_own(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    own = _own(MAPPING.model_dump(mode="json", exclude_none=True)["files"])
+    path = tmp_path / "patients.csv"
+    bad = "clinic,id,name,since,born,phone,guardian\n-,2,,2026-01-03,1991-05-06,,\n"
+    path.write_text(bad)
+    for clinic in ("north", "south"):
+        bring(server, own, path, clinic=clinic)
+    assert len(quarantined(admin, server)) == 2
+    path.write_text(bad.replace(",2,,", ",2,Ada Wren,"))
+    bring(server, own, path, clinic="south")
+    left = admin.execute(
+        "select c.slug from operational.quarantine inner join operational.clinic as c using (clinic_id)"
+        " where resolved_at is null"
+    ).fetchall()
+    assert left == [("north",)]
+
+
+def test_a_clinic_option_beside_a_clinic_column_is_refused(server: Server, folder: Path) -> None:
+    with pytest.raises(InvalidInput, match="names its clinics in 'clinic'"):
+        bring(server, MAPPING, folder, clinic="south")
+
+
+@pytest.mark.parametrize("order", [("signed", "revoked"), ("revoked", "signed")])
+@pytest.mark.parametrize("apart", [False, True])
+def test_of_a_signature_and_a_revocation_of_one_instant_the_revocation_stands(
+    server: Server, admin: psycopg.Connection, folder: Path, order: tuple[str, str], apart: bool
+) -> None:
+    (folder / "visits.csv").unlink()
+    header = "clinic,source_id,purpose,kind,text_version,signer_id,occurred_at\n"
+    rows = [f"north,1,profile_sharing,{kind},v1,1,2026-02-01T10:00:00Z\n" for kind in order]
+    for part in rows if apart else ["".join(rows)]:
+        (folder / "consents.csv").write_text(header + part)
+        bring(server, MAPPING, folder)
+    assert admin.execute("select state from operational.consent").fetchall() == [("revoked",)]
+    live = admin.execute("select count(*) from operational.profile_tombstone where cleared_at is null").fetchone()
+    assert live == (1,)
+
+
+@pytest.mark.check(43)
+@pytest.mark.parametrize("when", ["9999-12-31T23:59:59-03:00", "0001-01-01T00:00:00+03:00", "2026-02-30T10:00:00Z"])
+def test_an_instant_out_of_this_world_is_quarantined_and_the_rest_lands(
+    server: Server, admin: psycopg.Connection, folder: Path, when: str
+) -> None:
+    (folder / "consents.csv").write_text(
+        "clinic,source_id,purpose,kind,text_version,signer_id,occurred_at\n"
+        f"south,3,profile_sharing,signed,v1,3,{when}\n"
+        "north,1,profile_sharing,signed,v1,1,2026-02-01T10:00:00Z\n"
+    )
+    bring(server, MAPPING, folder)
+    assert admin.execute("select count(*) from operational.consent").fetchone() == (1,)
+    assert ("consents.csv", 2) in [(file, line) for file, line, _, _ in quarantined(admin, server)]
+
+
+def test_a_clinic_that_is_none_is_quarantined(server: Server, admin: psycopg.Connection, tmp_path: Path) -> None:
+    (tmp_path / "clinics.csv").write_text(
+        "slug,name,time_zone,country\neast,East,UTC,DE\nNo Slug,X,UTC,DE\nwest,West,Mars/Base,DE\nfar,Far,UTC,D\n"
+    )
+    mapping = Mapping.model_validate(
+        {
+            "source": "list",
+            "files": [
+                {"entities": [{"entity": "clinic", "fields": {n: n for n in ("slug", "name", "time_zone", "country")}}]}
+            ],
+        }
+    )
+    bring(server, mapping, tmp_path / "clinics.csv")
+    assert [reason for _, _, reason, _ in quarantined(admin, server)] == [
+        "slug: is none",
+        "time_zone: is none",
+        "country: is none",
+    ]
+    assert admin.execute("select count(*) from operational.clinic").fetchone() == (3,)

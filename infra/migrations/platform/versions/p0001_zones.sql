@@ -3,6 +3,9 @@ create schema operational authorization {owner};
 create schema audit authorization {owner};
 create schema pipeline authorization {owner};
 
+-- A function that anyone may call is one that anyone may hang on a table of their own.
+alter default privileges for role {owner} revoke execute on functions from public;
+
 grant usage on schema operational to {service}, {importer}, {builders}, {readers};
 grant usage on schema audit to {service}, {importer}, {builders}, {readers}, {auditor};
 grant usage on schema pipeline to {pipeline}, {service};
@@ -76,6 +79,11 @@ as $$ begin
     new.changed_at := statement_timestamp();
     return new;
 end $$;
+
+grant execute on function operational.role_clinic() to {builders}, {readers};
+grant execute on function operational.context_clinic(), operational.context_person() to {service}, {auditor};
+grant execute on function operational.context_clinics() to {importer};
+grant execute on function operational.lock_clinic(text) to {service}, {importer}, {pipeline}, {builders};
 
 alter table operational.clinic enable row level security, force row level security;
 alter table operational.clinic_role enable row level security, force row level security;

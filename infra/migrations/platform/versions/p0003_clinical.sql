@@ -69,7 +69,8 @@ create table operational.form_answer (
     template text not null,
     question text not null,
     answered_at timestamptz not null,
-    number double precision,
+    -- As in rules: sums and means of such numbers stay numbers.
+    number double precision check (number between -1e15 and 1e15),
     choice text,
     body text,
     day date,

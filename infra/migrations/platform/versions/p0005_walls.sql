@@ -176,11 +176,12 @@ as $$ begin
     select distinct on (e.clinic_id, e.person_id, e.purpose)
         e.clinic_id, e.person_id, e.purpose, e.kind, e.event_id, e.occurred_at, e.expires_at
     from changed as e
-    order by e.clinic_id, e.person_id, e.purpose, e.occurred_at desc, e.recorded_at desc, e.event_id desc
+    -- Of two events of one instant the revocation stands, whatever order they come in.
+    order by e.clinic_id, e.person_id, e.purpose, e.occurred_at desc, (e.kind = 'revoked') desc, e.event_id
     on conflict (clinic_id, purpose, person_id) do update
         set state = excluded.state, event_id = excluded.event_id, occurred_at = excluded.occurred_at,
             expires_at = excluded.expires_at, version = c.version + 1
-        where excluded.occurred_at >= c.occurred_at;
+        where (excluded.occurred_at, excluded.state = 'revoked') > (c.occurred_at, c.state = 'revoked');
     -- Most imports revoke nothing: no join is worth starting for them.
     if exists (select from changed where kind = 'revoked' and purpose = 'profile_sharing') then
         insert into operational.profile_tombstone as t (clinic_id, patient_id, revoked_at)
