@@ -211,7 +211,7 @@ def _note(
     record_process(
         connection,
         role="operator",
-        action=action.value,
+        action=action,
         resource_type=kind,
         resource_id=resource_id,
         clinic_id=clinic_id,

@@ -22,9 +22,11 @@ def serve(
 
     from api.app import create_app
     from infra import log
+    from infra.instance import refuse_bare_disks
     from infra.settings import settings
 
     chosen = settings()
+    refuse_bare_disks(chosen)
     log.configure()
     address, number = host or chosen.host, chosen.port if port is None else port
     application = create_app()

@@ -4,11 +4,12 @@ import json
 import time
 from collections.abc import MutableMapping
 from typing import Any
+from uuid import uuid4
 
 import structlog
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.gateway import new_request_id
 from api.problems import KINDS, MEDIA_TYPE, Failed, problem
 from infra.log import where
 
@@ -39,7 +40,7 @@ class Envelope:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = new_request_id()
+        request_id = uuid4()
         scope.setdefault("state", {})["request_id"] = request_id
         started, status = time.perf_counter(), 0
         headers = {
@@ -59,7 +60,7 @@ class Envelope:
             if _too_large(scope):
                 await _answer(answer, problem(413, "too-large", "The request is too large."))
             else:
-                await self._app(scope, receive, answer)
+                await self._app(scope, _counted(receive), answer)
         except Exception as error:  # the last place that can keep values out of the logs
             log.error("request failed", request_id=str(request_id), **where(error))
             if not status:
@@ -85,6 +86,21 @@ def _add(message: MutableMapping[str, Any], headers: dict[str, str]) -> None:
 def _too_large(scope: Scope) -> bool:
     length = dict(scope["headers"]).get(b"content-length", b"0")
     return not length.isdigit() or int(length) > LARGEST_BODY
+
+
+def _counted(receive: Receive) -> Receive:
+    """The messages of a request until their bodies grow too large: a chunked one names no length."""
+    received = 0
+
+    async def counting() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > LARGEST_BODY:
+            raise HTTPException(413)
+        return message
+
+    return counting
 
 
 async def _answer(send: Send, body: dict[str, Any]) -> None:

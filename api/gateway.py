@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -22,7 +22,7 @@ from api.database import Connection, Pool
 from api.directory import ClinicEntry, Directory
 from api.identity.principals import Principal
 from api.recording import Event, record, recorded
-from infra.errors import NotRecorded, NotThere
+from infra.errors import InvalidInput, NotRecorded, NotThere
 from infra.log import where
 from infra.roles import ClinicKind, Group, RoleNames, clinic_schema
 from policies.access.decide import Policies, Ruling
@@ -125,6 +125,7 @@ class Gateway:
 
         Raises:
             NotThere: denied, or no such clinic or segment; recorded either way.
+            InvalidInput: the block found fault with the request, say its cursor; recorded as a denial.
             NotRecorded: the database refused, or could not answer in time.
         """
         clinic = await self._directory.find(access.resource.clinic)
@@ -133,19 +134,30 @@ class Gateway:
         if event.decision == Decision.DENY:
             await self._deny(event)
             raise NotThere("no such thing")
-        there = True
+        try:
+            async with self._granted(caller, access, clinic, event) as grant:
+                yield grant
+        except InvalidInput:
+            await self._deny(replace(_named(event, grant.segment), decision=Decision.DENY.value, policies=[]))
+            raise
+
+    @asynccontextmanager
+    async def _granted(
+        self, caller: Caller, access: Access, clinic: ClinicEntry | None, event: Event
+    ) -> AsyncIterator[Grant]:
+        """The grant of what was permitted, unless its segment is not there: that is recorded as well."""
         with _closing_on_failure():
             async with self._pool.connection() as connection, connection.transaction():
                 await self._enter(connection, access, clinic)
                 segment = await _segment(connection, access)
-                if segment is None and access.resource.segment is not None:
-                    await record(connection, event)
-                    there = False
-                else:
+                there = segment is not None or access.resource.segment is None
+                if there:
                     grant = Grant(connection, _named(event, segment), caller, clinic, segment)
                     yield grant
                     if not grant.used:
                         raise NotRecorded("nothing was read, so nothing was recorded")
+                else:
+                    await record(connection, event)
         if not there:
             raise NotThere("no such thing")
 
@@ -181,11 +193,6 @@ def origin_of(address: str | None) -> str | None:
         return str(ip_address(address or ""))
     except ValueError:
         return None
-
-
-def new_request_id() -> UUID:
-    """A fresh id for a request."""
-    return uuid4()
 
 
 def _request(principal: Principal, access: Access) -> Request:

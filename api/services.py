@@ -16,10 +16,13 @@ from api.identity import api_keys, principals, sessions
 from api.identity.issuer import Issuer, open_issuer
 from api.identity.principals import Principal
 from api.problems import NotSignedIn
+from api.recording import Event, record
 from infra.database import Server
 from infra.errors import Misconfigured
 from infra.settings import settings
 from policies.access.decide import InvalidPolicies, load
+from policies.access.model import PLATFORM
+from policies.words import AccountAction, Decision
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,11 @@ class Services:
         async with self.pool.connection() as connection:
             return await sessions.find(connection, token)
 
+    async def refuse(self, request: Request) -> None:
+        """Record that a request came with a credential that is no good."""
+        async with self.pool.connection() as connection:
+            await record(connection, account_event(request, AccountAction.CREDENTIAL_CHECK, None))
+
     async def logins(self, ids: Iterable[UUID]) -> dict[UUID, str]:
         """Logins of principals, for the auditors' lists."""
         async with self.pool.connection() as connection:
@@ -93,13 +101,36 @@ async def api_caller(
     """
     principal = await serving.bearer(credentials.credentials) if credentials else None
     if principal is None:
+        if credentials:
+            await serving.refuse(request)
         raise NotSignedIn("no good credentials")
     return caller_of(request, principal)
 
 
 def caller_of(request: Request, principal: Principal) -> Caller:
     """A principal with its request."""
-    return Caller(principal, request.state.request_id, origin_of(request.client.host if request.client else None))
+    return Caller(principal, request.state.request_id, _origin(request))
+
+
+def account_event(
+    request: Request, action: AccountAction, principal: Principal | None, session_id: str | None = None
+) -> Event:
+    """The event of something that happens to an identity; without a principal it is a failure."""
+    return Event(
+        principal_id=principal.principal_id if principal else None,
+        principal_kind=principal.kind if principal else "unknown",
+        role=principal.role_for(PLATFORM) if principal else "none",
+        action=action.value,
+        resource_type="session",
+        decision=(Decision.PERMIT if principal else Decision.DENY).value,
+        request_id=request.state.request_id,
+        session_id=session_id,
+        origin=_origin(request),
+    )
+
+
+def _origin(request: Request) -> str | None:
+    return origin_of(request.client.host if request.client else None)
 
 
 ApiCaller = Annotated[Caller, Depends(api_caller)]

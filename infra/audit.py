@@ -4,6 +4,8 @@ from uuid import UUID, uuid4
 
 import psycopg
 
+from policies.words import AccountAction, ProcessAction
+
 _INSERT = """
 insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type, resource_id,
     clinic_id, decision, policies, patients, batch_id)
@@ -15,7 +17,7 @@ def record_process(
     connection: psycopg.Connection,
     *,
     role: str,
-    action: str,
+    action: ProcessAction | AccountAction,
     resource_type: str,
     resource_id: str | None = None,
     clinic_id: int | None = None,
@@ -23,4 +25,6 @@ def record_process(
     batch_id: UUID | None = None,
 ) -> None:
     """Write one event into the running transaction: it stands or falls with what it records."""
-    connection.execute(_INSERT, [uuid4(), role, action, resource_type, resource_id, clinic_id, patients, batch_id])
+    connection.execute(
+        _INSERT, [uuid4(), role, action.value, resource_type, resource_id, clinic_id, patients, batch_id]
+    )

@@ -2,11 +2,19 @@
 
 CloisterError
 ├── Misconfigured         settings, keys or policies are wrong: nothing starts
+│   └── Undecryptable     altered, moved, or of another key (infra.encryption)
 ├── DatabaseUnavailable   not running, not reachable, not migrated
 ├── InvalidInput          what was given breaks a rule; names the place
 ├── NotThere              does not exist, or is not yours: the two look the same
 ├── Refused               known to exist, but not now or not like this
-└── NotRecorded           the access could not be recorded, so nothing was done
+├── NotRecorded           the access could not be recorded, so nothing was done
+├── NotSignedIn           no credentials, or none that are good (api.problems)
+├── Failed                something broke that is nobody's input (api.problems)
+├── ClinicFailed          the work on one clinic; the others go on (orchestration.ingest)
+└── DbtFailed             dbt itself, for all clinics (orchestration.dbt_run)
+
+Apart from the tree, as policies knows no infra: RuleError and InvalidPolicies are ValueErrors that
+their callers turn into InvalidInput and Misconfigured.
 
 Messages never hold patient data: ids, field names and rules only.
 """

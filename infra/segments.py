@@ -11,6 +11,7 @@ from infra.database import Server, clinic_transaction, connect
 from infra.provisioner import resolve_clinic
 from infra.roles import ClinicKind, Login
 from policies.segments.rule import SegmentDefinition, needs_profile, to_json
+from policies.words import ProcessAction
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def _put(connection: psycopg.Connection, clinic_id: int, definition: SegmentDefi
         )
     _put_version(connection, segment_id, version, rule)
     record_process(
-        connection, role="operator", action="segment.save", resource_type="segment",
+        connection, role="operator", action=ProcessAction.SEGMENT_SAVE, resource_type="segment",
         resource_id=str(segment_id), clinic_id=clinic_id,
     )  # fmt: skip
     return outcome
@@ -91,7 +92,7 @@ def _put_version(connection: psycopg.Connection, segment_id: UUID, version: int,
 
 
 def count_members(at: Server, clinics: list[str]) -> list[Count]:
-    """Present members of each active segment of these clinics, revoked profiles left out."""
+    """Present members of each active segment of these clinics, revoked and expired profiles left out."""
     found: list[Count] = []
     with connect(Login.SERVICE, at=at) as connection:
         for slug in clinics:
@@ -100,7 +101,7 @@ def count_members(at: Server, clinics: list[str]) -> list[Count]:
             with clinic_transaction(connection, at.roles, slug, ClinicKind.READER):
                 rows = connection.execute(_COUNTS, {"clinic_id": clinic_id}).fetchall()
                 record_process(
-                    connection, role="operator", action="segment.counts", resource_type="segment",
+                    connection, role="operator", action=ProcessAction.SEGMENT_COUNTS, resource_type="segment",
                     clinic_id=clinic_id,
                 )  # fmt: skip
             found += [Count(slug, segment, members) for segment, members in rows]
@@ -110,11 +111,14 @@ def count_members(at: Server, clinics: list[str]) -> list[Count]:
 # Not the clinic's writer lock: saving a rule does not wait for a build.
 _ONE_EDITOR = "select pg_advisory_xact_lock(hashtextextended('cloister.segments.' || %s, 0))"
 _COUNTS = """
-select s.slug, count(m.patient_id) filter (where not s.profile_dependent or t.patient_id is null)
+select s.slug, count(m.patient_id) filter (
+    where not s.profile_dependent or (t.patient_id is null and p.patient_id is null))
 from segment as s
 left join segment_member as m on m.segment_id = s.segment_id and m.left_at is null
 left join operational.profile_tombstone as t
     on t.clinic_id = %(clinic_id)s and t.patient_id = m.patient_id and t.cleared_at is null
+left join raw_patients as p
+    on p.patient_id = m.patient_id and p.profile_until <= statement_timestamp()
 where s.archived_at is null
 group by s.slug
 order by s.slug

@@ -62,6 +62,7 @@ PATIENTS = Contract(
         "external_id": pl.String(),
         "registered_on": pl.Date(),
         "profile_shared": pl.Boolean(),
+        "profile_until": INSTANT,
         "birth_date": pl.Date(),
         "sex": pl.String(),
         "blood_type": pl.String(),
@@ -69,7 +70,7 @@ PATIENTS = Contract(
         "chronic_conditions": TEXTS,
         "insurance_type": pl.String(),
     },
-    frozenset({"external_id", *PROFILE}),
+    frozenset({"external_id", "profile_until", *PROFILE}),
     {"no profile without consent": pl.col("profile_shared") | pl.all_horizontal(pl.col(PROFILE).is_null())},
 )
 

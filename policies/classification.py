@@ -42,6 +42,7 @@ CATEGORY: dict[str, Category] = {
     "emergency_contacts": Category.CONTACT,
     "body": Category.FREE_TEXT,
     "profile_shared": Category.TECHNICAL,
+    "profile_until": Category.TECHNICAL,
     "version": Category.TECHNICAL,
 }
 

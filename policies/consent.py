@@ -2,6 +2,9 @@
 
 A consent is what its newest event says, from that event's time until it expires. A revocation ends
 it at once; a signature with a date ahead does not count yet. Without any event there is no consent.
+
+The walls alone decide when patients' rows are read, so nothing asks this module then: it is what the
+walls are tested against.
 """
 
 from collections.abc import Iterable

@@ -40,6 +40,17 @@ class AccountAction(StrEnum):
     TOKEN_ISSUE = "token.issue"  # nosec B105: the name of an event
     PRINCIPAL_ADD = "principal.add"
     API_KEY_ADD = "api_key.add"
+    CREDENTIAL_CHECK = "credential.check"  # recorded when it fails only: a good one is its request's event
+
+
+class ProcessAction(StrEnum):
+    """What processes and operators' commands do; recorded with what it changed."""
+
+    CLINIC_ADD = "clinic.add"
+    SEGMENT_SAVE = "segment.save"
+    SEGMENT_COUNTS = "segment.counts"
+    IMPORT_CSV = "import.csv"
+    INGEST = "pipeline.ingest"
 
 
 class Purpose(StrEnum):

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# SVG units: a row's height, and the room of the longest bar.
+# A row's height in SVG units, and the longest bar in percent of the room for bars.
 ROW = 30
-ROOM = 180
+ROOM = 100
 
 DIMENSIONS = {
     "age": "Age",
@@ -20,7 +20,7 @@ UNKNOWN = "unknown"
 
 @dataclass(frozen=True)
 class Bar:
-    """One bucket, and where its row stands in the drawing, in SVG units."""
+    """One bucket, and where its row stands in the drawing: y in SVG units, the width in percent."""
 
     label: str
     patients: int

@@ -16,11 +16,12 @@ from api.identity import sessions, signing_in
 from api.identity.sessions import Session
 from api.pages.charts import DIMENSIONS, chart, charts
 from api.pages.filters import audit_filters
+from api.pages.show import ACTIONS
 from api.problems import NotSignedIn
 from api.segments import service as segments
 from api.services import Services, Serving, caller_of
 from infra.errors import NotThere
-from policies.words import AccountAction, Action, Role
+from policies.words import Role
 
 MEMBERS_A_PAGE = 50
 EVENTS_A_PAGE = 50
@@ -57,6 +58,8 @@ async def visitor(request: Request, serving: Serving) -> Visitor:
     token = request.cookies.get(sessions.COOKIE)
     session = await serving.session(token) if token else None
     if session is None:
+        if token:
+            await serving.refuse(request)
         raise NotSignedIn("no live session")
     return Visitor(caller_of(request, session.principal), session)
 
@@ -185,7 +188,7 @@ async def audit_page(
         filters=filters,
         clinic=chosen or "",
         clinics=await _audited(serving, visiting),
-        actions=[action.value for action in (*Action, *AccountAction)],
+        actions=[action.value for action in ACTIONS],
         query=[(k, v) for k, v in request.query_params.multi_items() if k != "cursor" and v],
         first=cursor is None,
     )

@@ -6,19 +6,28 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment
 
-WORDS = {
-    "clinic.list": "Listed clinics",
-    "clinic.read": "Looked up a clinic",
-    "clinic.add": "Added a clinic",
-    "segment.list": "Listed segments",
-    "segment.read": "Read a segment",
-    "member.list": "Listed members",
-    "audit.search": "Searched the access log",
-    "session.sign_in": "Sign-in",
-    "session.sign_out": "Sign-out",
-    "token.issue": "Issued a token",
-    "principal.add": "Added an account",
-    "api_key.add": "Added an API key",
+from policies.words import AccountAction, Action, ProcessAction
+
+# Everything that an event can say was done, in the order of the filter.
+ACTIONS: tuple[Action | AccountAction | ProcessAction, ...] = (*Action, *AccountAction, *ProcessAction)
+WORDS: dict[str, str] = {
+    Action.CLINIC_LIST: "Listed clinics",
+    Action.CLINIC_READ: "Looked up a clinic",
+    Action.SEGMENT_LIST: "Listed segments",
+    Action.SEGMENT_READ: "Read a segment",
+    Action.MEMBER_LIST: "Listed members",
+    Action.AUDIT_SEARCH: "Searched the access log",
+    AccountAction.SIGN_IN: "Sign-in",
+    AccountAction.SIGN_OUT: "Sign-out",
+    AccountAction.TOKEN_ISSUE: "Issued a token",
+    AccountAction.PRINCIPAL_ADD: "Added an account",
+    AccountAction.API_KEY_ADD: "Added an API key",
+    AccountAction.CREDENTIAL_CHECK: "Tried a bad credential",
+    ProcessAction.CLINIC_ADD: "Added a clinic",
+    ProcessAction.SEGMENT_SAVE: "Saved a segment",
+    ProcessAction.SEGMENT_COUNTS: "Counted segments",
+    ProcessAction.IMPORT_CSV: "Imported a file",
+    ProcessAction.INGEST: "Brought a mart up to date",
 }
 
 

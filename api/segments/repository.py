@@ -1,7 +1,8 @@
 """Reads of segments. Each takes a grant, which records the read in the same statement.
 
-`withheld` are the patients who stopped sharing their profile: from that commit on they are neither
-listed nor counted in a segment that depends on profiles, whatever the marts still hold.
+`withheld` are the patients who stopped sharing their profile, or whose consent to it expired, which
+nothing is written for: from that moment on they are neither listed nor counted in a segment that
+depends on profiles, whatever the marts still hold.
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ from policies.classification import PROFILE_DIMENSIONS, Field, is_profile
 _SEGMENTS = sql.SQL("""
 with withheld as materialized (
     select patient_id, revoked_at from operational.profile_tombstone where cleared_at is null
+    union all
+    select patient_id, profile_until from raw_patients where profile_until <= statement_timestamp()
 ),
 stale as (
     select 1
@@ -27,8 +30,9 @@ present as (
     select m.segment_id, count(*) as members
     from segment_member as m
     inner join segment as s on s.segment_id = m.segment_id
-    left join withheld as w on w.patient_id = m.patient_id
-    where m.left_at is null and (w.patient_id is null or not s.profile_dependent)
+    where
+        m.left_at is null
+        and (not s.profile_dependent or m.patient_id not in (select patient_id from withheld))
     group by m.segment_id
 ),
 report as (
@@ -59,16 +63,19 @@ where s.archived_at is null and (%(only)s::uuid is null or s.segment_id = %(only
 _MEMBERS = sql.SQL("""
 select
     m.patient_id,
-    p.profile_shared and w.patient_id is null as shared,
+    p.profile_shared and not x.withheld as shared,
     {fields}
 from segment_member as m
 inner join segment as s on s.segment_id = m.segment_id
 inner join raw_patients as p on p.patient_id = m.patient_id
 left join operational.profile_tombstone as w on w.patient_id = m.patient_id and w.cleared_at is null
+cross join lateral (
+    select w.patient_id is not null or coalesce(p.profile_until <= statement_timestamp(), false) as withheld
+) as x
 where
     m.segment_id = %(segment)s and m.left_at is null
     and (%(after)s::uuid is null or m.patient_id > %(after)s)
-    and (w.patient_id is null or not s.profile_dependent)
+    and not (s.profile_dependent and x.withheld)
 order by m.patient_id
 limit %(limit)s + 1""")
 _PAGE = sql.SQL("""
@@ -111,7 +118,7 @@ def _columns(fields: Sequence[Field]) -> sql.Composable:
 
 
 def _column(field: Field) -> sql.Composable:
-    guarded = "case when p.profile_shared and w.patient_id is null then p.{0} end as {0}"
+    guarded = "case when p.profile_shared and not x.withheld then p.{0} end as {0}"
     return sql.SQL(guarded if is_profile(field) else "p.{0}").format(sql.Identifier(field))
 
 

@@ -2,12 +2,11 @@
 
 from datetime import UTC, datetime, timedelta
 
-import access_world
 import pytest
 from access_world import World
 
 from api.pages.charts import DIMENSIONS
-from infra.database import Server, connect, set_context
+from infra.database import connect, set_context
 from infra.roles import Login
 from policies.classification import CATEGORY, PROFILE_DIMENSIONS, Field, is_profile
 from policies.consent import ConsentEvent, stands
@@ -23,11 +22,6 @@ HISTORIES = [
     [(ConsentKind.SIGNED, -10, None), (ConsentKind.REVOKED, -5, None), (ConsentKind.SIGNED, -1, None)],
     [(ConsentKind.REVOKED, -5, None), (ConsentKind.SIGNED, -10, None)],
 ]
-
-
-@pytest.fixture(scope="module")
-def world(module_server: Server) -> World:
-    return access_world.build(module_server)
 
 
 @pytest.mark.parametrize("history", HISTORIES, ids=lambda history: f"{len(history)} events")

@@ -1,6 +1,6 @@
 """The API shows each caller what is theirs, and the same nothing for all the rest."""
 
-from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -10,21 +10,13 @@ from access_world import BIRTH, FINCH, HERON, WREN, Api, World
 from fastapi.routing import iter_route_contexts
 
 from infra.database import Server
+from infra.segments import count_members
+from orchestration.ingest.load import ingest
+from orchestration.ingest.sources import Asset
 
 OPEN = {"/healthz", "/v1/token", "/v1/keys", "/v1/openapi.json", "/sign-in", "/static"}
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 MEMBERS = "/v1/clinics/{}/segments/{}/members"
-
-
-@pytest.fixture(scope="module")
-def world(module_server: Server) -> World:
-    return access_world.build(module_server)
-
-
-@pytest.fixture(scope="module")
-def api(world: World) -> Iterator[Api]:
-    with access_world.client(world.server) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -67,9 +59,7 @@ def test_callers_see_their_clinics(world: World, api: Api, manager: dict[str, st
     assert slugs(access_world.sign_in(api, "auditor")) == ["north", "south"]
 
 
-def test_a_manager_sees_segments_with_counts_and_members_by_name(
-    world: World, api: Api, manager: dict[str, str]
-) -> None:
+def test_a_manager_sees_segments_with_counts_and_members_by_name(api: Api, manager: dict[str, str]) -> None:
     found = api.get("/v1/clinics/north/segments", headers=manager).json()
     assert [(s["slug"], s["members"]) for s in found["segments"]] == [("elders", 2), ("empty", 0), ("everybody", 2)]
     assert found["as_of"] == "2026-03-04"
@@ -89,7 +79,7 @@ def test_pages_of_members_are_whole_and_in_order(world: World, api: Api, manager
 
 
 @pytest.mark.check(6)
-def test_a_foreign_cursor_is_as_good_as_a_made_up_one(world: World, api: Api, manager: dict[str, str]) -> None:
+def test_another_clinics_cursor_is_as_good_as_a_made_up_one(world: World, api: Api, manager: dict[str, str]) -> None:
     south = access_world.sign_in(api, "manager.south")
     foreign = members(api, south, "south", "everybody", limit=1)["next"]
     other_list = members(api, manager, "north", "elders", limit=1)["next"]
@@ -193,6 +183,51 @@ def test_a_withdrawn_profile_is_neither_listed_nor_counted(server: Server) -> No
         assert [p for p in everybody if "birth_date" in p] == []
 
 
+def consent(world: World, clinic: str, name: str, expires_at: datetime) -> None:
+    world.change(
+        "insert into operational.consent_event (clinic_id, person_id, purpose, kind, text_version, signer_id, channel,"
+        " occurred_at, expires_at) values (%s, %s, 'profile_sharing', 'signed', 'v1', %s, 'paper', now(), %s)",
+        world.clinic_ids[clinic], world.people[name], world.people[name], expires_at,
+    )  # fmt: skip
+
+
+def test_a_mart_knows_when_a_consent_expires(server: Server) -> None:
+    world, ends = access_world.build(server), datetime.now(UTC) + timedelta(hours=1)
+    consent(world, "north", FINCH, ends)
+    ingest(server, "north", Asset.PATIENTS, uuid4())
+    found = world.look("select name, profile_shared, profile_until from clinic_north.raw_patients order by name")
+    assert found == [(FINCH, True, ends), (WREN, False, None)]
+
+
+@pytest.mark.parametrize("ingested", [False, True], ids=["mart as it was", "ingested, not built"])
+def test_an_expired_consent_hides_the_profile_before_the_next_build(server: Server, ingested: bool) -> None:
+    world = access_world.build(server)
+    with access_world.client(server) as api:
+        headers, robot = access_world.sign_in(api, "manager.north"), key(world, "north.profile")
+
+        def seen() -> tuple[dict[str, int], set[str], list[str], set[str]]:
+            counts = api.get("/v1/clinics/north/segments", headers=headers).json()["segments"]
+            return (
+                {s["slug"]: s["members"] for s in counts},
+                {b["dimension"] for s in counts for b in s["make_up"]},
+                sorted(p["name"] for p in members(api, headers, "north", "elders")["members"]),
+                {p["name"] for p in members(api, robot, "north", "everybody")["members"] if "birth_date" in p},
+            )
+
+        expire = "update clinic_north.raw_patients set profile_until = now() {} where profile_shared"
+        world.change(expire.format("+ interval '1 hour'"))
+        before = ({"elders": 2, "empty": 0, "everybody": 2}, {"age", "attendance"}, [FINCH, WREN], {FINCH})
+        assert seen() == before
+        world.change(expire.format(""))
+        if ingested:
+            consent(world, "north", FINCH, datetime.now(UTC))
+            ingest(server, "north", Asset.PATIENTS, uuid4())
+            assert world.look("select 1 from clinic_north.raw_patients where profile_shared") == []
+        assert seen() == ({"elders": 1, "empty": 0, "everybody": 2}, {"attendance"}, [WREN], set())
+        counted = {count.segment: count.members for count in count_members(server, ["north"])}
+        assert counted == {"elders": 1, "empty": 0, "everybody": 2}
+
+
 @pytest.mark.parametrize("query", [{"limit": 0}, {"limit": "Canary"}, {"limit": 1001}, {"cursor": "C" * 500}])
 def test_a_bad_query_names_place_and_rule_but_not_the_value(
     api: Api, manager: dict[str, str], query: dict[str, Any]
@@ -205,10 +240,13 @@ def test_a_bad_query_names_place_and_rule_but_not_the_value(
 
 
 def test_other_errors_have_the_same_shape(api: Api) -> None:
+    form = {"content-type": "application/x-www-form-urlencoded"}
     for answer, status in (
         (api.delete("/v1/clinics"), 405),
         (api.get("/v1/nothing"), 404),
         (api.post("/v1/token", content=b"x" * 70_000), 413),
+        (api.post("/v1/token", content=iter([b"x" * 40_000] * 2), headers=form), 413),
+        (api.post("/sign-in", content=iter([b"x" * 40_000] * 2), headers=form), 413),
         (api.post("/v1/token", data={"username": "x"}), 422),
     ):
         assert answer.status_code == answer.json()["status"] == status

@@ -4,7 +4,6 @@ import base64
 import json
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -18,22 +17,10 @@ from joserfc.jwk import OctKey, OKPKey
 from api import accounts
 from api.identity import issuer as issuing
 from api.identity.passwords import ATTEMPTS
-from infra.database import Server
 from infra.errors import InvalidInput, Refused
 from policies.words import Role
 
 ME = "/v1/clinics"
-
-
-@pytest.fixture(scope="module")
-def world(module_server: Server) -> World:
-    return access_world.build(module_server)
-
-
-@pytest.fixture(scope="module")
-def api(world: World) -> Iterator[Api]:
-    with access_world.client(world.server) as running:
-        yield running
 
 
 def status(api: Api, token: str) -> int:

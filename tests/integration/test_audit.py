@@ -26,24 +26,13 @@ from infra.errors import NotRecorded
 from policies.access.decide import load
 from policies.access.model import Resource
 from policies.classification import Field
-from policies.words import Action, Role
+from policies.words import AccountAction, Action, Role
 
 MEMBERS = "/v1/clinics/north/segments/everybody/members"
 NEWEST = (
     "select action, decision, resource_type, resource_id, clinic_id, patients, categories, policies, role, event_id"
     " from audit.access_event order by occurred_at desc, event_id limit 1"
 )
-
-
-@pytest.fixture(scope="module")
-def world(module_server: Server) -> World:
-    return access_world.build(module_server)
-
-
-@pytest.fixture(scope="module")
-def api(world: World) -> Iterator[Api]:
-    with access_world.client(world.server) as running:
-        yield running
 
 
 @pytest.fixture
@@ -222,8 +211,36 @@ def test_auditors_filter_and_page_through_the_log(fresh_world: World, fresh_api:
     assert len(pages) == len(set(pages)) >= 12
 
 
+@pytest.mark.parametrize(
+    "path", ["/v1/clinics/north/segments/everybody/members", "/v1/audit/events"], ids=["members", "log"]
+)
+def test_a_bad_cursor_is_a_denied_read(world: World, api: Api, path: str) -> None:
+    login = "auditor.north" if "audit" in path else "manager.north"
+    answer = api.get(path, headers=access_world.sign_in(api, login), params={"cursor": "made-up"})
+    assert answer.status_code == 422
+    action, decision, _, resource_id, clinic_id, patients, _, policies, *_ = world.look(NEWEST)[0]
+    expected = ("audit.search", "north") if "audit" in path else ("member.list", "everybody")
+    assert (action, resource_id) == expected
+    assert (decision, clinic_id, patients, policies) == ("deny", world.clinic_ids["north"], 0, [])
+
+
+@pytest.mark.parametrize("token", ["nonsense", "clk_000000000000_x", "a.b.c"])
+def test_a_bad_credential_is_an_event_without_the_credential(world: World, api: Api, token: str) -> None:
+    before = events(world, AccountAction.CREDENTIAL_CHECK)
+    assert api.get("/v1/clinics", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert api.get("/v1/clinics").status_code == 401
+    assert world.look(NEWEST)[0][:5] == ("credential.check", "deny", "session", None, None)
+    assert events(world, AccountAction.CREDENTIAL_CHECK) == before + 1
+
+
+def test_a_session_cookie_that_is_none_is_an_event(fresh_world: World, fresh_api: Api) -> None:
+    fresh_api.cookies.set("cloister_session", "made up")
+    assert fresh_api.get("/clinics").status_code == 401
+    assert fresh_world.look(NEWEST)[0][:2] == ("credential.check", "deny")
+
+
 @pytest.mark.check(50)
-def test_a_clinics_auditor_sees_that_clinics_events_alone(world: World, api: Api) -> None:
+def test_a_clinics_auditor_sees_that_clinics_events_alone(api: Api) -> None:
     for login, clinic in (("manager.north", "north"), ("manager.south", "south")):
         api.get(f"/v1/clinics/{clinic}/segments", headers=access_world.sign_in(api, login))
     headers = access_world.sign_in(api, "auditor.north")

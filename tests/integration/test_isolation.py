@@ -6,21 +6,17 @@ from collections.abc import Iterator
 import access_world
 import psycopg
 import pytest
-from access_world import World
+from access_world import Api, World
+from fastapi.routing import iter_route_contexts
 from psycopg import sql
 
-from infra.database import Server, connect, connect_admin, set_clinics, set_context
+from infra.database import connect, connect_admin, set_clinics, set_context
 from infra.roles import ClinicKind, Group, Login
 
 VERBS = ("select", "insert", "update", "delete")
 # Who may sign in where, and which clinics there are: needed before a clinic is known; no patient data.
 IDENTITY = {"clinic", "clinic_role", "principal_role", "api_key"}
 DEFINERS = {"note_clinical", "note_person", "note_consent", "apply_consent"}
-
-
-@pytest.fixture(scope="module")
-def world(module_server: Server) -> World:
-    return access_world.build(module_server)
 
 
 @pytest.fixture
@@ -133,6 +129,16 @@ def test_without_a_clinic_there_are_no_rows_and_no_error(
         for table in clinical:
             query = sql.SQL("select 1 from operational.{} where clinic_id is not null").format(sql.Identifier(table))
             assert attempt(connection, query) == 0, table
+
+
+@pytest.mark.check(2)
+def test_no_route_fails_for_a_caller_without_a_clinic(api: Api) -> None:
+    headers = access_world.sign_in(api, "admin")
+    paths = {context.path or "" for context in iter_route_contexts(api.app.routes) if "GET" in (context.methods or ())}
+    assert len(paths) > 10
+    for path in sorted(paths):
+        made_up = path.replace("{clinic}", "nowhere").replace("{segment}", "nothing")
+        assert api.get(made_up, headers=headers).status_code < 500, path
 
 
 @pytest.mark.check(4)

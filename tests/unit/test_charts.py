@@ -1,6 +1,6 @@
 """Charts draw what the report counted: in order, to scale, with words for those who do not see them."""
 
-from api.pages.charts import DIMENSIONS, ROOM, chart, charts
+from api.pages.charts import ROOM, chart, charts
 
 
 def rows(**patients: int) -> list[dict[str, object]]:
@@ -26,7 +26,3 @@ def test_nothing_to_draw_is_no_chart() -> None:
         "age",
         "sex",
     ]
-
-
-def test_the_dimensions_are_those_of_the_report() -> None:
-    assert list(DIMENSIONS) == ["age", "sex", "insurance", "attendance", "adherence"]

@@ -8,6 +8,8 @@ create table raw_patients (
     external_id text,
     registered_on date not null,
     profile_shared boolean not null,
+    -- When the consent to share it expires, if ever: nothing is written then, so readers compare it.
+    profile_until timestamptz,
     birth_date date,
     sex text,
     blood_type text,
