@@ -140,11 +140,27 @@ def test_the_isolation_check_finds_a_foreign_patient_and_an_open_door(server: Se
 
 
 @pytest.mark.check(51)
-def test_the_batch_check_counts_and_quotes_nothing(server: Server, loaded: Rows) -> None:
+def test_great_expectations_results_hold_counts_and_no_value(
+    server: Server, loaded: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from great_expectations.datasource.fluent.interfaces import Batch
+
+    results: list[str] = []
+    validate = Batch.validate
+
+    def kept(self: Batch, *arguments: object, **options: object) -> object:
+        result = validate(self, *arguments, **options)  # type: ignore[call-overload]
+        results.append(str(result))
+        return result
+
+    monkeypatch.setattr(Batch, "validate", kept)
     assert quality.check_batch(Asset.PATIENTS, {"north": quality.counts_of(server, "north")}).passed
     loaded.admin.execute("update clinic_north.raw_patients set profile_shared = true, birth_date = '2999-01-01'")
     verdict = quality.check_batch(Asset.PATIENTS, {"north": quality.counts_of(server, "north")})
     assert (verdict.passed, verdict.broken) == (False, {"north": {"born_in_the_future": 1}})
+    assert CANARY in str(loaded.raw("north"))
+    said = "".join(results)
+    assert len(results) == 2 and "born_in_the_future" in said and CANARY not in said and "2999" not in said
 
 
 def test_the_definitions_import_without_any_input_or_output() -> None:

@@ -111,6 +111,7 @@ def test_the_segment_report_counts_present_members(server: Server, rows: Rows) -
 
 @pytest.mark.check(12)
 def test_a_withheld_birth_date_is_in_no_count(server: Server, rows: Rows) -> None:
+    """The counting part: a member who shares nothing is in no bucket of the attribute."""
     everyone = segment(rows, "north", {"measure": "appointments.count", "op": ">=", "value": 1})
     write_program(server, "north")
     run_dbt(server, CLINICS)

@@ -91,7 +91,7 @@ def test_only_changed_rows_move(server: Server, full: Rows, admin: psycopg.Conne
 
 @pytest.mark.check(34)
 @pytest.mark.parametrize("table", ["appointment", "form", "form_answer", "treatment_plan", "adherence"])
-def test_soft_deleted_rows_leave_the_mart(server: Server, full: Rows, admin: psycopg.Connection, table: str) -> None:
+def test_deleted_rows_leave_raw_tables(server: Server, full: Rows, admin: psycopg.Connection, table: str) -> None:
     everything(server)
     admin.execute(f"update operational.{table} set deleted_at = now()")
     everything(server)
@@ -107,7 +107,9 @@ def test_soft_deleted_rows_leave_the_mart(server: Server, full: Rows, admin: psy
 
 @pytest.mark.check(34)
 @pytest.mark.parametrize("table", ["registration", "person"])
-def test_a_deleted_patient_leaves(server: Server, full: Rows, admin: psycopg.Connection, table: str) -> None:
+def test_a_deleted_patient_leaves_raw_patients(
+    server: Server, full: Rows, admin: psycopg.Connection, table: str
+) -> None:
     everything(server)
     admin.execute(f"update operational.{table} set deleted_at = now()")
     assert ingest(server, "north", Asset.PATIENTS, uuid4()) == Loaded(0, 4, 4)
