@@ -190,11 +190,13 @@ def _principal(connection: psycopg.Connection, kind: str, login: str, name: str,
 
 
 def _give(connection: psycopg.Connection, principal_id: UUID, role: Role, clinic: str | None) -> None:
+    clinic_id = _clinic_id(connection, clinic) if clinic else None
     connection.execute(
         "insert into operational.principal_role (principal_id, role, clinic_id) values (%s, %s, %s)"
         " on conflict (principal_id, role, clinic_id) do update set revoked_at = null",
-        [principal_id, role.value, _clinic_id(connection, clinic) if clinic else None],
+        [principal_id, role.value, clinic_id],
     )
+    _note(connection, AccountAction.ROLE_GRANT, role.value, str(principal_id), clinic_id)
 
 
 def _clinic_id(connection: psycopg.Connection, slug: str) -> int:

@@ -31,7 +31,15 @@ def serve(
     address, number = host or chosen.host, chosen.port if port is None else port
     application = create_app()
     typer.echo(f"Serving on http://{address}:{number}", err=True)
-    uvicorn.run(application, host=address, port=number, log_config=None, access_log=False, server_header=False)
+    uvicorn.run(
+        application,
+        host=address,
+        port=number,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # anybody could write the origin of an event into such a header
+    )
 
 
 @app.command()

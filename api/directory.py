@@ -9,7 +9,7 @@ from api.database import Pool
 KEPT_SECONDS = 5.0
 
 _CLINICS = """
-select c.clinic_id, c.slug, c.name, c.time_zone, m.as_of, m.built_at
+select c.clinic_id, c.slug, c.name, c.time_zone, m.as_of, m.built_at, m.built_from
 from operational.clinic as c
 left join pipeline.mart_state as m on m.clinic = c.slug
 where c.archived_at is null
@@ -26,6 +26,8 @@ class ClinicEntry:
     time_zone: str
     as_of: date | None
     built_at: datetime | None
+    # Before the build's first read: what happened since may be missing in it.
+    built_from: datetime | None = None
 
 
 class Directory:

@@ -235,7 +235,8 @@ def _named(event: Event, segment: Segment | None) -> Event:
 
 
 async def _segment(connection: Connection, access: Access) -> Segment | None:
-    if access.resource.segment is None:
+    # A text with a NUL names nothing that PostgreSQL could hold.
+    if access.resource.segment is None or "\x00" in access.resource.segment:
         return None
     row = await (await connection.execute(_SEGMENT, [access.resource.segment])).fetchone()
     return Segment(**row) if row else None

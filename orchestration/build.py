@@ -50,7 +50,7 @@ def build(at: Server, plan: Plan, run_id: str) -> tuple[dict[tuple[str, Asset], 
         DbtFailed: dbt itself failed, which concerns all clinics.
     """
     # Before the first read, so that a change during the build counts as a later one.
-    built_from = _fingerprints(at, plan, run_id) if plan.whole else {}
+    built_from = _states(at, plan, run_id) if plan.whole else {}
     loaded = ingest_all(at, plan, run_id)
     left = _without_failed(at, plan.clinics, run_id)
     if left and (plan.models is None or plan.models):
@@ -67,11 +67,11 @@ def build(at: Server, plan: Plan, run_id: str) -> tuple[dict[tuple[str, Asset], 
     return loaded, found
 
 
-def _fingerprints(at: Server, plan: Plan, run_id: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+def _states(at: Server, plan: Plan, run_id: str) -> dict[str, mart_state.BuiltFrom]:
+    found: dict[str, mart_state.BuiltFrom] = {}
 
     def look(clinic: ClinicDay) -> None:
-        found[clinic.slug] = mart_state.fingerprint(at, clinic.slug)
+        found[clinic.slug] = mart_state.built_from(at, clinic.slug)
 
     _each(plan.clinics, lambda clinic: _attempt(at, run_id, clinic.slug, "segments", lambda: look(clinic)))
     return found

@@ -7,6 +7,8 @@ since (time leaves no row), and the models themselves.
 
 import hashlib
 import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import psycopg
@@ -34,23 +36,32 @@ def is_current(at: Server, clinic: ClinicDay) -> bool:
             return waiting == (False,) and known[0] == _fingerprint(connection)
 
 
-def fingerprint(at: Server, slug: str) -> str:
+@dataclass(frozen=True)
+class BuiltFrom:
+    """What a build was made from, and when it began to look."""
+
+    fingerprint: str
+    since: datetime
+
+
+def built_from(at: Server, slug: str) -> BuiltFrom:
     """What a build would be made from; take it before building, so that a later change counts as one."""
     with (
         connect(Login.PIPELINE, at=at) as connection,
         clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER),
     ):
-        return _fingerprint(connection)
+        since = connection.execute("select clock_timestamp()").fetchone()
+        return BuiltFrom(_fingerprint(connection), since[0] if since else datetime.now(UTC))
 
 
-def remember(at: Server, clinic: ClinicDay, built_from: str) -> None:
+def remember(at: Server, clinic: ClinicDay, state: BuiltFrom) -> None:
     """Note that a clinic's marts are built for a day from this state."""
     with connect(Login.PIPELINE, at=at) as connection:
         connection.execute(
-            "insert into pipeline.mart_state (clinic, as_of, fingerprint) values (%s, %s, %s)"
+            "insert into pipeline.mart_state (clinic, as_of, fingerprint, built_from) values (%s, %s, %s, %s)"
             " on conflict (clinic) do update set as_of = excluded.as_of, fingerprint = excluded.fingerprint,"
-            " built_at = clock_timestamp()",
-            [clinic.slug, clinic.as_of, built_from],
+            " built_from = excluded.built_from, built_at = clock_timestamp()",
+            [clinic.slug, clinic.as_of, state.fingerprint, state.since],
         )
 
 

@@ -39,6 +39,7 @@ class AccountAction(StrEnum):
     SIGN_OUT = "session.sign_out"
     TOKEN_ISSUE = "token.issue"  # nosec B105: the name of an event
     PRINCIPAL_ADD = "principal.add"
+    ROLE_GRANT = "role.grant"
     API_KEY_ADD = "api_key.add"
     CREDENTIAL_CHECK = "credential.check"  # recorded when it fails only: a good one is its request's event
 

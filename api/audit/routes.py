@@ -15,7 +15,9 @@ router = APIRouter(prefix="/audit", tags=["audit"])
 
 
 def asked(
-    action: Annotated[str | None, Query(max_length=60, description="What was done, such as `member.list`.")] = None,
+    action: Annotated[
+        str | None, Query(max_length=60, pattern=r"^[a-z_.]*$", description="What was done, such as `member.list`.")
+    ] = None,
     decision: Annotated[Decision | None, Query(description="What the policies said.")] = None,
     principal: Annotated[UUID | None, Query(description="Who asked.")] = None,
     patient: Annotated[UUID | None, Query(description="Whose data was disclosed: a clinic's id of a patient.")] = None,

@@ -52,7 +52,8 @@ async def out(serving: Services, request: Request, caller: Caller, token: str) -
 
 async def _check(serving: Services, request: Request, login: str, password: str) -> Principal:
     async with serving.pool.connection() as connection:
-        known = await passwords.verify(connection, login, password)
+        # A NUL is in nobody's login, and no text for PostgreSQL.
+        known = await passwords.verify(connection, login.replace("\x00", "?"), password)
         principal = await principals.by_id(connection, known or NOBODY, "")
         if principal is None:
             await record(connection, account_event(request, AccountAction.SIGN_IN, None))

@@ -21,6 +21,7 @@ WORDS: dict[str, str] = {
     AccountAction.SIGN_OUT: "Sign-out",
     AccountAction.TOKEN_ISSUE: "Issued a token",
     AccountAction.PRINCIPAL_ADD: "Added an account",
+    AccountAction.ROLE_GRANT: "Gave a role",
     AccountAction.API_KEY_ADD: "Added an API key",
     AccountAction.CREDENTIAL_CHECK: "Tried a bad credential",
     ProcessAction.CLINIC_ADD: "Added a clinic",

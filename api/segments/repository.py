@@ -16,7 +16,7 @@ from policies.classification import PROFILE_DIMENSIONS, Field, is_profile
 
 _SEGMENTS = sql.SQL("""
 with withheld as materialized (
-    select patient_id, revoked_at from operational.profile_tombstone where cleared_at is null
+    select patient_id, recorded_at as since from operational.profile_tombstone where cleared_at is null
     union all
     select patient_id, profile_until from raw_patients where profile_until <= statement_timestamp()
 ),
@@ -24,7 +24,8 @@ stale as (
     select 1
     from withheld as w
     inner join raw_patients as p on p.patient_id = w.patient_id
-    where p.profile_shared or w.revoked_at > %(built_at)s::timestamptz
+    -- Since before the last build read what it was made from, or not swept out of the mart yet.
+    where p.profile_shared or w.since > %(built_from)s::timestamptz or %(built_from)s::timestamptz is null
 ),
 present as (
     select m.segment_id, count(*) as members
@@ -57,7 +58,10 @@ select
 from segment as s
 left join present as p on p.segment_id = s.segment_id
 left join report as r on r.segment_id = s.segment_id
-where s.archived_at is null and (%(only)s::uuid is null or s.segment_id = %(only)s)""")
+where
+    s.archived_at is null
+    and (%(only)s::uuid is null or s.segment_id = %(only)s)
+    and (%(scope)s::text[] is null or s.slug = any(%(scope)s))""")
 
 # One more than asked for is looked at, to know whether a page follows; it is neither returned nor recorded.
 _MEMBERS = sql.SQL("""
@@ -91,8 +95,9 @@ async def segments(grant: Grant) -> list[dict[str, Any]]:
         _SEGMENTS,
         sql.SQL("name, slug"),
         only=grant.segment.segment_id if grant.segment else None,
-        built_at=grant.clinic.built_at if grant.clinic else None,
+        built_from=grant.clinic.built_from if grant.clinic else None,
         profile=list(PROFILE_DIMENSIONS),
+        scope=sorted(key.segments) if (key := grant.caller.principal.key) and key.segments is not None else None,
     )
 
 

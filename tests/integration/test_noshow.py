@@ -3,18 +3,25 @@
 import gzip
 import random
 from collections import Counter
-from datetime import date
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import psycopg
 import pytest
 
-from infra.database import Server
+from infra.database import Server, connect_admin
 from infra.errors import Refused
+from infra.segments import Count
 from infra.settings import Mode
+from orchestration.build import Plan, build
+from orchestration.clinics import clinic_days
+from orchestration.graph import LAST_MODEL
+from orchestration.ledger import Fault
 from tests.integration.importing import bring, evaluate, facts, lines_of, quarantined, versions
 
-AS_OF = date(2016, 6, 8)
+AS_OF, NEXT_DAY = date(2016, 6, 8), date(2016, 6, 9)
 TOTALS = {
     "over-65-with-a-no-show": 1052,
     "hypertension-not-seen-in-14-days": 4747,
@@ -29,50 +36,91 @@ JARDIM_CAMBURI = {
 }
 
 
-@pytest.fixture
+@dataclass(frozen=True)
+class Vitoria:
+    """The whole file in a database of its own, with the segments counted."""
+
+    server: Server
+    facts: dict[str, list[tuple[object, ...]]]
+    counts: list[Count]
+
+
+@pytest.fixture(scope="module")
 def appointments(data: Path) -> Path:
     return data / "noshow" / "appointments.csv.gz"
 
 
-@pytest.mark.check(42)
+@pytest.fixture(scope="module")
+def vitoria(module_server: Server, appointments: Path) -> Vitoria:
+    bring(module_server, "noshow.mapping.yml", appointments)
+    counts = evaluate(module_server, "noshow.rules.json", AS_OF)
+    with connect_admin(module_server) as admin:
+        return Vitoria(module_server, facts(admin), counts)
+
+
+def totals(counts: list[Count]) -> Counter[str]:
+    found: Counter[str] = Counter()
+    for count in counts:
+        found[count.segment] += count.members
+    return found
+
+
+def at_jardim_camburi(counts: list[Count]) -> dict[str, int]:
+    return {count.segment: count.members for count in counts if count.clinic == "jardim_camburi"}
+
+
 @pytest.mark.check(43)
-def test_the_whole_file_gives_the_known_answers(
-    server: Server, admin: psycopg.Connection, appointments: Path, tmp_path: Path
-) -> None:
-    bring(server, "noshow.mapping.yml", appointments)
-    known, counters = facts(admin), versions(admin)
-    assert len({row[0] for row in known["registration"]}) == 43
-    assert len(known["appointment"]) == 64_886
-    assert len(known["profile"]) == 36_991
+def test_the_whole_file_gives_the_known_answers(vitoria: Vitoria, appointments: Path) -> None:
+    assert len({row[0] for row in vitoria.facts["registration"]}) == 43
+    assert len(vitoria.facts["appointment"]) == 64_886
+    assert len(vitoria.facts["profile"]) == 36_991
     source = lines_of(appointments)
-    assert [(line, reason, content) for _, line, reason, content in quarantined(admin, server)] == [
+    with connect_admin(vitoria.server) as admin:
+        refused = [(line, why, content) for _, line, why, content in quarantined(admin, vitoria.server)]
+    assert refused == [
         (line, "starts_on: is before booked_on", source[line - 1].rstrip(b"\n")) for line in (29212, 39863)
     ]
+    assert totals(vitoria.counts) == TOTALS
+    assert at_jardim_camburi(vitoria.counts) == JARDIM_CAMBURI
 
-    counts = evaluate(server, "noshow.rules.json", AS_OF)
-    totals: Counter[str] = Counter()
-    for count in counts:
-        totals[count.segment] += count.members
-    assert totals == TOTALS
-    assert {c.segment: c.members for c in counts if c.clinic == "jardim_camburi"} == JARDIM_CAMBURI
 
-    bring(server, "noshow.mapping.yml", *_shuffled_in_three(source, tmp_path))
-    assert facts(admin) == known
-    assert versions(admin) == counters, "an unchanged row was touched"
-    assert len(quarantined(admin, server)) == 2
+@pytest.mark.check(42)
+def test_loading_it_again_touches_nothing(vitoria: Vitoria, appointments: Path, tmp_path: Path) -> None:
+    with connect_admin(vitoria.server) as admin:
+        counters = versions(admin)
+        bring(vitoria.server, "noshow.mapping.yml", *_shuffled_in_three(lines_of(appointments), tmp_path))
+        assert facts(admin) == vitoria.facts
+        assert versions(admin) == counters, "an unchanged row was touched"
+        assert len(quarantined(admin, vitoria.server)) == 2
 
 
 @pytest.mark.check(42)
 def test_shuffled_and_split_in_three_it_gives_the_same(
-    server: Server, admin: psycopg.Connection, appointments: Path, tmp_path: Path
+    server: Server, admin: psycopg.Connection, vitoria: Vitoria, appointments: Path, tmp_path: Path
 ) -> None:
     bring(server, "noshow.mapping.yml", *_shuffled_in_three(lines_of(appointments), tmp_path))
-    assert len(facts(admin, ["appointment"])["appointment"]) == 64_886
+    assert facts(admin) == vitoria.facts
     counts = evaluate(server, "noshow.rules.json", AS_OF)
-    totals: Counter[str] = Counter()
-    for count in counts:
-        totals[count.segment] += count.members
-    assert totals == TOTALS
+    assert totals(counts) == TOTALS
+    assert at_jardim_camburi(counts) == JARDIM_CAMBURI
+
+
+@pytest.mark.check(44)
+def test_one_clinic_fails_and_the_others_are_done(vitoria: Vitoria) -> None:
+    slugs = sorted({str(row[0]) for row in vitoria.facts["registration"]})
+    assert len(slugs) == 43
+    with connect_admin(vitoria.server) as admin:
+        admin.execute(
+            "alter table clinic_jardim_camburi.patient_summary add constraint few check (noshows < 1) not valid"
+        )
+    days = clinic_days(vitoria.server, slugs, NEXT_DAY, datetime.now(UTC))
+    _, ledger = build(vitoria.server, Plan(days), str(uuid4()))
+    assert ledger.failed == {"jardim_camburi": Fault("patient_summary", "23514", "few")}
+    done = [slug for slug in slugs if ledger.is_done(slug, LAST_MODEL)]
+    assert done == [slug for slug in slugs if slug != "jardim_camburi"]
+    with connect_admin(vitoria.server) as admin:
+        current = admin.execute("select clinic from pipeline.mart_state where as_of = %s", [NEXT_DAY]).fetchall()
+    assert sorted(slug for (slug,) in current) == done
 
 
 @pytest.mark.check(53)

@@ -1,17 +1,24 @@
 """Two clinics whose patient ids collide: they stay different people, and nothing of one shows at the other."""
 
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import access_world
 import psycopg
 import pytest
+from access_world import PASSWORD, Api
+from fastapi.routing import iter_route_contexts
 
+from api import accounts
 from infra.database import Server, clinic_transaction, connect, set_context
 from infra.provisioner import Clinic, add_clinics
 from infra.roles import ClinicKind, Login
+from infra.segments import add_segments
+from policies.segments.rule import parse_segments
+from policies.words import Role
 from tests.integration.importing import bring, evaluate
 
-SHARED_IDS = 5036 - 1  # less the header
 APPOINTMENTS = {"clinic_a": 13_631, "clinic_b": 10_160}
 
 
@@ -44,7 +51,6 @@ def test_colliding_ids_stay_different_people(both: Server) -> None:
     assert len(different) > len(shared) * 0.9
 
 
-@pytest.mark.check(46)
 def test_each_mart_holds_its_own_appointments_alone(both: Server, data: Path) -> None:
     with connect(Login.PIPELINE, at=both) as connection:
         for slug, count in APPOINTMENTS.items():
@@ -85,6 +91,64 @@ def test_without_a_clinic_there_is_nothing(both: Server, login: Login) -> None:
         for table in ("registration", "appointment", "consent", "consent_event", "form", "adherence"):
             count = connection.execute(f"select count(*) from operational.{table}").fetchone()  # type: ignore[call-overload]
             assert count == (0,), table
+
+
+OWN_SEGMENT = '[{"slug": "only-at-b", "name": "B", "rule": {"measure": "age", "op": ">", "value": 65}}]'
+EVERYWHERE = "over-65-with-a-no-show"
+
+
+@pytest.fixture(scope="module")
+def api(both: Server) -> Iterator[Api]:
+    add_segments(both, ["clinic_b"], parse_segments(OWN_SEGMENT))
+    for slug in ("clinic_a", "clinic_b"):
+        accounts.add_user(both, f"manager.{slug}", slug, Role.CLINIC_MANAGER, slug, PASSWORD)
+    with access_world.client(both) as running:
+        yield running
+
+
+def clinic_routes(api: Api) -> list[str]:
+    """Every path that can be read and takes a clinic: in the path, or in the query."""
+    paths = {c.path for c in iter_route_contexts(api.app.routes) if "GET" in (c.methods or ())}
+    return sorted(
+        [path for path in paths if "{clinic}" in path]
+        + [path + "?clinic={clinic}" for path in paths & {"/audit", "/v1/audit/events"}]
+    )
+
+
+@pytest.mark.check(6)
+def test_by_any_route_b_is_as_good_as_made_up_to_as_manager(api: Api) -> None:
+    b = access_world.sign_in(api, "manager.clinic_b")
+    members = f"/v1/clinics/clinic_b/segments/{EVERYWHERE}/members"
+    cursor = api.get(members, headers=b, params={"limit": 1}).json()["next"]
+    assert cursor
+    a = access_world.sign_in(api, "manager.clinic_a")
+    _sign_in_to_pages(api, "manager.clinic_a")
+    routes = clinic_routes(api)
+    assert len(routes) == 7
+
+    def ask(route: str, clinic: str, segment: str, cursor: str) -> tuple[int, bytes]:
+        path = route.format(clinic=clinic, segment=segment)
+        answer = api.get(f"{path}{'&' if '?' in path else '?'}cursor={cursor}", headers=a)
+        return answer.status_code, answer.content
+
+    for route in routes:
+        made_up = ask(route, "clinic_x", "nothing", "made-up")
+        assert made_up[0] == 404, route
+        for segment in (EVERYWHERE, "only-at-b"):
+            assert ask(route, "clinic_b", segment, cursor) == made_up, route
+        if "{segment}" in route:
+            own = api.get(route.format(clinic="clinic_a", segment=EVERYWHERE), headers=a)
+            assert own.status_code == 200, route
+            assert (
+                ask(route, "clinic_a", "only-at-b", cursor) == ask(route, "clinic_a", "nothing", "made-up") == made_up
+            )
+            assert ask(route, "clinic_a", EVERYWHERE, cursor) == ask(route, "clinic_a", EVERYWHERE, "made-up")
+
+
+def _sign_in_to_pages(api: Api, login: str) -> None:
+    api.get("/sign-in")
+    form = {"login": login, "password": PASSWORD, "form": api.cookies["cloister_form"]}
+    assert api.post("/sign-in", data=form).status_code == 303
 
 
 def _seen(connection: psycopg.Connection, statement: str) -> set[int]:

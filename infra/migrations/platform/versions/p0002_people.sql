@@ -120,6 +120,8 @@ create table operational.profile_tombstone (
     clinic_id integer not null references operational.clinic,
     patient_id uuid not null,
     revoked_at timestamptz not null,
+    -- When the platform learned of it, which may be later.
+    recorded_at timestamptz not null default clock_timestamp(),
     cleared_at timestamptz,
     primary key (clinic_id, patient_id),
     foreign key (clinic_id, patient_id) references operational.registration (clinic_id, patient_id)

@@ -191,7 +191,8 @@ as $$ begin
             on c.clinic_id = e.clinic_id and c.purpose = e.purpose and c.person_id = e.person_id
         inner join operational.registration as r on r.person_id = e.person_id and r.clinic_id = e.clinic_id
         where e.kind = 'revoked' and e.purpose = 'profile_sharing' and c.state = 'revoked'
-        on conflict (clinic_id, patient_id) do update set revoked_at = excluded.revoked_at, cleared_at = null;
+        on conflict (clinic_id, patient_id) do update
+            set revoked_at = excluded.revoked_at, recorded_at = excluded.recorded_at, cleared_at = null;
     end if;
     if exists (select from operational.profile_tombstone as t
                where t.cleared_at is null and t.clinic_id in (select clinic_id from changed)) then

@@ -70,7 +70,8 @@ end $$;
 
 -- A clinic's reader and builder write events of their own clinic only; the service writes for any.
 create policy own on audit.access_event for insert to {readers}, {builders}
-    with check (clinic_id = (select operational.role_clinic()));
+    with check (clinic_id = (select operational.role_clinic())
+                and occurred_at between now() - interval '5 minutes' and now() + interval '5 minutes');
 create policy own on audit.disclosure for insert to {readers}, {builders}
     with check (clinic_id = (select operational.role_clinic()));
 create policy recording on audit.access_event for insert to {service}, {importer} with check (true);

@@ -16,6 +16,8 @@ create table pipeline.mart_state (
     clinic text primary key,
     as_of date not null,
     fingerprint text not null,
+    -- Before the build's first read, and after its last write.
+    built_from timestamptz not null,
     built_at timestamptz not null default clock_timestamp()
 );
 
