@@ -110,9 +110,9 @@ def test_one_clinic_fails_and_the_others_are_done(vitoria: Vitoria) -> None:
     slugs = sorted({str(row[0]) for row in vitoria.facts["registration"]})
     assert len(slugs) == 43
     with connect_admin(vitoria.server) as admin:
-        admin.execute(
-            "alter table clinic_jardim_camburi.patient_summary add constraint few check (noshows < 1) not valid"
-        )
+        # Emptied, since a build touches no row that stays the same.
+        admin.execute("truncate clinic_jardim_camburi.patient_summary")
+        admin.execute("alter table clinic_jardim_camburi.patient_summary add constraint few check (noshows < 1)")
     days = clinic_days(vitoria.server, slugs, NEXT_DAY, datetime.now(UTC))
     _, ledger = build(vitoria.server, Plan(days), str(uuid4()))
     assert ledger.failed == {"jardim_camburi": Fault("patient_summary", "23514", "few")}
