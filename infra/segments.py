@@ -8,9 +8,11 @@ import psycopg
 
 from infra.audit import record_process
 from infra.database import Server, clinic_transaction, connect
+from infra.errors import InvalidInput
 from infra.provisioner import resolve_clinic
 from infra.roles import ClinicKind, Login
-from policies.segments.rule import SegmentDefinition, needs_profile, to_json
+from policies.segments.compiler import ActiveSegment, compile_program
+from policies.segments.rule import RuleError, SegmentDefinition, needs_profile, parse_rule, to_json
 from policies.words import ProcessAction
 
 
@@ -47,7 +49,20 @@ def add_segments(at: Server, clinics: list[str], definitions: list[SegmentDefini
                 connection.execute(_ONE_EDITOR, [slug])
                 for definition in definitions:
                     tally[_put(connection, clinic_id, definition)] += 1
+                _check_together(connection, slug)
     return tally
+
+
+def _check_together(connection: psycopg.Connection, slug: str) -> None:
+    """Refuse what would compile for each segment alone, but not for the clinic's segments together."""
+    rows = connection.execute(
+        "select s.segment_id, s.version, v.rule from segment as s inner join segment_version as v"
+        " on v.segment_id = s.segment_id and v.version = s.version where s.archived_at is null"
+    )
+    try:
+        compile_program([ActiveSegment(segment_id, version, parse_rule(rule)) for segment_id, version, rule in rows])
+    except RuleError as error:
+        raise InvalidInput(str(error), place=slug) from None
 
 
 def _put(connection: psycopg.Connection, clinic_id: int, definition: SegmentDefinition) -> str:

@@ -195,7 +195,8 @@ def _mart(admin: psycopg.Connection, world: World, clinic: str, names: tuple[str
         world.segments[clinic, slug] = _segment(admin, world, clinic, slug, dependent, names)
     admin.execute("reset search_path")
     admin.execute(
-        "insert into pipeline.mart_state (clinic, as_of, fingerprint, built_from) values (%s, '2026-03-04', 'x', now())",
+        "insert into pipeline.mart_state (clinic, as_of, fingerprint, built_from)"
+        " values (%s, '2026-03-04', 'x', now())",
         [clinic],
     )
 

@@ -17,10 +17,11 @@ from uuid import UUID
 
 from policies.segments.catalogue import FactTable, Measure, ValueType
 from policies.segments.condition import LISTS, Condition
-from policies.segments.rule import AllOf, Not, Rule
+from policies.segments.rule import AllOf, Not, Rule, RuleError
 from policies.segments.windows import Window
 
 COMPILER_VERSION = 1
+MOST_MEASURES = 1000
 AS_OF = "$1"
 _CAST = {ValueType.NUMBER: "double precision", ValueType.DATE: "date", ValueType.TEXT: "text"}
 
@@ -71,10 +72,16 @@ class _Build:
 
 
 def compile_program(segments: list[ActiveSegment]) -> Program:
-    """Compile a clinic's active segments into one statement that brings their members up to date."""
+    """Compile a clinic's active segments into one statement that brings their members up to date.
+
+    Raises:
+        RuleError: the segments together ask for more measures than a row of PostgreSQL has columns.
+    """
     build = _Build()
     ordered = sorted(segments, key=lambda segment: segment.segment_id)
     trees = [_tree(segment.rule, build) for segment in ordered]
+    if sum(map(len, build.measures.values())) > MOST_MEASURES:
+        raise RuleError(f"the clinic's segments use more than {MOST_MEASURES} different measures")
     listed = [
         f"({build.scalar(str(s.segment_id), 'uuid')}, {build.scalar(s.version, 'integer')}, {tree})"
         for s, tree in zip(ordered, trees, strict=True)
