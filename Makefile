@@ -33,7 +33,7 @@ test: $(INSTALLED)  ## Run the tests (a PostgreSQL of their own is started)
 	$(BIN)/python -m pytest $(TESTS)
 
 test-deep: $(INSTALLED)  ## Run the property tests with 10,000 examples
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/properties
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/properties --timeout=7200
 
 check: $(INSTALLED)  ## Lint, types, import directions, SQL style, security
 	$(BIN)/ruff check .
