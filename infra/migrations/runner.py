@@ -1,17 +1,17 @@
 """Runs the two series of migrations with Alembic: `platform` once, `clinic` in each clinic's schema.
 
 Safe when two run at once: the caller holds `MIGRATION_LOCK`. Each series runs in one transaction.
+Alembic is imported where it is used: it takes a second, and most commands migrate nothing.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine
-from sqlalchemy.pool import StaticPool
+
+if TYPE_CHECKING:
+    from alembic.migration import MigrationContext
+    from sqlalchemy import Connection
 
 FOLDER = Path(__file__).parent
 MIGRATION_LOCK = "cloister.migrate"
@@ -22,11 +22,15 @@ def migrate(connection: psycopg.Connection, series: str, schema: str, identifier
 
     `connection` comes in autocommit mode, its role the owner of what is made.
     """
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import create_engine
+    from sqlalchemy.pool import StaticPool
+
     script = ScriptDirectory(str(FOLDER / series))
     engine = create_engine("postgresql+psycopg://", creator=lambda: connection, poolclass=StaticPool)
     ran: list[str] = []
 
-    def steps(revision: tuple[str, ...] | str, _: MigrationContext) -> Any:
+    def steps(revision: tuple[str, ...] | str, _: "MigrationContext") -> Any:
         pending = script._upgrade_revs("head", revision)  # type: ignore[arg-type]
         ran.extend(step.revision.revision for step in pending)
         return pending
@@ -41,7 +45,10 @@ def migrate(connection: psycopg.Connection, series: str, schema: str, identifier
     return ran
 
 
-def _run(bound: Connection, steps: Any, schema: str, identifiers: dict[str, str]) -> None:
+def _run(bound: "Connection", steps: Any, schema: str, identifiers: dict[str, str]) -> None:
+    from alembic.migration import MigrationContext
+    from alembic.operations import Operations
+
     with bound.begin():
         context = MigrationContext.configure(
             bound,
@@ -53,4 +60,6 @@ def _run(bound: Connection, steps: Any, schema: str, identifiers: dict[str, str]
 
 def heads() -> dict[str, str | None]:
     """The newest revision of each series."""
+    from alembic.script import ScriptDirectory
+
     return {series: ScriptDirectory(str(FOLDER / series)).get_current_head() for series in ("platform", "clinic")}

@@ -27,6 +27,7 @@ def resolve_people(connection: psycopg.Connection, source: str, frames: list[pl.
         for frame in frames
         if "signer_id" in frame.columns
     ]
+    connection.execute("drop table if exists pg_temp.stage_known, pg_temp.stage_here")
     stage(connection, "stage_key", pl.concat(named).unique())
     connection.execute(_RESOLVE, [source])
     connection.execute("drop table stage_key")

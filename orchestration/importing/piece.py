@@ -1,42 +1,58 @@
 """One piece of a file into the database."""
 
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from dataclasses import dataclass
 
 import polars as pl
 import psycopg
 
 from infra.audit import record_process
 from orchestration.importing import consents
-from orchestration.importing.contacts import load_contacts
 from orchestration.importing.known import resolve_patients, resolve_people, with_scope
 from orchestration.importing.mapping import FileOf, Mapping
-from orchestration.importing.people import load_people, load_registrations
+from orchestration.importing.patients import PatientLoader
 from orchestration.importing.quarantine import Quarantine, Refused
 from orchestration.importing.reading import LINE, Broken, Piece
-from orchestration.importing.records import RECORDS, load_records
+from orchestration.importing.records import RECORDS, RecordLoader
+from orchestration.importing.roster import Roster
 from orchestration.importing.session import ImportSession
 from orchestration.importing.shaping import CLINIC, CLINIC_NAME, REASON, Shaped, record_id_column, slug_of
 from policies.words import ProcessAction
 
 _CLINIC_IDS = pl.Int64
-# From so many rows a piece is loaded by all connections; below, one alone is quicker.
-WORTH_SHARING = 20_000
+
+
+@dataclass(frozen=True)
+class _Flight:
+    """A piece whose records are on their way; `refused` are frames of `line, reason`."""
+
+    piece: Piece
+    shaped: Shaped
+    clinics: dict[str, int]
+    touched: set[int]
+    refused: list[pl.DataFrame]
+    parts: list[Future[list[pl.DataFrame]]]
 
 
 class PieceLoader:
     """Loads the pieces of one file; `guardians` gathers who is to manage whom, for the file's end.
 
-    People come first, in a transaction that also records the event; then the records, in as many
-    transactions at once as there are workers; then what was refused. All of it is idempotent, so a
-    piece whose load was killed is loaded again with the file.
+    People come first, in a transaction that also records the event; then the records, in a transaction
+    a lane, while the people of the next piece are loaded; then what was refused. All of it is
+    idempotent, so a piece whose load was killed is loaded again with the file.
     """
 
     def __init__(self, session: ImportSession, mapping: Mapping, file: FileOf, quarantine: Quarantine) -> None:
         self.session, self.mapping, self.file, self.quarantine = session, mapping, file, quarantine
-        self.connection = session.connection
         self.loaded: Counter[str] = Counter()
         self.guardians: list[pl.DataFrame] = []
+        self.roster = Roster(mapping.source)
+        self.records = RecordLoader(mapping.source)
+        unite = any(of.flags is not None for entity in file.entities for of in entity.fields.values())
+        assumed = mapping.consent == "assumed"
+        self.patients = PatientLoader(session, mapping.source, self.roster, assumed=assumed, unite=unite)
+        self._flying: _Flight | None = None
 
     def load(self, piece: Piece, shaped: Shaped, clinics: dict[str, int]) -> None:
         """Load what is whole and quarantine what is not; `clinics` maps slugs to ids."""
@@ -47,13 +63,29 @@ class PieceLoader:
         frames.pop("clinic", None)
         # The wall of an import: its transactions name the clinics of these rows, and no others.
         touched = _clinic_ids(shaped, clinics) | self._guessed(piece, clinics)
+        records: dict[str, pl.DataFrame] = {}
         if frames:
             with self.session.transaction(touched) as connection:
-                self._record(frames)
+                self._record(connection, frames)
                 refused += self._load_people(connection, frames)
-            refused += self._load_records({e: f for e, f in frames.items() if e in RECORDS}, touched)
-        with self.session.transaction(touched):
-            self._settle(piece, pl.concat(refused), shaped, clinics)
+                records = {e: self.roster.meet(connection, frame) for e, frame in frames.items() if e in RECORDS}
+            self.patients.settle()
+        parts = self._send(records, touched) if records else []
+        self._land()
+        self._flying = _Flight(piece, shaped, dict(clinics), touched, refused, parts)
+
+    def finish(self) -> None:
+        """Store what was kept for the end of the file, and wait for the last piece."""
+        self.patients.finish()
+        self._land()
+
+    def _land(self) -> None:
+        """Wait for the records of the piece on its way, and put its refused rows into quarantine."""
+        flight, self._flying = self._flying, None
+        if flight is not None:
+            refused = flight.refused + [found for part in flight.parts for found in part.result()]
+            with self.session.transaction(flight.touched):
+                self._settle(flight.piece, pl.concat(refused), flight.shaped, flight.clinics)
 
     def _prepared(self, frame: pl.DataFrame, clinics: dict[str, int]) -> pl.DataFrame:
         ids = pl.col(CLINIC).replace_strict(clinics, default=None, return_dtype=_CLINIC_IDS)
@@ -66,53 +98,41 @@ class PieceLoader:
         """Load patients and consents; return `line, reason` of the consents that do not hold."""
         patients, signed = frames.get("patient"), frames.get("consent")
         if patients is not None:
-            load_people(connection, self.mapping.source, patients, unite=self._unites())
-            load_contacts(connection, self.session.keys, patients)
+            self.patients.load(connection, patients)
             self.guardians.append(patients.filter(pl.col("guardian_id").is_not_null()))
-        named = [frame for frame in (patients, signed) if frame is not None]
-        if not named:
-            return []
-        resolve_people(connection, self.mapping.source, named)
-        if patients is not None:
-            load_registrations(connection, patients)
-        resolve_patients(connection)
-        if patients is not None and self.mapping.consent == "assumed":
-            consents.assume(connection, patients)
         if signed is None:
             return []
+        resolve_people(connection, self.mapping.source, [signed])
+        resolve_patients(connection)
         consents.store_texts(connection, signed["clinic_id"].unique(), self.mapping.consent_texts)
         return [consents.load_consents(connection, signed)]
 
-    def _load_records(self, frames: dict[str, pl.DataFrame], touched: set[int]) -> list[pl.DataFrame]:
-        """Load clinical records, shared out by their own ids: two rows of one record meet in one part."""
-        if not frames:
-            return []
-        many = max(frame.height for frame in frames.values()) >= WORTH_SHARING
-        workers = self.session.workers if many else self.session.workers[:1]
+    def _send(self, frames: dict[str, pl.DataFrame], touched: set[int]) -> list[Future[list[pl.DataFrame]]]:
+        """Give the records to the lanes, by their own ids: two rows of one record meet in one lane, in order."""
+        # Rows of one entity may name rows of another, which then have to be in the same transaction.
+        lanes = self.session.lanes if len(frames) == 1 else self.session.lanes[:1]
+        shares = {entity: _shared_out(frame, entity, len(lanes)) for entity, frame in frames.items()}
+        return [
+            lane.thread.submit(
+                self._load_records, lane.connection, {entity: parts[index] for entity, parts in shares.items()}, touched
+            )
+            for index, lane in enumerate(lanes)
+        ]
 
-        def part(index: int) -> list[pl.DataFrame]:
-            with self.session.transaction(touched, workers[index]) as connection:
-                mine = {entity: _share(frame, entity, index, len(workers)) for entity, frame in frames.items()}
-                resolve_people(connection, self.mapping.source, list(mine.values()))
-                resolve_patients(connection)
-                return [load_records(connection, self.mapping.source, e, frame) for e, frame in mine.items()]
-
-        with ThreadPoolExecutor(len(workers)) as pool:
-            return [refused for found in pool.map(part, range(len(workers))) for refused in found]
-
-    def _unites(self) -> bool:
-        return any(of.flags is not None for entity in self.file.entities for of in entity.fields.values())
+    def _load_records(
+        self, connection: psycopg.Connection, frames: dict[str, pl.DataFrame], touched: set[int]
+    ) -> list[pl.DataFrame]:
+        with self.session.transaction(touched, connection):
+            return [self.records.load(connection, entity, frame) for entity, frame in frames.items()]
 
     def _settle(self, piece: Piece, refused: pl.DataFrame, shaped: Shaped, clinics: dict[str, int]) -> None:
         """Keep what was refused, and clear what has come whole."""
         column = record_id_column(self.file)
-        where = _where(shaped, clinics)
         names = piece.rows.select(LINE, (pl.lit(None, pl.String) if column is None else pl.col(column)).alias("id"))
-        placed = names.join(where, on=LINE, how="left")
+        placed = names.join(_where(shaped, clinics), on=LINE, how="left")
         bad = placed.join(refused, left_on=LINE, right_on="line")
-        if self.quarantine.any_open():
-            good = placed.join(refused, left_on=LINE, right_on="line", how="anti").drop_nulls()
-            self.quarantine.clear(good.select("clinic_id", "id").iter_rows())
+        if self.quarantine.awaits(placed["clinic_id"].drop_nulls().unique()):
+            self.quarantine.clear(placed.join(refused, left_on=LINE, right_on="line", how="anti").drop_nulls())
         contents = piece.contents(bad[LINE].to_list())
         self.quarantine.add(
             [
@@ -137,18 +157,20 @@ class PieceLoader:
         home = clinics.get(slug) if slug is not None else None
         return Refused(found.line, found.reason, found.content, home, piece.guess(found.content, column))
 
-    def _record(self, frames: dict[str, pl.DataFrame]) -> None:
+    def _record(self, connection: psycopg.Connection, frames: dict[str, pl.DataFrame]) -> None:
         touched = pl.concat([frame.select("clinic_id", "source_id") for frame in frames.values()])
-        for clinic_id, patients in touched.group_by("clinic_id").agg(pl.col("source_id").n_unique()).iter_rows():
-            record_process(
-                self.connection,
-                role="importer",
-                action=ProcessAction.IMPORT_CSV,
-                resource_type="patient",
-                clinic_id=clinic_id,
-                patients=patients,
-                batch_id=self.quarantine.origin.batch_id,
-            )
+        counts = touched.group_by("clinic_id").agg(pl.col("source_id").n_unique())
+        with connection.pipeline():
+            for clinic_id, patients in counts.iter_rows():
+                record_process(
+                    connection,
+                    role="importer",
+                    action=ProcessAction.IMPORT_CSV,
+                    resource_type="patient",
+                    clinic_id=clinic_id,
+                    patients=patients,
+                    batch_id=self.quarantine.origin.batch_id,
+                )
 
 
 def _clinic_ids(shaped: Shaped, clinics: dict[str, int]) -> set[int]:
@@ -157,17 +179,18 @@ def _clinic_ids(shaped: Shaped, clinics: dict[str, int]) -> set[int]:
     return {clinics[slug] for frame in frames for slug in frame[CLINIC].unique() if slug in clinics}
 
 
-def _share(frame: pl.DataFrame, entity: str, index: int, parts: int) -> pl.DataFrame:
-    if parts == 1:
-        return frame
-    return frame.filter(pl.struct("clinic_id", *RECORDS[entity].identity).hash() % parts == index)
+def _shared_out(frame: pl.DataFrame, entity: str, lanes: int) -> list[pl.DataFrame]:
+    if lanes == 1:
+        return [frame]
+    lane = frame.select(pl.struct("clinic_id", *RECORDS[entity].identity).hash() % lanes).to_series()
+    return [frame.filter(lane == index) for index in range(lanes)]
 
 
 def _where(shaped: Shaped, clinics: dict[str, int]) -> pl.DataFrame:
     """`__line__, clinic_id` of every row, whole or refused; null where the clinic is unknown."""
-    frames = [frame.select(LINE, CLINIC) for frame in (*shaped.entities.values(), shaped.refused)]
+    whole = next(iter(shaped.entities.values()))  # each entity of a row is whole, or none is
     ids = pl.col(CLINIC).replace_strict(clinics, default=None, return_dtype=_CLINIC_IDS)
-    return pl.concat(frames).unique(LINE).select(LINE, ids.alias("clinic_id"))
+    return pl.concat([frame.select(LINE, ids.alias("clinic_id")) for frame in (whole, shaped.refused)])
 
 
 def _refused(shaped: Shaped, clinics: dict[str, int]) -> pl.DataFrame:

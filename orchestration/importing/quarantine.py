@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
+import polars as pl
 import psycopg
 
 from infra.encryption.codec import Place, encrypt
@@ -46,6 +47,8 @@ class Quarantine:
         self.keys = keys
         self.origin = origin
         self.count = 0
+        self._open: dict[tuple[int | None, bytes | None], list[UUID]] = {}
+        self._seen: set[int] = set()
 
     def add(self, rows: Iterable[Refused]) -> None:
         """Keep these rows; one that is there already is opened again, not doubled."""
@@ -66,30 +69,29 @@ class Quarantine:
             )  # fmt: skip
         self.count += len(listed)
 
-    def any_open(self) -> bool:
-        """Whether anything of this source and entity waits to be corrected."""
-        row = self.connection.execute(_ANY_OPEN, [self.origin.source, self.origin.entity]).fetchone()
-        return row == (True,)
+    def awaits(self, clinics: Iterable[int]) -> bool:
+        """Whether earlier imports left anything open that rows of these clinics could close."""
+        unseen = set(clinics) - self._seen
+        if unseen:
+            listed = [self.origin.source, self.origin.entity, sorted(unseen), not self._seen, self.origin.file]
+            for entry, clinic_id, source_key in self.connection.execute(_OPEN, listed).fetchall():
+                self._open.setdefault((clinic_id, bytes(source_key)), []).append(entry)
+            self._seen |= unseen
+        return bool(self._open)
 
-    def clear(self, arrived: Iterable[tuple[int, str]]) -> None:
-        """Close the entries of rows that have now arrived whole, each given by its clinic and id.
+    def clear(self, arrived: pl.DataFrame) -> None:
+        """Close the entries of rows (`clinic_id`, `id`) that have now arrived whole.
 
         An entry that knew no clinic closes when a file of the same name brings its id.
         """
-        open_keys = self.connection.execute(_OPEN, [self.origin.source, self.origin.entity]).fetchall()
-        listed = list(arrived)
-        known = {self._identity_key(clinic_id, identity) for clinic_id, identity in listed}
-        homeless = {self._identity_key(None, identity) for _, identity in listed}
-        closed = [
-            entry
-            for entry, clinic_id, source_key, file in open_keys
-            if source_key is not None
-            and (
-                bytes(source_key) in known
-                or (clinic_id is None and file == self.origin.file and bytes(source_key) in homeless)
-            )
-        ]
-        self.connection.execute(_CLOSE, [closed])
+        closed: list[UUID] = []
+        # A key is dear to work out, so only rows of clinics with open entries get one.
+        for home in {clinic_id for clinic_id, _ in self._open}:
+            rows = arrived if home is None else arrived.filter(pl.col("clinic_id") == home)
+            for identity in rows["id"]:
+                closed += self._open.pop((home, self._identity_key(home, identity)), [])
+        if closed:
+            self.connection.execute(_CLOSE, [closed])
 
     def _identity_key(self, clinic_id: int | None, identity: str | None) -> bytes | None:
         return None if identity is None else self._digest("identity", clinic_id, identity.encode())
@@ -113,12 +115,8 @@ values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
 on conflict (source, entity, clinic_id, row_key) do update set resolved_at = null
 """
 _OPEN = """
-select quarantine_id, clinic_id, source_key, file from operational.quarantine
-where source = %s and entity = %s and resolved_at is null
-"""
-_ANY_OPEN = """
-select exists (
-    select from operational.quarantine where source = %s and entity = %s and resolved_at is null
-)
+select quarantine_id, clinic_id, source_key from operational.quarantine
+where source = %s and entity = %s and resolved_at is null and source_key is not null
+    and (clinic_id = any(%s) or (%s and clinic_id is null and file = %s))
 """
 _CLOSE = "update operational.quarantine set resolved_at = statement_timestamp() where quarantine_id = any(%s)"

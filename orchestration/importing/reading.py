@@ -128,8 +128,9 @@ def _piece(text: bytes, first: int, header: list[str], delimiter: str, missing: 
             strings_can_be_null=False,
         ),
     )
-    lines = [line for line in range(first, first + chunk.count(b"\n")) if line not in taken]
-    rows = pl.DataFrame(pl.from_arrow(table)).with_columns(pl.Series(LINE, lines, dtype=pl.Int64))
+    lines = pl.int_range(first, first + chunk.count(b"\n"), dtype=pl.Int64, eager=True)
+    lines = lines.filter(~lines.is_in(list(taken)))
+    rows = pl.DataFrame(pl.from_arrow(table)).with_columns(lines.alias(LINE))
     if empty := _empty_lines(chunk, first):
         rows = rows.filter(~pl.col(LINE).is_in(empty))
     return Piece(_trimmed(rows, missing), broken, first, text, header, delimiter)

@@ -9,12 +9,12 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
-from orchestration.importing.staging import random_ids, stage
+from orchestration.importing.staging import ordered_ids, stage
 
 
 @dataclass(frozen=True)
 class Record:
-    """How an entity's staged row `s` becomes a row of its table; `here` its patient, `p` its parent."""
+    """How an entity's staged row `s` becomes a row of its table; `c` its clinic, `p` its parent."""
 
     table: str
     columns: dict[str, str]
@@ -66,9 +66,9 @@ RECORDS: dict[str, Record] = {
             "day": "s.day",
         },
         id="answer_id",
-        parent="left join operational.form as p on p.clinic_id = s.clinic_id and p.patient_id = here.patient_id"
+        parent="left join operational.form as p on p.clinic_id = s.clinic_id and p.patient_id = s.patient_id::uuid"
         " and p.source = %(source)s and p.source_id = s.form_id",
-        parent_reason="when p.form_id is null then 'form_id: is no form of this patient'",
+        parent_reason="case when p.form_id is null then 'form_id: is no form of this patient' end",
     ),
     "plan": Record(
         "treatment_plan",
@@ -85,27 +85,65 @@ RECORDS: dict[str, Record] = {
         {"plan_id": "p.plan_id", "day": "s.day", "prescribed": "s.prescribed", "done": "s.done"},
         key=("clinic_id", "plan_id", "day"),
         parent="left join operational.treatment_plan as p on p.clinic_id = s.clinic_id"
-        " and p.patient_id = here.patient_id and p.source = %(source)s and p.source_id = s.plan_id",
-        parent_reason="when p.plan_id is null then 'plan_id: is no plan of this patient'",
+        " and p.patient_id = s.patient_id::uuid and p.source = %(source)s and p.source_id = s.plan_id",
+        parent_reason="case when p.plan_id is null then 'plan_id: is no plan of this patient' end",
         identity=("plan_id", "day"),
     ),
 }
 
 
-def load_records(connection: psycopg.Connection, source: str, entity: str, rows: pl.DataFrame) -> pl.DataFrame:
-    """Insert or update rows of one entity; return `line, reason` of those whose patient or parent is unknown."""
-    record = RECORDS[entity]
-    latest = rows.unique(["clinic_id", *record.identity], keep="last", maintain_order=False)
-    stage(connection, "stage_record", latest.with_columns(random_ids(latest.height).alias("id")))
-    connection.execute(_resolved(record), {"source": source})
-    refused = connection.execute("select line, reason from ready_record where reason is not null").fetchall()
-    connection.execute(_insert(record))
-    connection.execute(_update(record))
-    connection.execute("drop table stage_record, ready_record")
-    return pl.DataFrame(refused, schema={"line": pl.Int64, "reason": pl.String}, orient="row")
+class RecordLoader:
+    """Loads the records of one source; several threads may, each with a connection of its own."""
+
+    def __init__(self, source: str) -> None:
+        self._source = source
+        # Entities of which a row was there already: from then on known rows are looked for first.
+        self._met_again = {entity for entity, record in RECORDS.items() if record.parent}
+
+    def load(self, connection: psycopg.Connection, entity: str, rows: pl.DataFrame) -> pl.DataFrame:
+        """Insert or update rows of one entity; return `line, reason` of those whose patient or parent is unknown."""
+        record = RECORDS[entity]
+        homeless = rows.filter(pl.col("patient_id").is_null())
+        refused = homeless.select("line", pl.lit("source_id: is no patient of this clinic").alias("reason"))
+        ready = rows.drop_nulls("patient_id").unique(["clinic_id", *record.identity], keep="last")
+        stage(connection, "stage_record", _in_order(ready, record), analyze=False)
+        if entity in self._met_again or not self._insert_all(connection, entity):
+            refused.extend(self._insert_or_update(connection, record))
+        connection.execute("drop table stage_record")
+        return refused
+
+    def _insert_all(self, connection: psycopg.Connection, entity: str) -> bool:
+        """Insert the staged rows as if none was there, which costs half of looking; False if one was."""
+        record = RECORDS[entity]
+        try:
+            with connection.transaction():
+                connection.execute(_insert_new(record), {"source": self._source})
+        except psycopg.errors.UniqueViolation:
+            self._met_again.add(entity)
+            return False
+        return True
+
+    def _insert_or_update(self, connection: psycopg.Connection, record: Record) -> pl.DataFrame:
+        connection.execute("analyze stage_record")
+        connection.execute(_resolved(record), {"source": self._source})
+        refused = connection.execute("select line, reason from ready_record where reason is not null").fetchall()
+        connection.execute(_insert_unknown(record))
+        connection.execute(_update(record))
+        connection.execute("drop table ready_record")
+        return pl.DataFrame(refused, schema={"line": pl.Int64, "reason": pl.String}, orient="row")
+
+
+def _in_order(rows: pl.DataFrame, record: Record) -> pl.DataFrame:
+    """The rows with fresh ids, both in the order of the indexes: neighbours go to the same page."""
+    return rows.sort("clinic_id", *record.identity).with_columns(ordered_ids(rows.height).alias("id"))
 
 
 # The statements below hold constants of this module alone; values are parameters.
+_FROM_STAGE = """
+    from stage_record as s
+    inner join operational.clinic as c on c.clinic_id = s.clinic_id"""
+
+
 def _resolved(record: Record) -> sql.SQL:
     """Staged rows with their ids, whether they are known already, and what is wrong with them."""
     columns = ", ".join(f"{expression} as {name}" for name, expression in _columns(record).items())
@@ -113,12 +151,8 @@ def _resolved(record: Record) -> sql.SQL:
     text = f"""
     create temporary table ready_record on commit drop as
     select s.line, {columns}, old.clinic_id is not null as known,
-        case when here.patient_id is null then 'source_id: is no patient of this clinic'
-            {record.parent_reason} end as reason
-    from stage_record as s
-    left join stage_here as here
-        on here.clinic_id = s.clinic_id and here.scope = s.scope and here.source_id = s.source_id
-    left join operational.clinic as c on c.clinic_id = s.clinic_id
+        {record.parent_reason or "null"} as reason
+    {_FROM_STAGE}
     {record.parent}
     left join operational.{record.table} as old on {key}
     """  # nosec B608
@@ -126,15 +160,23 @@ def _resolved(record: Record) -> sql.SQL:
 
 
 def _columns(record: Record) -> dict[str, str]:
-    columns = {"clinic_id": "here.clinic_id", "patient_id": "here.patient_id", **record.columns}
+    columns = {"clinic_id": "c.clinic_id", "patient_id": "s.patient_id::uuid", **record.columns}
     if record.id:
         columns |= {record.id: "s.id::uuid", "source": "%(source)s::text", "source_id": "s.record_id"}
     return columns
 
 
-def _insert(record: Record) -> sql.SQL:
+def _insert_new(record: Record) -> sql.SQL:
+    columns = _columns(record)
+    text = f"""
+    insert into operational.{record.table} ({", ".join(columns)})
+    select {", ".join(columns.values())} {_FROM_STAGE}
+    """  # nosec B608
+    return sql.SQL(text)
+
+
+def _insert_unknown(record: Record) -> sql.SQL:
     names = ", ".join(_columns(record))
-    # In the order of an index: neighbours go to the same page.
     text = f"""
     insert into operational.{record.table} ({names})
     select {names} from ready_record where reason is null and not known order by {", ".join(record.key)}

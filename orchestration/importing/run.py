@@ -133,6 +133,7 @@ class _FileImport:
             raise InvalidInput(f"there is no clinic '{self.what.clinic}'", place="clinic", hint="`cloister clinic add`")
 
     def _finish(self) -> None:
+        self.loader.finish()
         self.report.refused = self.loader.quarantine.count
         self.report.entities = +self.loader.loaded
         counts = {"read": self.report.read, "refused": self.report.refused, **self.report.entities}

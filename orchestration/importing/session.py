@@ -1,6 +1,7 @@
 """The connections of one import, and the lock that keeps a second import of the same source out."""
 
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
@@ -10,24 +11,28 @@ from infra.database import Server, connect, set_clinics
 from infra.encryption.keyring import KeyProvider
 from infra.roles import Login
 
-WORKERS = 2
+LANES = 2
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A connection with a thread of its own: what it is given is done in order, beside everything else."""
+
+    connection: psycopg.Connection
+    thread: ThreadPoolExecutor
 
 
 @dataclass(frozen=True)
 class ImportSession:
-    """`workers` load records side by side; the first of them is also the `connection` for everything else.
+    """`connection` holds the source's lock and serves people and quarantine; the lanes load records.
 
     `clinic` is the one that all rows belong to, where the mapping names no column for it.
     """
 
-    workers: list[psycopg.Connection]
+    connection: psycopg.Connection
+    lanes: list[Lane]
     keys: KeyProvider
     clinic: str | None = None
-
-    @property
-    def connection(self) -> psycopg.Connection:
-        """The connection that holds the source's lock."""
-        return self.workers[0]
 
     @contextmanager
     def transaction(
@@ -44,8 +49,12 @@ class ImportSession:
 def import_session(at: Server, source: str, keys: KeyProvider, clinic: str | None) -> Iterator[ImportSession]:
     """Connect, and wait for other imports of this source: each would make its people anew."""
     with ExitStack() as stack:
-        workers = [stack.enter_context(connect(Login.IMPORTER, at=at)) for _ in range(WORKERS)]
+        connection = stack.enter_context(connect(Login.IMPORTER, at=at))
         # The session's lock: it goes with the connection, however the import ends.
-        workers[0].execute("select pg_advisory_lock(hashtextextended('cloister.import.' || %s, 0))", [source])
-        workers[0].commit()
-        yield ImportSession(workers, keys, clinic)
+        connection.execute("select pg_advisory_lock(hashtextextended('cloister.import.' || %s, 0))", [source])
+        connection.commit()
+        lanes = [stack.enter_context(connect(Login.IMPORTER, at=at)) for _ in range(LANES)]
+        # Entered last, so left first: no connection closes under a thread that uses it.
+        yield ImportSession(
+            connection, [Lane(lane, stack.enter_context(ThreadPoolExecutor(1))) for lane in lanes], keys, clinic
+        )
