@@ -14,7 +14,8 @@ from infra.segments import count_members
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
 
-OPEN = {"/healthz", "/v1/token", "/v1/keys", "/v1/openapi.json", "/sign-in", "/static"}
+OPEN = {"/healthz", "/v1/token", "/v1/openapi.json", "/sign-in", "/static", "/.well-known/jwks.json",
+        "/.well-known/openid-configuration"}  # fmt: skip
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 MEMBERS = "/v1/clinics/{}/segments/{}/members"
 

@@ -14,10 +14,11 @@ from access_world import PASSWORD, Api, World
 from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 
-from api import accounts
+from api import accounts, demo_accounts, system_keys
 from api.identity import issuer as issuing
 from api.identity.passwords import ATTEMPTS
 from infra.errors import InvalidInput, Refused
+from infra.settings import settings
 from policies.words import Role
 
 ME = "/v1/clinics"
@@ -29,7 +30,7 @@ def status(api: Api, token: str) -> int:
 
 def claims(principal: object, **other: Any) -> dict[str, Any]:
     now = int(time.time())
-    good = {"iss": issuing.ISSUER, "aud": issuing.AUDIENCE, "sub": str(principal), "iat": now, "exp": now + 60}
+    good = {"iss": settings().issuer, "aud": issuing.AUDIENCE, "sub": str(principal), "iat": now, "exp": now + 60}
     return {**good, "jti": "1", **other}
 
 
@@ -120,7 +121,7 @@ def test_a_system_has_no_password_to_try(api: Api) -> None:
 
 @pytest.mark.parametrize("ending", ["revoked_at = now()", "expires_at = now()"])
 def test_a_key_ends(world: World, api: Api, ending: str) -> None:
-    clear = accounts.add_api_key(world.server, f"ending {ending}", "north")
+    clear = system_keys.add_api_key(world.server, f"ending {ending}", "north")
     assert status(api, clear) == 200
     assert status(api, clear[:-1] + ("a" if clear[-1] != "a" else "b")) == 401
     world.change(f"update operational.api_key set {ending} where prefix = %s", clear.split("_")[1])
@@ -173,8 +174,8 @@ def test_a_sign_in_form_from_elsewhere_is_refused(api: Api) -> None:
 
 
 def test_demo_accounts_are_made_once_and_kept_private(world: World, api: Api) -> None:
-    first = accounts.ensure_demo_accounts(world.server, ["north", "south"])
-    assert accounts.ensure_demo_accounts(world.server, ["north", "south"]) == first
+    first = demo_accounts.ensure_demo_accounts(world.server, ["north", "south"])
+    assert demo_accounts.ensure_demo_accounts(world.server, ["north", "south"]) == first
     path = Path(world.server.secrets_folder.parent / "demo-accounts.json")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     people = [account for account in first if account.role != Role.AUTOMATION_SYSTEM]
@@ -187,7 +188,7 @@ def test_demo_accounts_are_made_once_and_kept_private(world: World, api: Api) ->
 def test_demo_accounts_exist_in_a_demo_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOISTER_MODE", "production")
     with pytest.raises(Refused):
-        accounts.ensure_demo_accounts(world.server, ["north"])
+        demo_accounts.ensure_demo_accounts(world.server, ["north"])
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,6 @@
 alter table operational.principal
     -- A patient's or guardian's account is one person's, and a person has at most one.
     add constraint principal_person unique (person_id),
-    -- Without a time the secret was shown, but nobody proved yet to have it.
-    add column totp_confirmed_at timestamptz,
     -- The last time step a code was accepted for: none is accepted twice (RFC 6238, section 5.2).
     add column totp_last_step bigint,
     add column totp_failures integer not null default 0,
@@ -33,6 +31,8 @@ create table operational.external_identity (
 alter table operational.session
     add column session_id uuid not null unique default gen_random_uuid(),
     add column second_factor_at timestamptz,
+    -- Shown to this session alone, until it proves to have it: then it is the principal's.
+    add column totp_pending bytea,
     add column origin inet,
     add column agent text;
 
