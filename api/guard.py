@@ -1,5 +1,6 @@
 """What a request may look like before anything reads it: size, kind, depth, and the characters of its texts."""
 
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -40,7 +41,7 @@ async def guarded(scope: Scope, receive: Receive) -> Receive:
 
     Raises:
         HTTPException: the body is too large (413).
-        InvalidInput: JSON nested too deeply; parsing it would end Python's recursion.
+        InvalidInput: JSON that is not UTF-8, or so deep that parsing it would end Python's recursion.
     """
     counting = _counted(receive)
     if not _is_json(Headers(scope=scope)):
@@ -52,8 +53,9 @@ async def guarded(scope: Scope, receive: Receive) -> Receive:
             return _replayed([message], receive)
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    if depth(body) > DEEPEST_JSON:
-        raise InvalidInput("nested too deeply", place="body")
+    # In UTF-16 a letter may hold the byte of a quotation mark; RFC 8259 has UTF-8 alone.
+    if not json.detect_encoding(body).startswith("utf-8") or depth(body) > DEEPEST_JSON:
+        raise InvalidInput("not UTF-8, or nested too deeply", place="body")
     return _replayed([{"type": "http.request", "body": body, "more_body": False}], receive)
 
 
@@ -119,7 +121,7 @@ def _leaves(found: Any, place: str) -> Iterator[tuple[str, str]]:
 async def _json(request: Request) -> Any:
     try:
         return await request.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         raise InvalidInput("no JSON", place="body") from None
 
 

@@ -116,7 +116,7 @@ def client(server: Server, rates: Rates = UNLIMITED) -> Iterator[Api]:
     """The application on a port of its own, as it is served."""
     app = create_app(server, rates)
     with listening() as own:
-        running = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        running = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [own]}, daemon=True)
         thread.start()
         try:

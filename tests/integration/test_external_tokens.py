@@ -267,7 +267,8 @@ def test_only_public_keys_of_the_pinned_algorithm_are_used() -> None:
         (2**1023 + 1).to_bytes(128, "big")).decode().rstrip("=")}  # fmt: skip
     public = good.as_dict(private=False)
     listed = [
-        7, {}, {**public, "kid": None}, {**public, "kid": "enc", "use": "enc"}, {**public, "kid": "alg", "alg": "PS256"},
+        7, {}, {**public, "kid": None}, {**public, "kid": "enc", "use": "enc"},
+        {**public, "kid": "alg", "alg": "PS256"},
         {"kty": "oct", "kid": "oct", "k": "AAAA"}, {**public, "kid": "broken", "n": "!"}, short,
         OKPKey.generate_key("Ed25519", parameters={"kid": "okp"}).as_dict(private=False), public,
         rsa("good").as_dict(private=False),

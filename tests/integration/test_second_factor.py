@@ -1,7 +1,6 @@
 """Codes at sign-in: who needs one, that each works once, and that nothing opens before it is given."""
 
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import access_world
@@ -21,12 +20,12 @@ CODE_NEEDED = "urn:cloister:problem:code-needed"
 
 
 @pytest.fixture
-def auditor(world: World) -> Iterator[str]:
+def auditor(world: World) -> str:
     """An auditor with codes, nobody else's to lock out."""
     login = f"auditor.{time.monotonic_ns()}"
     accounts.add_user(world.server, login, "A", Role.PLATFORM_AUDITOR, None, PASSWORD)
     account_care.enrol(world.server, login, access_world.TOTP)
-    yield login
+    return login
 
 
 @pytest.fixture
