@@ -19,6 +19,7 @@ def sign_in(role: str) -> urllib.request.OpenerDirector:
     """A browser's session of the first account with that role."""
     account = next(found for found in accounts if found["role"] == role)
     session = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    session.addheaders = [("accept", "text/html")]
     page = session.open(f"{address}/sign-in").read().decode()
     fields = dict(re.findall(r'name="(\w+)"[^>]*value="([^"]*)"', page))
     form = {**fields, "login": account["login"], "password": account["secret"]}
