@@ -74,7 +74,5 @@ class ExternalIssuer:
 
 async def principal_of(connection: Connection, external: External) -> UUID | None:
     """The principal that an operator linked with that issuer and subject."""
-    if "\x00" in external.subject:
-        return None
     row = await (await connection.execute(_LINKED, [external.issuer, external.subject])).fetchone()
     return row["principal_id"] if row else None

@@ -15,6 +15,8 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 from joserfc.jwk import Key
 
+from policies.text import fault_of_text
+
 LONGEST = 8192
 LONGEST_TEXT = 255
 # What says that more than a password was asked for (RFC 8176).
@@ -72,9 +74,11 @@ def has_second_factor(claims: dict[str, Any]) -> bool:
 
 
 def short_text(claims: dict[str, Any], name: str) -> str | None:
-    """A claim that is a text of bounded length."""
+    """A claim that is a text of bounded length, and one that the database can keep."""
     found = claims.get(name)
-    return found if isinstance(found, str) and 0 < len(found) <= LONGEST_TEXT else None
+    if not isinstance(found, str) or not 0 < len(found) <= LONGEST_TEXT or fault_of_text(found):
+        return None
+    return found
 
 
 def _type(found: object) -> str | None:

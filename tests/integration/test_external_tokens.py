@@ -104,6 +104,13 @@ def test_a_token_with_one_wrong_claim_is_none(api: Api, idp: Idp, wrong: dict[st
     assert (answer.status_code, answer.json()["title"]) == (401, "Sign in to see this.")
 
 
+@pytest.mark.parametrize("jti", [None, "a\x00b", "x" * 300, "j-1"])
+def test_a_token_needs_no_id_and_an_odd_one_reaches_no_log(world: World, api: Api, idp: Idp, jti: str | None) -> None:
+    assert status(api, idp.token(jti=jti)) == 200
+    named = world.look("select session_id from audit.access_event order by occurred_at desc limit 1")[0][0]
+    assert named == ("token:j-1" if jti == "j-1" else "token:external")
+
+
 def test_one_of_several_audiences_does(api: Api, idp: Idp) -> None:
     assert status(api, idp.token(aud=["https://other", AUDIENCE])) == 200
 
