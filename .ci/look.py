@@ -1,8 +1,12 @@
 """Sign in to a running demo as a manager and as an auditor, and fetch their pages and a cohort."""
 
+import base64
+import hashlib
+import hmac
 import json
 import re
 import sys
+import time
 import urllib.parse
 import urllib.request
 from http.cookiejar import CookieJar
@@ -15,11 +19,24 @@ def sign_in(role: str) -> urllib.request.OpenerDirector:
     """A browser's session of the first account with that role."""
     account = next(found for found in accounts if found["role"] == role)
     session = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+    session.addheaders = [("accept", "text/html")]
     page = session.open(f"{address}/sign-in").read().decode()
     fields = dict(re.findall(r'name="(\w+)"[^>]*value="([^"]*)"', page))
     form = {**fields, "login": account["login"], "password": account["secret"]}
-    session.open(f"{address}/sign-in", urllib.parse.urlencode(form).encode())
+    answer = session.open(f"{address}/sign-in", urllib.parse.urlencode(form).encode())
+    if account.get("totp"):
+        fields = dict(re.findall(r'name="(\w+)"[^>]*value="([^"]*)"', answer.read().decode()))
+        form = urllib.parse.urlencode({**fields, "code": code(account["totp"])}).encode()
+        session.open(f"{address}/sign-in/code", form)
     return session
+
+
+def code(secret: str) -> str:
+    """The code of now (RFC 6238)."""
+    step = int(time.time() // 30).to_bytes(8, "big")
+    digest = hmac.digest(base64.b32decode(secret), step, hashlib.sha1)
+    place = digest[-1] & 15
+    return f"{(int.from_bytes(digest[place : place + 4], 'big') & 0x7FFFFFFF) % 10**6:06}"
 
 
 def fetch(session: urllib.request.OpenerDirector, path: str, expected: str) -> str:

@@ -1,102 +1,46 @@
-"""Accounts made on this machine: by an operator, or for a demo. Each one is an event.
+"""Accounts made on this machine by an operator. Each one is an event.
 
 Nothing here is reachable over the network; the caller holds the instance's secrets folder.
 """
 
-import json
-import secrets
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from uuid import UUID
 
 import psycopg
 
-from api.identity import api_keys
 from api.identity.passwords import hasher
 from infra.audit import record_process
 from infra.database import Server, connect
-from infra.errors import InvalidInput, Refused
+from infra.errors import InvalidInput
 from infra.roles import Login
-from infra.settings import Mode, settings
-from policies.classification import Field
-from policies.words import CLINIC_ROLES, PLATFORM_ROLES, AccountAction, Purpose, Role
+from policies.text import fault_of_identifier
+from policies.words import CLINIC_ROLES, PLATFORM_ROLES, AccountAction, Role
 
 SHORTEST_PASSWORD = 10
-MOST_MANAGERS = 10
-KEY_DAYS = 365
 
 
-@dataclass(frozen=True)
-class Account:
-    """Something to sign in with, as `demo-accounts.json` keeps it: a password or an API key."""
-
-    login: str
-    name: str
-    role: str
-    clinic: str | None
-    secret: str
-
-    def __repr__(self) -> str:
-        return f"Account({self.login})"
-
-
-def add_user(at: Server, login: str, name: str, role: Role, clinic: str | None, password: str) -> UUID:
+def add_user(at: Server, login: str, name: str, role: Role, clinic: str | None, password: str | None) -> UUID:
     """Make an account with one role, or give an existing one another role; return its id.
 
+    Without a password the account is for another issuer's tokens. A new password ends its sessions.
+
     Raises:
-        InvalidInput: the role needs a clinic, or has none; no such clinic; the password is too short.
+        InvalidInput: the role needs a clinic, or has none; no such clinic; the password is too short;
+            the login or name holds characters that do not show.
     """
+    check_identifier(login, "login")
+    check_identifier(name, "name")
     if role not in CLINIC_ROLES | PLATFORM_ROLES:
         raise InvalidInput(f"'{role.value}' is not a role that an operator gives", place="role")
     if (role in CLINIC_ROLES) != (clinic is not None):
         needs = "needs a clinic" if role in CLINIC_ROLES else "is the platform's"
         raise InvalidInput(f"the role {role.value} {needs}", place="clinic")
-    if len(password) < SHORTEST_PASSWORD:
+    if password is not None and len(password) < SHORTEST_PASSWORD:
         raise InvalidInput(f"a password has at least {SHORTEST_PASSWORD} characters", place="password")
     with connect(Login.SERVICE, at=at) as connection:
-        principal_id = _principal(connection, "human", login, name, hasher().hash(password))
-        _give(connection, principal_id, role, clinic)
+        password_hash = hasher().hash(password) if password is not None else None
+        principal_id = store_principal(connection, "human", login, name, password_hash)
+        give_role(connection, principal_id, role, clinic)
         return principal_id
-
-
-def add_api_key(
-    at: Server,
-    login: str,
-    clinic: str,
-    *,
-    fields: Sequence[Field] = (Field.PATIENT_ID,),
-    segments: Sequence[str] | None = None,
-    purpose: Purpose = Purpose.OPERATIONS,
-    days: int = KEY_DAYS,
-) -> str:
-    """Make an API key of a system for one clinic; return it: it is never shown again.
-
-    Raises:
-        InvalidInput: no such clinic.
-    """
-    fresh = api_keys.make()
-    with connect(Login.SERVICE, at=at) as connection:
-        principal_id = _principal(connection, "system", login, login, None)
-        clinic_id = _clinic_id(connection, clinic)
-        _give(connection, principal_id, Role.AUTOMATION_SYSTEM, clinic)
-        connection.execute(
-            "insert into operational.api_key"
-            " (principal_id, clinic_id, prefix, key_hash, segments, fields, purpose, expires_at)"
-            " values (%s, %s, %s, %s, %s, %s, %s, statement_timestamp() + make_interval(days => %s))",
-            [
-                principal_id,
-                clinic_id,
-                fresh.prefix,
-                fresh.key_hash,
-                list(segments) if segments is not None else None,
-                sorted({Field.PATIENT_ID, *fields}),
-                purpose,
-                days,
-            ],
-        )
-        _note(connection, AccountAction.API_KEY_ADD, "api_key", fresh.prefix, clinic_id)
-    return fresh.clear
 
 
 def find_principal(at: Server, login: str) -> UUID:
@@ -111,95 +55,66 @@ def find_principal(at: Server, login: str) -> UUID:
         ).fetchone()
         if row is None:
             raise InvalidInput("there is no such login", place="login", hint="`cloister user add`")
-        _note(connection, AccountAction.TOKEN_ISSUE, "principal", str(row[0]), None)
+        note(connection, AccountAction.TOKEN_ISSUE, "principal", str(row[0]), None)
     found: UUID = row[0]
     return found
 
 
-def ensure_demo_accounts(at: Server, clinics: Sequence[str]) -> list[Account]:
-    """The demo's accounts, made once with random secrets and kept in `demo-accounts.json` (0600).
-
-    Managers of the first clinics, an auditor of the first one, a platform auditor, a platform
-    admin, and an API key of the first clinic. Accounts whose secret is known stay as they are.
+def check_identifier(text: str, place: str) -> None:
+    """Make sure that a name people compare by eye holds nothing that does not show.
 
     Raises:
-        Refused: the instance is not a demo.
+        InvalidInput: it does, or is empty.
     """
-    if settings().effective_mode is not Mode.DEMO:
-        raise Refused("demo accounts exist in demo mode alone")
-    path = at.secrets_folder.parent / "demo-accounts.json"
-    there = _logins(at)
-    known = {account.login: account for account in _read(path) if account.login in there}
-    accounts = [known.get(wanted.login) or _make(at, wanted) for wanted in _wanted(clinics)]
-    _write(path, accounts)
-    return accounts
+    if not text.strip() or fault_of_identifier(text):
+        raise InvalidInput("empty, too long, or with characters that do not show", place=place)
 
 
-def _logins(at: Server) -> set[str]:
-    with connect(Login.SERVICE, at=at) as connection:
-        return {row[0] for row in connection.execute("select login from operational.principal")}
+def store_principal(
+    connection: psycopg.Connection, kind: str, login: str, name: str, password_hash: str | None
+) -> UUID:
+    """Insert a principal, or set an existing one's password; return its id.
 
-
-def _wanted(clinics: Sequence[str]) -> list[Account]:
-    def account(login: str, name: str, role: Role, clinic: str | None = None) -> Account:
-        return Account(login, name, role.value, clinic, secrets.token_urlsafe(12))
-
-    managed = [account(f"manager.{c}", f"Manager of {c}", Role.CLINIC_MANAGER, c) for c in clinics[:MOST_MANAGERS]]
-    of_first = [account(f"auditor.{c}", f"Auditor of {c}", Role.CLINIC_AUDITOR, c) for c in clinics[:1]] + [
-        account(f"automation.{c}", f"Automation of {c}", Role.AUTOMATION_SYSTEM, c) for c in clinics[:1]
-    ]
-    return [
-        *managed,
-        *of_first,
-        account("auditor", "Platform auditor", Role.PLATFORM_AUDITOR),
-        account("admin", "Platform admin", Role.PLATFORM_ADMIN),
-    ]
-
-
-def _make(at: Server, wanted: Account) -> Account:
-    if wanted.role == Role.AUTOMATION_SYSTEM and wanted.clinic:
-        return Account(**{**asdict(wanted), "secret": add_api_key(at, wanted.login, wanted.clinic)})
-    add_user(at, wanted.login, wanted.name, Role(wanted.role), wanted.clinic, wanted.secret)
-    return wanted
-
-
-def _read(path: Path) -> list[Account]:
-    return [Account(**row) for row in json.loads(path.read_text())] if path.exists() else []
-
-
-def _write(path: Path, accounts: list[Account]) -> None:
-    fresh = path.with_suffix(".fresh")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    fresh.write_text(json.dumps([asdict(account) for account in accounts], indent=1))
-    fresh.replace(path)
-
-
-def _principal(connection: psycopg.Connection, kind: str, login: str, name: str, password_hash: str | None) -> UUID:
+    Raises:
+        InvalidInput: the login is a system's and this is a person's, or the other way round.
+    """
     row = connection.execute(
         "insert into operational.principal (kind, login, display_name, password_hash) values (%s, %s, %s, %s)"
-        " on conflict (login) do update set password_hash = excluded.password_hash, failed_attempts = 0,"
-        " locked_until = null returning principal_id",
+        " on conflict (login) do update set failed_attempts = 0, locked_until = null,"
+        " password_hash = coalesce(excluded.password_hash, principal.password_hash)"
+        " where principal.kind = excluded.kind returning principal_id",
         [kind, login, name, password_hash],
     ).fetchone()
     if row is None:
-        raise LookupError("the account was not stored")
-    _note(connection, AccountAction.PRINCIPAL_ADD, "principal", str(row[0]), None)
+        raise InvalidInput("a person and a system cannot share a login", place="login")
+    if password_hash is not None:
+        connection.execute(
+            "update operational.session set revoked_at = statement_timestamp()"
+            " where principal_id = %s and revoked_at is null",
+            row,
+        )
+    note(connection, AccountAction.PRINCIPAL_ADD, "principal", str(row[0]), None)
     found: UUID = row[0]
     return found
 
 
-def _give(connection: psycopg.Connection, principal_id: UUID, role: Role, clinic: str | None) -> None:
-    clinic_id = _clinic_id(connection, clinic) if clinic else None
+def give_role(connection: psycopg.Connection, principal_id: UUID, role: Role, clinic: str | None) -> None:
+    """Give a role, again if it was taken away."""
+    clinic_id = clinic_id_of(connection, clinic) if clinic else None
     connection.execute(
         "insert into operational.principal_role (principal_id, role, clinic_id) values (%s, %s, %s)"
         " on conflict (principal_id, role, clinic_id) do update set revoked_at = null",
         [principal_id, role.value, clinic_id],
     )
-    _note(connection, AccountAction.ROLE_GRANT, role.value, str(principal_id), clinic_id)
+    note(connection, AccountAction.ROLE_GRANT, role.value, str(principal_id), clinic_id)
 
 
-def _clinic_id(connection: psycopg.Connection, slug: str) -> int:
+def clinic_id_of(connection: psycopg.Connection, slug: str) -> int:
+    """Id of a clinic.
+
+    Raises:
+        InvalidInput: there is none of that slug.
+    """
     row = connection.execute("select clinic_id from operational.clinic where slug = %s", [slug]).fetchone()
     if row is None:
         raise InvalidInput("there is no such clinic", place="clinic", hint="`cloister clinic add`")
@@ -207,9 +122,10 @@ def _clinic_id(connection: psycopg.Connection, slug: str) -> int:
     return found
 
 
-def _note(
+def note(
     connection: psycopg.Connection, action: AccountAction, kind: str, resource_id: str, clinic_id: int | None
 ) -> None:
+    """Record what an operator did, in the transaction that does it."""
     record_process(
         connection,
         role="operator",

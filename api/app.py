@@ -3,18 +3,22 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from api import problems
 from api.audit.routes import router as audit
 from api.clinics.routes import router as clinics
 from api.envelope import Envelope
+from api.guard import clean_texts
+from api.identity.routes import published
 from api.identity.routes import router as identity
+from api.limits import Buckets, Rates
 from api.pages.setup import install as install_pages
 from api.segments.routes import router as segments
 from api.services import Services
 from infra.database import Server, server
+from infra.settings import settings
 
 health = APIRouter()
 
@@ -27,14 +31,15 @@ async def healthz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-def create_app(at: Server | None = None) -> FastAPI:
-    """The application on one instance.
+def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
+    """The application on one instance; how often it may be asked is the settings' to say, or `rates`.
 
     Raises:
         Misconfigured: the access policies are invalid, or a secret can be read by others.
         DatabaseUnavailable: no database, or not set up.
     """
-    services = Services.build(at or server())
+    rates = rates or Rates.of(settings())
+    services = Services.build(at or server(), rates)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -49,12 +54,16 @@ def create_app(at: Server | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url="/v1/openapi.json",
+        dependencies=[Depends(clean_texts)],
+        # A redirect would name whatever host the request did.
+        redirect_slashes=False,
     )
     app.state.services = services
-    app.add_middleware(Envelope)
+    app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
     for router in (identity, clinics, segments, audit):
         app.include_router(router, prefix="/v1")
+    app.include_router(published)
     app.include_router(health)
     install_pages(app)
     return app

@@ -1,15 +1,16 @@
-"""Commands of the API: serving, accounts, tokens."""
+"""Commands of the API: serving and tokens; accounts and keys have modules of their own."""
 
-import sys
 from typing import Annotated
 
 import typer
 
-from policies.words import Role
+from api.account_commands import issuer, user
+from api.key_commands import key
 
 app = typer.Typer(no_args_is_help=True)
-user = typer.Typer(no_args_is_help=True, help="Local accounts.")
 app.add_typer(user, name="user")
+app.add_typer(key, name="key")
+app.add_typer(issuer, name="issuer")
 
 
 @app.command()
@@ -38,7 +39,9 @@ def serve(
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=False,  # anybody could write the origin of an event into such a header
+        # Of others, anybody could write the origin of an event into such a header.
+        proxy_headers=bool(chosen.trusted_proxies),
+        forwarded_allow_ips=chosen.trusted_proxies,
     )
 
 
@@ -49,41 +52,8 @@ def token(
 ) -> None:
     """Print an access token for an account of this instance."""
     from api.accounts import find_principal
-    from api.identity.issuer import open_issuer
+    from api.identity.issuer import WITH_CODE, open_issuer
     from infra.database import server
 
-    typer.echo(open_issuer(server()).issue(find_principal(server(), login), lifetime=ttl))
-
-
-@user.command("add")
-def add_user(
-    login: Annotated[str, typer.Argument(help="Login of the account.")],
-    name: Annotated[str, typer.Option(help="Name to show.")],
-    role: Annotated[Role, typer.Option(help="Role to give.")],
-    clinic: Annotated[str | None, typer.Option(help="Clinic of the role.")] = None,
-    password_stdin: Annotated[bool, typer.Option("--password-stdin", help="Read the password from stdin.")] = False,
-) -> None:
-    """Make an account, or give an existing one a role and a new password."""
-    from api import accounts
-    from infra.database import server
-
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else _ask()
-    principal_id = accounts.add_user(server(), login, name, role, clinic, password)
-    typer.echo(f"{login} {principal_id}")
-
-
-@user.command("demo")
-def demo_users() -> None:
-    """Make the demonstration's accounts; they lie in `demo-accounts.json` of CLOISTER_HOME."""
-    from api.accounts import ensure_demo_accounts
-    from infra.database import server
-    from infra.segments import all_clinics
-
-    at = server()
-    made = ensure_demo_accounts(at, all_clinics(at))
-    typer.echo(f"{len(made)} accounts")
-
-
-def _ask() -> str:
-    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return asked
+    # Whoever holds the instance's keys vouches for what an account's own sign-in would have asked for.
+    typer.echo(open_issuer(server()).issue(find_principal(server(), login), lifetime=ttl, methods=WITH_CODE))

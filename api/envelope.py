@@ -1,4 +1,4 @@
-"""Around every request: an id, security headers, one log line, and an end for whatever went wrong."""
+"""Around every request: an id, limits, security headers, one log line, an end for whatever went wrong."""
 
 import json
 import time
@@ -10,7 +10,10 @@ import structlog
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.problems import KINDS, MEDIA_TYPE, Failed, problem
+from api.guard import guarded, refusal
+from api.limits import Buckets, address_name
+from api.problems import MEDIA_TYPE, Failed, headers_of, of
+from infra.errors import CloisterError
 from infra.log import where
 
 HEADERS = {
@@ -24,7 +27,6 @@ HEADERS = {
     "cache-control": "no-store",
 }
 HTTPS_HEADERS = {"strict-transport-security": "max-age=31536000"}
-LARGEST_BODY = 64 * 1024
 
 log = structlog.get_logger()
 
@@ -32,8 +34,10 @@ log = structlog.get_logger()
 class Envelope:
     """The outermost layer of the application."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, addresses: Buckets, *, production: bool) -> None:
         self._app = app
+        self._addresses = addresses
+        self._production = production
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request; other kinds of messages pass through."""
@@ -45,7 +49,7 @@ class Envelope:
         started, status = time.perf_counter(), 0
         headers = {
             **HEADERS,
-            **(HTTPS_HEADERS if scope["scheme"] == "https" else {}),
+            **(HTTPS_HEADERS if self._production or scope["scheme"] == "https" else {}),
             "x-request-id": str(request_id),
         }
 
@@ -57,14 +61,14 @@ class Envelope:
             await send(message)
 
         try:
-            if _too_large(scope):
-                await _answer(answer, problem(413, "too-large", "The request is too large."))
-            else:
-                await self._app(scope, _counted(receive), answer)
+            await self._pass(scope, receive, answer)
+        except (CloisterError, HTTPException) as error:
+            if not status:
+                await _answer(answer, of(error), headers_of(error))
         except Exception as error:  # the last place that can keep values out of the logs
             log.error("request failed", request_id=str(request_id), **where(error))
             if not status:
-                await _answer(answer, problem(*KINDS[Failed]))
+                await _answer(answer, of(Failed("")))
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         log.info(
             "request",
@@ -76,6 +80,13 @@ class Envelope:
             milliseconds=milliseconds,
         )
 
+    async def _pass(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request in, unless its sender, its head or its nesting says no."""
+        self._addresses.take(address_name(scope["client"][0] if scope.get("client") else None))
+        if refused := refusal(scope):
+            raise refused
+        await self._app(scope, await guarded(scope, receive), send)
+
 
 def _add(message: MutableMapping[str, Any], headers: dict[str, str]) -> None:
     present = {name.lower() for name, _ in message.get("headers", [])}
@@ -83,28 +94,9 @@ def _add(message: MutableMapping[str, Any], headers: dict[str, str]) -> None:
     message["headers"] = [*message.get("headers", []), *extra]
 
 
-def _too_large(scope: Scope) -> bool:
-    length = dict(scope["headers"]).get(b"content-length", b"0")
-    return not length.isdigit() or int(length) > LARGEST_BODY
-
-
-def _counted(receive: Receive) -> Receive:
-    """The messages of a request until their bodies grow too large: a chunked one names no length."""
-    received = 0
-
-    async def counting() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > LARGEST_BODY:
-            raise HTTPException(413)
-        return message
-
-    return counting
-
-
-async def _answer(send: Send, body: dict[str, Any]) -> None:
+async def _answer(send: Send, body: dict[str, Any], more: dict[str, str] | None = None) -> None:
     content = json.dumps(body).encode()
-    headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(content)).encode())]
+    named = {"content-type": MEDIA_TYPE, "content-length": str(len(content)), **(more or {})}
+    headers = [(name.encode(), value.encode()) for name, value in named.items()]
     await send({"type": "http.response.start", "status": body["status"], "headers": headers})
     await send({"type": "http.response.body", "body": content})

@@ -13,13 +13,24 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
+from api.identity.jwks import KeysUnavailable
+from api.limits import TooMany
 from infra.errors import CloisterError, DatabaseUnavailable, InvalidInput, NotRecorded, NotThere, Refused
 
 MEDIA_TYPE = "application/problem+json"
+FOR_PROGRAMS = ("/v1/", "/.well-known/", "/healthz")
 
 
 class NotSignedIn(CloisterError):
     """No credentials, or none that are good (any longer)."""
+
+
+class CodeNeeded(NotSignedIn):
+    """The password is right, and a code is asked for as well."""
+
+
+class FromElsewhere(CloisterError):
+    """A form that another site's page sent."""
 
 
 class Failed(CloisterError):
@@ -28,6 +39,10 @@ class Failed(CloisterError):
 
 KINDS: dict[type[CloisterError], tuple[int, str, str]] = {
     NotSignedIn: (401, "not-signed-in", "Sign in to see this."),
+    CodeNeeded: (401, "code-needed", "Sign in with a code as well; set codes up on the sign-in page."),
+    FromElsewhere: (403, "from-elsewhere", "This was sent from a page of another site."),
+    TooMany: (429, "too-many", "Too many requests. Try again in a moment."),
+    KeysUnavailable: (503, "issuer-unavailable", "The issuer of this token does not answer now."),
     NotThere: (404, "not-there", "There is nothing here."),
     InvalidInput: (422, "invalid-input", "Something in the request is not valid."),
     Refused: (409, "refused", "This cannot be done now."),
@@ -39,6 +54,7 @@ BY_STATUS: dict[int, type[CloisterError]] = {401: NotSignedIn, 404: NotThere, 42
 TITLES = {
     405: ("method-not-allowed", "This cannot be done here."),
     413: ("too-large", "The request is too large."),
+    415: ("unsupported-content", "This kind of content is not taken here."),
 }
 
 
@@ -48,50 +64,54 @@ def problem(status: int, kind: str, title: str, errors: Sequence[dict[str, str]]
     return {**body, "errors": list(errors)} if errors else body
 
 
-def of(error: CloisterError) -> dict[str, Any]:
+def of(error: CloisterError | HTTPException) -> dict[str, Any]:
     """The problem that an error is."""
+    if isinstance(error, HTTPException):
+        if error.status_code in BY_STATUS:
+            return problem(*KINDS[BY_STATUS[error.status_code]])
+        return problem(error.status_code, *TITLES.get(error.status_code, ("refused", "The request was refused.")))
     status, kind, title = next((KINDS[k] for k in type(error).__mro__ if k in KINDS), KINDS[Failed])
     if isinstance(error, InvalidInput) and error.place:
         return problem(status, kind, title, [{"place": error.place, "rule": "not_valid"}])
     return problem(status, kind, title)
 
 
+def headers_of(error: CloisterError | HTTPException) -> dict[str, str]:
+    """What an error says in headers, such as when to come again."""
+    if isinstance(error, TooMany):
+        return {"retry-after": str(error.retry_after)}
+    return dict(error.headers or {}) if isinstance(error, HTTPException) else {}
+
+
 def install(app: FastAPI) -> None:
     """Make the app answer every error with a problem."""
 
     async def known(request: Request, error: Exception) -> Response:
-        return respond(request, of(error if isinstance(error, CloisterError) else Failed("")))
+        found = error if isinstance(error, CloisterError | HTTPException) else Failed("")
+        return respond(request, of(found), headers_of(found))
 
     async def invalid(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else []
         errors = [{"place": ".".join(str(part) for part in item["loc"]), "rule": item["type"]} for item in found]
         return respond(request, problem(*KINDS[InvalidInput], errors))
 
-    async def http(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        headers = dict(error.headers or {}) if isinstance(error, HTTPException) else {}
-        body = (
-            problem(*KINDS[BY_STATUS[status]])
-            if status in BY_STATUS
-            else problem(status, *TITLES.get(status, ("refused", "The request was refused.")))
-        )
-        return respond(request, body, headers)
-
     async def database(request: Request, _error: Exception) -> Response:
         return respond(request, problem(*KINDS[DatabaseUnavailable]))
 
     app.add_exception_handler(CloisterError, known)
     app.add_exception_handler(RequestValidationError, invalid)
-    app.add_exception_handler(HTTPException, http)
+    app.add_exception_handler(HTTPException, known)
     app.add_exception_handler(psycopg.Error, database)
 
 
 def respond(request: Request, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:
-    """A problem as JSON under /v1, as a page elsewhere; a page that needs a sign-in leads there."""
-    if not request.url.path.startswith("/v1/") and "text/html" in request.headers.get("accept", ""):
+    """A problem as JSON to programs, as a page to browsers; a page that needs a sign-in leads there."""
+    if not request.url.path.startswith(FOR_PROGRAMS) and "text/html" in request.headers.get("accept", ""):
         if body["status"] == 401:
-            return RedirectResponse("/sign-in", 303)
+            needs_code = body["type"].endswith(":code-needed")
+            return RedirectResponse("/sign-in/code" if needs_code else "/sign-in", 303)
         page: Response = request.app.state.error_page(request, body)
+        page.headers.update(headers or {})
         return page
     extra = {"www-authenticate": "Bearer"} if body["status"] == 401 else {}
     return JSONResponse(body, body["status"], {**(headers or {}), **extra}, MEDIA_TYPE)

@@ -12,14 +12,19 @@ from api.cursors import Cursors
 from api.database import Pool, make_pool
 from api.directory import Directory
 from api.gateway import Caller, Gateway, origin_of
-from api.identity import api_keys, principals, sessions
+from api.identity import api_keys, external, principals, second_factor, sessions, tokens
+from api.identity.attempts import Attempts
+from api.identity.external import ExternalIssuer
 from api.identity.issuer import Issuer, open_issuer
 from api.identity.principals import Principal
-from api.problems import NotSignedIn
+from api.identity.sealed import Sealed
+from api.limits import Buckets, Rates
+from api.problems import CodeNeeded, NotSignedIn
 from api.recording import Event, record
-from infra.database import Server
+from infra.database import Server, connect
 from infra.errors import Misconfigured
-from infra.settings import settings
+from infra.roles import Login
+from infra.settings import Mode, settings
 from policies.access.decide import InvalidPolicies, load
 from policies.access.model import PLATFORM
 from policies.words import AccountAction, Decision
@@ -33,10 +38,15 @@ class Services:
     directory: Directory
     gateway: Gateway
     issuer: Issuer
+    external: ExternalIssuer | None
     cursors: Cursors
+    totp: Sealed
+    attempts: Attempts
+    principals: Buckets
+    production: bool
 
     @classmethod
-    def build(cls, at: Server) -> "Services":
+    def build(cls, at: Server, rates: Rates | None = None) -> "Services":
         """The services of an instance, their pool not open yet.
 
         Raises:
@@ -47,21 +57,60 @@ class Services:
             policies = load()
         except InvalidPolicies as error:
             raise Misconfigured(f"the access policies are invalid: {error}") from None
-        pool = make_pool(at, timeout_ms=settings().statement_timeout_ms)
+        chosen = settings()
+        rates = rates or Rates.of(chosen)
+        pool = make_pool(at, timeout_ms=chosen.statement_timeout_ms)
         directory = Directory(pool)
-        gateway = Gateway(pool, at.roles, policies, directory)
-        return cls(pool, directory, gateway, open_issuer(at), Cursors(at))
+        return cls(
+            pool=pool,
+            directory=directory,
+            gateway=Gateway(pool, at.roles, policies, directory),
+            issuer=open_issuer(at),
+            external=ExternalIssuer.of(chosen),
+            cursors=Cursors(at),
+            totp=_totp_key(at),
+            attempts=Attempts(rates.sign_ins),
+            principals=Buckets(rates.principal),
+            production=chosen.effective_mode is Mode.PRODUCTION,
+        )
 
     async def bearer(self, token: str) -> Principal | None:
-        """The principal of an API key or an access token."""
+        """The principal of an API key or an access token.
+
+        Raises:
+            CodeNeeded: the principal may not come with a password alone.
+            KeysUnavailable: of an external issuer that does not answer.
+        """
         if token.startswith(api_keys.START):
             async with self.pool.connection() as connection:
                 return await api_keys.verify(connection, token)
+        principal, second = await self._token_bearer(token)
+        if principal and principal.needs_code and not second:
+            raise CodeNeeded("the token came without a second factor")
+        return principal
+
+    async def _token_bearer(self, token: str) -> tuple[Principal | None, bool]:
+        """Whose token it is, and whether its sign-in had a second factor."""
+        claimed = tokens.claimed(token)
+        if claimed and self.external and claimed.issuer == self.external.name:
+            said = await self.external.verify(token, claimed.key_id)
+            if said is None:
+                return None, False
+            async with self.pool.connection() as connection:
+                linked = await external.principal_of(connection, said)
+                known = await principals.by_id(connection, linked, f"token:{said.token_id}") if linked else None
+            return known, said.second_factor
+        await self.issuer.reload()
         claims = self.issuer.verify(token)
         if claims is None:
-            return None
+            return None, False
         async with self.pool.connection() as connection:
-            return await principals.by_id(connection, claims.principal_id, f"token:{claims.token_id}")
+            known = await principals.by_id(connection, claims.principal_id, f"token:{claims.token_id}")
+        return known, claims.second_factor
+
+    def cookie(self, name: str) -> str:
+        """A cookie's name: in production the browser takes it over TLS from this very host alone."""
+        return f"__Host-{name}" if self.production else name
 
     async def session(self, token: str) -> sessions.Session | None:
         """The live browser session of a cookie."""
@@ -98,22 +147,29 @@ async def api_caller(
 
     Raises:
         NotSignedIn: no bearer token or API key, or none that is good.
+        TooMany: the principal asks too often.
     """
     principal = await serving.bearer(credentials.credentials) if credentials else None
     if principal is None:
         if credentials:
             await serving.refuse(request)
         raise NotSignedIn("no good credentials")
+    serving.principals.take(str(principal.principal_id))
     return caller_of(request, principal)
 
 
 def caller_of(request: Request, principal: Principal) -> Caller:
     """A principal with its request."""
-    return Caller(principal, request.state.request_id, _origin(request))
+    return Caller(principal, request.state.request_id, origin(request))
 
 
 def account_event(
-    request: Request, action: AccountAction, principal: Principal | None, session_id: str | None = None
+    request: Request,
+    action: AccountAction,
+    principal: Principal | None,
+    session_id: str | None = None,
+    *,
+    denied: bool = False,
 ) -> Event:
     """The event of something that happens to an identity; without a principal it is a failure."""
     return Event(
@@ -122,15 +178,21 @@ def account_event(
         role=principal.role_for(PLATFORM) if principal else "none",
         action=action.value,
         resource_type="session",
-        decision=(Decision.PERMIT if principal else Decision.DENY).value,
+        decision=(Decision.DENY if denied or principal is None else Decision.PERMIT).value,
         request_id=request.state.request_id,
-        session_id=session_id,
-        origin=_origin(request),
+        session_id=session_id or None,
+        origin=origin(request),
     )
 
 
-def _origin(request: Request) -> str | None:
+def origin(request: Request) -> str | None:
+    """The address that a request came from, if it has one."""
     return origin_of(request.client.host if request.client else None)
+
+
+def _totp_key(at: Server) -> Sealed:
+    with connect(Login.SERVICE, at=at) as connection:
+        return Sealed.opened(connection, at, second_factor.PURPOSE)
 
 
 ApiCaller = Annotated[Caller, Depends(api_caller)]

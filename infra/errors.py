@@ -9,6 +9,10 @@ CloisterError
 ├── Refused               known to exist, but not now or not like this
 ├── NotRecorded           the access could not be recorded, so nothing was done
 ├── NotSignedIn           no credentials, or none that are good (api.problems)
+│   └── CodeNeeded        the password is right, a code is asked for as well (api.problems)
+├── FromElsewhere         a form that another site's page sent (api.problems)
+├── TooMany               asked too often; says when to come again (api.limits)
+├── KeysUnavailable       an external issuer does not answer (api.identity.jwks)
 ├── Failed                something broke that is nobody's input (api.problems)
 ├── ClinicFailed          the work on one clinic; the others go on (orchestration.ingest)
 └── DbtFailed             dbt itself, for all clinics (orchestration.dbt_run)

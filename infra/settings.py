@@ -3,7 +3,7 @@
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -66,6 +66,48 @@ class Settings(BaseSettings):
         ),
     ] = 15_000
 
+    public_url: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https?://[^/?#\s]+$",
+            description="Address that people and systems reach the service at; names the built-in issuer.",
+        ),
+    ] = None
+    trusted_proxies: Annotated[
+        str,
+        Field(
+            description="Addresses of proxies, with commas, whose `X-Forwarded-For` and `-Proto` are believed.",
+        ),
+    ] = ""
+    requests_per_second: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Requests that one principal may make a second, in the long run; 0 is no limit.",
+        ),
+    ] = 50.0
+    sign_ins_per_minute: Annotated[
+        float,
+        Field(
+            ge=0,
+            description="Failed sign-ins that one address may try a minute, over all replicas; 0 is no limit.",
+        ),
+    ] = 20.0
+    oidc_issuer: Annotated[
+        str | None, Field(description="Issuer whose access tokens are accepted besides our own; an https URL.")
+    ] = None
+    oidc_audience: Annotated[str | None, Field(description="What `aud` of its tokens must name.")] = None
+    oidc_jwks_url: Annotated[
+        str | None, Field(description="Where its keys are; unset: as its discovery document says.")
+    ] = None
+    oidc_algorithm: Annotated[
+        Literal["RS256", "PS256", "ES256", "ES384", "EdDSA", "Ed25519"],
+        Field(description="The one algorithm that its tokens may be signed with."),
+    ] = "RS256"
+    oidc_leeway_seconds: Annotated[int, Field(ge=0, le=120, description="How far its clock and ours may be apart.")] = (
+        30
+    )
+
     @property
     def embedded(self) -> bool:
         """Whether this instance runs its own PostgreSQL."""
@@ -75,6 +117,11 @@ class Settings(BaseSettings):
     def effective_mode(self) -> Mode:
         """The mode asked for, or the default that goes with the database."""
         return self.mode or (Mode.DEMO if self.embedded else Mode.PRODUCTION)
+
+    @property
+    def issuer(self) -> str:
+        """The built-in issuer's name: where it can be reached."""
+        return self.public_url or f"http://{self.host}:{self.port}"
 
 
 @lru_cache(maxsize=1)

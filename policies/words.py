@@ -19,6 +19,8 @@ class Role(StrEnum):
 
 CLINIC_ROLES = frozenset({Role.CLINIC_STAFF, Role.SPECIALIST, Role.CLINIC_MANAGER, Role.CLINIC_AUDITOR})
 PLATFORM_ROLES = frozenset({Role.PLATFORM_AUDITOR, Role.PLATFORM_ADMIN})
+# Who sees everybody's log or sets everything up signs in with a code as well.
+SECOND_FACTOR_ROLES = frozenset({Role.CLINIC_AUDITOR, Role.PLATFORM_AUDITOR, Role.PLATFORM_ADMIN})
 
 
 class Action(StrEnum):
@@ -41,6 +43,16 @@ class AccountAction(StrEnum):
     PRINCIPAL_ADD = "principal.add"
     ROLE_GRANT = "role.grant"
     API_KEY_ADD = "api_key.add"
+    API_KEY_ROTATE = "api_key.rotate"
+    API_KEY_REVOKE = "api_key.revoke"
+    IDENTITY_LINK = "identity.link"
+    IDENTITY_UNLINK = "identity.unlink"
+    ISSUER_KEY_ROTATE = "issuer_key.rotate"
+    SECOND_FACTOR = "session.second_factor"
+    SECOND_FACTOR_ENROL = "second_factor.enrol"
+    SECOND_FACTOR_RESET = "second_factor.reset"
+    RECOVERY_CODE_USE = "recovery_code.use"
+    SESSION_END = "session.end"
     CREDENTIAL_CHECK = "credential.check"  # recorded when it fails only: a good one is its request's event
 
 

@@ -21,14 +21,20 @@ import uvicorn
 from fastapi import FastAPI
 from psycopg import sql
 
-from api import accounts
+from api import account_care, accounts, system_keys
 from api.app import create_app
+from api.identity.second_factor import Secret
+from api.limits import Rates
 from infra import log
 from infra.database import Server, connect_admin
 from policies.classification import Field
 from policies.words import Role
 
 PASSWORD = "a long enough password"
+TOTP = Secret("CANARYCANARYCANARYCANARYCANARY22")
+# Who is asked for a code as well.
+WITH_CODE = ("auditor.north", "auditor", "admin")
+UNLIMITED = Rates(principal=0, address=0, sign_ins=0)
 FINCH, WREN, HERON = "Canary Finch", "Canary Wren", "Canary Heron"
 BIRTH = "1931-05-17"
 PROFILE_FIELDS = [Field.BIRTH_DATE, Field.SEX, Field.INSURANCE_TYPE]
@@ -102,19 +108,20 @@ class Api(httpx.Client):
     """Speaks to a running application; keeps cookies, follows no redirect."""
 
     app: FastAPI
+    server: Server
 
 
 @contextmanager
-def client(server: Server) -> Iterator[Api]:
+def client(server: Server, rates: Rates = UNLIMITED) -> Iterator[Api]:
     """The application on a port of its own, as it is served."""
-    app = create_app(server)
+    app = create_app(server, rates)
     with listening() as own:
-        running = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False))
+        running = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [own]}, daemon=True)
         thread.start()
         try:
             with Api(base_url=f"http://127.0.0.1:{own.getsockname()[1]}", timeout=30) as api:
-                api.app = app
+                api.app, api.server = app, server
                 yield api
         finally:
             running.should_exit = True
@@ -123,9 +130,17 @@ def client(server: Server) -> Iterator[Api]:
 
 def sign_in(api: Api, login: str) -> dict[str, str]:
     """Headers of a login's token."""
-    answer = api.post("/v1/token", data={"username": login, "password": PASSWORD})
+    code = fresh_code(api.server, login) if login in WITH_CODE else ""
+    answer = api.post("/v1/token", data={"username": login, "password": PASSWORD, "code": code})
     assert answer.status_code == 200, answer.text
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
+
+
+def fresh_code(server: Server, login: str) -> str:
+    """A login's code of now, which no test before has used up."""
+    with connect_admin(server) as admin:
+        admin.execute("update operational.principal set totp_last_step = null where login = %s", [login])
+    return TOTP.code()
 
 
 def _person(admin: psycopg.Connection, name: str) -> UUID:
@@ -239,9 +254,11 @@ def _accounts(world: World) -> None:
         ("admin", Role.PLATFORM_ADMIN, None),
     ):
         accounts.add_user(world.server, login, login, role, clinic, PASSWORD)
+    for login in WITH_CODE:
+        account_care.enrol(world.server, login, TOTP)
     for clinic in ("north", "south"):
-        world.keys[clinic] = accounts.add_api_key(world.server, f"robot.{clinic}", clinic)
-        world.keys[f"{clinic}.profile"] = accounts.add_api_key(
+        world.keys[clinic] = system_keys.add_api_key(world.server, f"robot.{clinic}", clinic)
+        world.keys[f"{clinic}.profile"] = system_keys.add_api_key(
             world.server, f"reader.{clinic}", clinic, fields=[Field.NAME, *PROFILE_FIELDS]
         )
-    world.keys["north.elders"] = accounts.add_api_key(world.server, "elders.north", "north", segments=["elders"])
+    world.keys["north.elders"] = system_keys.add_api_key(world.server, "elders.north", "north", segments=["elders"])

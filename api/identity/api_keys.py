@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import re
 import secrets
 from dataclasses import dataclass
 from uuid import UUID
@@ -12,6 +13,7 @@ from policies.access.model import KeyScope
 from policies.words import Purpose
 
 START = "clk_"
+PREFIX = re.compile(r"[0-9a-f]{12}")
 
 _FIND = f"""
 select {COLUMNS}, k.key_id, k.key_hash, k.segments, k.fields, k.purpose, c.slug as clinic
@@ -47,6 +49,8 @@ def make() -> FreshKey:
 async def verify(connection: Connection, clear: str) -> Principal | None:
     """The principal and scope of a key; None if it is unknown, wrong, expired or revoked."""
     prefix, _, secret = clear.removeprefix(START).partition("_")
+    if not PREFIX.fullmatch(prefix):
+        return None
     row = await (await connection.execute(_FIND, [prefix])).fetchone()
     if row is None or not hmac.compare_digest(bytes(row["key_hash"]), _hash(secret)):
         return None

@@ -1,31 +1,47 @@
-"""The built-in issuer: access tokens as JWTs (RFC 9068), signed with Ed25519, good for one hour.
+"""The built-in issuer of access tokens: JWTs (RFC 9068), signed with Ed25519, good for one hour.
 
-Signing keys lie in `operational.issuer_key`, their private part encrypted under the data key of the
-purpose 'issuer'. A token says who; roles are read from the database at each request.
+Signing keys lie in `operational.issuer_key`, their private part encrypted. A token says who and how
+they signed in; roles are read from the database at each request. A new key is published before it
+signs, and an old one is accepted until its last token has ended, so that rotating breaks nothing.
 """
 
+import asyncio
 import json
 import time
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
 
 import psycopg
+import structlog
 from joserfc import jwt
-from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
+from api.identity import tokens
+from api.identity.sealed import Sealed
+from infra.audit import record_process
 from infra.database import Server, connect
-from infra.encryption.codec import DataKey, Place, decrypt, encrypt
-from infra.encryption.data_keys import key_for_purpose
-from infra.encryption.keyring import FileKeyring
+from infra.errors import CloisterError
+from infra.log import where
 from infra.roles import Login
+from infra.settings import settings
+from policies.words import AccountAction
 
-ISSUER = "urn:cloister:issuer"
 AUDIENCE = "urn:cloister:api"
 ALGORITHM = "Ed25519"  # RFC 9864: the fully specified name of EdDSA on that curve
+TYPE = "at+jwt"
 LIFETIME_SECONDS = 3600
+LONGEST_LIFETIME_SECONDS = 86_400
 LEEWAY_SECONDS = 30
 PURPOSE = "issuer"
+# How long a new key is published before it signs: others may keep our key set for as long.
+PUBLISHED_SECONDS = 300
+# How long a running service may not know of a rotation; well below the time above.
+RELOADED_SECONDS = 60.0
+PASSWORD_ONLY = ("pwd",)
+WITH_CODE = ("pwd", "otp", "mfa")
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -34,52 +50,76 @@ class Claims:
 
     principal_id: UUID
     token_id: str
+    second_factor: bool = False
+
+
+@dataclass(frozen=True)
+class SigningKey:
+    """A key of the issuer, newest first in lists, and since when it is published."""
+
+    key: OKPKey
+    created_at: datetime
 
 
 class Issuer:
-    """Signs tokens with the newest key, and accepts those of every key that is not retired."""
+    """Signs with the newest key that was published long enough; accepts every key not retired yet."""
 
-    def __init__(self, keys: list[OKPKey]) -> None:
-        self._signing = keys[0]
-        self._accepted = KeySet(list(keys))
-        self._registry = jwt.JWTClaimsRegistry(
-            leeway=LEEWAY_SECONDS,
-            iss={"essential": True, "value": ISSUER},
-            aud={"essential": True, "value": AUDIENCE},
-            exp={"essential": True},
-            iat={"essential": True},
-            sub={"essential": True},
-            jti={"essential": True},
-        )
+    def __init__(self, at: Server, name: str, keys: list[SigningKey]) -> None:
+        self._at = at
+        self.name = name
+        self._rules = tokens.rules(name, AUDIENCE, LEEWAY_SECONDS, "jti")
+        self._read_at = time.monotonic()
+        self._take(keys)
 
-    def issue(self, principal_id: UUID, *, lifetime: int = LIFETIME_SECONDS) -> str:
-        """A token for a principal, good for `lifetime` seconds."""
+    def issue(
+        self, principal_id: UUID, *, lifetime: int = LIFETIME_SECONDS, methods: tuple[str, ...] = PASSWORD_ONLY
+    ) -> str:
+        """A token for a principal who signed in with these methods, good for `lifetime` seconds."""
         now = int(time.time())
         claims = {
-            "iss": ISSUER,
+            "iss": self.name,
             "aud": AUDIENCE,
             "sub": str(principal_id),
             "iat": now,
             "exp": now + lifetime,
             "jti": str(uuid4()),
+            "amr": list(methods),
         }
-        header = {"alg": ALGORITHM, "kid": self._signing.kid or "", "typ": "at+jwt"}
+        header = {"alg": ALGORITHM, "kid": self._signing.kid or "", "typ": TYPE}
         return jwt.encode(header, claims, self._signing, algorithms=[ALGORITHM])
 
     def verify(self, token: str) -> Claims | None:
         """The claims of a token; None if it is not ours, not yet or no longer good, or altered."""
+        claimed = tokens.claimed(token)
+        key = self._accepted.get(claimed.key_id) if claimed else None
+        claims = tokens.verified(token, key, ALGORITHM, self._rules, {TYPE}) if key else None
+        # Nobody acts for another yet, so no token of ours says so.
+        if claims is None or "act" in claims:
+            return None
         try:
-            decoded = jwt.decode(token, self._accepted, algorithms=[ALGORITHM])
-            self._registry.validate(decoded.claims)
-            if decoded.header.get("typ") != "at+jwt":
-                return None
-            return Claims(UUID(decoded.claims["sub"]), str(decoded.claims["jti"]))
-        except (JoseError, ValueError, TypeError, KeyError):
+            return Claims(UUID(claims["sub"]), str(claims["jti"]), tokens.has_second_factor(claims))
+        except ValueError:
             return None
 
     def public_keys(self) -> dict[str, object]:
         """The JSON Web Key Set that others verify with."""
-        return dict(self._accepted.as_dict(private=False))
+        return dict(KeySet(list(self._accepted.values())).as_dict(private=False))
+
+    async def reload(self) -> None:
+        """Read the keys again if it is time to; a database that is away leaves those we have."""
+        if time.monotonic() - self._read_at < RELOADED_SECONDS:
+            return
+        self._read_at = time.monotonic()
+        try:
+            self._take(await asyncio.to_thread(_read, self._at))
+        except (CloisterError, psycopg.Error) as error:
+            log.error("issuer keys not reloaded", **where(error))
+
+    def _take(self, keys: list[SigningKey]) -> None:
+        published = datetime.now(UTC) - timedelta(seconds=PUBLISHED_SECONDS)
+        # The first key of an instance signs at once: nobody kept an older key set.
+        self._signing = next((found.key for found in keys if found.created_at <= published), keys[-1].key)
+        self._accepted = {found.key.kid or "": found.key for found in keys}
 
 
 def open_issuer(at: Server) -> Issuer:
@@ -89,31 +129,61 @@ def open_issuer(at: Server) -> Issuer:
         DatabaseUnavailable: no database, or not set up.
         Misconfigured: the keyring does not open the keys.
     """
-    with connect(Login.SERVICE, at=at) as connection:
-        # Two services that start at once make one key.
-        connection.execute("select pg_advisory_xact_lock(hashtextextended('cloister.issuer', 0))")
-        key = key_for_purpose(connection, FileKeyring(at.secrets_folder / "keyring.json"), PURPOSE)
-        keys = _stored(connection, key)
-        return Issuer(keys or [_make(connection, key)])
+    return Issuer(at, settings().issuer, _read(at))
 
 
-def _place(key_id: str) -> Place:
-    return Place("operational.issuer_key", "private_jwk", key_id)
+def rotate(at: Server) -> str:
+    """Make a new signing key, and retire the others when their last token has ended; return its id."""
+    with _locked(at) as connection:
+        connection.execute(
+            "update operational.issuer_key set retired_at = statement_timestamp() + make_interval(secs => %s)"
+            " where retired_at is null",
+            [PUBLISHED_SECONDS + RELOADED_SECONDS + LONGEST_LIFETIME_SECONDS + LEEWAY_SECONDS],
+        )
+        key_id = _make(connection, Sealed.opened(connection, at, PURPOSE)).key.kid or ""
+        record_process(
+            connection,
+            role="operator",
+            action=AccountAction.ISSUER_KEY_ROTATE,
+            resource_type="issuer_key",
+            resource_id=key_id,
+        )
+    return key_id
 
 
-def _stored(connection: psycopg.Connection, key: DataKey) -> list[OKPKey]:
+def _read(at: Server) -> list[SigningKey]:
+    with _locked(at) as connection:
+        sealed = Sealed.opened(connection, at, PURPOSE)
+        return _stored(connection, sealed) or [_make(connection, sealed)]
+
+
+def _locked(at: Server) -> psycopg.Connection:
+    connection = connect(Login.SERVICE, at=at)
+    connection.execute("select set_config('statement_timeout', %s, true)", [str(settings().statement_timeout_ms)])
+    # Two services that start at once make one key.
+    connection.execute("select pg_advisory_xact_lock(hashtextextended('cloister.issuer', 0))")
+    return connection
+
+
+def _stored(connection: psycopg.Connection, sealed: Sealed) -> list[SigningKey]:
     rows = connection.execute(
-        "select key_id, private_jwk from operational.issuer_key where retired_at is null order by created_at desc"
+        "select key_id, private_jwk, created_at from operational.issuer_key"
+        " where retired_at is null or retired_at > statement_timestamp() order by created_at desc"
     ).fetchall()
-    return [OKPKey.import_key(json.loads(decrypt(key, _place(key_id), bytes(jwk)))) for key_id, jwk in rows]
+    return [SigningKey(_opened(sealed, key_id, bytes(jwk)), created_at) for key_id, jwk, created_at in rows]
 
 
-def _make(connection: psycopg.Connection, key: DataKey) -> OKPKey:
+def _opened(sealed: Sealed, key_id: str, private: bytes) -> OKPKey:
+    return OKPKey.import_key(json.loads(sealed.open("issuer_key", "private_jwk", key_id, private)))
+
+
+def _make(connection: psycopg.Connection, sealed: Sealed) -> SigningKey:
     fresh = OKPKey.generate_key("Ed25519", parameters={"use": "sig", "alg": ALGORITHM}, auto_kid=True)
     key_id = fresh.kid or ""
-    private = encrypt(key, _place(key_id), json.dumps(fresh.as_dict(private=True)).encode())
-    connection.execute(
-        "insert into operational.issuer_key (key_id, algorithm, public_jwk, private_jwk) values (%s, %s, %s, %s)",
+    private = sealed.seal("issuer_key", "private_jwk", key_id, json.dumps(fresh.as_dict(private=True)).encode())
+    row = connection.execute(
+        "insert into operational.issuer_key (key_id, algorithm, public_jwk, private_jwk, created_at)"
+        " values (%s, %s, %s, %s, statement_timestamp()) returning created_at",
         [key_id, ALGORITHM, json.dumps(fresh.as_dict(private=False)), private],
-    )
-    return fresh
+    ).fetchone()
+    return SigningKey(fresh, row[0] if row else datetime.now(UTC))

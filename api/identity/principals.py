@@ -6,7 +6,7 @@ from uuid import UUID
 
 from api.database import Connection
 from policies.access.model import KeyScope, Resource, Subject, roles
-from policies.words import Role
+from policies.words import SECOND_FACTOR_ROLES, Role
 
 _ROLES = """
 (
@@ -15,7 +15,9 @@ _ROLES = """
     left join operational.clinic as c on c.clinic_id = r.clinic_id
     where r.principal_id = p.principal_id and r.revoked_at is null
 ) as roles"""
-COLUMNS = f"p.principal_id, p.kind, p.login, p.display_name, {_ROLES}"
+COLUMNS = (
+    f"p.principal_id, p.kind, p.login, p.display_name, p.person_id, p.totp_secret is not null as enrolled, {_ROLES}"
+)
 
 
 @dataclass(frozen=True)
@@ -29,16 +31,34 @@ class Principal:
     roles: frozenset[tuple[Role, str | None]]
     session_id: str
     key: KeyScope | None = None
+    # Whose own records these are, for patients and guardians.
+    person_id: UUID | None = None
+    # Whether a code is set up; whether one was given is the session's to know.
+    enrolled: bool = False
 
     @classmethod
     def of(cls, row: dict[str, Any], session_id: str) -> "Principal":
         """The principal of a row with `COLUMNS`."""
         held = roles(tuple(pair) for pair in row["roles"])
-        return cls(row["principal_id"], row["kind"], row["login"], row["display_name"], held, session_id)
+        return cls(
+            row["principal_id"],
+            row["kind"],
+            row["login"],
+            row["display_name"],
+            held,
+            session_id,
+            person_id=row["person_id"],
+            enrolled=row["enrolled"],
+        )
 
     def with_key(self, key: KeyScope) -> "Principal":
         """The same principal, limited to what a key reaches."""
         return replace(self, roles=frozenset(), key=key)
+
+    @property
+    def needs_code(self) -> bool:
+        """Whether a password alone does not do: by role, as it is now, or because codes are set up."""
+        return self.enrolled or any(role in SECOND_FACTOR_ROLES for role, _ in self.roles)
 
     @property
     def subject(self) -> Subject:

@@ -1,16 +1,19 @@
-"""Signing in to the API."""
+"""Signing in to the API, and what others need to verify its tokens."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Form, Request
+from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordRequestForm
 from pydantic import BaseModel
 
 from api.identity import signing_in
-from api.identity.issuer import LIFETIME_SECONDS
+from api.identity.issuer import ALGORITHM, LIFETIME_SECONDS, PUBLISHED_SECONDS
 from api.services import Serving
 
 router = APIRouter(tags=["identity"])
+published = APIRouter(prefix="/.well-known", include_in_schema=False)
+KEPT = {"cache-control": f"public, max-age={PUBLISHED_SECONDS}"}
 
 
 class Token(BaseModel):
@@ -22,12 +25,35 @@ class Token(BaseModel):
 
 
 @router.post("/token")
-async def token(request: Request, serving: Serving, form: Annotated[OAuth2PasswordRequestForm, Depends()]) -> Token:
-    """An access token for a local account's login and password, good for one hour."""
-    return Token(access_token=await signing_in.for_token(serving, request, form.username, form.password))
+async def token(
+    request: Request,
+    serving: Serving,
+    form: Annotated[OAuth2PasswordRequestForm, Depends()],
+    code: Annotated[str, Form(max_length=40, description="Of the authenticator app, or a recovery code.")] = "",
+) -> Token:
+    """An access token for a local account's login, password and, for admins and auditors, a code."""
+    return Token(access_token=await signing_in.for_token(serving, request, form.username, form.password, code))
 
 
-@router.get("/keys")
-async def keys(serving: Serving) -> dict[str, object]:
-    """The issuer's public keys, as a JSON Web Key Set."""
-    return serving.issuer.public_keys()
+@published.get("/jwks.json")
+async def keys(serving: Serving) -> JSONResponse:
+    """The issuer's public keys, as a JSON Web Key Set; new ones appear before they sign."""
+    await serving.issuer.reload()
+    return JSONResponse(serving.issuer.public_keys(), headers=KEPT, media_type="application/jwk-set+json")
+
+
+@published.get("/openid-configuration")
+async def configuration(serving: Serving) -> JSONResponse:
+    """Who the issuer is and where its keys are (OpenID Connect Discovery 1.0, RFC 8414)."""
+    name = serving.issuer.name
+    found = {
+        "issuer": name,
+        "jwks_uri": f"{name}/.well-known/jwks.json",
+        "token_endpoint": f"{name}/v1/token",
+        "grant_types_supported": ["password"],
+        "response_types_supported": [],
+        "subject_types_supported": ["public"],
+        "id_token_signing_alg_values_supported": [ALGORITHM],
+        "token_endpoint_auth_methods_supported": ["none"],
+    }
+    return JSONResponse(found, headers=KEPT)

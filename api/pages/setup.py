@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
 from api.pages import show
-from api.pages.routes import router
+from api.pages.routes import router as pages
+from api.pages.sessions import router as sessions
+from api.pages.sign_in import router as sign_in
+from api.pages.visitors import own_forms_only
 
 FOLDER = Path(__file__).parent
 
@@ -20,7 +23,8 @@ def install(app: FastAPI) -> None:
     show.add_filters(templates.env)
     app.state.templates = templates
     app.state.error_page = error_page
-    app.include_router(router, include_in_schema=False)
+    for router in (sign_in, sessions, pages):
+        app.include_router(router, include_in_schema=False, dependencies=[Depends(own_forms_only)])
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 
 

@@ -6,6 +6,7 @@ the layer that registered it.
 
 import importlib.resources
 import json
+import os
 import subprocess  # nosec B404: this program's own commands
 import sys
 from pathlib import Path
@@ -68,9 +69,11 @@ def _welcome(chosen: Settings) -> str:
     accounts = json.loads((chosen.home / "demo-accounts.json").read_text())
     listed = "\n".join(
         f"  {found['role']:<18} {found['clinic'] or '':<20} {found['login']:<34} {found['secret']}"
+        f"{'  + code' if found.get('totp') else ''}"
         for found in accounts
     )
     address = f"http://{chosen.host}:{chosen.port}"
     text = importlib.resources.files("infra.cli").joinpath("welcome.txt").read_text()
     key = next(found for found in accounts if found["role"] == "automation_system")
-    return text.format(address=address, accounts=listed, clinic=key["clinic"], key=key["secret"])
+    command = os.path.relpath(Path(sys.executable).with_name("cloister"))
+    return text.format(address=address, accounts=listed, command=command, clinic=key["clinic"], key=key["secret"])

@@ -1,64 +1,11 @@
 """In a real browser: a manager looks at segments and members, and an auditor sees that they did."""
 
-import os
-import shutil
-from collections.abc import Iterator
-
-import access_world
-import pytest
-from access_world import FINCH, PASSWORD, WREN, Api
-from playwright.sync_api import Browser, Page, sync_playwright
-
-from infra.database import Server
+from access_world import FINCH, WREN, Api
+from in_browser import fits, give_code, sign_in
+from playwright.sync_api import Page
 
 
-@pytest.fixture(scope="module")
-def api(module_server: Server) -> Iterator[Api]:
-    access_world.build(module_server)
-    with access_world.client(module_server) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    if program is None:
-        if os.environ.get("CI"):
-            pytest.fail("no chromium on this machine")
-        pytest.skip("needs chromium")
-    with sync_playwright() as playwright:
-        # As root, Chromium's own sandbox does not start.
-        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-        running = playwright.chromium.launch(executable_path=program, args=arguments)
-        yield running
-        running.close()
-
-
-@pytest.fixture(params=[(1280, 900), (360, 740)], ids=["desktop", "phone"])
-def page(request: pytest.FixtureRequest, browser: Browser, api: Api) -> Iterator[Page]:
-    width, height = request.param
-    context = browser.new_context(viewport={"width": width, "height": height}, base_url=str(api.base_url))
-    opened = context.new_page()
-    refused: list[str] = []
-    opened.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
-    yield opened
-    context.close()
-    assert [text for text in refused if "Security" in text] == []
-
-
-def sign_in(page: Page, login: str) -> None:
-    page.goto("/sign-in")
-    page.get_by_label("Login").fill(login)
-    page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Sign in").click()
-
-
-def fits(page: Page) -> bool:
-    """Nothing sticks out: the page itself never scrolls sideways."""
-    return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
-
-
-def test_a_manager_sees_members_and_an_auditor_sees_the_manager(page: Page) -> None:
+def test_a_manager_sees_members_and_an_auditor_sees_the_manager(page: Page, api: Api) -> None:
     page.goto("/")
     assert page.url.endswith("/sign-in")
     sign_in(page, "manager.north")
@@ -75,6 +22,7 @@ def test_a_manager_sees_members_and_an_auditor_sees_the_manager(page: Page) -> N
     assert page.url.endswith("/sign-in")
 
     sign_in(page, "auditor")
+    give_code(page, api, "auditor")
     page.get_by_label("Action").select_option("member.list")
     page.get_by_role("button", name="Search").click()
     row = page.locator("tbody tr").first.inner_text()

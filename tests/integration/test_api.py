@@ -9,12 +9,13 @@ import pytest
 from access_world import BIRTH, FINCH, HERON, WREN, Api, World
 from fastapi.routing import iter_route_contexts
 
-from infra.database import Server, connect_admin
+from infra.database import Server
 from infra.segments import count_members
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
 
-OPEN = {"/healthz", "/v1/token", "/v1/keys", "/v1/openapi.json", "/sign-in", "/static"}
+OPEN = {"/healthz", "/v1/token", "/v1/openapi.json", "/sign-in", "/static", "/.well-known/jwks.json",
+        "/.well-known/openid-configuration"}  # fmt: skip
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 MEMBERS = "/v1/clinics/{}/segments/{}/members"
 
@@ -279,20 +280,3 @@ def test_a_scoped_key_lists_only_its_segments(world: World, api: Api) -> None:
     found = api.get("/v1/clinics/north/segments", headers=key(world, "north.elders")).json()["segments"]
     assert [segment["slug"] for segment in found] == ["elders"]
     assert len(api.get("/v1/clinics/north/segments", headers=key(world, "north")).json()["segments"]) > 1
-
-
-@pytest.mark.check(21)
-def test_a_name_with_a_nul_is_not_there_and_recorded(world: World, api: Api) -> None:
-    headers = access_world.sign_in(api, "manager.north")
-    before = _denials(world)
-    answer = api.get("/v1/clinics/north/segments/%00", headers=headers)
-    assert answer.status_code == 404
-    assert _denials(world) == before + 1
-    assert api.get("/v1/audit/events?action=%00", headers=headers).status_code == 422
-
-
-def _denials(world: World) -> int:
-    with connect_admin(world.server) as admin:
-        row = admin.execute("select count(*) from audit.access_event where action = 'segment.read'").fetchone()
-    assert row
-    return int(row[0])

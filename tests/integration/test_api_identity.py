@@ -14,10 +14,13 @@ from access_world import PASSWORD, Api, World
 from joserfc import jwt
 from joserfc.jwk import OctKey, OKPKey
 
-from api import accounts
+from api import accounts, demo_accounts, system_keys
 from api.identity import issuer as issuing
-from api.identity.passwords import ATTEMPTS
+from api.identity import passwords
+from api.identity.lockout import ATTEMPTS
+from api.identity.second_factor import Secret
 from infra.errors import InvalidInput, Refused
+from infra.settings import settings
 from policies.words import Role
 
 ME = "/v1/clinics"
@@ -29,7 +32,7 @@ def status(api: Api, token: str) -> int:
 
 def claims(principal: object, **other: Any) -> dict[str, Any]:
     now = int(time.time())
-    good = {"iss": issuing.ISSUER, "aud": issuing.AUDIENCE, "sub": str(principal), "iat": now, "exp": now + 60}
+    good = {"iss": settings().issuer, "aud": issuing.AUDIENCE, "sub": str(principal), "iat": now, "exp": now + 60}
     return {**good, "jti": "1", **other}
 
 
@@ -47,9 +50,11 @@ def test_a_token_of_the_issuer_is_good(world: World, api: Api, manager: Any) -> 
     assert status(api, issuing.open_issuer(world.server).issue(manager)) == 200
 
 
+@pytest.mark.check(32)
 @pytest.mark.parametrize(
     "wrong",
-    [{"iss": "urn:other"}, {"aud": "urn:other"}, {"exp": 1}, {"iat": 9_999_999_999}, {"sub": "nobody"},
+    [{"iss": "urn:other"}, {"aud": "urn:other"}, {"exp": 1}, {"iat": 9_999_999_999}, {"nbf": 9_999_999_999},
+     {"sub": "nobody"},
      {"sub": str(uuid4())}],
     ids=lambda wrong: "-".join(wrong),
 )  # fmt: skip
@@ -113,6 +118,54 @@ def test_every_failed_sign_in_looks_the_same(world: World, api: Api) -> None:
     assert attempt("clumsy", PASSWORD)[0] == 200
 
 
+def test_an_account_rests_longer_each_time_and_an_hour_at_most(world: World, api: Api) -> None:
+    accounts.add_user(world.server, "tired", "T", Role.CLINIC_STAFF, "north", PASSWORD)
+    rests = []
+    for _ in range(ATTEMPTS + 8):
+        api.post("/v1/token", data={"username": "tired", "password": "not the password"})
+        rests += world.look(
+            "select extract(epoch from locked_until - now())::integer / 15 from operational.principal"
+            " where login = 'tired' and locked_until is not null"
+        )
+        world.change("update operational.principal set locked_until = now() where login = 'tired'")
+    # In quarters of a minute, as some of it has passed when it is looked at.
+    minutes = [round((row[0] + 1) / 4) for row in rests]
+    assert minutes[-9:] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    # Resting, nothing is counted: who guesses on does not make it longer.
+    world.change("update operational.principal set locked_until = now() + interval '1 hour' where login = 'tired'")
+    before = world.look("select failed_attempts, locked_until from operational.principal where login = 'tired'")
+    api.post("/v1/token", data={"username": "tired", "password": PASSWORD})
+    assert world.look("select failed_attempts, locked_until from operational.principal where login = 'tired'") == before
+    world.change("update operational.principal set locked_until = now() where login = 'tired'")
+    assert api.post("/v1/token", data={"username": "tired", "password": PASSWORD}).status_code == 200
+    after = world.look("select failed_attempts, locked_until from operational.principal where login = 'tired'")
+    assert after == [(0, None)]
+
+
+def test_every_failed_sign_in_does_the_same_work(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    accounts.add_user(world.server, "watched", "W", Role.CLINIC_STAFF, "north", PASSWORD)
+    hashed: list[str] = []
+    real = passwords.hasher()
+
+    class Counting:
+        def verify(self, password: str, stored: str) -> bool:
+            hashed.append(stored.rsplit("$", 2)[0])
+            return real.verify(password, stored)
+
+    passwords._nobodys_hash()
+    monkeypatch.setattr(passwords, "hasher", Counting)
+
+    def work(login: str) -> list[str]:
+        hashed.clear()
+        api.post("/v1/token", data={"username": login, "password": "not the password"})
+        return list(hashed)
+
+    unknown, wrong, system = work("nobody at all"), work("watched"), work("robot.north")
+    world.change("update operational.principal set locked_until = now() + interval '1 hour' where login = 'watched'")
+    assert unknown == wrong == system == work("watched")
+    assert len(unknown) == 1 and unknown[0].startswith("$argon2id$")
+
+
 def test_a_system_has_no_password_to_try(api: Api) -> None:
     answer = api.post("/v1/token", data={"username": "robot.north", "password": ""})
     assert answer.status_code in (401, 422)
@@ -120,7 +173,7 @@ def test_a_system_has_no_password_to_try(api: Api) -> None:
 
 @pytest.mark.parametrize("ending", ["revoked_at = now()", "expires_at = now()"])
 def test_a_key_ends(world: World, api: Api, ending: str) -> None:
-    clear = accounts.add_api_key(world.server, f"ending {ending}", "north")
+    clear = system_keys.add_api_key(world.server, f"ending {ending}", "north")
     assert status(api, clear) == 200
     assert status(api, clear[:-1] + ("a" if clear[-1] != "a" else "b")) == 401
     world.change(f"update operational.api_key set {ending} where prefix = %s", clear.split("_")[1])
@@ -173,13 +226,15 @@ def test_a_sign_in_form_from_elsewhere_is_refused(api: Api) -> None:
 
 
 def test_demo_accounts_are_made_once_and_kept_private(world: World, api: Api) -> None:
-    first = accounts.ensure_demo_accounts(world.server, ["north", "south"])
-    assert accounts.ensure_demo_accounts(world.server, ["north", "south"]) == first
+    first = demo_accounts.ensure_demo_accounts(world.server, ["north", "south"])
+    assert demo_accounts.ensure_demo_accounts(world.server, ["north", "south"]) == first
     path = Path(world.server.secrets_folder.parent / "demo-accounts.json")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     people = [account for account in first if account.role != Role.AUTOMATION_SYSTEM]
     for account in people:
-        answer = api.post("/v1/token", data={"username": account.login, "password": account.secret})
+        code = Secret(account.totp).code() if account.totp else ""
+        form = {"username": account.login, "password": account.secret, "code": code}
+        answer = api.post("/v1/token", data=form)
         assert answer.status_code == 200
     assert [status(api, account.secret) for account in first if account not in people] == [200]
 
@@ -187,7 +242,20 @@ def test_demo_accounts_are_made_once_and_kept_private(world: World, api: Api) ->
 def test_demo_accounts_exist_in_a_demo_alone(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOISTER_MODE", "production")
     with pytest.raises(Refused):
-        accounts.ensure_demo_accounts(world.server, ["north"])
+        demo_accounts.ensure_demo_accounts(world.server, ["north"])
+    with pytest.raises(Refused):
+        demo_accounts.demo_code(world.server, "auditor")
+
+
+def test_a_demos_code_signs_in(world: World, api: Api) -> None:
+    made = demo_accounts.ensure_demo_accounts(world.server, ["north", "south"])
+    account = next(found for found in made if found.totp)
+    code = demo_accounts.demo_code(world.server, account.login)
+    world.change("update operational.principal set totp_last_step = null where login = %s", account.login)
+    form = {"username": account.login, "password": account.secret, "code": code}
+    assert api.post("/v1/token", data=form).status_code == 200
+    with pytest.raises(InvalidInput):
+        demo_accounts.demo_code(world.server, "manager.north")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from infra.cli.main import build
 from infra.database import Server
+from infra.settings import settings
 
 ROOT = Path(__file__).parents[2]
 
@@ -33,3 +36,18 @@ def test_production_serves_from_encrypted_disks_only(server: Server, mode: str |
     assert done.returncode == 1
     assert "production mode needs encryption at rest" in done.stderr
     assert "Serving" not in done.stderr
+
+
+@pytest.mark.parametrize(("trusted", "believed"), [("", False), ("10.0.0.1,10.0.0.2", True)])
+def test_only_named_proxies_say_where_a_request_came_from(
+    monkeypatch: pytest.MonkeyPatch, trusted: str, believed: bool
+) -> None:
+    monkeypatch.setenv("CLOISTER_TRUSTED_PROXIES", trusted)
+    monkeypatch.setenv("CLOISTER_MODE", "demo")
+    settings.cache_clear()
+    asked: dict[str, object] = {}
+    monkeypatch.setattr("api.app.create_app", lambda: None)
+    monkeypatch.setattr("infra.log.configure", lambda: None)
+    monkeypatch.setattr("uvicorn.run", lambda _app, **given: asked.update(given))
+    assert CliRunner().invoke(build(), ["serve"], catch_exceptions=False).exit_code == 0
+    assert (asked["proxy_headers"], asked["forwarded_allow_ips"]) == (believed, trusted)

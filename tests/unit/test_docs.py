@@ -77,3 +77,10 @@ def test_every_field_of_an_import_is_documented(entity: str) -> None:
     assert set(re.findall(r"[a-z_]+", line[1])) >= set(ENTITIES[entity].fields)
     required = {name for name, field in ENTITIES[entity].fields.items() if field.required}
     assert set(re.findall(r"\*\*([a-z_]+)\*\*", line[1])) == required
+
+
+@pytest.mark.parametrize("page", ["docs/threats.md", "CONTRIBUTING.md"])
+def test_every_test_that_a_page_names_is_there(page: str) -> None:
+    named_tests = set(re.findall(r"`(test_\w+\.py)`", (ROOT / page).read_text()))
+    assert len(named_tests) > 10
+    assert named_tests <= {path.name for path in (ROOT / "tests").rglob("test_*.py")}

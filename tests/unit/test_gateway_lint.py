@@ -17,6 +17,9 @@ WITHOUT_A_GRANT = {
     "app.py",  # `select 1`
     "services.py",  # hands connections to identity
     "accounts.py",  # accounts, on this machine only
+    "account_care.py",  # the same
+    "demo_accounts.py",  # the same
+    "system_keys.py",  # the same
 }
 
 

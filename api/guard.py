@@ -1,0 +1,156 @@
+"""What a request may look like before anything reads it: size, kind, depth, and the characters of its texts."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi import Request
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import Message, Receive, Scope
+
+from infra.errors import InvalidInput
+from policies.text import fault_of_identifier, fault_of_text
+
+LARGEST_BODY = 64 * 1024
+DEEPEST_JSON = 32
+FORM = "application/x-www-form-urlencoded"
+# A string, or one bracket: what decides depth. A string that never ends hides nothing: it is no JSON.
+_TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
+
+
+def refusal(scope: Scope) -> HTTPException | InvalidInput | None:
+    """Why a request is refused by its head alone."""
+    headers = Headers(scope=scope)
+    length = headers.get("content-length", "0")
+    if not length.isascii() or not length.isdigit() or int(length[:20]) > LARGEST_BODY:
+        return HTTPException(413)
+    has_body = length.strip("0") != "" or "transfer-encoding" in headers
+    if has_body and not (_is_json(headers) or _kind(headers) == FORM):
+        return HTTPException(415)
+    if has_body and headers.get("content-encoding", "identity") != "identity":
+        return HTTPException(415)
+    if fault_of_identifier(scope["path"]) not in (None, "too_long", "not_normalised"):
+        return InvalidInput("a character that no path has", place="path")
+    return None
+
+
+async def guarded(scope: Scope, receive: Receive) -> Receive:
+    """The messages of a request: a JSON body is read whole and measured, others as they come.
+
+    Raises:
+        HTTPException: the body is too large (413).
+        InvalidInput: JSON that is not UTF-8, or so deep that parsing it would end Python's recursion.
+    """
+    counting = _counted(receive)
+    if not _is_json(Headers(scope=scope)):
+        return counting
+    body, more = b"", True
+    while more:
+        message = await counting()
+        if message["type"] != "http.request":
+            return _replayed([message], receive)
+        body += message.get("body", b"")
+        more = message.get("more_body", False)
+    # In UTF-16 a letter may hold the byte of a quotation mark; RFC 8259 has UTF-8 alone.
+    if not json.detect_encoding(body).startswith("utf-8") or depth(body) > DEEPEST_JSON:
+        raise InvalidInput("not UTF-8, or nested too deeply", place="body")
+    return _replayed([{"type": "http.request", "body": body, "more_body": False}], receive)
+
+
+def depth(body: bytes) -> int:
+    """How deeply the brackets of a JSON text nest."""
+    deepest = now = 0
+    for found in _TOKEN.finditer(body):
+        if found[0] in b"[{":
+            now += 1
+            deepest = max(deepest, now)
+        elif found[0] in b"]}":
+            now -= 1
+    return deepest
+
+
+async def clean_texts(request: Request) -> None:
+    """A dependency of every route: no text holds what the database could not keep, or UTF-8 not write.
+
+    Raises:
+        InvalidInput: names the place, never the text.
+    """
+    for place, text in _texts(request.query_params.multi_items(), "query"):
+        _check(place, text)
+    for name, value in request.path_params.items():
+        if fault_of_identifier(str(value)):
+            raise InvalidInput("no identifier", place=f"path.{name}")
+    if request.method in {"GET", "HEAD"}:
+        return
+    if _kind(request.headers) == FORM:
+        form = await request.form()
+        for place, text in _texts(form.multi_items(), "body"):
+            _check(place, text)
+    elif _is_json(request.headers):
+        for place, text in _leaves(await _json(request), "body"):
+            _check(place, text)
+
+
+def _check(place: str, text: str) -> None:
+    if fault_of_text(text):
+        raise InvalidInput("a character that no text has", place=place)
+
+
+def _texts(items: list[tuple[str, Any]], where: str) -> Iterator[tuple[str, str]]:
+    for name, value in items:
+        yield where, name
+        if isinstance(value, str):
+            yield f"{where}.{name}", value
+
+
+def _leaves(found: Any, place: str) -> Iterator[tuple[str, str]]:
+    """Every text of a JSON value, keys as well, with its place; as deep as `DEEPEST_JSON`."""
+    if isinstance(found, str):
+        yield place, found
+    elif isinstance(found, dict):
+        for key, value in found.items():
+            yield place, key
+            yield from _leaves(value, f"{place}.{key}")
+    elif isinstance(found, list):
+        for index, value in enumerate(found):
+            yield from _leaves(value, f"{place}.{index}")
+
+
+async def _json(request: Request) -> Any:
+    try:
+        return await request.json()
+    except (ValueError, RecursionError):
+        raise InvalidInput("no JSON", place="body") from None
+
+
+def _kind(headers: Headers) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _is_json(headers: Headers) -> bool:
+    kind = _kind(headers)
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
+def _replayed(messages: list[Message], receive: Receive) -> Receive:
+    async def replaying() -> Message:
+        return messages.pop(0) if messages else await receive()
+
+    return replaying
+
+
+def _counted(receive: Receive) -> Receive:
+    """The messages of a request until their bodies grow too large: a chunked one names no length."""
+    received = 0
+
+    async def counting() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > LARGEST_BODY:
+            raise HTTPException(413)
+        return message
+
+    return counting

@@ -1,0 +1,83 @@
+"""How often one address and one principal may ask: token buckets, in this process's memory.
+
+Sign-ins are not limited here: replicas would multiply the attempts, so those buckets lie in the
+database (`api.identity.attempts`; docs/adr/0013).
+"""
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv6Address, ip_address, ip_network
+
+from infra.errors import CloisterError
+from infra.settings import Settings
+
+# Beyond this many the least recently used are forgotten: memory stays bounded, whoever asks.
+MOST = 20_000
+BURST_SECONDS = 10
+
+
+class TooMany(CloisterError):
+    """Asked too often; `retry_after` says in how many seconds it may be tried again."""
+
+    def __init__(self, retry_after: float) -> None:
+        super().__init__("too many requests")
+        self.retry_after = max(1, math.ceil(retry_after))
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Requests a second of one principal, of one address, and sign-in attempts a minute; 0 is no limit."""
+
+    principal: float
+    address: float
+    sign_ins: float
+
+    @classmethod
+    def of(cls, chosen: Settings) -> "Rates":
+        """As the settings say; several people may share an address, so it gets twice a principal's."""
+        return cls(chosen.requests_per_second, 2 * chosen.requests_per_second, chosen.sign_ins_per_minute)
+
+
+class Buckets:
+    """Token buckets by name, each full at first: `BURST_SECONDS` of its rate."""
+
+    def __init__(self, per_second: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = per_second
+        self._burst = max(1.0, per_second * BURST_SECONDS)
+        self._clock = clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def take(self, name: str) -> None:
+        """Take one token.
+
+        Raises:
+            TooMany: the bucket is empty.
+        """
+        if not self._rate:
+            return
+        now = self._clock()
+        tokens, filled_at = self._buckets.pop(name, (self._burst, now))
+        tokens = min(self._burst, tokens + (now - filled_at) * self._rate)
+        taken = tokens >= 1
+        self._buckets[name] = (tokens - taken, now)
+        if len(self._buckets) > MOST:
+            self._buckets.popitem(last=False)
+        if not taken:
+            raise TooMany((1 - tokens) / self._rate)
+
+
+def address_name(address: str | None) -> str:
+    """What of an address is one sender's: all of IPv4, the first 64 bits of IPv6 (RFC 6177)."""
+    try:
+        found = ip_address(address or "")
+    except ValueError:
+        return "none"
+    if isinstance(found, IPv6Address):
+        return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
+    return str(found)

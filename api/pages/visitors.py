@@ -1,0 +1,122 @@
+"""Who looks at a page, and whether a form came from one of ours."""
+
+import hmac
+from dataclasses import dataclass
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+
+from api.gateway import Caller
+from api.identity import sessions
+from api.identity.sessions import Session
+from api.problems import CodeNeeded, FromElsewhere, NotSignedIn
+from api.services import Services, Serving, caller_of
+from infra.errors import NotThere
+from policies.words import Role
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who looks at a page."""
+
+    caller: Caller
+    session: Session
+
+    @property
+    def audits(self) -> bool:
+        """Whether the navigation offers the access log."""
+        subject = self.caller.principal.subject
+        return subject.has(Role.CLINIC_AUDITOR) or subject.has(Role.PLATFORM_AUDITOR)
+
+    @property
+    def manages(self) -> bool:
+        """Whether the navigation offers segments."""
+        return self.caller.principal.subject.has(Role.CLINIC_MANAGER)
+
+    def sent(self, csrf: str) -> None:
+        """Make sure that a form came from one of this session's own pages.
+
+        Raises:
+            NotThere: it did not.
+        """
+        if not self.session.accepts(csrf):
+            raise NotThere("the form is not of this session")
+
+
+async def arriving(request: Request, serving: Serving) -> Visitor:
+    """Who has a session, complete or not: for the pages that complete it.
+
+    Raises:
+        NotSignedIn: no live session.
+        TooMany: the principal asks too often.
+    """
+    token = request.cookies.get(serving.cookie(sessions.COOKIE))
+    session = await serving.session(token) if token else None
+    if session is None:
+        if token:
+            await serving.refuse(request)
+        raise NotSignedIn("no live session")
+    serving.principals.take(str(session.principal.principal_id))
+    return Visitor(caller_of(request, session.principal), session)
+
+
+Arriving = Annotated[Visitor, Depends(arriving)]
+
+
+async def visitor(found: Arriving) -> Visitor:
+    """Who looks at a page.
+
+    Raises:
+        NotSignedIn: no live session.
+        CodeNeeded: its second step is still to come.
+    """
+    if not found.session.complete:
+        raise CodeNeeded("the session asks for a code first")
+    return found
+
+
+Visiting = Annotated[Visitor, Depends(visitor)]
+
+
+async def own_forms_only(request: Request) -> None:
+    """A dependency of every page: what changes something comes from a page of this very site.
+
+    Browsers say so in Sec-Fetch-Site, older ones in Origin; a form's own token is checked besides.
+
+    Raises:
+        FromElsewhere: it does not.
+    """
+    if request.method in {"GET", "HEAD"}:
+        return
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site not in {None, "same-origin", "none"}:
+        raise FromElsewhere("from another site")
+    # Behind a proxy the scheme may differ, the host may not.
+    if origin is not None and urlsplit(origin).netloc != request.headers.get("host"):
+        raise FromElsewhere("from another origin")
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    """A page from its template."""
+    answer: Response = request.app.state.templates.TemplateResponse(request, template, values, status_code=status)
+    return answer
+
+
+def set_cookie(request: Request, serving: Services, answer: Response, name: str, value: str, seconds: int) -> None:
+    """Set a cookie that no script reads and no other site sends."""
+    secure = serving.production or request.url.scheme == "https"
+    answer.set_cookie(
+        serving.cookie(name), value, max_age=seconds, path="/", httponly=True, samesite="strict", secure=secure
+    )
+
+
+def drop_cookie(serving: Services, answer: Response, name: str) -> None:
+    """Have the browser forget a cookie; a `__Host-` one goes as it came, secure."""
+    answer.delete_cookie(serving.cookie(name), path="/", httponly=True, samesite="strict", secure=serving.production)
+
+
+def same(first: str, second: str) -> bool:
+    """Whether two secrets are one, in a time that does not tell where they part."""
+    return hmac.compare_digest(first.encode(), second.encode())

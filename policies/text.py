@@ -1,0 +1,32 @@
+"""Which characters a text may hold, whoever sends it. Names what is wrong, never the text itself."""
+
+import unicodedata
+
+# Unicode general categories (Unicode Standard, section 4.5).
+_CONTROL, _FORMAT, _SURROGATE = "Cc", "Cf", "Cs"
+_SEPARATORS = ("Zl", "Zp")
+LONGEST_IDENTIFIER = 200
+
+
+def fault_of_text(text: str) -> str | None:
+    """What PostgreSQL could not keep, or UTF-8 not write: NUL, a lone surrogate; None if all is well."""
+    if "\x00" in text:
+        return "nul"
+    return "lone_surrogate" if any(unicodedata.category(character) == _SURROGATE for character in text) else None
+
+
+def fault_of_identifier(text: str) -> str | None:
+    """What makes a login, slug or name look like another one: control and direction marks.
+
+    Stricter than `fault_of_text`: nothing invisible may stand in what people compare by eye
+    (Unicode Technical Standard 39, section 3).
+    """
+    if fault := fault_of_text(text):
+        return fault
+    for character in text:
+        category = unicodedata.category(character)
+        if category in (_CONTROL, _FORMAT, *_SEPARATORS):
+            return "control_character"
+    if unicodedata.normalize("NFC", text) != text:
+        return "not_normalised"
+    return "too_long" if len(text) > LONGEST_IDENTIFIER else None
