@@ -16,6 +16,8 @@ from infra.roles import ClinicKind, Group, Login
 VERBS = ("select", "insert", "update", "delete")
 # Who may sign in where, and which clinics there are: needed before a clinic is known; no patient data.
 IDENTITY = {"clinic", "clinic_role", "principal_role", "api_key"}
+# A queue, emptied by the worker; and counters of attempts, which are no records.
+EMPTIED = {"outbox", "sign_in_bucket"}
 DEFINERS = {"note_clinical", "note_person", "note_consent", "apply_consent"}
 
 
@@ -223,6 +225,16 @@ def test_even_the_owner_meets_the_triggers(world: World) -> None:
                      "truncate audit.access_event", "truncate audit.disclosure"):  # fmt: skip
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 admin.execute(text)
+
+
+@pytest.mark.check(35)
+def test_not_even_the_superuser_deletes_or_empties_a_table_of_the_operational_zone(world: World) -> None:
+    rows = world.look("select tablename from pg_tables where schemaname = 'operational' order by 1")
+    with connect_admin(world.server) as admin:
+        for table in [row[0] for row in rows if row[0] not in EMPTIED]:
+            for text in ("delete from operational.{}", "truncate operational.{} cascade"):
+                with pytest.raises(psycopg.errors.InsufficientPrivilege, match="never deleted"):
+                    admin.execute(sql.SQL(text).format(sql.Identifier(table)))
 
 
 def test_an_event_forged_for_another_clinic_is_refused(world: World) -> None:
