@@ -2,12 +2,24 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from uuid import UUID, uuid4
 
 import psycopg
 
 from infra.encryption.codec import DataKey
 from infra.encryption.keyring import KEY_BYTES, KeyProvider, WrappedKey
+
+
+@dataclass(frozen=True)
+class StoredKey:
+    """One row of `operational.data_key`: a data key, wrapped by the key-encryption key of that id and version."""
+
+    data_key_id: UUID
+    wrapped: bytes
+    kek_id: str
+    kek_version: int
+
 
 _COLUMNS = "data_key_id, wrapped, kek_id, kek_version"
 
