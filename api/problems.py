@@ -13,7 +13,15 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from infra.errors import CloisterError, DatabaseUnavailable, InvalidInput, NotRecorded, NotThere, Refused
+from infra.errors import (
+    CloisterError,
+    DatabaseUnavailable,
+    InvalidInput,
+    KeysUnavailable,
+    NotRecorded,
+    NotThere,
+    Refused,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -33,6 +41,7 @@ KINDS: dict[type[CloisterError], tuple[int, str, str]] = {
     Refused: (409, "refused", "This cannot be done now."),
     NotRecorded: (503, "not-recorded", "The access could not be recorded, so nothing was done."),
     DatabaseUnavailable: (503, "unavailable", "The service cannot answer now."),
+    KeysUnavailable: (503, "unavailable", "The service cannot answer now."),
     Failed: (500, "failed", "Something went wrong on our side."),
 }
 BY_STATUS: dict[int, type[CloisterError]] = {401: NotSignedIn, 404: NotThere, 422: InvalidInput}

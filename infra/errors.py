@@ -4,6 +4,7 @@ CloisterError
 ├── Misconfigured         settings, keys or policies are wrong: nothing starts
 │   └── Undecryptable     altered, moved, or of another key (infra.encryption)
 ├── DatabaseUnavailable   not running, not reachable, not migrated
+├── KeysUnavailable       the key service does not answer
 ├── InvalidInput          what was given breaks a rule; names the place
 ├── NotThere              does not exist, or is not yours: the two look the same
 ├── Refused               known to exist, but not now or not like this
@@ -35,6 +36,10 @@ class Misconfigured(CloisterError):
 
 class DatabaseUnavailable(CloisterError):
     """The database is not running, not reachable or not migrated."""
+
+
+class KeysUnavailable(CloisterError):
+    """The key service does not answer; nothing can be encrypted or decrypted."""
 
 
 class InvalidInput(CloisterError):

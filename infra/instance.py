@@ -4,6 +4,7 @@ import subprocess  # nosec B404: findmnt with fixed arguments
 from pathlib import Path
 
 from infra.database import Server, connect_admin
+from infra.encryption.provider import ensure_keyring
 from infra.errors import CloisterError, Misconfigured
 from infra.migrations.runner import heads
 from infra.postgres.embedded import Embedded
@@ -20,6 +21,7 @@ def start(chosen: Settings) -> bool:
     refuse_bare_disks(chosen)
     started = _embedded(chosen).up() if chosen.embedded else False
     set_up(Server.of(chosen))
+    ensure_keyring(chosen, Server.of(chosen))
     return started
 
 

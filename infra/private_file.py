@@ -1,6 +1,7 @@
 """Files that only their owner may read: passwords, keyrings."""
 
 import contextlib
+import os
 import secrets
 import stat
 from pathlib import Path
@@ -28,3 +29,19 @@ def read_private(path: Path) -> str:
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise Misconfigured(f"{path} can be read by others", hint=f"chmod 600 {path}")
     return path.read_text()
+
+
+def replace_private(path: Path, text: str) -> None:
+    """Put a private file in another's place, whole and on the disk before the old one goes."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
+    fresh.touch(mode=0o600)
+    with fresh.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    fresh.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -15,10 +15,12 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet, OKPKey
 
 from infra.database import Server, connect
-from infra.encryption.codec import DataKey, Place, decrypt, encrypt
-from infra.encryption.data_keys import key_for_purpose
-from infra.encryption.keyring import FileKeyring
+from infra.encryption.codec import Place
+from infra.encryption.data_keys import StoredKey, purpose_keys
+from infra.encryption.field_codec import FieldCodec
+from infra.encryption.provider import key_provider
 from infra.roles import Login
+from infra.settings import settings
 
 ISSUER = "urn:cloister:issuer"
 AUDIENCE = "urn:cloister:api"
@@ -92,26 +94,28 @@ def open_issuer(at: Server) -> Issuer:
     with connect(Login.SERVICE, at=at) as connection:
         # Two services that start at once make one key.
         connection.execute("select pg_advisory_xact_lock(hashtextextended('cloister.issuer', 0))")
-        key = key_for_purpose(connection, FileKeyring(at.secrets_folder / "keyring.json"), PURPOSE)
-        keys = _stored(connection, key)
-        return Issuer(keys or [_make(connection, key)])
+        codec = FieldCodec(key_provider(settings(), at.secrets_folder))
+        # Locked until the end of this transaction: a rotation does not retire them meanwhile.
+        data_keys = purpose_keys(connection, codec.provider, PURPOSE)
+        keys = _stored(connection, codec, data_keys)
+        return Issuer(keys or [_make(connection, codec, data_keys[0])])
 
 
 def _place(key_id: str) -> Place:
     return Place("operational.issuer_key", "private_jwk", key_id)
 
 
-def _stored(connection: psycopg.Connection, key: DataKey) -> list[OKPKey]:
+def _stored(connection: psycopg.Connection, codec: FieldCodec, data_keys: list[StoredKey]) -> list[OKPKey]:
     rows = connection.execute(
         "select key_id, private_jwk from operational.issuer_key where retired_at is null order by created_at desc"
     ).fetchall()
-    return [OKPKey.import_key(json.loads(decrypt(key, _place(key_id), bytes(jwk)))) for key_id, jwk in rows]
+    return [OKPKey.import_key(json.loads(codec.open(data_keys, _place(key_id), jwk))) for key_id, jwk in rows]
 
 
-def _make(connection: psycopg.Connection, key: DataKey) -> OKPKey:
+def _make(connection: psycopg.Connection, codec: FieldCodec, data_key: StoredKey) -> OKPKey:
     fresh = OKPKey.generate_key("Ed25519", parameters={"use": "sig", "alg": ALGORITHM}, auto_kid=True)
     key_id = fresh.kid or ""
-    private = encrypt(key, _place(key_id), json.dumps(fresh.as_dict(private=True)).encode())
+    private = codec.seal(data_key, _place(key_id), json.dumps(fresh.as_dict(private=True)).encode())
     connection.execute(
         "insert into operational.issuer_key (key_id, algorithm, public_jwk, private_jwk) values (%s, %s, %s, %s)",
         [key_id, ALGORITHM, json.dumps(fresh.as_dict(private=False)), private],

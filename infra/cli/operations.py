@@ -55,12 +55,14 @@ def status() -> None:
 def migrate() -> None:
     """Bring roles, schemas and tables up to date."""
     from infra.database import server
+    from infra.encryption.provider import ensure_keyring
     from infra.instance import refuse_bare_disks
     from infra.provisioner import set_up
     from infra.settings import settings
 
     refuse_bare_disks(settings())
     ran = set_up(server())
+    ensure_keyring(settings(), server())
     typer.echo(f"ran {len(ran)} migrations" if ran else "already up to date")
 
 

@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from infra.encryption.codec import DataKey, Place, Undecryptable, decrypt, encrypt, key_id_of
-from infra.encryption.data_keys import StoredKey
-from infra.encryption.keyring import KeyProvider, WrappedKey
+from infra.encryption.data_keys import StoredKey, unwrapped
+from infra.encryption.keyring import KeyProvider
 
 CACHED_KEYS = 10_000
 
@@ -65,8 +65,7 @@ class FieldCodec:
             if found is not None:
                 self._cache.move_to_end(stored.data_key_id)
                 return found
-        wrapped = WrappedKey(stored.wrapped, stored.kek_id, stored.kek_version)
-        opened = DataKey(stored.data_key_id, self.provider.unwrap(wrapped, stored.data_key_id.bytes))
+        opened = unwrapped(self.provider, stored)
         with self._lock:
             self._cache[stored.data_key_id] = opened
             if len(self._cache) > CACHED_KEYS:

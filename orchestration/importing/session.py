@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import psycopg
 
 from infra.database import Server, connect, set_clinics
+from infra.encryption.field_codec import FieldCodec
 from infra.encryption.keyring import KeyProvider
 from infra.roles import Login
 
@@ -21,7 +22,7 @@ class ImportSession:
     """
 
     workers: list[psycopg.Connection]
-    keys: KeyProvider
+    codec: FieldCodec
     clinic: str | None = None
 
     @property
@@ -48,4 +49,4 @@ def import_session(at: Server, source: str, keys: KeyProvider, clinic: str | Non
         # The session's lock: it goes with the connection, however the import ends.
         workers[0].execute("select pg_advisory_lock(hashtextextended('cloister.import.' || %s, 0))", [source])
         workers[0].commit()
-        yield ImportSession(workers, keys, clinic)
+        yield ImportSession(workers, FieldCodec(keys), clinic)
