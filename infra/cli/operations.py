@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.cli.demo import demo
+from infra.cli.keys import keys_app
 from infra.cli.sample import sample
 from infra.errors import CloisterError, InvalidInput
 
@@ -17,6 +18,7 @@ clinic_app = typer.Typer(help="Clinics.", no_args_is_help=True)
 segment_app = typer.Typer(help="Segments of a clinic, or of all.", no_args_is_help=True)
 app.add_typer(clinic_app, name="clinic")
 app.add_typer(segment_app, name="segment")
+app.add_typer(keys_app, name="keys")
 
 
 @app.command()

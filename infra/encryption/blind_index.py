@@ -10,9 +10,14 @@ from uuid import UUID
 import psycopg
 
 from infra.encryption.contacts import NO_COUNTRY, canonical, indexed
-from infra.encryption.data_keys import IndexKey
+from infra.encryption.data_keys import IndexKey, StoredKey, index_purpose
 from infra.encryption.field_codec import FieldCodec
 
+# The live keys of an index; the parameter is its purpose, see `data_keys.index_purpose`.
+KEYS = (
+    "select key_version, data_key_id, wrapped, kek_id, kek_version from operational.data_key"
+    " where purpose = %s and retired_at is null"
+)
 # Parameters: the field; its versions and the digests under them, as two arrays.
 LOOKUP = (
     "select distinct person_id from operational.blind_index"
@@ -40,6 +45,22 @@ def sought(
     """
     found = digests(codec, keys, field, canonical(field, value, country))
     return field, list(found), list(found.values())
+
+
+def find(
+    connection: psycopg.Connection, codec: FieldCodec, field: str, value: str, country: str = NO_COUNTRY
+) -> list[UUID]:
+    """The people who have this contact, in a transaction of its own.
+
+    Raises:
+        InvalidInput: no phone number or email; names the field.
+    """
+    with connection.transaction():
+        # One snapshot: a rotation may end between the keys and the digests.
+        connection.execute("set transaction isolation level repeatable read read only")
+        rows = connection.execute(KEYS, [index_purpose(field)]).fetchall()
+        keys = [IndexKey(version, StoredKey(*stored)) for version, *stored in rows]
+        return [row[0] for row in connection.execute(LOOKUP, sought(codec, keys, field, value, country))]
 
 
 def write_digests(connection: psycopg.Connection, rows: Sequence[tuple[UUID, str, int, bytes]]) -> None:
