@@ -59,8 +59,15 @@ class Settings(BaseSettings):
     at_rest: Annotated[
         str | None,
         Field(
-            pattern=r"^(luks|cloud-volume|pg_tde|none)$",
-            description="What encrypts the disks: `luks`, `cloud-volume`, `pg_tde` or `none`.",
+            pattern=r"^(luks|dm-crypt|cloud-volume|pg_tde|none)$",
+            description="What encrypts the database's disks: `luks`, `dm-crypt`, `cloud-volume`, `pg_tde` or `none`.",
+        ),
+    ] = None
+    home_at_rest: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(luks|dm-crypt|cloud-volume|none)$",
+            description="What encrypts the disk of CLOISTER_HOME, beside a database that lies elsewhere.",
         ),
     ] = None
     key_provider: Annotated[

@@ -50,15 +50,15 @@ def status() -> None:
     from infra.settings import settings
 
     for name, value in describe(settings()).items():
-        typer.echo(f"{name:<12} {value}")
+        typer.echo(f"{name:<24} {value}")
 
 
 @app.command()
 def migrate() -> None:
     """Bring roles, schemas and tables up to date."""
+    from infra.at_rest import refuse_bare_disks
     from infra.database import server
     from infra.encryption.provider import ensure_keyring
-    from infra.instance import refuse_bare_disks
     from infra.provisioner import set_up
     from infra.settings import settings
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from infra.database import Server, connect
 from infra.encryption.aws_kms import connect_kms
-from infra.encryption.keyring import FileKeyring, KeyProvider
+from infra.encryption.keyring import FileKeyring, KeyProvider, WrappedKey
 from infra.errors import Misconfigured
 from infra.roles import Login
 from infra.settings import Provider, Settings
@@ -19,9 +19,27 @@ def key_provider(settings: Settings, secrets_folder: Path) -> KeyProvider:
         Misconfigured: it cannot be used as it is set, or its keyring is missing.
         KeysUnavailable: the key service does not answer.
     """
-    if settings.key_provider is Provider.AWS_KMS:
-        return connect_kms([name.strip() for name in settings.kms_keys.split(",") if name.strip()])
-    return FileKeyring(secrets_folder / KEYRING)
+    path = secrets_folder / KEYRING
+    if settings.key_provider is Provider.FILE:
+        return FileKeyring(path)
+    kms = connect_kms([name.strip() for name in settings.kms_keys.split(",") if name.strip()])
+    return Successor(kms, FileKeyring(path)) if path.exists() else kms
+
+
+class Successor:
+    """A provider that takes over from a keyring: what that one wrapped opens until it is wrapped anew."""
+
+    def __init__(self, newest: KeyProvider, keyring: FileKeyring) -> None:
+        self._newest, self._keyring = newest, keyring
+        self.wrap, self.current, self.renew = newest.wrap, newest.current, newest.renew
+
+    def unwrap(self, wrapped: WrappedKey, context: bytes) -> bytes:
+        """Decrypt a data key of either.
+
+        Raises:
+            Misconfigured: of neither, or altered.
+        """
+        return (self._keyring if wrapped.kek_id == FileKeyring.ID else self._newest).unwrap(wrapped, context)
 
 
 def ensure_keyring(settings: Settings, at: Server) -> None:
