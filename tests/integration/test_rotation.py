@@ -13,7 +13,7 @@ from infra.encryption.codec import Place, Undecryptable
 from infra.encryption.columns import PROFILE, PURPOSES
 from infra.encryption.data_keys import purpose_keys
 from infra.encryption.field_codec import FieldCodec
-from infra.encryption.rotation import people, run, workers
+from infra.encryption.rotation import people, workers
 from infra.encryption.rotation.book import Kind, alone
 from infra.encryption.rotation.run import Outcome, rotate
 from infra.encryption.rotation.status import open_rotations, survey
@@ -45,8 +45,7 @@ def known(importer: psycopg.Connection, codec: FieldCodec) -> dict[UUID, str]:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (workers, run):
-        monkeypatch.setattr(module, "PATIENCE", 0)
+    monkeypatch.setattr(workers, "PATIENCE", 0)
 
 
 def turn(server: Server, *kinds: Kind) -> list[Outcome]:
@@ -130,7 +129,7 @@ def test_a_ciphertext_of_another_row_or_column_is_nobodys_phone(
 def test_writers_and_readers_beside_a_rotation_lose_nothing(
     server: Server, importer: psycopg.Connection, codec: FieldCodec, known: dict[UUID, str]
 ) -> None:
-    """They go on while it turns everything three times."""
+    """They go on while it turns everything ten times."""
     stop, last, failures = Event(), dict(known), []
     settled = add_person(importer, codec, number(999))
 
@@ -161,7 +160,7 @@ def test_writers_and_readers_beside_a_rotation_lose_nothing(
     for thread in threads:
         thread.start()
     try:
-        for _ in range(3):
+        for _ in range(10):
             assert [outcome.left for outcome in turn(server, *Kind)] == [0, 0, 0]
     finally:
         stop.set()

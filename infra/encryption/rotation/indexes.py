@@ -13,7 +13,7 @@ from infra.encryption.columns import PROFILE
 from infra.encryption.contacts import INDEXED
 from infra.encryption.data_keys import IndexKey, StoredKey, index_purpose, store_purpose_key
 from infra.encryption.field_codec import FieldCodec
-from infra.encryption.rotation.purposes import RETIRE
+from infra.encryption.rotation.purposes import LOCK, RETIRE
 from infra.encryption.rotation.workers import BATCH, Batch
 from infra.errors import InvalidInput
 
@@ -74,20 +74,26 @@ def count_left(connection: psycopg.Connection, newest: dict[str, IndexKey]) -> i
     return row[0] if row else 0
 
 
-def retire(connection: psycopg.Connection) -> bool:
-    """Retire each older version whose people all stand under the newest; False if one is in use or held."""
-    retired = True
+def settle(connection: psycopg.Connection, newest: dict[str, IndexKey]) -> int:
+    """Retire the older versions that nobody needs; how many people lack the newest, or need or hold an older one."""
+    return max(count_left(connection, newest), unsettled(connection))
+
+
+def unsettled(connection: psycopg.Connection) -> int:
+    """Retire the older versions that nobody needs; how many people, or writers, need one still."""
+    left = 0
     for field in INDEXED:
         live = connection.execute(_LIVE, [index_purpose(field)]).fetchall()
         for key_id, version in live[1:]:
             with connection.transaction():
-                # Who writes under this key holds it, and brings the newest version's digest as well.
-                held = connection.execute(_LOCK, [key_id]).fetchone() is None
-                if held or _in_use(connection, field, version, live[0][1]):
-                    retired = False
-                    continue
-                connection.execute(RETIRE, [key_id])
-    return retired
+                # Who writes under this key holds it; what was written is indexed in the next pass.
+                held = connection.execute(LOCK, [key_id]).fetchone() is None
+                needed = _needed(connection, field, version, live[0][1])
+                if held or needed:
+                    left += max(needed, 1)
+                else:
+                    connection.execute(RETIRE, [key_id])
+    return left
 
 
 def drop_retired(connection: psycopg.Connection) -> int:
@@ -99,10 +105,11 @@ def drop_retired(connection: psycopg.Connection) -> int:
     return dropped
 
 
-def _in_use(connection: psycopg.Connection, field: str, version: int, newest: int) -> bool:
-    statement = sql.SQL(_IN_USE).format(sql.Identifier("p", field))
+def _needed(connection: psycopg.Connection, field: str, version: int, newest: int) -> int:
+    """How many people with this contact have the older version's digest and not the newest's."""
+    statement = sql.SQL(_NEEDED).format(sql.Identifier("p", field))
     row = connection.execute(statement, {"field": field, "version": version, "newest": newest}).fetchone()
-    return row == (True,)
+    return row[0] if row else 0
 
 
 def _lacking(field: str) -> sql.Composed:
@@ -130,16 +137,12 @@ _LIVE = """
 select data_key_id, key_version from operational.data_key
 where purpose = %s and retired_at is null order by key_version desc
 """
-_LOCK = "select from operational.data_key where data_key_id = %s for update skip locked"
-# A contact that is gone needs no digest; one that is there and has only the old one does. Grouped, since
-# nothing is known yet of how many digests the newest version has: a join would be planned for none.
-_IN_USE = """
-select exists (
-    select from (
-        select person_id from operational.blind_index where field = %(field)s group by person_id
-        having bool_or(key_version = %(version)s) and not bool_or(key_version = %(newest)s)
-    ) as o inner join operational.profile as p on p.person_id = o.person_id and {} is not null
-)
+# Grouped, since nothing is known yet of how many digests the newest version has: a join would be planned for none.
+_NEEDED = """
+select count(*) from (
+    select person_id from operational.blind_index where field = %(field)s group by person_id
+    having bool_or(key_version = %(version)s) and not bool_or(key_version = %(newest)s)
+) as o inner join operational.profile as p on p.person_id = o.person_id and {} is not null
 """
 _RETIRED = """
 select substr(purpose, 7), key_version from operational.data_key

@@ -64,18 +64,19 @@ def count_under(connection: psycopg.Connection, purpose: str, key_id: UUID) -> i
     return found
 
 
-def retire(connection: psycopg.Connection, purpose: str) -> bool:
-    """Retire the purpose's older keys that nothing stands under; False if one is still in use or held."""
-    retired = True
+def settle(connection: psycopg.Connection, purpose: str) -> int:
+    """Retire the purpose's older keys that nothing stands under; how many ciphertexts, or held keys, are left."""
+    left = 0
     for key in live_keys(connection, purpose)[1:]:
         with connection.transaction():
             # A writer that took this key before the newer one was there holds it until it is done.
-            held = connection.execute(_LOCK, [key.data_key_id]).fetchone() is None
-            if held or count_under(connection, purpose, key.data_key_id):
-                retired = False
-                continue
-            connection.execute(RETIRE, [key.data_key_id])
-    return retired
+            held = connection.execute(LOCK, [key.data_key_id]).fetchone() is None
+            under = count_under(connection, purpose, key.data_key_id)
+            if held or under:
+                left += max(under, 1)
+            else:
+                connection.execute(RETIRE, [key.data_key_id])
+    return left
 
 
 def live_keys(connection: psycopg.Connection, purpose: str) -> list[StoredKey]:
@@ -112,5 +113,5 @@ _LIVE = """
 select data_key_id, wrapped, kek_id, kek_version from operational.data_key
 where purpose = %s and retired_at is null order by key_version desc
 """
-_LOCK = "select from operational.data_key where data_key_id = %s for update skip locked"
+LOCK = "select from operational.data_key where data_key_id = %s for update skip locked"
 RETIRE = "update operational.data_key set retired_at = statement_timestamp() where data_key_id = %s"

@@ -1,6 +1,5 @@
 """A rotation from start to end: begin or go on, turn everything, retire what nothing stands under."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,7 @@ from infra.encryption.columns import PURPOSES
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.rotation import indexes, kek, people, purposes
 from infra.encryption.rotation.book import Kind, Rotation, alone, begin, find_open, finish, record
-from infra.encryption.rotation.workers import PATIENCE, Batch, Progress, run_passes
+from infra.encryption.rotation.workers import Batch, Progress, run_passes
 from policies.words import ProcessAction
 
 # Tells what comes next and how much of it there is; returns where to count.
@@ -68,13 +67,13 @@ class _Run:
         return rotation
 
     def _passes(
-        self, step: Callable[[psycopg.Connection, Any], Batch | None], left: Callable[[], int], progress: Progress
+        self, step: Callable[[psycopg.Connection, Any], Batch | None], settle: Callable[[], int], progress: Progress
     ) -> int:
         def count(more: int) -> None:
             self.turned += more
             progress(more)
 
-        return run_passes(self.at, step, left, count)
+        return run_passes(self.at, step, settle, count)
 
     def _keks(self, _: Rotation, announce: Announce) -> int:
         provider = self.codec.provider
@@ -96,40 +95,25 @@ class _Run:
         )
 
     def _purpose(self, purpose: str, progress: Progress) -> int:
-        left = partial(purposes.count_old, self.connection, purpose)
-
-        def turn() -> bool:
-            for of in PURPOSES[purpose]:
-                for column in of.columns:
-                    step = partial(purposes.rotate_batch, codec=self.codec, purpose=purpose, place=(of, column))
-                    self._passes(step, left, progress)
-            return purposes.retire(self.connection, purpose)
-
-        return 0 if _patiently(turn) else max(left(), 1)
+        places = [(of, column) for of in PURPOSES[purpose] for column in of.columns]
+        settle = partial(purposes.settle, self.connection, purpose)
+        return max(
+            self._passes(
+                partial(purposes.rotate_batch, codec=self.codec, purpose=purpose, place=place), settle, progress
+            )
+            for place in places
+        )
 
     def _indexes(self, rotation: Rotation, announce: Announce) -> int:
         newest = indexes.renew_keys(self.connection, self.codec, rotation.started_at)
-        left = partial(indexes.count_left, self.connection, newest)
-        progress = announce(self.kind, left())
-
-        def turn() -> bool:
-            self._passes(
-                lambda connection, after: indexes.index_batch(connection, self.codec, newest, after), left, progress
-            )
-            # Who has no digest of the old version either was not found before: that holds up nothing.
-            return indexes.retire(self.connection)
-
-        if not _patiently(turn):
-            return max(left(), 1)
+        progress = announce(self.kind, indexes.count_left(self.connection, newest))
+        left = self._passes(
+            lambda connection, after: indexes.index_batch(connection, self.codec, newest, after),
+            partial(indexes.settle, self.connection, newest),
+            progress,
+        )
+        # Who cannot be indexed was not found by the old version either: that holds nothing up.
+        if indexes.unsettled(self.connection):
+            return left
         indexes.drop_retired(self.connection)
         return 0
-
-
-def _patiently(attempt: Callable[[], bool]) -> bool:
-    """Try until it is done, a second apart: long enough for a writer to end."""
-    for tried in range(PATIENCE):
-        if attempt():
-            return True
-        if tried + 1 < PATIENCE:
-            time.sleep(1)
-    return False

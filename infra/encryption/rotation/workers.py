@@ -32,15 +32,18 @@ class Batch:
 Step = Callable[[psycopg.Connection, Any], Batch | None]
 
 
-def run_passes(at: Server, step: Step, left: Callable[[], int], progress: Progress) -> int:
-    """Pass over all rows until none is left, or those that are left stay locked or broken; return how many."""
+def run_passes(at: Server, step: Step, settle: Callable[[], int], progress: Progress) -> int:
+    """Pass over all rows until none is left, or those that are left stay locked or broken; return how many.
+
+    `settle` retires what nothing stands under any more, and counts what is left.
+    """
     tries = 0
     while True:
         done, broken = _pass(at, step, progress)
-        remaining = left()
+        left = settle()
         tries = 0 if done else tries + 1
-        if remaining <= broken or tries > PATIENCE:
-            return remaining
+        if left <= broken or tries > PATIENCE:
+            return left
         if not done:
             time.sleep(1)
 
