@@ -14,6 +14,10 @@ from infra.encryption.data_keys import StoredKey, index_keys, people_keys
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.keyring import FileKeyring
 from infra.encryption.provider import KEYRING
+from infra.encryption.rotation.book import Kind
+from infra.encryption.rotation.run import Outcome, rotate
+from orchestration.importing.quarantine import Origin, Quarantine
+from orchestration.importing.quarantine import Refused as RefusedRow
 
 READ = """
 select p.phone, array_agg(k.data_key_id), array_agg(k.wrapped), array_agg(k.kek_id), array_agg(k.kek_version)
@@ -64,3 +68,14 @@ def read_phone(connection: psycopg.Connection, codec: FieldCodec, person: UUID) 
 
 def who_has(connection: psycopg.Connection, codec: FieldCodec, phone: str) -> list[UUID]:
     return find(connection, codec, "phone", phone)
+
+
+def turn(server: Server, *kinds: Kind) -> list[Outcome]:
+    return rotate(server, codec_of(server), list(kinds), lambda _kind, _total: lambda _more: None)
+
+
+def quarantine(importer: psycopg.Connection, codec: FieldCodec, content: bytes) -> UUID:
+    batch = uuid4()
+    importer.execute("insert into operational.import_batch (batch_id, source, file) values (%s, 's', 'f')", [batch])
+    Quarantine(importer, codec, Origin(batch, "s", "patient", "f")).add([RefusedRow(1, "name: is missing", content)])
+    return batch

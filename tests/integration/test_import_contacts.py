@@ -48,11 +48,6 @@ def found(server: Server, field: str, value: str, country: str = "ZZ") -> int:
         return len(find(connection, codec_of(server), field, value, country))
 
 
-@pytest.fixture
-def codec(server: Server) -> FieldCodec:
-    return codec_of(server)
-
-
 @pytest.mark.check(38)
 def test_a_number_is_found_however_it_is_written(server: Server, tmp_path: Path) -> None:
     bring(server, MAPPING, write(tmp_path, "south,1|(27) 99912-3456,Ada@Example.org", "north,2|030 23125042,"))
