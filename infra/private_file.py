@@ -12,12 +12,17 @@ from infra.errors import Misconfigured
 def write_once(path: Path, text: str) -> None:
     """Write a private file unless it exists; of two writers at once, the first wins whole."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
-    fresh.touch(mode=0o600)
-    fresh.write_text(text)
+    fresh = _beside(path, text)
     with contextlib.suppress(FileExistsError):
         path.hardlink_to(fresh)
     fresh.unlink()
+    _sync(path.parent)
+
+
+def replace_private(path: Path, text: str) -> None:
+    """Put a private file in another's place, whole and on the disk before the old one goes."""
+    _beside(path, text).replace(path)
+    _sync(path.parent)
 
 
 def read_private(path: Path) -> str:
@@ -31,17 +36,20 @@ def read_private(path: Path) -> str:
     return path.read_text()
 
 
-def replace_private(path: Path, text: str) -> None:
-    """Put a private file in another's place, whole and on the disk before the old one goes."""
+def _beside(path: Path, text: str) -> Path:
     fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     fresh.touch(mode=0o600)
     with fresh.open("w") as file:
         file.write(text)
         file.flush()
+        # What these keys encrypt may be committed a moment later.
         os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    return fresh
+
+
+def _sync(folder: Path) -> None:
+    opened = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)
+        os.fsync(opened)
     finally:
-        os.close(folder)
+        os.close(opened)

@@ -63,15 +63,15 @@ def find(
         return [row[0] for row in connection.execute(LOOKUP, sought(codec, keys, field, value, country))]
 
 
-def write_digests(connection: psycopg.Connection, rows: Sequence[tuple[UUID, str, int, bytes]]) -> None:
-    """Write `person, field, version, digest`; a version's new digest takes the place of its old one."""
+def write_digests(connection: psycopg.Connection, rows: Sequence[tuple[UUID, str, int, bytes]]) -> int:
+    """Write `person, field, version, digest`, a new digest in the place of an old one; how many were new."""
     if not rows:
-        return
+        return 0
     people, fields, versions, found = (list(column) for column in zip(*rows, strict=True))
-    connection.execute(
+    return connection.execute(
         "insert into operational.blind_index as i (person_id, field, key_version, digest)"
         " select * from unnest(%s::uuid[], %s::text[], %s::int[], %s::bytea[])"
         " on conflict (person_id, field, key_version) do update set digest = excluded.digest"
         " where i.digest <> excluded.digest",
         [people, fields, versions, found],
-    )
+    ).rowcount

@@ -54,8 +54,9 @@ def index_batch(
                     made += _digests(codec, newest[field], keys[person], (person, field), ciphertext)
                 except (Undecryptable, InvalidInput):
                     broken.add(person)
-        write_digests(connection, made)
-    return Batch(people[-1], len(people) - len(broken), len(broken))
+        # Of a batch that another worker was quicker with, nothing is new.
+        written = write_digests(connection, made)
+    return Batch(people[-1], len(people) - len(broken) if written else 0, len(broken))
 
 
 def _digests(
