@@ -94,13 +94,14 @@ def reading(at: Server, people: dict[UUID, str]) -> Iterator[list[int]]:
     here, there = context.Pipe()
     process = context.Process(target=read_until_told, args=(at, list(people.items()), there))
     process.start()
+    there.close()  # or nothing would tell us that it died
     here.recv()
     found: list[int] = []
     try:
         yield found
     finally:
         here.send("stop")
-        if here.poll(60):  # one that died has no reads to tell
+        if here.poll(60):
             found += here.recv()
         process.join(60)
 
