@@ -23,7 +23,7 @@ def serve(
 
     from api.app import create_app
     from infra import log
-    from infra.instance import refuse_bare_disks
+    from infra.at_rest import refuse_bare_disks
     from infra.settings import settings
 
     chosen = settings()

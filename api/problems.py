@@ -13,9 +13,17 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
 
-from api.identity.jwks import KeysUnavailable
+from api.identity.jwks import IssuerUnavailable
 from api.limits import TooMany
-from infra.errors import CloisterError, DatabaseUnavailable, InvalidInput, NotRecorded, NotThere, Refused
+from infra.errors import (
+    CloisterError,
+    DatabaseUnavailable,
+    InvalidInput,
+    KeysUnavailable,
+    NotRecorded,
+    NotThere,
+    Refused,
+)
 
 MEDIA_TYPE = "application/problem+json"
 FOR_PROGRAMS = ("/v1/", "/.well-known/", "/healthz")
@@ -42,12 +50,13 @@ KINDS: dict[type[CloisterError], tuple[int, str, str]] = {
     CodeNeeded: (401, "code-needed", "Sign in with a code as well; set codes up on the sign-in page."),
     FromElsewhere: (403, "from-elsewhere", "This was sent from a page of another site."),
     TooMany: (429, "too-many", "Too many requests. Try again in a moment."),
-    KeysUnavailable: (503, "issuer-unavailable", "The issuer of this token does not answer now."),
+    IssuerUnavailable: (503, "issuer-unavailable", "The issuer of this token does not answer now."),
     NotThere: (404, "not-there", "There is nothing here."),
     InvalidInput: (422, "invalid-input", "Something in the request is not valid."),
     Refused: (409, "refused", "This cannot be done now."),
     NotRecorded: (503, "not-recorded", "The access could not be recorded, so nothing was done."),
     DatabaseUnavailable: (503, "unavailable", "The service cannot answer now."),
+    KeysUnavailable: (503, "unavailable", "The service cannot answer now."),
     Failed: (500, "failed", "Something went wrong on our side."),
 }
 BY_STATUS: dict[int, type[CloisterError]] = {401: NotSignedIn, 404: NotThere, 422: InvalidInput}

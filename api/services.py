@@ -17,11 +17,12 @@ from api.identity.attempts import Attempts
 from api.identity.external import ExternalIssuer
 from api.identity.issuer import Issuer, open_issuer
 from api.identity.principals import Principal
-from api.identity.sealed import Sealed
+from api.identity.sealed import Seals, codec_of
 from api.limits import Buckets, Rates
 from api.problems import CodeNeeded, NotSignedIn
 from api.recording import Event, record
 from infra.database import Server, connect
+from infra.encryption.data_keys import purpose_keys
 from infra.errors import Misconfigured
 from infra.roles import Login
 from infra.settings import Mode, settings
@@ -40,7 +41,7 @@ class Services:
     issuer: Issuer
     external: ExternalIssuer | None
     cursors: Cursors
-    totp: Sealed
+    totp: Seals
     attempts: Attempts
     principals: Buckets
     production: bool
@@ -68,7 +69,7 @@ class Services:
             issuer=open_issuer(at),
             external=ExternalIssuer.of(chosen),
             cursors=Cursors(at),
-            totp=_totp_key(at),
+            totp=_totp_seals(at),
             attempts=Attempts(rates.sign_ins),
             principals=Buckets(rates.principal),
             production=chosen.effective_mode is Mode.PRODUCTION,
@@ -79,7 +80,7 @@ class Services:
 
         Raises:
             CodeNeeded: the principal may not come with a password alone.
-            KeysUnavailable: of an external issuer that does not answer.
+            IssuerUnavailable: of an external issuer that does not answer.
         """
         if token.startswith(api_keys.START):
             async with self.pool.connection() as connection:
@@ -190,9 +191,11 @@ def origin(request: Request) -> str | None:
     return origin_of(request.client.host if request.client else None)
 
 
-def _totp_key(at: Server) -> Sealed:
+def _totp_seals(at: Server) -> Seals:
+    codec = codec_of(at)
     with connect(Login.SERVICE, at=at) as connection:
-        return Sealed.opened(connection, at, second_factor.PURPOSE)
+        purpose_keys(connection, codec.provider, second_factor.PURPOSE)  # makes the first
+    return Seals(codec, second_factor.PURPOSE)
 
 
 ApiCaller = Annotated[Caller, Depends(api_caller)]

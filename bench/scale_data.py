@@ -22,6 +22,8 @@ from rich.progress import track
 from bench.scale import SCALES, Scale
 from bench.scale_frames import CONSENT_TEXT, ClinicFrames
 from infra.database import Server, connect_admin
+from infra.encryption.keyring import FileKeyring
+from infra.encryption.provider import KEYRING
 from infra.postgres.embedded import Embedded
 from infra.provisioner import Clinic, add_clinics, set_up
 from infra.settings import Settings
@@ -33,7 +35,9 @@ def instance(home: Path = HOME) -> Server:
     """The benchmarks' own server, started if need be; never the one that `DATABASE_URL` names."""
     home.mkdir(parents=True, exist_ok=True)
     Embedded(home).up()
-    return Server.of(Settings(home=home, database_url=None))
+    at = Server.of(Settings(home=home, database_url=None))
+    FileKeyring.create(at.secrets_folder / KEYRING)
+    return at
 
 
 def in_database(at: Server, name: str) -> Server:

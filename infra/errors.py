@@ -4,6 +4,7 @@ CloisterError
 ├── Misconfigured         settings, keys or policies are wrong: nothing starts
 │   └── Undecryptable     altered, moved, or of another key (infra.encryption)
 ├── DatabaseUnavailable   not running, not reachable, not migrated
+├── KeysUnavailable       the key service does not answer
 ├── InvalidInput          what was given breaks a rule; names the place
 ├── NotThere              does not exist, or is not yours: the two look the same
 ├── Refused               known to exist, but not now or not like this
@@ -12,7 +13,7 @@ CloisterError
 │   └── CodeNeeded        the password is right, a code is asked for as well (api.problems)
 ├── FromElsewhere         a form that another site's page sent (api.problems)
 ├── TooMany               asked too often; says when to come again (api.limits)
-├── KeysUnavailable       an external issuer does not answer (api.identity.jwks)
+├── IssuerUnavailable     an external issuer does not answer (api.identity.jwks)
 ├── Failed                something broke that is nobody's input (api.problems)
 ├── ClinicFailed          the work on one clinic; the others go on (orchestration.ingest)
 └── DbtFailed             dbt itself, for all clinics (orchestration.dbt_run)
@@ -39,6 +40,10 @@ class Misconfigured(CloisterError):
 
 class DatabaseUnavailable(CloisterError):
     """The database is not running, not reachable or not migrated."""
+
+
+class KeysUnavailable(CloisterError):
+    """The key service does not answer; nothing can be encrypted or decrypted."""
 
 
 class InvalidInput(CloisterError):

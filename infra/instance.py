@@ -1,9 +1,8 @@
 """An instance as a whole: start it, stop it, say how it is."""
 
-import subprocess  # nosec B404: findmnt with fixed arguments
-from pathlib import Path
-
+from infra.at_rest import DataPath, data_paths, refuse_bare_disks
 from infra.database import Server, connect_admin
+from infra.encryption.provider import ensure_keyring
 from infra.errors import CloisterError, Misconfigured
 from infra.migrations.runner import heads
 from infra.postgres.embedded import Embedded
@@ -20,6 +19,7 @@ def start(chosen: Settings) -> bool:
     refuse_bare_disks(chosen)
     started = _embedded(chosen).up() if chosen.embedded else False
     set_up(Server.of(chosen))
+    ensure_keyring(chosen, Server.of(chosen))
     return started
 
 
@@ -42,45 +42,14 @@ def stop(chosen: Settings) -> bool:
     return Embedded(chosen.home).down()
 
 
-def at_rest(chosen: Settings) -> str:
-    """What encrypts the disks: as the operator says, else LUKS where we can see it, else none."""
-    if chosen.at_rest:
-        return chosen.at_rest
-    return "luks" if chosen.embedded and _on_luks(chosen.home) else "none"
-
-
-def _on_luks(folder: Path) -> bool:
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
-    try:
-        found = subprocess.run(  # nosec B603 B607
-            ["findmnt", "-no", "SOURCE", "--target", str(existing)],
-            capture_output=True, text=True, check=False, timeout=5,
-        )  # fmt: skip
-        uuid = Path("/sys/class/block") / Path(found.stdout.strip()).resolve().name / "dm" / "uuid"
-        return uuid.read_text().startswith("CRYPT-LUKS")
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-
-
-def refuse_bare_disks(chosen: Settings) -> None:
-    """Production mode starts on encrypted disks only.
-
-    Raises:
-        Misconfigured: nothing encrypts them.
-    """
-    if chosen.effective_mode is Mode.PRODUCTION and at_rest(chosen) == "none":
-        raise Misconfigured(
-            "production mode needs encryption at rest", hint="set CLOISTER_AT_REST to what encrypts the disks"
-        )
-
-
 def describe(chosen: Settings) -> dict[str, str]:
     """What an operator wants to know at a glance."""
     found = {
         "mode": chosen.effective_mode.value,
         "home": str(chosen.home),
         "database": "embedded" if chosen.embedded else "DATABASE_URL",
-        "at rest": f"{at_rest(chosen)} ({chosen.home if chosen.embedded else 'server disks'})",
+        **{f"{path.name} at rest": _told(path) for path in data_paths(chosen)},
+        "keys": chosen.key_provider.value,
     }
     try:
         with connect_admin(Server.of(chosen)) as admin:
@@ -94,3 +63,7 @@ def describe(chosen: Settings) -> dict[str, str]:
     except CloisterError as error:
         found["server"] = error.message + (f" ({error.hint})" if error.hint else "")
     return found
+
+
+def _told(path: DataPath) -> str:
+    return f"{path.mechanism}{', as declared' if path.declared else ''} ({path.where})"

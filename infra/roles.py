@@ -19,6 +19,7 @@ class Login(StrEnum):
     SERVICE = "service"
     PIPELINE = "pipeline"
     IMPORTER = "importer"
+    ROTATOR = "rotator"
 
 
 class Group(StrEnum):

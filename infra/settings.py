@@ -18,6 +18,13 @@ class Mode(StrEnum):
     PRODUCTION = "production"
 
 
+class Provider(StrEnum):
+    """Who holds the key-encryption keys."""
+
+    FILE = "file"
+    AWS_KMS = "aws-kms"
+
+
 class Settings(BaseSettings):
     """What an operator may set. Each field's description is its documentation (README, 'Settings')."""
 
@@ -52,10 +59,25 @@ class Settings(BaseSettings):
     at_rest: Annotated[
         str | None,
         Field(
-            pattern=r"^(luks|cloud-volume|pg_tde|none)$",
-            description="What encrypts the disks: `luks`, `cloud-volume`, `pg_tde` or `none`.",
+            pattern=r"^(luks|dm-crypt|cloud-volume|pg_tde|none)$",
+            description="What encrypts the database's disks: `luks`, `dm-crypt`, `cloud-volume`, `pg_tde` or `none`.",
         ),
     ] = None
+    home_at_rest: Annotated[
+        str | None,
+        Field(
+            pattern=r"^(luks|dm-crypt|cloud-volume|none)$",
+            description="What encrypts the disk of CLOISTER_HOME, beside a database that lies elsewhere.",
+        ),
+    ] = None
+    key_provider: Annotated[
+        Provider,
+        Field(description="Who holds the key-encryption keys: `file`, a private keyring, or `aws-kms`."),
+    ] = Provider.FILE
+    kms_keys: Annotated[
+        str,
+        Field(description="Ids or ARNs of KMS keys, comma between: the first encrypts, all of them decrypt."),
+    ] = ""
     host: Annotated[str, Field(description="Address that `cloister serve` listens on.")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535, description="Port that `cloister serve` listens on.")] = 8700
     statement_timeout_ms: Annotated[

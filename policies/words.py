@@ -64,6 +64,8 @@ class ProcessAction(StrEnum):
     SEGMENT_COUNTS = "segment.counts"
     IMPORT_CSV = "import.csv"
     INGEST = "pipeline.ingest"
+    KEY_ROTATE = "key.rotate"
+    KEY_RETIRE = "key.retire"
 
 
 class Purpose(StrEnum):

@@ -19,6 +19,7 @@ import pytest
 from psycopg import sql
 
 from infra.database import Server, connect_admin
+from infra.encryption.provider import ensure_keyring
 from infra.postgres.embedded import Embedded
 from infra.provisioner import Clinic, add_clinics, grant_database, set_up
 from infra.settings import Settings, settings
@@ -75,6 +76,7 @@ def template() -> Iterator[Server]:
         admin.execute("alter system set fsync = off")
         admin.execute("select pg_reload_conf()")
     set_up(server)
+    ensure_keyring(chosen, server)
     add_clinics(server, CLINICS, requested_by="tests")
     yield server
     embedded.down()

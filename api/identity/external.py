@@ -60,7 +60,7 @@ class ExternalIssuer:
         """What a token says, whose header names that key; None if it is no good.
 
         Raises:
-            KeysUnavailable: its key is not known, and the issuer does not answer.
+            IssuerUnavailable: its key is not known, and the issuer does not answer.
         """
         key = await self._keys.find(key_id)
         claims = tokens.verified(token, key, self._algorithm, self._rules, TYPES) if key else None

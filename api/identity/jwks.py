@@ -38,7 +38,7 @@ CURVES = {"ES256": "P-256", "ES384": "P-384", "EdDSA": "Ed25519", "Ed25519": "Ed
 log = structlog.get_logger()
 
 
-class KeysUnavailable(CloisterError):
+class IssuerUnavailable(CloisterError):
     """The issuer's keys cannot be fetched now, so a token of its cannot be judged."""
 
 
@@ -61,14 +61,14 @@ class KeySource:
         """The key of that id; None if the issuer has no such key.
 
         Raises:
-            KeysUnavailable: not known, and the issuer does not answer.
+            IssuerUnavailable: not known, and the issuer does not answer.
         """
         if key_id not in self._keys or self._age() > KEPT_SECONDS:
             await self._refresh(key_id)
         if self._age() <= STALE_SECONDS and (key := self._keys.get(key_id)):
             return key
         if not self._answered:
-            raise KeysUnavailable("the issuer's keys cannot be fetched")
+            raise IssuerUnavailable("the issuer's keys cannot be fetched")
         return None
 
     def _age(self) -> float:

@@ -17,7 +17,7 @@ import pyotp
 
 from api.database import Connection
 from api.identity.lockout import counted, rested
-from api.identity.sealed import Sealed
+from api.identity.sealed import Sealed, Seals
 
 PURPOSE = "totp"
 STEP_SECONDS = 30
@@ -91,22 +91,29 @@ def current_step() -> int:
     return int(time.time()) // STEP_SECONDS
 
 
-async def pending(connection: Connection, sealed: Sealed, session_id: UUID) -> Secret:
+async def pending(connection: Connection, seals: Seals, session_id: UUID) -> Secret:
     """The secret that this session may set up: shown to it alone, the same until it is confirmed."""
-    fresh = sealed.seal("session", "totp_pending", session_id, Secret.fresh().base32.encode())
-    row = await (await connection.execute(_PENDING, [fresh, session_id])).fetchone()
-    if row is None:
-        raise LookupError("no such session")
-    return Secret(sealed.open("session", "totp_pending", session_id, bytes(row["totp_pending"])).decode())
+    async with connection.transaction():
+        sealed = await seals.now(connection)
+        fresh = sealed.seal("session", "totp_pending", session_id, Secret.fresh().base32.encode())
+        row = await (await connection.execute(_PENDING, [fresh, session_id])).fetchone()
+        if row is None:
+            raise LookupError("no such session")
+        sealed = await seals.now(connection)
+        return Secret(sealed.open("session", "totp_pending", session_id, bytes(row["totp_pending"])).decode())
 
 
 async def enrol(
-    connection: Connection, sealed: Sealed, principal_id: UUID, secret: Secret, code: str
+    connection: Connection, seals: Seals, principal_id: UUID, secret: Secret, code: str
 ) -> list[str] | None:
-    """Set up a secret that a code proves; return the recovery codes. None: wrong code, or set up already."""
+    """Set up a secret that a code proves; return the recovery codes. None: wrong code, or set up already.
+
+    The caller's transaction makes it stand.
+    """
     step = secret.step_of(tidy(code))
     if step is None:
         return None
+    sealed = await seals.now(connection)
     values = {"secret": seal(sealed, principal_id, secret), "step": step, "principal": principal_id}
     if await (await connection.execute(_ENROL, values)).fetchone() is None:
         return None
@@ -116,12 +123,18 @@ async def enrol(
     return codes
 
 
-async def verify(connection: Connection, sealed: Sealed, principal_id: UUID, code: str) -> str | None:
+async def verify(connection: Connection, seals: Seals, principal_id: UUID, code: str) -> str | None:
     """What a good code was, `code` or `recovery`; None if it is wrong or used, or the account rests."""
+    async with connection.transaction():
+        return await _verify(connection, seals, principal_id, code)
+
+
+async def _verify(connection: Connection, seals: Seals, principal_id: UUID, code: str) -> str | None:
     claimed = await (await connection.execute(_CLAIM, [principal_id])).fetchone()
     if claimed is None:
         return None
     given = tidy(code)
+    sealed = await seals.now(connection)
     stored = sealed.open("principal", "totp_secret", principal_id, bytes(claimed["totp_secret"]))
     step = Secret(stored.decode()).step_of(given)
     if step is not None:

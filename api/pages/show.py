@@ -39,6 +39,8 @@ WORDS: dict[str, str] = {
     ProcessAction.SEGMENT_COUNTS: "Counted segments",
     ProcessAction.IMPORT_CSV: "Imported a file",
     ProcessAction.INGEST: "Brought a mart up to date",
+    ProcessAction.KEY_ROTATE: "Rotated keys",
+    ProcessAction.KEY_RETIRE: "Retired old keys",
 }
 
 

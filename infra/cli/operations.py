@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from infra.cli.demo import demo
+from infra.cli.keys import keys_app
 from infra.cli.sample import sample
 from infra.errors import CloisterError, InvalidInput
 
@@ -17,6 +18,7 @@ clinic_app = typer.Typer(help="Clinics.", no_args_is_help=True)
 segment_app = typer.Typer(help="Segments of a clinic, or of all.", no_args_is_help=True)
 app.add_typer(clinic_app, name="clinic")
 app.add_typer(segment_app, name="segment")
+app.add_typer(keys_app, name="keys")
 
 
 @app.command()
@@ -48,19 +50,21 @@ def status() -> None:
     from infra.settings import settings
 
     for name, value in describe(settings()).items():
-        typer.echo(f"{name:<12} {value}")
+        typer.echo(f"{name:<24} {value}")
 
 
 @app.command()
 def migrate() -> None:
     """Bring roles, schemas and tables up to date."""
+    from infra.at_rest import refuse_bare_disks
     from infra.database import server
-    from infra.instance import refuse_bare_disks
+    from infra.encryption.provider import ensure_keyring
     from infra.provisioner import set_up
     from infra.settings import settings
 
     refuse_bare_disks(settings())
     ran = set_up(server())
+    ensure_keyring(settings(), server())
     typer.echo(f"ran {len(ran)} migrations" if ran else "already up to date")
 
 

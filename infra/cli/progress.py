@@ -27,9 +27,13 @@ def counting(what: str) -> Iterator[Callable[[int], None]]:
 
 
 @contextmanager
-def steps(what: str, total: int) -> Iterator[Callable[[int], None]]:
-    """Show a bar over a known number of steps."""
+def stages() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Bars one below the other: yields a function that begins the next, and returns where to count."""
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=_CONSOLE, transient=True, disable=not _CONSOLE.is_terminal) as progress:
-        task = progress.add_task(what, total=total)
-        yield lambda more: progress.update(task, advance=more)
+
+        def begin(what: str, total: int) -> Callable[[int], None]:
+            task = progress.add_task(what, total=total)
+            return lambda more: progress.update(task, advance=more)
+
+        yield begin

@@ -25,13 +25,13 @@ def csv(
     # Late, since polars and the rest take long to import.
     from infra.cli.progress import counting
     from infra.database import server
-    from infra.encryption.keyring import FileKeyring
+    from infra.encryption.provider import key_provider
     from infra.settings import settings
     from orchestration.importing.mapping import load_mapping
     from orchestration.importing.run import Import, import_files
 
     chosen, at = settings(), server()
-    what = Import(load_mapping(mapping), FileKeyring(at.secrets_folder / "keyring.json"), chosen.effective_mode, clinic)
+    what = Import(load_mapping(mapping), key_provider(chosen, at.secrets_folder), chosen.effective_mode, clinic)
     with counting("rows") as progress:
         reports = import_files(at, files, what, progress)
     for report in reports:

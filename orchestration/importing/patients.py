@@ -33,7 +33,7 @@ class PatientLoader:
         self._wait(patients.filter(known))
         fresh = patients.filter(~known)
         if not fresh.is_empty():
-            self._store(connection, fresh)
+            self._store(connection, fold(fresh, unite=self._unite))
 
     def settle(self) -> None:
         """Store what waits if it has become too much to keep."""
@@ -54,7 +54,7 @@ class PatientLoader:
 
     def _store(self, connection: psycopg.Connection, patients: pl.DataFrame) -> None:
         load_people(connection, self._source, patients, unite=self._unite)
-        load_contacts(connection, self._session.keys, patients)
+        load_contacts(connection, self._session.codec, patients)
         resolve_people(connection, self._source, [patients])
         load_registrations(connection, patients)
         resolve_patients(connection)

@@ -9,6 +9,7 @@ import psycopg
 
 from infra.audit import record_process
 from orchestration.importing import consents
+from orchestration.importing.contacts import in_one_form
 from orchestration.importing.known import resolve_patients, resolve_people, with_scope
 from orchestration.importing.mapping import FileOf, Mapping
 from orchestration.importing.patients import PatientLoader
@@ -58,6 +59,8 @@ class PieceLoader:
         """Load what is whole and quarantine what is not; `clinics` maps slugs to ids."""
         refused = [_refused(shaped, clinics)]
         frames = {entity: self._prepared(frame, clinics) for entity, frame in shaped.entities.items()}
+        if "patient" in frames:
+            refused.append(self._judge_contacts(frames))
         for entity, frame in frames.items():
             self.loaded[entity] += frame.height
         frames.pop("clinic", None)
@@ -93,6 +96,15 @@ class PieceLoader:
         if "slug" in frame.columns:  # clinics themselves belong to none
             return numbered
         return with_scope(numbered.filter(pl.col("clinic_id").is_not_null()), self.mapping.people)
+
+    def _judge_contacts(self, frames: dict[str, pl.DataFrame]) -> pl.DataFrame:
+        """Bring contacts into one form; a row with a bad one is taken out whole. Returns `line, reason`."""
+        with self.session.transaction() as connection:
+            countries = dict(connection.execute("select clinic_id, country from operational.clinic").fetchall())
+        frames["patient"], refused = in_one_form(frames["patient"], countries)
+        for entity, frame in frames.items():
+            frames[entity] = frame.join(refused, on="line", how="anti", maintain_order="left")
+        return refused
 
     def _load_people(self, connection: psycopg.Connection, frames: dict[str, pl.DataFrame]) -> list[pl.DataFrame]:
         """Load patients and consents; return `line, reason` of the consents that do not hold."""

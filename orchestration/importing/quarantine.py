@@ -11,9 +11,9 @@ from uuid import UUID, uuid4
 import polars as pl
 import psycopg
 
-from infra.encryption.codec import Place, encrypt
-from infra.encryption.data_keys import key_for_purpose
-from infra.encryption.keyring import KeyProvider
+from infra.encryption.codec import Place
+from infra.encryption.data_keys import StoredKey, index_keys, purpose_keys
+from infra.encryption.field_codec import FieldCodec
 
 PURPOSE = "quarantine"
 
@@ -42,20 +42,21 @@ class Origin:
 class Quarantine:
     """Writes and clears entries within one import, of the clinics that its transaction names."""
 
-    def __init__(self, connection: psycopg.Connection, keys: KeyProvider, origin: Origin) -> None:
+    def __init__(self, connection: psycopg.Connection, codec: FieldCodec, origin: Origin) -> None:
         self.connection = connection
-        self.keys = keys
+        self.codec = codec
         self.origin = origin
         self.count = 0
         self._open: dict[tuple[int | None, bytes | None], list[UUID]] = {}
         self._seen: set[int] = set()
+        self._digest_key: StoredKey | None = None
 
     def add(self, rows: Iterable[Refused]) -> None:
         """Keep these rows; one that is there already is opened again, not doubled."""
         listed = list(rows)
         if not listed:
             return
-        key = key_for_purpose(self.connection, self.keys, PURPOSE)
+        key = purpose_keys(self.connection, self.codec.provider, PURPOSE)[0]
         for row in listed:
             entry = uuid4()
             place = Place("operational.quarantine", "content", str(entry))
@@ -64,7 +65,7 @@ class Quarantine:
                 [
                     entry, self.origin.batch_id, row.clinic_id, self.origin.source, self.origin.entity,
                     self._identity_key(row.clinic_id, row.identity), self._row_key(row), self.origin.file, row.line,
-                    row.reason, _field(row.reason), encrypt(key, place, row.content),
+                    row.reason, _field(row.reason), self.codec.seal(key, place, row.content),
                 ],
             )  # fmt: skip
         self.count += len(listed)
@@ -100,8 +101,14 @@ class Quarantine:
         return self._digest("row", row.clinic_id, row.content)
 
     def _digest(self, what: str, clinic_id: int | None, value: bytes) -> bytes:
-        named = f"{self.origin.source}\x1f{self.origin.entity}\x1f{clinic_id}\x1f".encode()
-        return self.keys.digest(f"quarantine.{what}", named + value)
+        named = f"{what}\x1f{self.origin.source}\x1f{self.origin.entity}\x1f{clinic_id}\x1f".encode()
+        return self.codec.digest(self._index_key(), named + value)
+
+    def _index_key(self) -> StoredKey:
+        # Of one import, and never rotated: an id in the source is not kept, to make its digest anew.
+        if self._digest_key is None:
+            self._digest_key = index_keys(self.connection, self.codec.provider, PURPOSE)[0].key
+        return self._digest_key
 
 
 def _field(reason: str) -> str | None:

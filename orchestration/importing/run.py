@@ -98,7 +98,7 @@ class _FileImport:
         self.names: dict[str, str] = {}
         entity = self.file.entities[-1].entity
         origin = Origin(self.report.batch_id, self.mapping.source, entity, path.name)
-        quarantine = Quarantine(session.connection, what.keys, origin)
+        quarantine = Quarantine(session.connection, session.codec, origin)
         self.loader = PieceLoader(session, self.mapping, self.file, quarantine)
         if self.file.clinic is None and what.clinic is None and entity != "clinic":
             raise InvalidInput(f"{path.name} names no clinic", place="clinic", hint="give --clinic")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import psycopg
 
 from infra.database import Server, connect, set_clinics
+from infra.encryption.field_codec import FieldCodec
 from infra.encryption.keyring import KeyProvider
 from infra.roles import Login
 
@@ -31,7 +32,7 @@ class ImportSession:
 
     connection: psycopg.Connection
     lanes: list[Lane]
-    keys: KeyProvider
+    codec: FieldCodec
     clinic: str | None = None
 
     @contextmanager
@@ -55,6 +56,5 @@ def import_session(at: Server, source: str, keys: KeyProvider, clinic: str | Non
         connection.commit()
         lanes = [stack.enter_context(connect(Login.IMPORTER, at=at)) for _ in range(LANES)]
         # Entered last, so left first: no connection closes under a thread that uses it.
-        yield ImportSession(
-            connection, [Lane(lane, stack.enter_context(ThreadPoolExecutor(1))) for lane in lanes], keys, clinic
-        )
+        threads = [Lane(lane, stack.enter_context(ThreadPoolExecutor(1))) for lane in lanes]
+        yield ImportSession(connection, threads, FieldCodec(keys), clinic)

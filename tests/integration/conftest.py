@@ -1,12 +1,17 @@
-"""What the tests of access share: two clinics with rows and accounts, and the API on them."""
+"""What tests share: two clinics with rows and accounts, and the API on them; people with encrypted contacts."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import access_world
+import psycopg
 import pytest
 from access_world import Api, World
 
-from infra.database import Server
+from infra.database import Server, connect
+from infra.encryption.field_codec import FieldCodec
+from infra.roles import Login
+from tests.integration.sealed_people import add_person, codec_of, number
 
 
 @pytest.fixture(scope="module")
@@ -18,3 +23,20 @@ def world(module_server: Server) -> World:
 def api(world: World) -> Iterator[Api]:
     with access_world.client(world.server) as running:
         yield running
+
+
+@pytest.fixture
+def importer(server: Server) -> Iterator[psycopg.Connection]:
+    with connect(Login.IMPORTER, at=server, autocommit=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def codec(server: Server) -> FieldCodec:
+    return codec_of(server)
+
+
+@pytest.fixture
+def known(importer: psycopg.Connection, codec: FieldCodec) -> dict[UUID, str]:
+    """Five people and their phone numbers."""
+    return {add_person(importer, codec, number(index)): number(index) for index in range(5)}

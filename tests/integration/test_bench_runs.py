@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from bench.access_rotation import rotation
 from bench.harness import Bench
 from bench.ingest import loads
 from bench.ingest_dbt import overhead
@@ -74,3 +75,10 @@ def test_dbt_figure(bench):
     (figure,) = overhead(bench)
     assert figure.name == "ingest.dbt_overhead"
     assert figure.value > 0 and figure.baseline > 0
+
+
+def test_rotation_figures(bench):
+    seconds, failed = rotation(bench)
+    assert (seconds.name, failed.name) == ("access.rotation_s", "access.rotation_failed_reads")
+    assert seconds.value > 0
+    assert failed.value == 0 and failed.baseline > 0

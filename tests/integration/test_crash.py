@@ -3,8 +3,7 @@
 import multiprocessing
 import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 from uuid import uuid4
@@ -17,36 +16,12 @@ from psycopg import sql
 from infra.database import Server
 from orchestration.build import Plan, build
 from orchestration.dbt_run import today_everywhere
+from tests.integration.gate import hanging, waiting
 from tests.integration.importing import bring, facts, quarantined, versions
 
 CLINICS = today_everywhere(["north", "south"], date(2024, 6, 30))
 RAW = ("raw_patients", "raw_appointments", "raw_forms", "raw_answers", "raw_adherence")
 MARTS = ("patient_summary", "appointment_report", "segment_report")
-# Held by the test while the process should hang.
-GATE = (20240630, 42)
-
-
-@contextmanager
-def hanging(admin: psycopg.Connection, schema: str, table: str, when: str) -> Iterator[None]:
-    """Whoever writes such a row waits, until this ends."""
-    place = sql.Identifier(schema, table)
-    admin.execute(
-        sql.SQL(
-            "create or replace function public.wait_at_gate() returns trigger language plpgsql as"
-            " $$ begin perform pg_advisory_xact_lock_shared({}, {}); return new; end $$"
-        ).format(*GATE)
-    )
-    admin.execute(
-        sql.SQL("create trigger gate before insert on {} for each row when ({}) execute function public.wait_at_gate()")
-        .format(place, sql.SQL(when))  # type: ignore[arg-type]
-    )  # fmt: skip
-    admin.execute("select pg_advisory_lock(%s, %s)", GATE)
-    try:
-        yield
-    finally:
-        admin.execute("select pg_advisory_unlock(%s, %s)", GATE)
-        # Waits for the transaction that hung, which ends when the server finds its client gone.
-        admin.execute(sql.SQL("drop trigger gate on {}").format(place))
 
 
 def kill_at_gate(admin: psycopg.Connection, work: Callable[..., object], *arguments: object) -> None:
@@ -54,23 +29,13 @@ def kill_at_gate(admin: psycopg.Connection, work: Callable[..., object], *argume
     process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
     process.start()
     try:
-        while not _waiting(admin):
+        while not waiting(admin):
             assert process.is_alive(), "it ended without coming to the gate"
             time.sleep(0.05)
     finally:
         process.kill()
         process.join()
     assert process.exitcode == -signal.SIGKILL
-
-
-def _waiting(admin: psycopg.Connection) -> bool:
-    found = admin.execute(
-        "select exists (select from pg_locks where locktype = 'advisory' and not granted"
-        " and database = (select oid from pg_database where datname = current_database())"
-        " and classid = %s and objid = %s)",
-        GATE,
-    ).fetchone()
-    return found == (True,)
 
 
 def filled(rows: Rows, tables: tuple[str, ...]) -> dict[tuple[str, str], list[tuple[object, ...]]]:

@@ -16,7 +16,7 @@ from orchestration.importing import session
 from orchestration.importing.mapping import Mapping
 from tests.integration.importing import bring, facts, quarantined, versions
 
-CANARY = "+49 30 23125 042"
+CANARY = "+493023125042"
 PATIENTS = """\
 clinic,id,name,since,born,phone,guardian
 north,1,Canary Finch,2026-01-02,1950-02-28,{canary},

@@ -16,8 +16,8 @@ from infra.roles import ClinicKind, Group, Login
 VERBS = ("select", "insert", "update", "delete")
 # Who may sign in where, and which clinics there are: needed before a clinic is known; no patient data.
 IDENTITY = {"clinic", "clinic_role", "principal_role", "api_key"}
-# A queue, emptied by the worker; and counters of attempts, which are no records.
-EMPTIED = {"outbox", "sign_in_bucket"}
+# A queue, emptied by the worker; counters of attempts; digests, made anew under another key. None is a record.
+EMPTIED = {"outbox", "sign_in_bucket", "blind_index"}
 DEFINERS = {"note_clinical", "note_person", "note_consent", "apply_consent"}
 
 

@@ -13,8 +13,10 @@ from api.identity import second_factor
 from api.identity.issuer import open_issuer
 from api.identity.lockout import ATTEMPTS
 from api.identity.second_factor import Secret
+from infra.encryption.rotation.book import Kind
 from infra.errors import InvalidInput
 from policies.words import SECOND_FACTOR_ROLES, Role
+from tests.integration.sealed_people import turn
 
 CODE_NEEDED = "urn:cloister:problem:code-needed"
 
@@ -228,3 +230,13 @@ def test_a_secret_is_bound_to_its_principal(world: World, api: Api, auditor: str
         newcomer,
     )
     assert token(api, newcomer, access_world.TOTP.code())[0] == 500
+
+
+@pytest.mark.check(37)
+def test_codes_stay_good_while_their_keys_rotate(api: Api, world: World, auditor: str, step: int) -> None:
+    totp = access_world.TOTP
+    before = world.look(f"select totp_secret from operational.principal where login = '{auditor}'")
+    assert [outcome.left for outcome in turn(world.server, Kind.KEK, Kind.DATA)] == [0, 0]
+    after = world.look(f"select totp_secret from operational.principal where login = '{auditor}'")
+    assert before[0][0][1:17] != after[0][0][1:17], "it stands under another key"
+    assert token(api, auditor, totp.code(step))[0] == 200

@@ -25,6 +25,15 @@ def test_changed_in_any_bit_it_does_not_open(data: st.DataObject) -> None:
         decrypt(KEY, HERE, bytes(sealed))
 
 
+@given(st.binary(max_size=200), st.tuples(*[st.text(max_size=8)] * 3), st.tuples(*[st.text(max_size=8)] * 3))
+def test_it_opens_in_its_own_place_alone(clear: bytes, here: tuple[str, ...], there: tuple[str, ...]) -> None:
+    sealed = encrypt(KEY, Place(*here), clear)
+    assert decrypt(KEY, Place(*here), sealed) == clear
+    if here != there:
+        with pytest.raises(Undecryptable):
+            decrypt(KEY, Place(*there), sealed)
+
+
 @given(st.binary(max_size=60))
 def test_bytes_that_are_no_ciphertext_are_refused(noise: bytes) -> None:
     with pytest.raises(Undecryptable):

@@ -9,9 +9,11 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from infra.encryption import field_codec
 from infra.encryption.codec import DataKey, Place, Undecryptable, decrypt, encrypt
-from infra.encryption.keyring import FileKeyring, WrappedKey
-from infra.errors import Misconfigured
+from infra.encryption.data_keys import StoredKey, fresh_key
+from infra.encryption.field_codec import FieldCodec
+from infra.encryption.keyring import WrappedKey
 
 KEY = DataKey(uuid4(), bytes(range(32)))
 HERE = Place("operational.profile", "phone", "row-1")
@@ -36,37 +38,69 @@ def test_a_key_never_shows_itself() -> None:
     assert KEY.key.hex() not in repr(KEY)
 
 
-def test_a_keyring_wraps_for_itself_and_its_context_alone(tmp_path: Path) -> None:
-    ring, other = FileKeyring(tmp_path / "a.json"), FileKeyring(tmp_path / "b.json")
-    wrapped = ring.wrap(KEY.key, b"context")
-    assert ring.unwrap(wrapped, b"context") == KEY.key
-    assert FileKeyring(tmp_path / "a.json").unwrap(wrapped, b"context") == KEY.key
-    for provider, kept, context in (
-        (ring, wrapped, b"other"),
-        (other, wrapped, b"context"),
-        (ring, WrappedKey(wrapped.wrapped, "cloud", 1), b"context"),
-        (ring, WrappedKey(wrapped.wrapped, "file", 9), b"context"),
-    ):
-        with pytest.raises(Misconfigured):
-            provider.unwrap(kept, context)
+class Counting:
+    """A provider that counts what it opens; it wraps nothing at all."""
+
+    def __init__(self) -> None:
+        self.opened = 0
+
+    def wrap(self, key: bytes, context: bytes) -> WrappedKey:
+        return WrappedKey(key, "plain", 1)
+
+    def unwrap(self, wrapped: WrappedKey, context: bytes) -> bytes:
+        self.opened += 1
+        return wrapped.wrapped
+
+    def current(self) -> tuple[str, int]:
+        return "plain", 1
+
+    def renew(self) -> None: ...
 
 
-def test_digests_are_keyed_by_ring_and_field(tmp_path: Path) -> None:
-    ring, other = FileKeyring(tmp_path / "a.json"), FileKeyring(tmp_path / "b.json")
-    assert ring.digest("phone", b"1") == ring.digest("phone", b"1")
-    assert len({ring.digest("phone", b"1"), ring.digest("email", b"1"), other.digest("phone", b"1")}) == 3
+def test_the_codec_picks_the_key_that_the_ciphertext_names() -> None:
+    codec = FieldCodec(Counting())
+    old, new, foreign = (fresh_key(codec.provider) for _ in range(3))
+    sealed = codec.seal(old, HERE, b"secret")
+    assert codec.open([new, old], HERE, sealed) == codec.open([old, new], HERE, sealed) == b"secret"
+    for keys in ([], [new], [new, foreign]):
+        with pytest.raises(Undecryptable, match="none of its owner's keys"):
+            codec.open(keys, HERE, sealed)
 
 
-def test_a_keyring_that_others_can_read_or_that_is_none_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "ring.json"
-    FileKeyring(path)
-    path.chmod(0o640)
-    with pytest.raises(Misconfigured, match="read by others"):
-        FileKeyring(path)
-    path.chmod(0o600)
-    path.write_text("{}")
-    with pytest.raises(Misconfigured, match="is no keyring"):
-        FileKeyring(path)
+@pytest.mark.check(36)
+def test_through_the_codec_too_it_opens_in_its_place_alone() -> None:
+    codec = FieldCodec(Counting())
+    key = fresh_key(codec.provider)
+    with pytest.raises(Undecryptable):
+        codec.open([key], Place("operational.profile", "phone", "row-2"), codec.seal(key, HERE, b"secret"))
+
+
+def test_a_key_is_unwrapped_once_and_the_oldest_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(field_codec, "CACHED_KEYS", 2)
+    provider = Counting()
+    codec = FieldCodec(provider)
+    first, second, third = (fresh_key(provider) for _ in range(3))
+    for key in (first, second, first, first, third, first):
+        codec.seal(key, HERE, b"")
+    assert provider.opened == 3
+    codec.seal(second, HERE, b"")
+    assert provider.opened == 4
+
+
+def test_hmac_answers_as_published(data: Path) -> None:
+    with gzip.open(data / "vectors" / "hmac_sha256_test.json.gz") as file:
+        groups = json.load(file)["testGroups"]
+    tried = 0
+    for group in groups:
+        if group["tagSize"] != 256:
+            continue
+        for case in group["tests"]:
+            codec = FieldCodec(Counting())
+            key = StoredKey(uuid4(), bytes.fromhex(case["key"]), "plain", 1)
+            same = codec.digest(key, bytes.fromhex(case["msg"])) == bytes.fromhex(case["tag"])
+            assert same is (case["result"] == "valid"), case["tcId"]
+            tried += 1
+    assert tried > 50
 
 
 def test_aes_gcm_answers_as_published(data: Path) -> None:

@@ -3,5 +3,5 @@
 from infra.migrations.sql_file import run_beside
 
 revision = "p0009"
-down_revision = "p0007"
+down_revision = "p0008"
 upgrade = run_beside(__file__)

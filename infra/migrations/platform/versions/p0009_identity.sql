@@ -59,3 +59,9 @@ begin
     end loop;
 end $$;
 grant delete on operational.sign_in_bucket to {service};
+
+-- Its secrets rotate with their purpose's key.
+grant select (principal_id, totp_secret), update (totp_secret) on operational.principal to {rotator};
+grant select (session_id, totp_pending), update (totp_pending) on operational.session to {rotator};
+create policy rotating on operational.principal to {rotator} using (true) with check (true);
+create policy rotating on operational.session to {rotator} using (true) with check (true);
