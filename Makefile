@@ -29,8 +29,8 @@ install: $(INSTALLED)  ## Make the virtual environment
 demo: $(INSTALLED)  ## Set up a demonstration and serve its pages
 	$(BIN)/cloister demo $(DEMO)
 
-test: $(INSTALLED)  ## Run the tests (a PostgreSQL of their own is started)
-	$(BIN)/python -m pytest $(TESTS)
+test: $(INSTALLED)  ## Run the tests, in two processes, each with a PostgreSQL of its own
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
 
 test-deep: $(INSTALLED)  ## Run the property tests with 10,000 examples
 	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/properties --timeout=7200

@@ -38,27 +38,32 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "check(n): proves that line of the checklist of failures to survive")
-    config.stash[CHECKS] = {}
+    config.pluginmanager.register(Checks(), "checks")
 
 
-CHECKS: pytest.StashKey[dict[int, list[dict[str, str]]]] = pytest.StashKey()
+class Checks:
+    """Writes build/checks.json: line of the checklist to its tests and their outcomes, over all processes."""
 
+    def __init__(self) -> None:
+        self.found: dict[int, list[dict[str, str]]] = {}
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    report = yield
-    if report.when == "call" or (report.when == "setup" and not report.passed):
-        for marker in item.iter_markers("check"):
-            found = item.config.stash[CHECKS].setdefault(marker.args[0], [])
-            found.append({"test": item.nodeid, "outcome": report.outcome})
-    return report
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Iterator[None]:
+        # Properties travel with a report from the process that ran the test to the one that writes.
+        report = yield
+        report.user_properties += [("check", marker.args[0]) for marker in item.iter_markers("check")]
+        return report
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.when == "call" or (report.when == "setup" and not report.passed):
+            for name, line in report.user_properties:
+                if name == "check":
+                    self.found.setdefault(line, []).append({"test": report.nodeid, "outcome": report.outcome})
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    checks = session.config.stash[CHECKS]
-    if checks:
-        (ROOT / "build").mkdir(exist_ok=True)
-        (ROOT / "build" / "checks.json").write_text(json.dumps(dict(sorted(checks.items())), indent=1))
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.found and not hasattr(session.config, "workerinput"):
+            (ROOT / "build").mkdir(exist_ok=True)
+            (ROOT / "build" / "checks.json").write_text(json.dumps(dict(sorted(self.found.items())), indent=1))
 
 
 @pytest.fixture(scope="session")
