@@ -102,8 +102,9 @@ class PieceLoader:
         with self.session.transaction() as connection:
             countries = dict(connection.execute("select clinic_id, country from operational.clinic").fetchall())
         frames["patient"], refused = in_one_form(frames["patient"], countries)
-        for entity, frame in frames.items():
-            frames[entity] = frame.join(refused, on="line", how="anti", maintain_order="left")
+        if not refused.is_empty():
+            for entity, frame in frames.items():
+                frames[entity] = frame.join(refused, on="line", how="anti", maintain_order="left")
         return refused
 
     def _load_people(self, connection: psycopg.Connection, frames: dict[str, pl.DataFrame]) -> list[pl.DataFrame]:
