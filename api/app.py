@@ -11,7 +11,9 @@ from api.audit.routes import router as audit
 from api.clinics.routes import router as clinics
 from api.envelope import Envelope
 from api.identity.routes import router as identity
+from api.me.routes import router as me
 from api.pages.setup import install as install_pages
+from api.profiles.routes import router as profiles
 from api.segments.routes import router as segments
 from api.services import Services
 from infra.database import Server, server
@@ -53,7 +55,7 @@ def create_app(at: Server | None = None) -> FastAPI:
     app.state.services = services
     app.add_middleware(Envelope)
     problems.install(app)
-    for router in (identity, clinics, segments, audit):
+    for router in (identity, clinics, segments, profiles, me, audit):
         app.include_router(router, prefix="/v1")
     app.include_router(health)
     install_pages(app)

@@ -72,6 +72,20 @@ def add_user(
     typer.echo(f"{login} {principal_id}")
 
 
+@user.command("link")
+def link_specialist(
+    login: Annotated[str, typer.Argument(help="Login of a specialist.")],
+    clinic: Annotated[str, typer.Option(help="Clinic of the records.")],
+    name: Annotated[str, typer.Option(help="Name of the specialist in these records.")],
+) -> None:
+    """Say whom a clinic's records mean by the name of a specialist: whose patients the account then sees."""
+    from api.accounts import link_specialist
+    from infra.database import server
+
+    link_specialist(server(), login, clinic, name)
+    typer.echo(f"'{name}' of {clinic} is {login}")
+
+
 @user.command("demo")
 def demo_users() -> None:
     """Make the demonstration's accounts; they lie in `demo-accounts.json` of CLOISTER_HOME."""

@@ -8,16 +8,19 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.asking import Caller, origin_of, purpose_of
 from api.cursors import Cursors
 from api.database import Pool, make_pool
 from api.directory import Directory
-from api.gateway import Caller, Gateway, origin_of
+from api.gateway import Gateway
 from api.identity import api_keys, principals, sessions
 from api.identity.issuer import Issuer, open_issuer
 from api.identity.principals import Principal
 from api.problems import NotSignedIn
 from api.recording import Event, record
 from infra.database import Server
+from infra.encryption.field_codec import FieldCodec
+from infra.encryption.provider import key_provider
 from infra.errors import Misconfigured
 from infra.settings import settings
 from policies.access.decide import InvalidPolicies, load
@@ -34,6 +37,7 @@ class Services:
     gateway: Gateway
     issuer: Issuer
     cursors: Cursors
+    codec: FieldCodec
 
     @classmethod
     def build(cls, at: Server) -> "Services":
@@ -50,7 +54,8 @@ class Services:
         pool = make_pool(at, timeout_ms=settings().statement_timeout_ms)
         directory = Directory(pool)
         gateway = Gateway(pool, at.roles, policies, directory)
-        return cls(pool, directory, gateway, open_issuer(at), Cursors(at))
+        codec = FieldCodec(key_provider(settings(), at.secrets_folder))
+        return cls(pool, directory, gateway, open_issuer(at), Cursors(at), codec)
 
     async def bearer(self, token: str) -> Principal | None:
         """The principal of an API key or an access token."""
@@ -108,8 +113,12 @@ async def api_caller(
 
 
 def caller_of(request: Request, principal: Principal) -> Caller:
-    """A principal with its request."""
-    return Caller(principal, request.state.request_id, _origin(request))
+    """A principal with its request.
+
+    Raises:
+        InvalidInput: the request names a purpose of use that is none.
+    """
+    return Caller(principal, request.state.request_id, _origin(request), purpose_of(request.headers))
 
 
 def account_event(

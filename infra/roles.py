@@ -28,6 +28,7 @@ class Group(StrEnum):
     BUILDERS = "builders"
     READERS = "readers"
     AUDITOR = "auditor"
+    VIEWER = "viewer"
 
 
 class ClinicKind(StrEnum):

@@ -19,6 +19,7 @@ class Role(StrEnum):
 
 CLINIC_ROLES = frozenset({Role.CLINIC_STAFF, Role.SPECIALIST, Role.CLINIC_MANAGER, Role.CLINIC_AUDITOR})
 PLATFORM_ROLES = frozenset({Role.PLATFORM_AUDITOR, Role.PLATFORM_ADMIN})
+PERSONAL_ROLES = frozenset({Role.PATIENT, Role.GUARDIAN})
 
 
 class Action(StrEnum):
@@ -29,6 +30,10 @@ class Action(StrEnum):
     SEGMENT_LIST = "segment.list"
     SEGMENT_READ = "segment.read"
     MEMBER_LIST = "member.list"
+    PROFILE_READ = "profile.read"
+    PERSON_READ = "person.read"
+    DEPENDENT_LIST = "dependent.list"
+    ACCESS_LIST = "access.list"
     AUDIT_SEARCH = "audit.search"
 
 
@@ -40,6 +45,7 @@ class AccountAction(StrEnum):
     TOKEN_ISSUE = "token.issue"  # nosec B105: the name of an event
     PRINCIPAL_ADD = "principal.add"
     ROLE_GRANT = "role.grant"
+    SPECIALIST_LINK = "specialist.link"
     API_KEY_ADD = "api_key.add"
     CREDENTIAL_CHECK = "credential.check"  # recorded when it fails only: a good one is its request's event
 
@@ -61,6 +67,7 @@ class Purpose(StrEnum):
     OPERATIONS = "operations"
     COMMUNICATIONS = "communications"
     AUDIT = "audit"
+    PATIENT_REQUEST = "patient_request"  # PATRQT of HL7's PurposeOfUse: patients and guardians for themselves
 
 
 class ConsentPurpose(StrEnum):

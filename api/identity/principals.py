@@ -15,7 +15,7 @@ _ROLES = """
     left join operational.clinic as c on c.clinic_id = r.clinic_id
     where r.principal_id = p.principal_id and r.revoked_at is null
 ) as roles"""
-COLUMNS = f"p.principal_id, p.kind, p.login, p.display_name, {_ROLES}"
+COLUMNS = f"p.principal_id, p.kind, p.login, p.display_name, p.person_id, {_ROLES}"
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,22 @@ class Principal:
     roles: frozenset[tuple[Role, str | None]]
     session_id: str
     key: KeyScope | None = None
+    # Whose own records these are, for patients and guardians.
+    person_id: UUID | None = None
 
     @classmethod
     def of(cls, row: dict[str, Any], session_id: str) -> "Principal":
         """The principal of a row with `COLUMNS`."""
         held = roles(tuple(pair) for pair in row["roles"])
-        return cls(row["principal_id"], row["kind"], row["login"], row["display_name"], held, session_id)
+        return cls(
+            row["principal_id"],
+            row["kind"],
+            row["login"],
+            row["display_name"],
+            held,
+            session_id,
+            person_id=row["person_id"],
+        )
 
     def with_key(self, key: KeyScope) -> "Principal":
         """The same principal, limited to what a key reaches."""
@@ -43,7 +53,8 @@ class Principal:
     @property
     def subject(self) -> Subject:
         """The principal as the policies see it."""
-        return Subject(str(self.principal_id), self.roles, self.key)
+        person = None if self.person_id is None else str(self.person_id)
+        return Subject(str(self.principal_id), self.roles, self.key, person)
 
     def role_for(self, resource: Resource) -> str:
         """The role that an event names: the one held at that clinic, or else the widest one."""
