@@ -1,7 +1,8 @@
 """Two clinics with rows in every table, and who may sign in: what the tests of access start from.
 
 Canary Finch is a patient of both clinics and shares the profile with north alone; Canary Wren is
-north's, and shares it with nobody; Canary Heron is south's.
+north's, and shares it with nobody; Canary Heron is south's. Dr. North treats Finch and Wren at north,
+Dr. South Finch and Heron at south. Canary Chick is a child, no clinic's, and Finch's dependent.
 """
 
 import json
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,13 +26,26 @@ from psycopg import sql
 from api import accounts
 from api.app import create_app
 from infra import log
-from infra.database import Server, connect_admin
-from policies.classification import Field
-from policies.words import Role
+from infra.database import Server, connect, connect_admin
+from infra.encryption.codec import Place, encrypt
+from infra.encryption.data_keys import keys_for_people
+from infra.encryption.provider import key_provider
+from infra.roles import Login
+from infra.settings import settings
+from policies.classification import Field, ProfileField
+from policies.words import Purpose, Role
 
 PASSWORD = "a long enough password"
-FINCH, WREN, HERON = "Canary Finch", "Canary Wren", "Canary Heron"
+FINCH, WREN, HERON, CHICK = "Canary Finch", "Canary Wren", "Canary Heron", "Canary Chick"
 BIRTH = "1931-05-17"
+PHONE = "+4930901820"
+CONTACTS = {
+    "phone": PHONE,
+    "email": "canary@example.org",
+    "address": "Canary Street 1",
+    "policy_number": "CANARY-1",
+    "emergency_contacts": "Canary Aunt +4930901821",
+}
 PROFILE_FIELDS = [Field.BIRTH_DATE, Field.SEX, Field.INSURANCE_TYPE]
 
 
@@ -44,6 +59,7 @@ class World:
     patients: dict[tuple[str, str], UUID] = field(default_factory=dict)
     segments: dict[tuple[str, str], UUID] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    guardianship: UUID = field(default_factory=uuid4)
 
     def look(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read as the administrator, past every wall."""
@@ -54,6 +70,14 @@ class World:
         """Write as the administrator."""
         with connect_admin(self.server) as admin:
             admin.execute(query, list(values))  # type: ignore[arg-type]
+
+    def consent(self, clinic: str, name: str, kind: str = "signed", **other: Any) -> None:
+        """Sign or revoke, now unless told otherwise."""
+        event = {"purpose": "profile_sharing", "text_version": "v1", "channel": "paper", "occurred_at": datetime.now(UTC)}
+        person = {"person_id": self.people[name], "signer_id": self.people[name]}
+        with connect_admin(self.server) as admin:
+            clinic_id = self.clinic_ids[clinic]
+            _insert(admin, "consent_event", {"clinic_id": clinic_id, **person, "kind": kind, **event, **other})
 
     def newcomer(self, clinic: str) -> UUID:
         """One more patient of a clinic, without any consent; the id of the person."""
@@ -84,11 +108,17 @@ def build(server: Server) -> World:
         world.clinic_ids = dict(admin.execute("select slug, clinic_id from operational.clinic").fetchall())
         for name in (FINCH, WREN, HERON):
             world.people[name] = _person(admin, name)
+        world.people[CHICK] = _person(admin, CHICK, birth_date=str(date.today() - timedelta(days=3000)))
+        _insert(admin, "guardianship", {"guardianship_id": world.guardianship, "guardian_id": world.people[FINCH],
+                "dependent_id": world.people[CHICK], "relationship": "parent", "starts_on": "2020-01-01"})
         for clinic, names in (("north", (FINCH, WREN)), ("south", (FINCH, HERON))):
             for name in names:
                 world.patients[clinic, name] = _register(admin, world.clinic_ids[clinic], world.people[name])
             _records(admin, world, clinic)
             _mart(admin, world, clinic, names)
+            for name in names:
+                _visit(admin, world, clinic, name)
+    _contacts(world)
     _accounts(world)
     return world
 
@@ -128,12 +158,12 @@ def sign_in(api: Api, login: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
 
-def _person(admin: psycopg.Connection, name: str) -> UUID:
+def _person(admin: psycopg.Connection, name: str, birth_date: str = BIRTH) -> UUID:
     person = uuid4()
     admin.execute("insert into operational.person (person_id, name) values (%s, %s)", [person, name])
     admin.execute(
         "insert into operational.profile (person_id, birth_date, sex, insurance_type) values (%s, %s, 'female', 'x')",
-        [person, BIRTH],
+        [person, birth_date],
     )
     return person
 
@@ -172,6 +202,27 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         "quarantine": {**clinic_only, **row, "quarantine_id": uuid4(), **rejected},
     }.items():  # fmt: skip
         _insert(admin, table, values)
+
+
+def _visit(admin: psycopg.Connection, world: World, clinic: str, name: str) -> None:
+    """An appointment of a patient with the clinic's specialist."""
+    patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, name]}
+    day = {"booked_on": "2026-01-01", "starts_on": "2026-01-02"}
+    _insert(admin, "appointment", {**patient, **day, "specialist": f"Dr. {clinic.title()}", "status": "fulfilled"})
+
+
+def _contacts(world: World) -> None:
+    """Everybody's contacts, encrypted as an import would."""
+    provider = key_provider(settings(), world.server.secrets_folder)
+    with connect(Login.SERVICE, at=world.server) as connection:
+        keys = keys_for_people(connection, provider, list(world.people.values()))
+    for person, key in keys.items():
+        sealed = [
+            encrypt(key, Place("operational.profile", name, str(person)), value.encode())
+            for name, value in CONTACTS.items()
+        ]
+        columns = ", ".join(f"{name} = %s" for name in CONTACTS)
+        world.change(f"update operational.profile set {columns} where person_id = %s", *sealed, person)
 
 
 def _insert(admin: psycopg.Connection, table: str, values: dict[str, Any]) -> None:
@@ -237,11 +288,42 @@ def _accounts(world: World) -> None:
         ("auditor.north", Role.CLINIC_AUDITOR, "north"),
         ("auditor", Role.PLATFORM_AUDITOR, None),
         ("admin", Role.PLATFORM_ADMIN, None),
+        ("specialist.north", Role.SPECIALIST, "north"),
+        ("specialist.south", Role.SPECIALIST, "south"),
+        ("other.north", Role.SPECIALIST, "north"),
     ):
         accounts.add_user(world.server, login, login, role, clinic, PASSWORD)
+    for clinic in ("north", "south"):
+        accounts.link_specialist(world.server, f"specialist.{clinic}", clinic, f"Dr. {clinic.title()}")
+    for login, name, roles in (
+        ("finch", FINCH, [Role.PATIENT, Role.GUARDIAN]),
+        ("wren", WREN, [Role.PATIENT]),
+        ("heron", HERON, [Role.PATIENT, Role.GUARDIAN]),
+        ("nobody", None, []),
+    ):
+        _own_account(world, login, name, roles)
     for clinic in ("north", "south"):
         world.keys[clinic] = accounts.add_api_key(world.server, f"robot.{clinic}", clinic)
         world.keys[f"{clinic}.profile"] = accounts.add_api_key(
             world.server, f"reader.{clinic}", clinic, fields=[Field.NAME, *PROFILE_FIELDS]
         )
+        world.keys[f"{clinic}.contact"] = accounts.add_api_key(
+            world.server, f"caller.{clinic}", clinic, fields=list(ProfileField), purpose=Purpose.CARE
+        )
+    world.keys["north.messages"] = accounts.add_api_key(
+        world.server, "messages.north", "north", fields=[ProfileField.NAME, ProfileField.PHONE],
+        purpose=Purpose.COMMUNICATIONS,
+    )
     world.keys["north.elders"] = accounts.add_api_key(world.server, "elders.north", "north", segments=["elders"])
+
+
+def _own_account(world: World, login: str, name: str | None, roles: list[Role]) -> None:
+    """An account of a person, which no operator makes."""
+    principal = accounts.add_user(world.server, login, login, Role.PLATFORM_ADMIN, None, PASSWORD)
+    world.change("update operational.principal_role set revoked_at = now() where principal_id = %s", principal)
+    person = world.people[name] if name else None
+    world.change("update operational.principal set person_id = %s where principal_id = %s", person, principal)
+    for role in roles:
+        world.change(
+            "insert into operational.principal_role (principal_id, role) values (%s, %s)", principal, role.value
+        )
