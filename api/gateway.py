@@ -12,6 +12,7 @@ statement that reads picks the one of the state it meets. What cannot be recorde
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -32,13 +33,6 @@ from policies.words import Action, Decision
 
 __all__ = ["Access", "Caller", "Gateway", "Grant", "PersonGrant", "Segment", "origin_of"]
 
-_ENTER = """
-select
-    set_config('role', %s, true),
-    set_config('search_path', %s, true),
-    set_config('cloister.clinic_id', %s, true),
-    set_config('cloister.person_id', %s, true),
-    set_config('cloister.audit_scope', %s, true)"""
 _SEGMENT = "select segment_id, slug, profile_dependent from segment where slug = %s and archived_at is null"
 _NO_PATH = "pg_temp"
 
@@ -92,7 +86,7 @@ class Grant:
 class PersonGrant:
     """The right to one recorded read of one person, in whatever state permits it. Only the gateway makes one."""
 
-    def __init__(self, pool: Pool, context: list[str], caller: Caller, parameters: dict[str, Any]) -> None:
+    def __init__(self, pool: Pool, context: dict[str, str], caller: Caller, parameters: dict[str, Any]) -> None:
         self._pool = pool
         self._context = context
         self._parameters = parameters
@@ -113,7 +107,7 @@ class PersonGrant:
             async with self._pool.connection() as connection:
                 # One round trip: an unnamed transaction that the pipeline's end commits.
                 async with connection.pipeline():
-                    await connection.execute(_ENTER, self._context)
+                    await _enter(connection, self._context)
                     found = await connection.execute(statement, {**self._parameters, **values})
                 row = await found.fetchone()
         if row is None:
@@ -200,8 +194,7 @@ class Gateway:
         """The grant of what was permitted, unless its segment is not there: that is recorded as well."""
         with _closing_on_failure():
             async with self._pool.connection() as connection, connection.transaction():
-                if context := self._context(caller, access, clinic):
-                    await connection.execute(_ENTER, context)
+                await _enter(connection, self._context(caller, access, clinic))
                 segment = await _segment(connection, access)
                 there = segment is not None or access.resource.segment is None
                 if there:
@@ -219,22 +212,36 @@ class Gateway:
             async with self._pool.connection() as connection:
                 await record(connection, event)
 
-    def _context(self, caller: Caller, access: Access, clinic: ClinicEntry | None) -> list[str]:
+    def _context(self, caller: Caller, access: Access, clinic: ClinicEntry | None) -> dict[str, str]:
         """Who may see the resource, to be until the transaction ends; nothing where it is no patient's data."""
         if access.action is Action.AUDIT_SEARCH:
-            narrowed = ["", "", "platform"] if clinic is None else [str(clinic.clinic_id), "", "clinic"]
-            return [self._names.of(Group.AUDITOR), _NO_PATH, *narrowed]
+            role = {"role": self._names.of(Group.AUDITOR), "search_path": _NO_PATH}
+            if clinic is None:
+                return {**role, "cloister.audit_scope": "platform"}
+            return {**role, "cloister.audit_scope": "clinic", "cloister.clinic_id": str(clinic.clinic_id)}
         if access.resource.person is not None:
             return self._viewing(caller, None)
         if clinic is None:
-            return []
+            return {}
         reader = self._names.clinic(clinic.slug, ClinicKind.READER)
-        return [reader, f"{clinic_schema(clinic.slug)}, {_NO_PATH}", "", "", ""]
+        return {"role": reader, "search_path": f"{clinic_schema(clinic.slug)}, {_NO_PATH}"}
 
-    def _viewing(self, caller: Caller, clinic: ClinicEntry | None) -> list[str]:
-        """The viewer of one clinic, or of the caller's own family."""
-        seen = ("", caller.principal.person_id or "") if clinic is None else (clinic.clinic_id, "")
-        return [self._names.of(Group.VIEWER), _NO_PATH, *map(str, seen), ""]
+    def _viewing(self, caller: Caller, clinic: ClinicEntry | None) -> dict[str, str]:
+        """The viewer of one clinic, or the role of the caller's own family."""
+        if clinic is not None:
+            return {"role": self._names.of(Group.VIEWER), "cloister.clinic_id": str(clinic.clinic_id)}
+        return {"role": self._names.of(Group.FAMILY), "cloister.person_id": str(caller.principal.person_id or "")}
+
+
+@cache
+def _entering(settings: tuple[str, ...]) -> str:
+    """The statement that sets these until the transaction ends."""
+    return "select " + ", ".join(f"set_config('{name}', %s, true)" for name in settings)
+
+
+async def _enter(connection: Connection, context: dict[str, str]) -> None:
+    if context:
+        await connection.execute(_entering(tuple(context)), list(context.values()))
 
 
 @contextmanager

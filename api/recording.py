@@ -109,8 +109,8 @@ def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool) 
     )
 
 
-def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic: bool) -> sql.Composed:
-    """One statement that reads one person, rules by the state it meets, and records what it ruled.
+def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic: bool) -> str:
+    """The text of one statement that reads one person, rules by the state it meets, and records that.
 
     The query gives one row or none, with a boolean column for each of `facts` and the columns `acting_for`
     and `consent_event_id`; in a clinic also `patient_id`. Parameters `ruling__…` hold a ruling for each
@@ -120,7 +120,7 @@ def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic:
     disclosed = _DISCLOSED.format(
         event_id=sql.Placeholder(_PLACES["event_id"]), clinic_id=sql.Placeholder(_PLACES["clinic_id"])
     )
-    return _BY_STATE.format(
+    statement = _BY_STATE.format(
         query=query,
         state=sql.SQL(" + ").join(bits),
         event=_event(
@@ -130,6 +130,8 @@ def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic:
         ),
         disclosed=disclosed if in_clinic else sql.SQL(""),
     )
+    # Without line breaks and indents it is short enough for psycopg to keep its parameters' places.
+    return " ".join(statement.as_string().split())
 
 
 async def record(connection: Connection, event: Event) -> None:

@@ -84,7 +84,7 @@ class Services:
             return await principals.logins(connection, list(ids))
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """The services of the request's application."""
     found: Services = request.app.state.services
     return found

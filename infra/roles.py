@@ -29,6 +29,7 @@ class Group(StrEnum):
     READERS = "readers"
     AUDITOR = "auditor"
     VIEWER = "viewer"
+    FAMILY = "family"
 
 
 class ClinicKind(StrEnum):

@@ -73,7 +73,12 @@ class World:
 
     def consent(self, clinic: str, name: str, kind: str = "signed", **other: Any) -> None:
         """Sign or revoke, now unless told otherwise."""
-        event = {"purpose": "profile_sharing", "text_version": "v1", "channel": "paper", "occurred_at": datetime.now(UTC)}
+        event = {
+            "purpose": "profile_sharing",
+            "text_version": "v1",
+            "channel": "paper",
+            "occurred_at": datetime.now(UTC),
+        }
         person = {"person_id": self.people[name], "signer_id": self.people[name]}
         with connect_admin(self.server) as admin:
             clinic_id = self.clinic_ids[clinic]
@@ -109,8 +114,17 @@ def build(server: Server) -> World:
         for name in (FINCH, WREN, HERON):
             world.people[name] = _person(admin, name)
         world.people[CHICK] = _person(admin, CHICK, birth_date=str(date.today() - timedelta(days=3000)))
-        _insert(admin, "guardianship", {"guardianship_id": world.guardianship, "guardian_id": world.people[FINCH],
-                "dependent_id": world.people[CHICK], "relationship": "parent", "starts_on": "2020-01-01"})
+        _insert(
+            admin,
+            "guardianship",
+            {
+                "guardianship_id": world.guardianship,
+                "guardian_id": world.people[FINCH],
+                "dependent_id": world.people[CHICK],
+                "relationship": "parent",
+                "starts_on": "2020-01-01",
+            },
+        )
         for clinic, names in (("north", (FINCH, WREN)), ("south", (FINCH, HERON))):
             for name in names:
                 world.patients[clinic, name] = _register(admin, world.clinic_ids[clinic], world.people[name])
@@ -311,7 +325,10 @@ def _accounts(world: World) -> None:
             world.server, f"caller.{clinic}", clinic, fields=list(ProfileField), purpose=Purpose.CARE
         )
     world.keys["north.messages"] = accounts.add_api_key(
-        world.server, "messages.north", "north", fields=[ProfileField.NAME, ProfileField.PHONE],
+        world.server,
+        "messages.north",
+        "north",
+        fields=[ProfileField.NAME, ProfileField.PHONE],
         purpose=Purpose.COMMUNICATIONS,
     )
     world.keys["north.elders"] = accounts.add_api_key(world.server, "elders.north", "north", segments=["elders"])

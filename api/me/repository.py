@@ -104,4 +104,4 @@ def _accesses(own: bool) -> str:
 
 def _statement(own: bool, action: Action, read: sql.Composable, keys: sql.Composable) -> str:
     query = (_OWN if own else _DEPENDENT).format(columns=read, keys=keys, guarded=_GUARDED)
-    return recorded_by_state(query, FACTS[action], in_clinic=False).as_string()
+    return recorded_by_state(query, FACTS[action], in_clinic=False)

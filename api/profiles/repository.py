@@ -20,8 +20,8 @@ select
     r.person_id,
     p.name,
     null::uuid as acting_for,
-    c.event_id as consent_event_id,
-    c.event_id is not null as shared,
+    case when x.shared then c.event_id end as consent_event_id,
+    x.shared,
     exists (
         select from operational.consent as m
         where
@@ -52,14 +52,15 @@ select
 from operational.registration as r
 inner join operational.person as p on p.person_id = r.person_id
 left join operational.consent as c
-    on c.clinic_id = r.clinic_id and c.person_id = r.person_id and c.purpose = 'profile_sharing'
-    and c.state = 'signed' and c.occurred_at <= statement_timestamp()
-    and (c.expires_at is null or c.expires_at > statement_timestamp())
-    and not exists (
-        select from operational.profile_tombstone as t
-        where t.clinic_id = r.clinic_id and t.patient_id = r.patient_id and t.cleared_at is null
-    )
-left join operational.profile as q on q.person_id = r.person_id and c.event_id is not null{keys}
+    on c.clinic_id = r.clinic_id and c.purpose = 'profile_sharing' and c.person_id = r.person_id
+left join operational.profile_tombstone as w
+    on w.clinic_id = r.clinic_id and w.patient_id = r.patient_id and w.cleared_at is null
+cross join lateral (
+    select
+        coalesce(c.state = 'signed' and c.occurred_at <= statement_timestamp(), false)
+        and coalesce(c.expires_at > statement_timestamp(), true) and w.patient_id is null as shared
+) as x
+left join operational.profile as q on q.person_id = r.person_id and x.shared{keys}
 where
     r.clinic_id = %(event__clinic_id)s and r.patient_id = %(patient)s
     and r.deleted_at is null and p.deleted_at is null""")
@@ -78,4 +79,4 @@ async def profile(grant: PersonGrant, patient: UUID | None, fields: tuple[Profil
 def _statement(fields: tuple[ProfileField, ...]) -> str:
     read, keys = columns(fields)
     query = _PROFILE.format(columns=read, keys=keys)
-    return recorded_by_state(query, FACTS[Action.PROFILE_READ], in_clinic=True).as_string()
+    return recorded_by_state(query, FACTS[Action.PROFILE_READ], in_clinic=True)
