@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
 from uuid import UUID
 
 from api.directory import ClinicEntry
@@ -96,20 +95,17 @@ def event_of(caller: Caller, request: Request, clinic: ClinicEntry | None, rulin
         decision=(Decision.PERMIT if permitted else Decision.DENY).value,
         policies=list(ruling.policies),
         policy_version=ruling.policy_version,
-        categories=_categories(request),
+        categories=sorted([*request.categories, *CATEGORIES.get(request.action, [])]),
         request_id=caller.request_id,
         session_id=caller.principal.session_id,
         origin=caller.origin,
     )
 
 
-def ruling_parameters(rulings: Rulings) -> dict[str, Any]:
+def ruling_parameters(rulings: Rulings) -> dict[str, str]:
     """The rulings of every state as the statement that reads takes them."""
-    return {
-        "ruling__decisions": [ruling.decision.value for ruling in rulings.rulings],
-        "ruling__policies": [",".join(ruling.policies) for ruling in rulings.rulings],
-        "ruling__categories": [",".join(_categories(request)) for request in rulings.requests],
-    }
+    decisions, policies, categories = rulings.arrays
+    return {"ruling__decisions": decisions, "ruling__policies": policies, "ruling__categories": categories}
 
 
 def _role(principal: Principal, resource: Resource) -> str:
@@ -120,7 +116,3 @@ def _role(principal: Principal, resource: Resource) -> str:
         asked_in = Role.SPECIALIST
     held = (asked_in, resource.clinic) in principal.roles and (resource.patient or resource.person is not None)
     return asked_in.value if held else principal.role_for(resource)
-
-
-def _categories(request: Request) -> list[str]:
-    return sorted([*request.categories, *CATEGORIES.get(request.action, [])])

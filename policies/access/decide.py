@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
 
 import cedarpy
@@ -46,6 +46,18 @@ class Rulings:
         """Whether there is any state in which the request may go on."""
         return any(ruling.permitted for ruling in self.rulings)
 
+    @cached_property
+    def arrays(self) -> tuple[str, str, str]:
+        """Decisions, policies and categories by the state's number, as texts of PostgreSQL arrays.
+
+        Policies and categories of one state are joined by commas; their names have none.
+        """
+        return (
+            _array(ruling.decision.value for ruling in self.rulings),
+            _array(",".join(ruling.policies) for ruling in self.rulings),
+            _array(",".join(request.categories) for request in self.requests),
+        )
+
 
 class Policies:
     """A validated set of policies. Immutable, and safe to share between threads."""
@@ -82,6 +94,10 @@ class Policies:
         names: Iterable[str] = answer.diagnostics.id_annotations_by_reason.values()
         permitted = answer.allowed and not answer.diagnostics.errors
         return Ruling(Decision.PERMIT if permitted else Decision.DENY, tuple(sorted(names)), self.version)
+
+
+def _array(texts: Iterable[str]) -> str:
+    return "{" + ",".join(f'"{text}"' for text in texts) + "}"
 
 
 @cache
