@@ -12,7 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -113,7 +113,7 @@ def build(server: Server) -> World:
         world.clinic_ids = dict(admin.execute("select slug, clinic_id from operational.clinic").fetchall())
         for name in (FINCH, WREN, HERON):
             world.people[name] = _person(admin, name)
-        world.people[CHICK] = _person(admin, CHICK, birth_date=str(date.today() - timedelta(days=3000)))
+        world.people[CHICK] = _person(admin, CHICK, birth_date=str(datetime.now(UTC).date() - timedelta(days=3000)))
         _insert(
             admin,
             "guardianship",

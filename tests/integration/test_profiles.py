@@ -3,8 +3,7 @@
 from typing import Any
 
 import access_world
-import pytest
-from access_world import BIRTH, CONTACTS, FINCH, HERON, WREN, Api, World
+from access_world import BIRTH, CONTACTS, FINCH, Api, World
 
 PROFILE = "/v1/clinics/{}/patients/{}/profile"
 
