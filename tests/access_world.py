@@ -197,7 +197,12 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, FINCH]}
     clinic_only, day = {"clinic_id": patient["clinic_id"]}, "2026-01-01"
     form, plan, batch, person = uuid4(), uuid4(), uuid4(), world.people[FINCH]
-    signed = {"person_id": person, "signer_id": person, "purpose": "profile_sharing", "text_version": "v1"}
+    # Finch shares the profile with north; at south only messages were agreed to.
+    purpose = "profile_sharing" if clinic == "north" else "communications"
+    signed = {"person_id": person, "signer_id": person, "purpose": purpose, "text_version": "v1"}
+    for each in ("profile_sharing", "communications"):
+        text = {**clinic_only, "purpose": each, "text_version": "v1", "body": "t", "sha256": bytes(32)}
+        _insert(admin, "consent_text", text)
     answer = {"template": "i", "question": "q", "answered_at": day, "body": "Canary answer"}
     row = {"file": "f", "source": "s", "batch_id": batch}
     rejected = {"entity": "e", "row_key": clinic.encode(), "line": 1, "reason": "r", "content": b"x"}
@@ -208,8 +213,6 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         "form_answer": {**patient, "form_id": form, **answer},
         "treatment_plan": {**patient, "plan_id": plan, "title": "P", "starts_on": day},
         "adherence": {**patient, "plan_id": plan, "day": day, "prescribed": 2, "done": 1},
-        "consent_text": {**clinic_only, "purpose": "profile_sharing", "text_version": "v1", "body": "t",
-                         "sha256": bytes(32)},
         "consent_event": {**clinic_only, **signed, "kind": "signed", "channel": "paper", "occurred_at": day},
         "profile_tombstone": {**patient, "revoked_at": "2024-01-01", "cleared_at": "2025-01-01"},
         "import_batch": row,
@@ -313,7 +316,7 @@ def _accounts(world: World) -> None:
         ("finch", FINCH, [Role.PATIENT, Role.GUARDIAN]),
         ("wren", WREN, [Role.PATIENT]),
         ("heron", HERON, [Role.PATIENT, Role.GUARDIAN]),
-        ("nobody", None, []),
+        ("roleless", None, []),
     ):
         _own_account(world, login, name, roles)
     for clinic in ("north", "south"):
@@ -335,12 +338,15 @@ def _accounts(world: World) -> None:
 
 
 def _own_account(world: World, login: str, name: str | None, roles: list[Role]) -> None:
-    """An account of a person, which no operator makes."""
-    principal = accounts.add_user(world.server, login, login, Role.PLATFORM_ADMIN, None, PASSWORD)
-    world.change("update operational.principal_role set revoked_at = now() where principal_id = %s", principal)
-    person = world.people[name] if name else None
-    world.change("update operational.principal set person_id = %s where principal_id = %s", person, principal)
+    """An account of a person, which no operator makes; its password is everybody's."""
+    world.change(
+        "insert into operational.principal (kind, login, display_name, person_id, password_hash)"
+        " select 'human', %s, %s, %s, password_hash from operational.principal where login = 'manager.north'",
+        login, login, world.people[name] if name else None,
+    )  # fmt: skip
     for role in roles:
         world.change(
-            "insert into operational.principal_role (principal_id, role) values (%s, %s)", principal, role.value
-        )
+            "insert into operational.principal_role (principal_id, role)"
+            " select principal_id, %s from operational.principal where login = %s",
+            role.value, login,
+        )  # fmt: skip
