@@ -9,24 +9,19 @@ statement that reads picks the one of the state it meets. What cannot be recorde
 (NotRecorded), and what is not yours is not there (NotThere).
 """
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
-from functools import cache
-from typing import Any, NoReturn
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import NoReturn
 from uuid import UUID
-
-import psycopg
-import structlog
-from psycopg import sql
 
 from api.asking import Access, Caller, event_of, origin_of, request_of, ruling_parameters
 from api.database import Connection, Pool
 from api.directory import ClinicEntry, Directory
+from api.grants import Grant, PersonGrant, Segment, closing_on_failure, enter
 from api.identity.principals import Principal
-from api.recording import Event, record, recorded
+from api.recording import Event, record
 from infra.errors import InvalidInput, NotRecorded, NotThere
-from infra.log import where
 from infra.roles import ClinicKind, Group, RoleNames, clinic_schema
 from policies.access.decide import Policies
 from policies.words import Action, Decision
@@ -35,90 +30,6 @@ __all__ = ["Access", "Caller", "Gateway", "Grant", "PersonGrant", "Segment", "or
 
 _SEGMENT = "select segment_id, slug, profile_dependent from segment where slug = %s and archived_at is null"
 _NO_PATH = "pg_temp"
-
-log = structlog.get_logger()
-
-
-@dataclass(frozen=True)
-class Segment:
-    """The segment that an access turned out to mean."""
-
-    segment_id: UUID
-    slug: str
-    profile_dependent: bool
-
-
-class Grant:
-    """The right to one recorded read, inside its transaction. Only the gateway makes one."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        event: Event,
-        caller: Caller,
-        clinic: ClinicEntry | None,
-        segment: Segment | None,
-    ) -> None:
-        self._connection = connection
-        self._event = event
-        self.caller = caller
-        self.clinic = clinic
-        self.segment = segment
-        self.used = False
-
-    async def read(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
-        """Rows that disclose no single patient, recorded as one event."""
-        return await self._read(query, order, values, disclosing=False)
-
-    async def disclose(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
-        """Rows with a `patient_id`, each of these patients recorded with the event."""
-        return await self._read(query, order, values, disclosing=True)
-
-    async def _read(
-        self, query: sql.Composable, order: sql.Composable, values: dict[str, Any], *, disclosing: bool
-    ) -> list[dict[str, Any]]:
-        _use(self)
-        statement = recorded(query, order, disclosing=disclosing)
-        found = await self._connection.execute(statement, {**values, **self._event.parameters()})
-        return await found.fetchall()
-
-
-class PersonGrant:
-    """The right to one recorded read of one person, in whatever state permits it. Only the gateway makes one."""
-
-    def __init__(self, pool: Pool, context: dict[str, str], caller: Caller, parameters: dict[str, Any]) -> None:
-        self._pool = pool
-        self._context = context
-        self._parameters = parameters
-        self.caller = caller
-        self.used = False
-
-    async def disclose(self, statement: str, **values: Any) -> dict[str, Any]:
-        """The row of the person, if the ruling for the state they are in permits; committed with its event.
-
-        `statement` is one of `recording.recorded_by_state`, as text: the same text is prepared once.
-
-        Raises:
-            NotThere: nobody, or not permitted in that state; recorded either way.
-            NotRecorded: the database refused, or could not answer in time.
-        """
-        _use(self)
-        with _closing_on_failure():
-            async with self._pool.connection() as connection:
-                # One round trip: an unnamed transaction that the pipeline's end commits.
-                async with connection.pipeline():
-                    await _enter(connection, self._context)
-                    found = await connection.execute(statement, {**self._parameters, **values})
-                row = await found.fetchone()
-        if row is None:
-            raise NotThere("no such thing")
-        return row
-
-
-def _use(grant: Grant | PersonGrant) -> None:
-    if grant.used:
-        raise RuntimeError("a grant is good for one read")
-    grant.used = True
 
 
 class Gateway:
@@ -192,9 +103,9 @@ class Gateway:
         self, caller: Caller, access: Access, clinic: ClinicEntry | None, event: Event
     ) -> AsyncIterator[Grant]:
         """The grant of what was permitted, unless its segment is not there: that is recorded as well."""
-        with _closing_on_failure():
+        with closing_on_failure():
             async with self._pool.connection() as connection, connection.transaction():
-                await _enter(connection, self._context(caller, access, clinic))
+                await enter(connection, self._context(caller, access, clinic))
                 segment = await _segment(connection, access)
                 there = segment is not None or access.resource.segment is None
                 if there:
@@ -208,7 +119,7 @@ class Gateway:
             raise NotThere("no such thing")
 
     async def _deny(self, event: Event) -> None:
-        with _closing_on_failure():
+        with closing_on_failure():
             async with self._pool.connection() as connection:
                 await record(connection, event)
 
@@ -231,27 +142,6 @@ class Gateway:
         if clinic is not None:
             return {"role": self._names.of(Group.VIEWER), "cloister.clinic_id": str(clinic.clinic_id)}
         return {"role": self._names.of(Group.FAMILY), "cloister.person_id": str(caller.principal.person_id or "")}
-
-
-@cache
-def _entering(settings: tuple[str, ...]) -> str:
-    """The statement that sets these until the transaction ends."""
-    return "select " + ", ".join(f"set_config('{name}', %s, true)" for name in settings)
-
-
-async def _enter(connection: Connection, context: dict[str, str]) -> None:
-    if context:
-        await connection.execute(_entering(tuple(context)), list(context.values()))
-
-
-@contextmanager
-def _closing_on_failure() -> Iterator[None]:
-    """Turn any failure of the database into NotRecorded, without its text, which may hold values."""
-    try:
-        yield
-    except psycopg.Error as error:
-        log.error("access not recorded", sqlstate=error.sqlstate, **where(error))
-        raise NotRecorded("the access could not be recorded") from None
 
 
 def _named(event: Event, segment: Segment | None) -> Event:

@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Iterator, Sequence
-from itertools import cycle
+from collections.abc import Iterable, Iterator
+from math import inf
 
 _LENGTH = b"content-length: "
 
@@ -40,8 +40,9 @@ class _Asking(asyncio.Protocol):
 
     def _ask(self) -> None:
         self._sent_at = time.perf_counter()
-        if self._sent_at < self._until:
-            self._transport.write(next(self._asked))  # type: ignore[attr-defined]
+        request = next(self._asked, None) if self._sent_at < self._until else None
+        if request is not None:
+            self._transport.write(request)  # type: ignore[attr-defined]
         elif not self.done.done():
             self.done.set_result(None)
             self._transport.close()
@@ -52,12 +53,11 @@ def get(path: str, token: str) -> bytes:
     return f"GET {path} HTTP/1.1\r\nhost: bench\r\nauthorization: Bearer {token}\r\n\r\n".encode()
 
 
-def ask(port: int, requests: Sequence[bytes], seconds: float, connections: int = 16) -> tuple[list[float], set[bytes]]:
-    """Ask these requests in turn for some seconds; the seconds of each answer, and the statuses seen."""
+def ask(port: int, requests: Iterable[bytes], connections: int, until: float = inf) -> tuple[list[float], set[bytes]]:
+    """Ask these requests until they end, or until that time; the seconds of each answer, and the statuses seen."""
 
     async def run() -> tuple[list[float], set[bytes]]:
-        loop, until = asyncio.get_running_loop(), time.perf_counter() + seconds
-        asked = cycle(requests)
+        loop, asked = asyncio.get_running_loop(), iter(requests)
         made = [
             (await loop.create_connection(lambda: _Asking(asked, until), "127.0.0.1", port))[1]
             for _ in range(connections)

@@ -38,7 +38,7 @@ async def select(request: Request, patient: str) -> Response:
     return Response(to_json(row, bytes_mode="base64"), media_type="application/json")
 
 
-async def select_authenticated(request: Request, caller: ApiCaller, patient: str) -> Response:
+async def select_authenticated(request: Request, _caller: ApiCaller, patient: str) -> Response:
     """The same for a caller whose token was verified."""
     return await select(request, patient)
 

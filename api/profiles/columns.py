@@ -39,15 +39,15 @@ def shown(row: dict[str, Any], fields: Iterable[ProfileField], codec: FieldCodec
     Raises:
         Undecryptable: a contact was altered, moved, or sealed with another key.
     """
-    keys = _keys(row) if row["key_ids"] else ()
-    return {field.value: _value(row, field, keys, codec) for field in fields}
+    keys, person = (_keys(row) if row["key_ids"] else ()), str(row["person_id"])
 
+    def value(field: ProfileField) -> Any:
+        stored = row[field]
+        if stored is None or not is_contact(field):
+            return stored
+        return codec.open(keys, Place(_TABLE, field.value, person), stored).decode()
 
-def _value(row: dict[str, Any], field: ProfileField, keys: Iterable[StoredKey], codec: FieldCodec) -> Any:
-    stored = row[field]
-    if stored is None or not is_contact(field):
-        return stored
-    return codec.open(keys, Place(_TABLE, field.value, str(row["person_id"])), stored).decode()
+    return {field.value: value(field) for field in fields}
 
 
 def _keys(row: dict[str, Any]) -> tuple[StoredKey, ...]:

@@ -126,7 +126,7 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 import uvicorn
-import api.gateway
+import api.grants
 from api.app import create_app
 from infra.database import Server
 from infra.roles import RoleNames
@@ -141,23 +141,27 @@ class KilledBeforeTheAnswer:
     def __init__(self, inner): self.inner = inner
     async def __call__(self, scope, receive, send):
         async def sending(message):
-            if scope["type"] == "http" and scope["path"].endswith("/members"): die()
+            if scope["type"] == "http" and scope["path"].endswith(("/members", "/profile")): die()
             await send(message)
         await self.inner(scope, receive, sending)
 
 if given["when"] == "before":
-    api.gateway.recorded = die
+    api.grants.recorded = api.grants.enter = die
 uvicorn.run(KilledBeforeTheAnswer(app), fd=given["fd"], log_config=None)
 """
 
 
 @pytest.mark.check(23)
 @pytest.mark.parametrize(("when", "recorded"), [("before", 0), ("between", 1)])
+@pytest.mark.parametrize(
+    ("login", "action", "patients"), [("manager", "member.list", 2), ("specialist", "profile.read", 1)]
+)
 def test_killed_around_the_record_nothing_is_answered_unrecorded(
-    fresh_world: World, fresh_api: Api, when: str, recorded: int
+    fresh_world: World, fresh_api: Api, when: str, recorded: int, login: str, action: str, patients: int
 ) -> None:
     world, api = fresh_world, fresh_api
-    headers = access_world.sign_in(api, "manager.north")
+    headers = access_world.sign_in(api, f"{login}.north")
+    path = MEMBERS if login == "manager" else f"/v1/clinics/north/patients/{world.patients['north', FINCH]}/profile"
     server = world.server
     with access_world.listening() as listening:
         given = {"admin": server.admin, "prefix": server.roles.prefix, "secrets": str(server.secrets_folder),
@@ -168,12 +172,12 @@ def test_killed_around_the_record_nothing_is_answered_unrecorded(
         )  # fmt: skip
         try:
             with pytest.raises(httpx.RemoteProtocolError):
-                httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}{MEMBERS}", headers=headers, timeout=60)
+                httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}{path}", headers=headers, timeout=60)
             assert process.wait(30) == -9
         finally:
             process.kill()
-    assert events(world, "member.list") == recorded
-    assert world.look("select count(*) from audit.disclosure") == [(2 * recorded,)]
+    assert events(world, action) == recorded
+    assert world.look("select count(*) from audit.disclosure") == [(patients * recorded,)]
 
 
 @pytest.mark.check(28)

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from bench import access_reads
 from bench.harness import Bench
 from bench.ingest import loads
 from bench.ingest_dbt import overhead
@@ -74,3 +75,16 @@ def test_dbt_figure(bench):
     (figure,) = overhead(bench)
     assert figure.name == "ingest.dbt_overhead"
     assert figure.value > 0 and figure.baseline > 0
+
+
+def test_access_figures(bench, monkeypatch):
+    for name, little in (("SECONDS", 0.2), ("ROUNDS", 1), ("PAIRS", 20), ("DECISIONS", 20)):
+        monkeypatch.setattr(access_reads, name, little)
+    measures = (access_reads.profile_reads, access_reads.not_there, access_reads.decisions)
+    figures = {figure.name: figure for measure in measures for figure in measure(bench)}
+    assert set(figures) == {
+        "access.profile_read", "access.profile_read_anonymous", "access.not_there_ratio",
+        "access.not_there_ratio_others", "access.decision_us",
+    }  # fmt: skip
+    assert all(figure.value > 0 for figure in figures.values())
+    assert figures["access.not_there_ratio"].value >= 1

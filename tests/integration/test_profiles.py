@@ -10,7 +10,9 @@ import access_world
 import pytest
 from access_world import BIRTH, CONTACTS, FINCH, HERON, WREN, Api, World
 
+from api import accounts
 from infra.database import Server
+from infra.errors import InvalidInput
 from policies.classification import ProfileField, needs_consent
 
 PROFILE = "/v1/clinics/{}/patients/{}/profile"
@@ -272,3 +274,18 @@ def test_no_read_begun_after_a_revocation_committed_shows_the_profile(fresh: Wor
     # Both sides of the moment were seen, or nothing was tried.
     assert sum(at > committed for at, _ in began) > 50
     assert sum(seen for _, seen in began) > 50
+
+
+def test_a_specialists_name_is_one_accounts_and_moves_with_an_event(fresh: World) -> None:
+    for login, clinic in (("staff.north", "north"), ("specialist.south", "north"), ("nobody", "north"),
+                          ("specialist.north", "nowhere")):  # fmt: skip
+        with pytest.raises(InvalidInput):
+            accounts.link_specialist(fresh.server, login, clinic, "Dr. North")
+    with access_world.client(fresh.server) as api:
+        patient = fresh.patients["north", FINCH]
+        before, after = (access_world.sign_in(api, f"{name}.north") for name in ("specialist", "other"))
+        assert [read(api, who, "north", patient).status_code for who in (before, after)] == [200, 404]
+        accounts.link_specialist(fresh.server, "other.north", "north", "Dr. North")
+        assert [read(api, who, "north", patient).status_code for who in (before, after)] == [404, 200]
+    ((events,),) = fresh.look("select count(*) from audit.access_event where action = 'specialist.link'")
+    assert events == 3
