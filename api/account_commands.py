@@ -65,6 +65,20 @@ def reset_codes(login: LoginArgument) -> None:
     typer.echo(f"{login} sets up codes at the next sign-in")
 
 
+@user.command("specialist")
+def link_specialist(
+    login: Annotated[str, typer.Argument(help="Login of a specialist.")],
+    clinic: Annotated[str, typer.Option(help="Clinic of the records.")],
+    name: Annotated[str, typer.Option(help="Name of the specialist in these records.")],
+) -> None:
+    """Say whom a clinic's records mean by the name of a specialist: whose patients the account then sees."""
+    from api.accounts import link_specialist
+    from infra.database import server
+
+    link_specialist(server(), login, clinic, name)
+    typer.echo(f"'{name}' of {clinic} is {login}")
+
+
 @user.command("link")
 def link(
     login: LoginArgument,

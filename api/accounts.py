@@ -9,13 +9,24 @@ import psycopg
 
 from api.identity.passwords import hasher
 from infra.audit import record_process
-from infra.database import Server, connect
+from infra.database import Server, connect, set_context
 from infra.errors import InvalidInput
 from infra.roles import Login
 from policies.text import fault_of_identifier
 from policies.words import CLINIC_ROLES, PLATFORM_ROLES, AccountAction, Role
 
 SHORTEST_PASSWORD = 10
+
+_SPECIALIST = """
+select p.principal_id
+from operational.principal as p
+inner join operational.principal_role as r on r.principal_id = p.principal_id and r.revoked_at is null
+where p.login = %s and p.disabled_at is null and r.role = %s and r.clinic_id = %s"""
+_LINK = """
+insert into operational.specialist_name as s (clinic_id, name, principal_id) values (%s, %s, %s)
+on conflict (clinic_id, name) do update
+    set principal_id = excluded.principal_id, linked_at = excluded.linked_at, unlinked_at = null
+    where s.principal_id <> excluded.principal_id or s.unlinked_at is not null"""
 
 
 def add_user(at: Server, login: str, name: str, role: Role, clinic: str | None, password: str | None) -> UUID:
@@ -41,6 +52,22 @@ def add_user(at: Server, login: str, name: str, role: Role, clinic: str | None, 
         principal_id = store_principal(connection, "human", login, name, password_hash)
         give_role(connection, principal_id, role, clinic)
         return principal_id
+
+
+def link_specialist(at: Server, login: str, clinic: str, name: str) -> None:
+    """Say whom a clinic's records mean by the name of a specialist; a name linked before moves to this account.
+
+    Raises:
+        InvalidInput: no such clinic, or the login is no specialist of it.
+    """
+    with connect(Login.SERVICE, at=at) as connection:
+        clinic_id = clinic_id_of(connection, clinic)
+        row = connection.execute(_SPECIALIST, [login, Role.SPECIALIST.value, clinic_id]).fetchone()
+        if row is None:
+            raise InvalidInput("the login is no specialist of this clinic", place="login")
+        set_context(connection, clinic_id=clinic_id)
+        connection.execute(_LINK, [clinic_id, name, row[0]])
+        note(connection, AccountAction.SPECIALIST_LINK, "principal", str(row[0]), clinic_id)
 
 
 def find_principal(at: Server, login: str) -> UUID:

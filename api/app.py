@@ -14,7 +14,9 @@ from api.guard import clean_texts
 from api.identity.routes import published
 from api.identity.routes import router as identity
 from api.limits import Buckets, Rates
+from api.me.routes import router as me
 from api.pages.setup import install as install_pages
+from api.profiles.routes import router as profiles
 from api.segments.routes import router as segments
 from api.services import Services
 from infra.database import Server, server
@@ -61,7 +63,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
     app.state.services = services
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
-    for router in (identity, clinics, segments, audit):
+    for router in (identity, clinics, segments, profiles, me, audit):
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256, Hash
 
 from infra.database import Server, read_secret
-from infra.errors import InvalidInput
+from infra.errors import NotThere
 
 NONCE_BYTES = 12
 LONGEST = 400
@@ -33,13 +33,13 @@ class Cursors:
         """The position behind a cursor.
 
         Raises:
-            InvalidInput: made up, altered, or made for another list; one answer for all three.
+            NotThere: made up, altered, or made for another list; one answer for all three.
         """
         try:
             raw = base64.urlsafe_b64decode(cursor[:LONGEST].encode("ascii") + b"==")
             return self._cipher.decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], _context(bound_to)).decode()
         except (ValueError, binascii.Error, InvalidTag):
-            raise InvalidInput("no cursor of this list", place="cursor") from None
+            raise NotThere("no cursor of this list") from None
 
 
 def _context(bound_to: tuple[object, ...]) -> bytes:

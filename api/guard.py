@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
 
 from infra.errors import InvalidInput
-from policies.text import fault_of_identifier, fault_of_text
+from policies.text import fault_of_text
 
 LARGEST_BODY = 64 * 1024
 DEEPEST_JSON = 32
@@ -20,7 +20,7 @@ FORM = "application/x-www-form-urlencoded"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 
 
-def refusal(scope: Scope) -> HTTPException | InvalidInput | None:
+def refusal(scope: Scope) -> HTTPException | None:
     """Why a request is refused by its head alone."""
     headers = Headers(scope=scope)
     length = headers.get("content-length", "0")
@@ -31,8 +31,6 @@ def refusal(scope: Scope) -> HTTPException | InvalidInput | None:
         return HTTPException(415)
     if has_body and headers.get("content-encoding", "identity") != "identity":
         return HTTPException(415)
-    if fault_of_identifier(scope["path"]) not in (None, "too_long", "not_normalised"):
-        return InvalidInput("a character that no path has", place="path")
     return None
 
 
@@ -74,14 +72,13 @@ def depth(body: bytes) -> int:
 async def clean_texts(request: Request) -> None:
     """A dependency of every route: no text holds what the database could not keep, or UTF-8 not write.
 
+    Paths are not looked at: what is no id is not there, and answered and recorded as such.
+
     Raises:
         InvalidInput: names the place, never the text.
     """
     for place, text in _texts(request.query_params.multi_items(), "query"):
         _check(place, text)
-    for name, value in request.path_params.items():
-        if fault_of_identifier(str(value)):
-            raise InvalidInput("no identifier", place=f"path.{name}")
     if request.method in {"GET", "HEAD"}:
         return
     if _kind(request.headers) == FORM:

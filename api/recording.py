@@ -1,6 +1,7 @@
 """How an access becomes rows of the audit zone: alone, or in the one statement that reads."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +23,8 @@ class Event:
     clinic_id: int | None = None
     resource_id: str | None = None
     purpose: str | None = None
+    acting_for: UUID | None = None
+    consent_event_id: UUID | None = None
     policies: list[str] = field(default_factory=list)
     policy_version: str | None = None
     categories: list[str] = field(default_factory=list)
@@ -33,17 +36,15 @@ class Event:
 
     def parameters(self) -> dict[str, Any]:
         """The event as parameters of a statement, each name with a prefix of its own."""
-        return {f"event__{name}": value for name, value in asdict(self).items()}
+        return {place: getattr(self, name) for name, place in _PLACES.items()}
 
 
-_COLUMNS = [name for name in Event.__dataclass_fields__ if name != "event_id"]
-_NAMES = sql.SQL(", ").join(map(sql.Identifier, ("event_id", *_COLUMNS)))
-_VALUES = sql.SQL(", ").join(sql.Placeholder(f"event__{name}") for name in ("event_id", *_COLUMNS))
-
+_PLACES = {f.name: f"event__{f.name}" for f in fields(Event)}
+# What only the read finds out when it decides by the state it meets.
+_FOUND = ("decision", "policies", "categories")
 _EVENT = sql.SQL("""
-insert into audit.access_event ({names}, occurred_at, patients)
-select {values}, statement_timestamp(), {patients}""")
-_ALONE = _EVENT.format(names=_NAMES, values=_VALUES, patients=sql.Literal(0))
+insert into audit.access_event ({names}, occurred_at, patients{more})
+select {values}, statement_timestamp(), {patients}{found}""")
 _READ = sql.SQL("""
 with found as materialized ({query}),
 event as ({event})
@@ -56,6 +57,41 @@ disclosed as (
 ),
 event as ({event})
 select * from found order by {order}""")
+_BY_STATE = sql.SQL("""
+with found as materialized ({query}),
+ruled as materialized (
+    select
+        f.*,
+        coalesce((%(ruling__decisions)s::text[])[f.state + 1], 'deny') as decision,
+        string_to_array(coalesce((%(ruling__policies)s::text[])[f.state + 1], ''), ',') as policies,
+        string_to_array(coalesce((%(ruling__categories)s::text[])[f.state + 1], ''), ',') as categories
+    from (select) as asked
+    left join (select *, {state} as state from found) as f on true
+),
+event as ({event} from ruled){disclosed}
+select * from ruled where decision = 'permit'""")
+_DISCLOSED = sql.SQL(""",
+disclosed as (
+    insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
+    select {event_id}, statement_timestamp(), {clinic_id}::integer, patient_id from ruled where decision = 'permit'
+)""")
+
+
+def _event(
+    patients: sql.Composable, left_out: Sequence[str] = (), found: Sequence[tuple[str, str]] = ()
+) -> sql.Composed:
+    """Insert the event; `found` are columns whose value is an expression and no parameter."""
+    given = {name: place for name, place in _PLACES.items() if name not in left_out}
+    return _EVENT.format(
+        names=sql.SQL(", ").join(map(sql.Identifier, given)),
+        values=sql.SQL(", ").join(map(sql.Placeholder, given.values())),
+        patients=patients,
+        more=sql.SQL("".join(f", {name}" for name, _ in found)),
+        found=sql.SQL("".join(f", {expression}" for _, expression in found)),
+    )
+
+
+_ALONE = _event(sql.Literal(0))
 
 
 def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool) -> sql.Composed:
@@ -66,11 +102,36 @@ def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool) 
     patients = sql.SQL("(select count(distinct patient_id) from found)") if disclosing else sql.Literal(0)
     return (_DISCLOSING if disclosing else _READ).format(
         query=query,
-        event=_EVENT.format(names=_NAMES, values=_VALUES, patients=patients),
-        event_id=sql.Placeholder("event__event_id"),
-        clinic_id=sql.Placeholder("event__clinic_id"),
+        event=_event(patients),
+        event_id=sql.Placeholder(_PLACES["event_id"]),
+        clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
         order=order,
     )
+
+
+def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic: bool) -> str:
+    """The text of one statement that reads one person, rules by the state it meets, and records that.
+
+    The query gives one row or none, with a boolean column for each of `facts` and the columns `acting_for`
+    and `consent_event_id`; in a clinic also `patient_id`. Parameters `ruling__…` hold a ruling for each
+    state. The row comes back if its ruling permits; where there is none, the denial is recorded.
+    """
+    bits = [sql.SQL("({} * {}::integer)").format(2**bit, sql.Identifier(name)) for bit, name in enumerate(facts)]
+    disclosed = _DISCLOSED.format(
+        event_id=sql.Placeholder(_PLACES["event_id"]), clinic_id=sql.Placeholder(_PLACES["clinic_id"])
+    )
+    statement = _BY_STATE.format(
+        query=query,
+        state=sql.SQL(" + ").join(bits),
+        event=_event(
+            sql.SQL("(decision = 'permit')::integer"),
+            (*_FOUND, "acting_for", "consent_event_id"),
+            [(name, name) for name in (*_FOUND, "acting_for", "consent_event_id")],
+        ),
+        disclosed=disclosed if in_clinic else sql.SQL(""),
+    )
+    # Without line breaks and indents it is short enough for psycopg to keep its parameters' places.
+    return " ".join(statement.as_string().split())
 
 
 async def record(connection: Connection, event: Event) -> None:

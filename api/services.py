@@ -8,10 +8,11 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
+from api.asking import Caller, origin_of, purpose_of
 from api.cursors import Cursors
 from api.database import Pool, make_pool
 from api.directory import Directory
-from api.gateway import Caller, Gateway, origin_of
+from api.gateway import Gateway
 from api.identity import api_keys, external, principals, second_factor, sessions, tokens
 from api.identity.attempts import Attempts
 from api.identity.external import ExternalIssuer
@@ -23,6 +24,7 @@ from api.problems import CodeNeeded, NotSignedIn
 from api.recording import Event, record
 from infra.database import Server, connect
 from infra.encryption.data_keys import purpose_keys
+from infra.encryption.field_codec import FieldCodec
 from infra.errors import Misconfigured
 from infra.roles import Login
 from infra.settings import Mode, settings
@@ -45,6 +47,7 @@ class Services:
     attempts: Attempts
     principals: Buckets
     production: bool
+    codec: FieldCodec
 
     @classmethod
     def build(cls, at: Server, rates: Rates | None = None) -> "Services":
@@ -62,6 +65,7 @@ class Services:
         rates = rates or Rates.of(chosen)
         pool = make_pool(at, timeout_ms=chosen.statement_timeout_ms)
         directory = Directory(pool)
+        codec = codec_of(at)
         return cls(
             pool=pool,
             directory=directory,
@@ -69,7 +73,8 @@ class Services:
             issuer=open_issuer(at),
             external=ExternalIssuer.of(chosen),
             cursors=Cursors(at),
-            totp=_totp_seals(at),
+            codec=codec,
+            totp=_totp_seals(at, codec),
             attempts=Attempts(rates.sign_ins),
             principals=Buckets(rates.principal),
             production=chosen.effective_mode is Mode.PRODUCTION,
@@ -129,7 +134,7 @@ class Services:
             return await principals.logins(connection, list(ids))
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """The services of the request's application."""
     found: Services = request.app.state.services
     return found
@@ -160,8 +165,12 @@ async def api_caller(
 
 
 def caller_of(request: Request, principal: Principal) -> Caller:
-    """A principal with its request."""
-    return Caller(principal, request.state.request_id, origin(request))
+    """A principal with its request.
+
+    Raises:
+        InvalidInput: the request names a purpose of use that is none.
+    """
+    return Caller(principal, request.state.request_id, origin(request), purpose_of(request.headers))
 
 
 def account_event(
@@ -191,8 +200,7 @@ def origin(request: Request) -> str | None:
     return origin_of(request.client.host if request.client else None)
 
 
-def _totp_seals(at: Server) -> Seals:
-    codec = codec_of(at)
+def _totp_seals(at: Server, codec: FieldCodec) -> Seals:
     with connect(Login.SERVICE, at=at) as connection:
         purpose_keys(connection, codec.provider, second_factor.PURPOSE)  # makes the first
     return Seals(codec, second_factor.PURPOSE)

@@ -146,7 +146,9 @@ def _ensure_roles(admin: psycopg.Connection, at: Server) -> None:
         sql.SQL("grant {}, {} to {} with admin true, inherit false, set false").format(
             named[Group.BUILDERS], named[Group.READERS], named[Login.PROVISIONER]
         ),
-        sql.SQL("grant {} to {} with inherit false, set true").format(named[Group.AUDITOR], named[Login.SERVICE]),
+        sql.SQL("grant {}, {}, {} to {} with inherit false, set true").format(
+            named[Group.AUDITOR], named[Group.VIEWER], named[Group.FAMILY], named[Login.SERVICE]
+        ),
     ):
         admin.execute(statement)
     grant_database(admin, at)

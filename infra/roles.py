@@ -29,6 +29,8 @@ class Group(StrEnum):
     BUILDERS = "builders"
     READERS = "readers"
     AUDITOR = "auditor"
+    VIEWER = "viewer"
+    FAMILY = "family"
 
 
 class ClinicKind(StrEnum):

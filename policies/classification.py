@@ -24,6 +24,24 @@ class Field(StrEnum):
     INSURANCE_TYPE = "insurance_type"
 
 
+class ProfileField(StrEnum):
+    """The fields of one person's profile that the API can return, in the order it returns them."""
+
+    PATIENT_ID = "patient_id"
+    NAME = "name"
+    BIRTH_DATE = "birth_date"
+    SEX = "sex"
+    BLOOD_TYPE = "blood_type"
+    ALLERGIES = "allergies"
+    CHRONIC_CONDITIONS = "chronic_conditions"
+    INSURANCE_TYPE = "insurance_type"
+    PHONE = "phone"
+    EMAIL = "email"
+    ADDRESS = "address"
+    POLICY_NUMBER = "policy_number"
+    EMERGENCY_CONTACTS = "emergency_contacts"
+
+
 CATEGORY: dict[str, Category] = {
     "patient_id": Category.IDENTIFIER,
     "external_id": Category.IDENTIFIER,
@@ -50,6 +68,9 @@ CATEGORY: dict[str, Category] = {
 PROFILE_DIMENSIONS = ("age", "sex", "insurance")
 
 
+_WITH_CONSENT = frozenset({Category.PROFILE, Category.CONTACT})
+
+
 def categories(fields: Iterable[str]) -> list[str]:
     """The categories of these fields, sorted.
 
@@ -62,3 +83,13 @@ def categories(fields: Iterable[str]) -> list[str]:
 def is_profile(field: str) -> bool:
     """Whether a field may be returned only while the patient shares the profile."""
     return CATEGORY[field] is Category.PROFILE
+
+
+def needs_consent(field: str) -> bool:
+    """Whether a clinic may see a field only while the patient shares the profile with it."""
+    return CATEGORY[field] in _WITH_CONSENT
+
+
+def is_contact(field: str) -> bool:
+    """Whether a field is stored encrypted, under its person's own data key."""
+    return CATEGORY[field] is Category.CONTACT

@@ -21,6 +21,7 @@ CLINIC_ROLES = frozenset({Role.CLINIC_STAFF, Role.SPECIALIST, Role.CLINIC_MANAGE
 PLATFORM_ROLES = frozenset({Role.PLATFORM_AUDITOR, Role.PLATFORM_ADMIN})
 # Who sees everybody's log or sets everything up signs in with a code as well.
 SECOND_FACTOR_ROLES = frozenset({Role.CLINIC_AUDITOR, Role.PLATFORM_AUDITOR, Role.PLATFORM_ADMIN})
+PERSONAL_ROLES = frozenset({Role.PATIENT, Role.GUARDIAN})
 
 
 class Action(StrEnum):
@@ -31,6 +32,10 @@ class Action(StrEnum):
     SEGMENT_LIST = "segment.list"
     SEGMENT_READ = "segment.read"
     MEMBER_LIST = "member.list"
+    PROFILE_READ = "profile.read"
+    PERSON_READ = "person.read"
+    DEPENDENT_LIST = "dependent.list"
+    ACCESS_LIST = "access.list"
     AUDIT_SEARCH = "audit.search"
 
 
@@ -42,6 +47,7 @@ class AccountAction(StrEnum):
     TOKEN_ISSUE = "token.issue"  # nosec B105: the name of an event
     PRINCIPAL_ADD = "principal.add"
     ROLE_GRANT = "role.grant"
+    SPECIALIST_LINK = "specialist.link"
     API_KEY_ADD = "api_key.add"
     API_KEY_ROTATE = "api_key.rotate"
     API_KEY_REVOKE = "api_key.revoke"
@@ -75,6 +81,7 @@ class Purpose(StrEnum):
     OPERATIONS = "operations"
     COMMUNICATIONS = "communications"
     AUDIT = "audit"
+    PATIENT_REQUEST = "patient_request"  # PATRQT of HL7's PurposeOfUse: patients and guardians for themselves
 
 
 class ConsentPurpose(StrEnum):

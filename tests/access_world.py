@@ -1,7 +1,8 @@
 """Two clinics with rows in every table, and who may sign in: what the tests of access start from.
 
 Canary Finch is a patient of both clinics and shares the profile with north alone; Canary Wren is
-north's, and shares it with nobody; Canary Heron is south's.
+north's, and shares it with nobody; Canary Heron is south's. Dr. North treats Finch and Wren at north,
+Dr. South Finch and Heron at south. Canary Chick is a child, no clinic's, and Finch's dependent.
 """
 
 import json
@@ -11,6 +12,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -26,17 +28,30 @@ from api.app import create_app
 from api.identity.second_factor import Secret
 from api.limits import Rates
 from infra import log
-from infra.database import Server, connect_admin
-from policies.classification import Field
-from policies.words import Role
+from infra.database import Server, connect, connect_admin
+from infra.encryption.codec import Place, encrypt
+from infra.encryption.data_keys import keys_for_people
+from infra.encryption.provider import key_provider
+from infra.roles import Login
+from infra.settings import settings
+from policies.classification import Field, ProfileField
+from policies.words import Purpose, Role
 
 PASSWORD = "a long enough password"
 TOTP = Secret("CANARYCANARYCANARYCANARYCANARY22")
 # Who is asked for a code as well.
 WITH_CODE = ("auditor.north", "auditor", "admin")
 UNLIMITED = Rates(principal=0, address=0, sign_ins=0)
-FINCH, WREN, HERON = "Canary Finch", "Canary Wren", "Canary Heron"
+FINCH, WREN, HERON, CHICK = "Canary Finch", "Canary Wren", "Canary Heron", "Canary Chick"
 BIRTH = "1931-05-17"
+PHONE = "+4930901820"
+CONTACTS = {
+    "phone": PHONE,
+    "email": "canary@example.org",
+    "address": "Canary Street 1",
+    "policy_number": "CANARY-1",
+    "emergency_contacts": "Canary Aunt +4930901821",
+}
 PROFILE_FIELDS = [Field.BIRTH_DATE, Field.SEX, Field.INSURANCE_TYPE]
 
 
@@ -50,6 +65,7 @@ class World:
     patients: dict[tuple[str, str], UUID] = field(default_factory=dict)
     segments: dict[tuple[str, str], UUID] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    guardianship: UUID = field(default_factory=uuid4)
 
     def look(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read as the administrator, past every wall."""
@@ -60,6 +76,19 @@ class World:
         """Write as the administrator."""
         with connect_admin(self.server) as admin:
             admin.execute(query, list(values))  # type: ignore[arg-type]
+
+    def consent(self, clinic: str, name: str, kind: str = "signed", **other: Any) -> None:
+        """Sign or revoke, now unless told otherwise."""
+        event = {
+            "purpose": "profile_sharing",
+            "text_version": "v1",
+            "channel": "paper",
+            "occurred_at": datetime.now(UTC),
+        }
+        person = {"person_id": self.people[name], "signer_id": self.people[name]}
+        with connect_admin(self.server) as admin:
+            clinic_id = self.clinic_ids[clinic]
+            _insert(admin, "consent_event", {"clinic_id": clinic_id, **person, "kind": kind, **event, **other})
 
     def newcomer(self, clinic: str) -> UUID:
         """One more patient of a clinic, without any consent; the id of the person."""
@@ -90,11 +119,26 @@ def build(server: Server) -> World:
         world.clinic_ids = dict(admin.execute("select slug, clinic_id from operational.clinic").fetchall())
         for name in (FINCH, WREN, HERON):
             world.people[name] = _person(admin, name)
+        world.people[CHICK] = _person(admin, CHICK, birth_date=str(datetime.now(UTC).date() - timedelta(days=3000)))
+        _insert(
+            admin,
+            "guardianship",
+            {
+                "guardianship_id": world.guardianship,
+                "guardian_id": world.people[FINCH],
+                "dependent_id": world.people[CHICK],
+                "relationship": "parent",
+                "starts_on": "2020-01-01",
+            },
+        )
         for clinic, names in (("north", (FINCH, WREN)), ("south", (FINCH, HERON))):
             for name in names:
                 world.patients[clinic, name] = _register(admin, world.clinic_ids[clinic], world.people[name])
             _records(admin, world, clinic)
             _mart(admin, world, clinic, names)
+            for name in names:
+                _visit(admin, world, clinic, name)
+    _contacts(world)
     _accounts(world)
     return world
 
@@ -143,12 +187,12 @@ def fresh_code(server: Server, login: str) -> str:
     return TOTP.code()
 
 
-def _person(admin: psycopg.Connection, name: str) -> UUID:
+def _person(admin: psycopg.Connection, name: str, birth_date: str = BIRTH) -> UUID:
     person = uuid4()
     admin.execute("insert into operational.person (person_id, name) values (%s, %s)", [person, name])
     admin.execute(
         "insert into operational.profile (person_id, birth_date, sex, insurance_type) values (%s, %s, 'female', 'x')",
-        [person, BIRTH],
+        [person, birth_date],
     )
     return person
 
@@ -168,7 +212,12 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, FINCH]}
     clinic_only, day = {"clinic_id": patient["clinic_id"]}, "2026-01-01"
     form, plan, batch, person = uuid4(), uuid4(), uuid4(), world.people[FINCH]
-    signed = {"person_id": person, "signer_id": person, "purpose": "profile_sharing", "text_version": "v1"}
+    # Finch shares the profile with north; at south only messages were agreed to.
+    purpose = "profile_sharing" if clinic == "north" else "communications"
+    signed = {"person_id": person, "signer_id": person, "purpose": purpose, "text_version": "v1"}
+    for each in ("profile_sharing", "communications"):
+        text = {**clinic_only, "purpose": each, "text_version": "v1", "body": "t", "sha256": bytes(32)}
+        _insert(admin, "consent_text", text)
     answer = {"template": "i", "question": "q", "answered_at": day, "body": "Canary answer"}
     row = {"file": "f", "source": "s", "batch_id": batch}
     rejected = {"entity": "e", "row_key": clinic.encode(), "line": 1, "reason": "r", "content": b"x"}
@@ -179,14 +228,33 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         "form_answer": {**patient, "form_id": form, **answer},
         "treatment_plan": {**patient, "plan_id": plan, "title": "P", "starts_on": day},
         "adherence": {**patient, "plan_id": plan, "day": day, "prescribed": 2, "done": 1},
-        "consent_text": {**clinic_only, "purpose": "profile_sharing", "text_version": "v1", "body": "t",
-                         "sha256": bytes(32)},
         "consent_event": {**clinic_only, **signed, "kind": "signed", "channel": "paper", "occurred_at": day},
         "profile_tombstone": {**patient, "revoked_at": "2024-01-01", "cleared_at": "2025-01-01"},
         "import_batch": row,
         "quarantine": {**clinic_only, **row, "quarantine_id": uuid4(), **rejected},
     }.items():  # fmt: skip
         _insert(admin, table, values)
+
+
+def _visit(admin: psycopg.Connection, world: World, clinic: str, name: str) -> None:
+    """An appointment of a patient with the clinic's specialist."""
+    patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, name]}
+    day = {"booked_on": "2026-01-01", "starts_on": "2026-01-02"}
+    _insert(admin, "appointment", {**patient, **day, "specialist": f"Dr. {clinic.title()}", "status": "fulfilled"})
+
+
+def _contacts(world: World) -> None:
+    """Everybody's contacts, encrypted as an import would."""
+    provider = key_provider(settings(), world.server.secrets_folder)
+    with connect(Login.SERVICE, at=world.server) as connection:
+        keys = keys_for_people(connection, provider, list(world.people.values()))
+    for person, key in keys.items():
+        sealed = [
+            encrypt(key, Place("operational.profile", name, str(person)), value.encode())
+            for name, value in CONTACTS.items()
+        ]
+        columns = ", ".join(f"{name} = %s" for name in CONTACTS)
+        world.change(f"update operational.profile set {columns} where person_id = %s", *sealed, person)
 
 
 def _insert(admin: psycopg.Connection, table: str, values: dict[str, Any]) -> None:
@@ -252,13 +320,50 @@ def _accounts(world: World) -> None:
         ("auditor.north", Role.CLINIC_AUDITOR, "north"),
         ("auditor", Role.PLATFORM_AUDITOR, None),
         ("admin", Role.PLATFORM_ADMIN, None),
+        ("specialist.north", Role.SPECIALIST, "north"),
+        ("specialist.south", Role.SPECIALIST, "south"),
+        ("other.north", Role.SPECIALIST, "north"),
     ):
         accounts.add_user(world.server, login, login, role, clinic, PASSWORD)
     for login in WITH_CODE:
         account_care.enrol(world.server, login, TOTP)
     for clinic in ("north", "south"):
+        accounts.link_specialist(world.server, f"specialist.{clinic}", clinic, f"Dr. {clinic.title()}")
+    for login, name, roles in (
+        ("finch", FINCH, [Role.PATIENT, Role.GUARDIAN]),
+        ("wren", WREN, [Role.PATIENT]),
+        ("heron", HERON, [Role.PATIENT, Role.GUARDIAN]),
+        ("roleless", None, []),
+    ):
+        _own_account(world, login, name, roles)
+    for clinic in ("north", "south"):
         world.keys[clinic] = system_keys.add_api_key(world.server, f"robot.{clinic}", clinic)
         world.keys[f"{clinic}.profile"] = system_keys.add_api_key(
             world.server, f"reader.{clinic}", clinic, fields=[Field.NAME, *PROFILE_FIELDS]
         )
+        world.keys[f"{clinic}.contact"] = system_keys.add_api_key(
+            world.server, f"caller.{clinic}", clinic, fields=list(ProfileField), purpose=Purpose.CARE
+        )
+    world.keys["north.messages"] = system_keys.add_api_key(
+        world.server,
+        "messages.north",
+        "north",
+        fields=[ProfileField.NAME, ProfileField.PHONE],
+        purpose=Purpose.COMMUNICATIONS,
+    )
     world.keys["north.elders"] = system_keys.add_api_key(world.server, "elders.north", "north", segments=["elders"])
+
+
+def _own_account(world: World, login: str, name: str | None, roles: list[Role]) -> None:
+    """An account of a person, which no operator makes; its password is everybody's."""
+    world.change(
+        "insert into operational.principal (kind, login, display_name, person_id, password_hash)"
+        " select 'human', %s, %s, %s, password_hash from operational.principal where login = 'manager.north'",
+        login, login, world.people[name] if name else None,
+    )  # fmt: skip
+    for role in roles:
+        world.change(
+            "insert into operational.principal_role (principal_id, role)"
+            " select principal_id, %s from operational.principal where login = %s",
+            role.value, login,
+        )  # fmt: skip

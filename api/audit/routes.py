@@ -14,7 +14,7 @@ from policies.words import Decision
 router = APIRouter(prefix="/audit", tags=["audit"])
 
 
-def asked(
+async def asked(
     action: Annotated[
         str | None, Query(max_length=60, pattern=r"^[a-z_.]*$", description="What was done, such as `member.list`.")
     ] = None,

@@ -8,7 +8,7 @@ from api.audit import repository
 from api.audit.schemas import AccessEvent, AccessEvents, Filters
 from api.gateway import Access, Caller
 from api.services import Services
-from infra.errors import InvalidInput
+from infra.errors import NotThere
 from policies.access.model import Resource
 from policies.words import Action, Role
 
@@ -19,8 +19,7 @@ async def search(
     """A page of the access log: one clinic's, or all of it. The search is an event as well.
 
     Raises:
-        NotThere: not the caller's log, or no such clinic.
-        InvalidInput: the cursor is none of this search.
+        NotThere: not the caller's log, or no such clinic; the cursor is none of this search.
     """
     clinic = clinic or only_clinic(caller)
     entries = await serving.directory.clinics()
@@ -56,4 +55,4 @@ def _position(serving: Services, cursor: str, bound_to: tuple[object, ...]) -> t
     try:
         return datetime.fromisoformat(occurred_at), UUID(event_id)
     except ValueError:
-        raise InvalidInput("no cursor of this search", place="cursor") from None
+        raise NotThere("no cursor of this search") from None

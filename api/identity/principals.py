@@ -63,7 +63,8 @@ class Principal:
     @property
     def subject(self) -> Subject:
         """The principal as the policies see it."""
-        return Subject(str(self.principal_id), self.roles, self.key)
+        person = None if self.person_id is None else str(self.person_id)
+        return Subject(str(self.principal_id), self.roles, self.key, person)
 
     def role_for(self, resource: Resource) -> str:
         """The role that an event names: the one held at that clinic, or else the widest one."""

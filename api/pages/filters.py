@@ -12,7 +12,7 @@ from policies.words import Decision
 Text = Annotated[str, Query(max_length=60)]
 
 
-def audit_filters(action: Text = "", decision: Text = "", patient: Text = "", principal: Text = "") -> Filters:
+async def audit_filters(action: Text = "", decision: Text = "", patient: Text = "", principal: Text = "") -> Filters:
     """The filters that a submitted form stands for.
 
     Raises:

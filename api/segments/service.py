@@ -9,7 +9,7 @@ from api.gateway import Access, Caller
 from api.identity.principals import Principal
 from api.segments import repository
 from api.services import Services
-from infra.errors import InvalidInput, NotThere
+from infra.errors import NotThere
 from policies.access.model import Resource
 from policies.classification import Field
 from policies.words import Action
@@ -62,8 +62,7 @@ async def list_members(
     """A page of a segment's present members, with the fields the caller may see.
 
     Raises:
-        NotThere: no such segment, or not the caller's.
-        InvalidInput: the cursor is none of this list.
+        NotThere: no such segment, or not the caller's; the cursor is none of this list.
     """
     fields = visible_fields(caller.principal)
     access = Access(Action.MEMBER_LIST, Resource(clinic, segment), frozenset(field.value for field in fields))
@@ -86,7 +85,7 @@ def _position(serving: Services, cursor: str, bound_to: tuple[object, ...]) -> U
     try:
         return UUID(serving.cursors.open(cursor, "members", *bound_to))
     except ValueError:
-        raise InvalidInput("no cursor of this list", place="cursor") from None
+        raise NotThere("no cursor of this list") from None
 
 
 def _clinic(clinic: ClinicEntry | None) -> ClinicEntry:

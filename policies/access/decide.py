@@ -1,23 +1,19 @@
 """The policies, parsed once, and the decision they make: deny unless one permits and none forbids."""
 
 import hashlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property, lru_cache
 from importlib.resources import files
-from typing import Any
 
 import cedarpy
 
-from policies.access.model import Request, Resource, Subject
-from policies.words import CLINIC_ROLES, PLATFORM_ROLES, Decision, Role
+from policies.access.entities import entities, question
+from policies.access.model import Request
+from policies.access.states import in_states
+from policies.words import Decision
 
-# The attribute of a user that holds the clinics of each role.
-CLINIC_ROLE_ATTRIBUTES = {
-    Role.CLINIC_STAFF: "staffOf",
-    Role.SPECIALIST: "specialistOf",
-    Role.CLINIC_MANAGER: "managerOf",
-    Role.CLINIC_AUDITOR: "auditorOf",
-}
+REMEMBERED = 4096
 
 
 class InvalidPolicies(ValueError):
@@ -38,6 +34,31 @@ class Ruling:
         return self.decision is Decision.PERMIT
 
 
+@dataclass(frozen=True)
+class Rulings:
+    """A ruling for each state that the one asked for may be in, as `states` numbers them, and what is then shown."""
+
+    rulings: tuple[Ruling, ...]
+    requests: tuple[Request, ...]
+
+    @property
+    def permitted(self) -> bool:
+        """Whether there is any state in which the request may go on."""
+        return any(ruling.permitted for ruling in self.rulings)
+
+    @cached_property
+    def arrays(self) -> tuple[str, str, str]:
+        """Decisions, policies and categories by the state's number, as texts of PostgreSQL arrays.
+
+        Policies and categories of one state are joined by commas; their names have none.
+        """
+        return (
+            _array(ruling.decision.value for ruling in self.rulings),
+            _array(",".join(ruling.policies) for ruling in self.rulings),
+            _array(",".join(request.categories) for request in self.requests),
+        )
+
+
 class Policies:
     """A validated set of policies. Immutable, and safe to share between threads."""
 
@@ -52,17 +73,31 @@ class Policies:
         if policies.count("@id(") != len(self._set):
             raise InvalidPolicies("every policy needs an @id")
         self.version = hashlib.sha256(f"{schema}\0{policies}".encode()).hexdigest()[:16]
+        # A decision hangs on nothing but the request and this set, so a request seen before needs no new one.
+        self.in_every_state = lru_cache(REMEMBERED)(self._in_every_state)
 
     def decide(self, request: Request) -> Ruling:
         """Decide one request. A policy that cannot be evaluated denies: it fails closed."""
-        answer = cedarpy.is_authorized(_question(request), self._set, _entities(request))
-        names = answer.diagnostics.id_annotations_by_reason
+        return self._decide([request])[0]
+
+    def _in_every_state(self, request: Request) -> Rulings:
+        """Decide a request about a patient or person for each state that the database may find them in."""
+        requests = in_states(request)
+        return Rulings(tuple(self._decide(requests)), requests)
+
+    def _decide(self, requests: Sequence[Request]) -> list[Ruling]:
+        """Decide requests that differ in their context alone."""
+        answers = cedarpy.is_authorized_batch([question(r) for r in requests], self._set, entities(requests[0]))
+        return [self._ruling(answer) for answer in answers]
+
+    def _ruling(self, answer: cedarpy.AuthzResult) -> Ruling:
+        names: Iterable[str] = answer.diagnostics.id_annotations_by_reason.values()
         permitted = answer.allowed and not answer.diagnostics.errors
-        return Ruling(
-            Decision.PERMIT if permitted else Decision.DENY,
-            tuple(sorted(names.values())),
-            self.version,
-        )
+        return Ruling(Decision.PERMIT if permitted else Decision.DENY, tuple(sorted(names)), self.version)
+
+
+def _array(texts: Iterable[str]) -> str:
+    return "{" + ",".join(f'"{text}"' for text in texts) + "}"
 
 
 @cache
@@ -75,63 +110,3 @@ def load() -> Policies:
     folder = files("policies.access")
     texts = sorted((item.name, item.read_text()) for item in folder.iterdir() if item.name.endswith(".cedar"))
     return Policies("\n".join(text for _, text in texts), (folder / "schema.cedarschema").read_text())
-
-
-def _uid(kind: str, name: str) -> dict[str, str]:
-    return {"type": f"Cloister::{kind}", "id": name}
-
-
-def _reference(kind: str, name: str) -> dict[str, Any]:
-    return {"__entity": _uid(kind, name)}
-
-
-def _resource_uid(resource: Resource) -> dict[str, str]:
-    if resource.segment is not None:
-        return _uid("Segment", f"{resource.clinic}/{resource.segment}")
-    return _uid("Platform", "platform") if resource.clinic is None else _uid("Clinic", resource.clinic)
-
-
-def _question(request: Request) -> dict[str, Any]:
-    return {
-        "principal": _uid("ApiKey" if request.subject.key else "User", request.subject.id),
-        "action": _uid("Action", request.action.value),
-        "resource": _resource_uid(request.resource),
-        "context": {
-            "purpose": request.purpose.value,
-            "fields": sorted(request.fields),
-            "categories": request.categories,
-        },
-    }
-
-
-def _entities(request: Request) -> list[dict[str, Any]]:
-    resource = request.resource
-    attributes = {"clinic": _reference("Clinic", resource.clinic or "")} if resource.segment is not None else {}
-    return [_subject(request.subject), {"uid": _resource_uid(resource), "attrs": attributes, "parents": []}]
-
-
-def _subject(subject: Subject) -> dict[str, Any]:
-    if subject.key is not None:
-        return _key(subject)
-    return {
-        "uid": _uid("User", subject.id),
-        "attrs": {
-            CLINIC_ROLE_ATTRIBUTES[role]: [_reference("Clinic", clinic) for clinic in subject.clinics(role)]
-            for role in CLINIC_ROLES
-        },
-        "parents": [_uid("PlatformRole", role.value) for role in PLATFORM_ROLES if (role, None) in subject.roles],
-    }
-
-
-def _key(subject: Subject) -> dict[str, Any]:
-    scope = subject.key
-    if scope is None:
-        raise ValueError("the subject is no API key")
-    attributes: dict[str, Any] = {
-        "clinic": _reference("Clinic", scope.clinic),
-        "fields": sorted(scope.fields),
-        "purpose": scope.purpose.value,
-    }
-    if scope.segments is not None:
-        attributes["segments"] = [_reference("Segment", f"{scope.clinic}/{name}") for name in sorted(scope.segments)]
-    return {"uid": _uid("ApiKey", subject.id), "attrs": attributes, "parents": []}

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from policies.classification import categories
-from policies.words import Action, Purpose, Role
+from policies.words import Action, ConsentPurpose, Purpose, Role
 
 
 @dataclass(frozen=True)
@@ -19,11 +19,15 @@ class KeyScope:
 
 @dataclass(frozen=True)
 class Subject:
-    """Who asks: a human with roles (`clinic` is None for a platform role), or a key with its scope."""
+    """Who asks: a human with roles (`clinic` is None for a role at no clinic), or a key with its scope.
+
+    `person` is the human that an account of a patient or guardian belongs to.
+    """
 
     id: str
     roles: frozenset[tuple[Role, str | None]] = frozenset()
     key: KeyScope | None = None
+    person: str | None = None
 
     def clinics(self, role: Role) -> list[str]:
         """Slugs of the clinics where the subject has this role, sorted."""
@@ -36,20 +40,45 @@ class Subject:
 
 @dataclass(frozen=True)
 class Resource:
-    """What is asked for: the platform (no clinic), a clinic, or a segment of a clinic."""
+    """What is asked for: the platform (nothing else given), a clinic, a segment or a patient of it, a person.
+
+    Which patient is none of the policies' business, and no answer to them could hang on it: they judge by
+    the clinic and the facts of the request. Nor is it which dependent: the person is then `DEPENDENT`.
+    """
 
     clinic: str | None = None
     segment: str | None = None
+    patient: bool = False
+    person: str | None = None
 
     @property
     def type(self) -> str:
         """The resource's type, as the audit log names it."""
+        if self.person is not None:
+            return "person"
         if self.segment is not None:
             return "segment"
+        if self.patient:
+            return "patient"
         return "platform" if self.clinic is None else "clinic"
 
 
 PLATFORM = Resource()
+DEPENDENT = "dependent"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the database alone knows of the one asked for; the read finds it out and decides by it.
+
+    treated: by appointments or plans of the clinic, a patient of the specialist who asks.
+    consents: what the patient signed for the clinic, and what stands now.
+    guarded: a guardianship of the person who asks stands today.
+    """
+
+    treated: bool = False
+    consents: frozenset[ConsentPurpose] = frozenset()
+    guarded: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,6 +90,7 @@ class Request:
     resource: Resource
     purpose: Purpose
     fields: frozenset[str] = field(default_factory=frozenset)
+    facts: Facts = Facts()
 
     @property
     def categories(self) -> list[str]:

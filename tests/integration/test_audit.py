@@ -22,7 +22,7 @@ from api.gateway import Access, Caller, Gateway
 from api.identity.principals import Principal
 from api.segments import repository
 from infra.database import Server
-from infra.errors import NotRecorded
+from infra.errors import NotRecorded, NotThere
 from policies.access.decide import load
 from policies.access.model import Resource
 from policies.classification import Field
@@ -126,7 +126,7 @@ KILLED = """
 import json, os, signal, sys
 from pathlib import Path
 import uvicorn
-import api.gateway
+import api.grants
 from api.app import create_app
 from infra.database import Server
 from infra.roles import RoleNames
@@ -141,23 +141,27 @@ class KilledBeforeTheAnswer:
     def __init__(self, inner): self.inner = inner
     async def __call__(self, scope, receive, send):
         async def sending(message):
-            if scope["type"] == "http" and scope["path"].endswith("/members"): die()
+            if scope["type"] == "http" and scope["path"].endswith(("/members", "/profile")): die()
             await send(message)
         await self.inner(scope, receive, sending)
 
 if given["when"] == "before":
-    api.gateway.recorded = die
+    api.grants.recorded = api.grants.enter = die
 uvicorn.run(KilledBeforeTheAnswer(app), fd=given["fd"], log_config=None)
 """
 
 
 @pytest.mark.check(23)
 @pytest.mark.parametrize(("when", "recorded"), [("before", 0), ("between", 1)])
+@pytest.mark.parametrize(
+    ("login", "action", "patients"), [("manager", "member.list", 2), ("specialist", "profile.read", 1)]
+)
 def test_killed_around_the_record_nothing_is_answered_unrecorded(
-    fresh_world: World, fresh_api: Api, when: str, recorded: int
+    fresh_world: World, fresh_api: Api, when: str, recorded: int, login: str, action: str, patients: int
 ) -> None:
     world, api = fresh_world, fresh_api
-    headers = access_world.sign_in(api, "manager.north")
+    headers = access_world.sign_in(api, f"{login}.north")
+    path = MEMBERS if login == "manager" else f"/v1/clinics/north/patients/{world.patients['north', FINCH]}/profile"
     server = world.server
     with access_world.listening() as listening:
         given = {"admin": server.admin, "prefix": server.roles.prefix, "secrets": str(server.secrets_folder),
@@ -168,12 +172,12 @@ def test_killed_around_the_record_nothing_is_answered_unrecorded(
         )  # fmt: skip
         try:
             with pytest.raises(httpx.RemoteProtocolError):
-                httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}{MEMBERS}", headers=headers, timeout=60)
+                httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}{path}", headers=headers, timeout=60)
             assert process.wait(30) == -9
         finally:
             process.kill()
-    assert events(world, "member.list") == recorded
-    assert world.look("select count(*) from audit.disclosure") == [(2 * recorded,)]
+    assert events(world, action) == recorded
+    assert world.look("select count(*) from audit.disclosure") == [(patients * recorded,)]
 
 
 @pytest.mark.check(28)
@@ -217,7 +221,7 @@ def test_auditors_filter_and_page_through_the_log(fresh_world: World, fresh_api:
 def test_a_bad_cursor_is_a_denied_read(world: World, api: Api, path: str) -> None:
     login = "auditor.north" if "audit" in path else "manager.north"
     answer = api.get(path, headers=access_world.sign_in(api, login), params={"cursor": "made-up"})
-    assert answer.status_code == 422
+    assert answer.status_code == 404
     action, decision, _, resource_id, clinic_id, patients, _, policies, *_ = world.look(NEWEST)[0]
     expected = ("audit.search", "north") if "audit" in path else ("member.list", "everybody")
     assert (action, resource_id) == expected
@@ -296,23 +300,42 @@ def test_a_pooled_connection_is_clean_after_an_error_a_cancel_and_a_timeout(worl
                 with pytest.raises(NotRecorded):
                     await _disclose(gateway, query)
                 states.append(await _state(pool))
-            task = asyncio.create_task(_disclose(gateway, SLEEPING.format(0.25)))
-            await asyncio.sleep(0.1)
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
+            for reading in (_disclose(gateway, SLEEPING.format(0.25)), _profile(gateway, SLEEPING_PERSON)):
+                task = asyncio.create_task(reading)
+                await asyncio.sleep(0.1)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+                states.append(await _state(pool))
+            for statement in (FAILING_PERSON, SLEEPING_PERSON):
+                with pytest.raises(NotRecorded):
+                    await _profile(gateway, statement)
+                states.append(await _state(pool))
+            with pytest.raises(NotThere):
+                await _profile(gateway, "select 1 where false")
             return [*states, await _state(pool)]
 
     states = asyncio.run(abuse())
-    assert len(states) == 4
+    assert len(states) == 8
     assert set(states) == {(f"{world.server.roles.prefix}_service", '"$user", public', "")}
+
+
+FAILING_PERSON = "select 1 / (clinic_id - clinic_id) from operational.registration"
+SLEEPING_PERSON = "select pg_sleep(5) from operational.registration"
+
+
+async def _profile(gateway: Gateway, statement: str) -> None:
+    principal = Principal(uuid4(), "human", "s", "S", frozenset({(Role.SPECIALIST, "north")}), "test")
+    access = Access(Action.PROFILE_READ, Resource("north", patient=True), frozenset({Field.NAME.value}))
+    await (await gateway.person(Caller(principal, uuid4()), access)).disclose(statement)
 
 
 async def _state(pool: object) -> tuple[str, str, str]:
     async with pool.connection() as connection:  # type: ignore[attr-defined]
         found = await connection.execute(
             "select current_user::text as who, current_setting('search_path') as path,"
-            " coalesce(current_setting('cloister.clinic_id', true), '') as clinic"
+            " concat(current_setting('cloister.clinic_id', true), current_setting('cloister.person_id', true),"
+            " current_setting('cloister.audit_scope', true)) as clinic"
         )
         row = await found.fetchone()
         return row["who"], row["path"], row["clinic"]

@@ -3,6 +3,7 @@
 import psycopg
 import pytest
 
+from bench import access_reads
 from bench.access_rotation import rotation
 from bench.harness import Bench
 from bench.ingest import loads
@@ -82,3 +83,16 @@ def test_rotation_figures(bench):
     assert (seconds.name, failed.name) == ("access.rotation_s", "access.rotation_failed_reads")
     assert seconds.value > 0
     assert failed.value == 0 and failed.baseline > 0
+
+
+def test_access_figures(bench, monkeypatch):
+    for name, little in (("SECONDS", 0.2), ("ROUNDS", 1), ("PAIRS", 20), ("DECISIONS", 20)):
+        monkeypatch.setattr(access_reads, name, little)
+    measures = (access_reads.profile_reads, access_reads.not_there, access_reads.decisions)
+    figures = {figure.name: figure for measure in measures for figure in measure(bench)}
+    assert set(figures) == {
+        "access.profile_read", "access.profile_read_anonymous", "access.not_there_ratio",
+        "access.not_there_ratio_others", "access.decision_us",
+    }  # fmt: skip
+    assert all(figure.value > 0 for figure in figures.values())
+    assert figures["access.not_there_ratio"].value >= 1

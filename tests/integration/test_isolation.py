@@ -31,16 +31,18 @@ def clinical(world: World) -> list[str]:
     return [row[0] for row in rows if row[0] not in IDENTITY]
 
 
-@pytest.fixture(params=["service", "importer", "builder", "reader"])
+@pytest.fixture(params=["service", "importer", "builder", "reader", "viewer"])
 def north(request: pytest.FixtureRequest, world: World) -> Iterator[psycopg.Connection]:
     """A transaction of clinic north, as each role that works for a clinic."""
     clinic_role = request.param in ("builder", "reader")
-    login = {"builder": Login.PIPELINE, "reader": Login.SERVICE}.get(request.param) or Login(request.param)
+    login = {"builder": Login.PIPELINE, "reader": Login.SERVICE, "viewer": Login.SERVICE}.get(request.param)
+    login = login or Login(request.param)
     with connect(login, at=world.server) as connection:
         set_context(connection, clinic_id=world.clinic_ids["north"])
         set_clinics(connection, [world.clinic_ids["north"]])
-        if clinic_role:
-            role = world.server.roles.clinic("north", ClinicKind(request.param))
+        if clinic_role or request.param == "viewer":
+            names = world.server.roles
+            role = names.clinic("north", ClinicKind(request.param)) if clinic_role else names.of(Group.VIEWER)
             connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
         yield connection
         connection.rollback()
@@ -120,17 +122,22 @@ def test_a_profile_is_seen_only_where_it_is_shared(world: World) -> None:
 
 @pytest.mark.check(2)
 @pytest.mark.parametrize("context", [None, ""], ids=["never set", "empty"])
-@pytest.mark.parametrize("login", [Login.SERVICE, Login.IMPORTER])
+@pytest.mark.parametrize("role", [Login.SERVICE, Login.IMPORTER, Group.VIEWER, Group.FAMILY])
 def test_without_a_clinic_there_are_no_rows_and_no_error(
-    world: World, clinical: list[str], login: Login, context: str | None
+    world: World, clinical: list[str], role: Login | Group, context: str | None
 ) -> None:
+    login = role if isinstance(role, Login) else Login.SERVICE
     with connect(login, at=world.server) as connection:
+        if isinstance(role, Group):
+            connection.execute(sql.SQL("set local role {}").format(sql.Identifier(world.server.roles.of(role))))
         if context is not None:
             for setting in ("clinic_id", "clinic_ids", "person_id"):
                 connection.execute("select set_config(%s, %s, true)", [f"cloister.{setting}", context])
         for table in clinical:
             query = sql.SQL("select 1 from operational.{} where clinic_id is not null").format(sql.Identifier(table))
             assert attempt(connection, query) == 0, table
+        for table in ("person", "profile", "guardianship") if role is not Login.IMPORTER else ():
+            assert attempt(connection, sql.SQL("select 1 from operational.{}").format(sql.Identifier(table))) == 0
 
 
 @pytest.mark.check(2)
@@ -192,10 +199,11 @@ def audit_relations(world: World) -> list[str]:
 
 
 @pytest.mark.check(26)
-@pytest.mark.parametrize("who", ["service", "importer", "pipeline", "auditor", "builder", "reader"])
+@pytest.mark.parametrize("who", ["service", "importer", "pipeline", "auditor", "builder", "reader", "viewer", "family"])
 def test_no_runtime_role_changes_the_log(world: World, who: str) -> None:
     roles = world.server.roles
-    names = {"auditor": roles.of(Group.AUDITOR), "builder": roles.clinic("north", ClinicKind.BUILDER),
+    names = {**{group.value: roles.of(group) for group in (Group.AUDITOR, Group.VIEWER, Group.FAMILY)},
+             "builder": roles.clinic("north", ClinicKind.BUILDER),
              "reader": roles.clinic("north", ClinicKind.READER)}  # fmt: skip
     login = {"pipeline": Login.PIPELINE, "builder": Login.PIPELINE, "importer": Login.IMPORTER}.get(who, Login.SERVICE)
     relations = audit_relations(world)
@@ -235,6 +243,38 @@ def test_not_even_the_superuser_deletes_or_empties_a_table_of_the_operational_zo
             for text in ("delete from operational.{}", "truncate operational.{} cascade"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege, match="never deleted"):
                     admin.execute(sql.SQL(text).format(sql.Identifier(table)))
+
+
+@pytest.mark.check(1)
+@pytest.mark.parametrize("group", [Group.VIEWER, Group.FAMILY])
+def test_who_reads_one_person_writes_nothing_but_the_log(world: World, group: Group) -> None:
+    rows = world.look(
+        "select table_schema::text, privilege_type::text from information_schema.role_table_grants where grantee = %s",
+        world.server.roles.of(group),
+    )
+    assert {verb for schema, verb in rows if schema == "operational"} == {"SELECT"}
+    assert {verb for schema, verb in rows if schema == "audit"} == {"INSERT"}
+    assert {schema for schema, _ in rows} == {"operational", "audit"}
+
+
+@pytest.mark.check(1)
+def test_the_viewer_of_one_clinic_sees_people_and_profiles_of_it_alone(world: World) -> None:
+    finch, heron = world.people[access_world.FINCH], world.people[access_world.HERON]
+    for clinic, named, shared in (("north", 2, {finch}), ("south", 2, set())):
+        with connect(Login.SERVICE, at=world.server) as connection:
+            set_context(connection, clinic_id=world.clinic_ids[clinic], person_id=heron)
+            role = sql.Identifier(world.server.roles.of(Group.VIEWER))
+            connection.execute(sql.SQL("set local role {}").format(role))
+            assert len(connection.execute("select 1 from operational.person").fetchall()) == named
+            assert {row[0] for row in connection.execute("select person_id from operational.profile")} == shared
+
+
+@pytest.mark.parametrize("group", [Group.VIEWER, Group.FAMILY])
+def test_keys_of_no_person_are_not_for_who_reads_one(world: World, group: Group) -> None:
+    assert world.look("select 1 from operational.data_key where purpose is not null")
+    with connect(Login.SERVICE, at=world.server) as connection:
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(world.server.roles.of(group))))
+        assert connection.execute("select 1 from operational.data_key where purpose is not null").fetchall() == []
 
 
 def test_an_event_forged_for_another_clinic_is_refused(world: World) -> None:

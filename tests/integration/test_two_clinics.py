@@ -119,15 +119,16 @@ def clinic_routes(api: Api) -> list[str]:
 def test_by_any_route_b_is_as_good_as_made_up_to_as_manager(api: Api) -> None:
     b = access_world.sign_in(api, "manager.clinic_b")
     members = f"/v1/clinics/clinic_b/segments/{EVERYWHERE}/members"
-    cursor = api.get(members, headers=b, params={"limit": 1}).json()["next"]
+    page = api.get(members, headers=b, params={"limit": 1}).json()
+    cursor, patient = page["next"], page["members"][0]["patient_id"]
     assert cursor
     a = access_world.sign_in(api, "manager.clinic_a")
     _sign_in_to_pages(api, "manager.clinic_a")
     routes = clinic_routes(api)
-    assert len(routes) == 7
+    assert len(routes) == 8
 
     def ask(route: str, clinic: str, segment: str, cursor: str) -> tuple[int, bytes]:
-        path = route.format(clinic=clinic, segment=segment)
+        path = route.format(clinic=clinic, segment=segment, patient=patient)
         answer = api.get(f"{path}{'&' if '?' in path else '?'}cursor={cursor}", headers=a)
         return answer.status_code, answer.content
 

@@ -1,0 +1,118 @@
+"""What is asked of the gateway and by whom: the question to the policies, and the event that it becomes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from ipaddress import ip_address
+from uuid import UUID
+
+from api.directory import ClinicEntry
+from api.identity.principals import Principal
+from api.recording import Event
+from infra.errors import InvalidInput
+from policies.access.decide import Ruling, Rulings
+from policies.access.model import DEPENDENT, PLATFORM, Request, Resource
+from policies.words import Action, Category, Decision, Purpose, Role
+
+PURPOSE_HEADER = "purpose-of-use"
+
+# What an action discloses beyond the fields it asks for.
+CATEGORIES = {
+    Action.SEGMENT_LIST: [Category.AGGREGATE],
+    Action.SEGMENT_READ: [Category.AGGREGATE],
+    Action.MEMBER_LIST: [Category.MEMBERSHIP],
+}
+# Why something is asked for, where nobody says.
+PURPOSES = {
+    Action.AUDIT_SEARCH: Purpose.AUDIT,
+    Action.PROFILE_READ: Purpose.CARE,
+    Action.PERSON_READ: Purpose.PATIENT_REQUEST,
+    Action.DEPENDENT_LIST: Purpose.PATIENT_REQUEST,
+    Action.ACCESS_LIST: Purpose.PATIENT_REQUEST,
+}
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks, with which request from where, and for which purpose, if they said so."""
+
+    principal: Principal
+    request_id: UUID
+    origin: str | None = None
+    purpose: Purpose | None = None
+
+
+@dataclass(frozen=True)
+class Access:
+    """What is asked for."""
+
+    action: Action
+    resource: Resource = PLATFORM
+    fields: frozenset[str] = frozenset()
+
+
+def origin_of(address: str | None) -> str | None:
+    """An address as the log stores it; None if it is none (a socket's name)."""
+    try:
+        return str(ip_address(address or ""))
+    except ValueError:
+        return None
+
+
+def purpose_of(headers: Mapping[str, str]) -> Purpose | None:
+    """The purpose of use that a request names in its header.
+
+    Raises:
+        InvalidInput: it is none of ours.
+    """
+    named = headers.get(PURPOSE_HEADER)
+    try:
+        return None if named is None else Purpose(named)
+    except ValueError:
+        raise InvalidInput("no purpose of use", place=f"header.{PURPOSE_HEADER}") from None
+
+
+def request_of(caller: Caller, access: Access) -> Request:
+    """The question that the policies are asked."""
+    key = caller.principal.key
+    usual = PURPOSES.get(access.action, Purpose.OPERATIONS) if key is None else key.purpose
+    return Request(caller.principal.subject, access.action, access.resource, caller.purpose or usual, access.fields)
+
+
+def event_of(caller: Caller, request: Request, clinic: ClinicEntry | None, ruling: Ruling) -> Event:
+    """The event of a request; one for a clinic that does not exist is a denial."""
+    resource = request.resource
+    permitted = ruling.permitted and (clinic is not None or resource.clinic is None)
+    return Event(
+        principal_id=caller.principal.principal_id,
+        principal_kind=caller.principal.kind,
+        role=_role(caller.principal, resource),
+        action=request.action.value,
+        resource_type=resource.type,
+        # A segment's name is known only once it was found: what was merely typed is not logged.
+        resource_id=clinic.slug if clinic and resource.type == "clinic" else None,
+        clinic_id=clinic.clinic_id if clinic else None,
+        purpose=request.purpose.value,
+        decision=(Decision.PERMIT if permitted else Decision.DENY).value,
+        policies=list(ruling.policies),
+        policy_version=ruling.policy_version,
+        categories=sorted([*request.categories, *CATEGORIES.get(request.action, [])]),
+        request_id=caller.request_id,
+        session_id=caller.principal.session_id,
+        origin=caller.origin,
+    )
+
+
+def ruling_parameters(rulings: Rulings) -> dict[str, str]:
+    """The rulings of every state as the statement that reads takes them."""
+    decisions, policies, categories = rulings.arrays
+    return {"ruling__decisions": decisions, "ruling__policies": policies, "ruling__categories": categories}
+
+
+def _role(principal: Principal, resource: Resource) -> str:
+    """The role that a person is asked for in, if it is held; else the one held nearest to the resource."""
+    if resource.person is not None:
+        asked_in = Role.GUARDIAN if resource.person == DEPENDENT else Role.PATIENT
+    else:
+        asked_in = Role.SPECIALIST
+    held = (asked_in, resource.clinic) in principal.roles and (resource.patient or resource.person is not None)
+    return asked_in.value if held else principal.role_for(resource)

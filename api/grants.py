@@ -1,0 +1,125 @@
+"""Grants: the right to one recorded read. Repositories ask for one; only the gateway makes one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import structlog
+from psycopg import sql
+
+from api.asking import Caller
+from api.database import Connection, Pool
+from api.directory import ClinicEntry
+from api.recording import Event, recorded
+from infra.errors import NotRecorded, NotThere
+from infra.log import where
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The segment that an access turned out to mean."""
+
+    segment_id: UUID
+    slug: str
+    profile_dependent: bool
+
+
+class Grant:
+    """The right to one recorded read, inside its transaction. Only the gateway makes one."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        event: Event,
+        caller: Caller,
+        clinic: ClinicEntry | None,
+        segment: Segment | None,
+    ) -> None:
+        self._connection = connection
+        self._event = event
+        self.caller = caller
+        self.clinic = clinic
+        self.segment = segment
+        self.used = False
+
+    async def read(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
+        """Rows that disclose no single patient, recorded as one event."""
+        return await self._read(query, order, values, disclosing=False)
+
+    async def disclose(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
+        """Rows with a `patient_id`, each of these patients recorded with the event."""
+        return await self._read(query, order, values, disclosing=True)
+
+    async def _read(
+        self, query: sql.Composable, order: sql.Composable, values: dict[str, Any], *, disclosing: bool
+    ) -> list[dict[str, Any]]:
+        _use(self)
+        statement = recorded(query, order, disclosing=disclosing)
+        found = await self._connection.execute(statement, {**values, **self._event.parameters()})
+        return await found.fetchall()
+
+
+class PersonGrant:
+    """The right to one recorded read of one person, in whatever state permits it. Only the gateway makes one."""
+
+    def __init__(self, pool: Pool, context: dict[str, str], caller: Caller, parameters: dict[str, Any]) -> None:
+        self._pool = pool
+        self._context = context
+        self._parameters = parameters
+        self.caller = caller
+        self.used = False
+
+    async def disclose(self, statement: str, **values: Any) -> dict[str, Any]:
+        """The row of the person, if the ruling for the state they are in permits; committed with its event.
+
+        `statement` is one of `recording.recorded_by_state`, as text: the same text is prepared once.
+
+        Raises:
+            NotThere: nobody, or not permitted in that state; recorded either way.
+            NotRecorded: the database refused, or could not answer in time.
+        """
+        _use(self)
+        with closing_on_failure():
+            async with self._pool.connection() as connection:
+                # One round trip: an unnamed transaction that the pipeline's end commits.
+                async with connection.pipeline():
+                    await enter(connection, self._context)
+                    found = await connection.execute(statement, {**self._parameters, **values})
+                row = await found.fetchone()
+        if row is None:
+            raise NotThere("no such thing")
+        return row
+
+
+def _use(grant: Grant | PersonGrant) -> None:
+    if grant.used:
+        raise RuntimeError("a grant is good for one read")
+    grant.used = True
+
+
+@cache
+def _entering(settings: tuple[str, ...]) -> str:
+    """The statement that sets these until the transaction ends."""
+    return "select " + ", ".join(f"set_config('{name}', %s, true)" for name in settings)
+
+
+async def enter(connection: Connection, context: dict[str, str]) -> None:
+    """Become the role that may see what is read, in its context, until the transaction ends."""
+    if context:
+        await connection.execute(_entering(tuple(context)), list(context.values()))
+
+
+@contextmanager
+def closing_on_failure() -> Iterator[None]:
+    """Turn any failure of the database into NotRecorded, without its text, which may hold values."""
+    try:
+        yield
+    except psycopg.Error as error:
+        log.error("access not recorded", sqlstate=error.sqlstate, **where(error))
+        raise NotRecorded("the access could not be recorded") from None

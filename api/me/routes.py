@@ -1,0 +1,51 @@
+"""One's own profile, one's dependents', and who read them: for patients and guardians."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response
+
+from api.me import service
+from api.me.schemas import Dependents, PersonAccesses
+from api.profiles.routes import as_it_is
+from api.profiles.schemas import PersonProfile
+from api.services import ApiCaller, Serving
+
+router = APIRouter(prefix="/me", tags=["me"])
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="Longest page.")]
+Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before.")]
+
+
+@router.get("/profile", response_model=PersonProfile)
+async def read_own_profile(serving: Serving, caller: ApiCaller) -> Response:
+    """The caller's own profile."""
+    return as_it_is(await service.read_profile(serving, caller))
+
+
+@router.get("/accesses")
+async def list_own_accesses(
+    serving: Serving, caller: ApiCaller, limit: Limit = 100, cursor: Cursor = None
+) -> PersonAccesses:
+    """Who was shown the caller's data: where, when, in which role and for what."""
+    return await service.list_accesses(serving, caller, limit, cursor)
+
+
+@router.get("/dependents")
+async def list_dependents(serving: Serving, caller: ApiCaller) -> Dependents:
+    """Whom the caller is a guardian of today."""
+    return await service.list_dependents(serving, caller)
+
+
+@router.get("/dependents/{dependent}/profile", response_model=PersonProfile)
+async def read_dependents_profile(serving: Serving, caller: ApiCaller, dependent: str) -> Response:
+    """A dependent's profile, without emergency contacts: those are, as a rule, the other guardians."""
+    return as_it_is(await service.read_profile(serving, caller, dependent))
+
+
+@router.get("/dependents/{dependent}/accesses")
+async def list_dependents_accesses(
+    serving: Serving, caller: ApiCaller, dependent: str, limit: Limit = 100, cursor: Cursor = None
+) -> PersonAccesses:
+    """Who was shown a dependent's data."""
+    return await service.list_accesses(serving, caller, limit, cursor, dependent)

@@ -1,0 +1,39 @@
+"""One's own and one's dependents' data as the API shows it."""
+
+from datetime import date, datetime
+from uuid import UUID
+
+from pydantic import BaseModel, Field
+
+
+class Dependent(BaseModel):
+    """Somebody whom the caller is a guardian of today."""
+
+    id: UUID = Field(description="Names the dependent in the other routes; of this guardianship alone.")
+    name: str
+    relationship: str
+    since: date
+
+
+class Dependents(BaseModel):
+    """Dependents by name."""
+
+    dependents: list[Dependent]
+
+
+class PersonAccess(BaseModel):
+    """One time that somebody was shown data of the person: where, in which role, and why; not by whom."""
+
+    occurred_at: datetime
+    clinic: str | None = Field(description="Null where no clinic was involved, but a guardian.")
+    role: str
+    action: str
+    purpose: str | None
+    categories: list[str]
+
+
+class PersonAccesses(BaseModel):
+    """A page of accesses, newest first."""
+
+    accesses: list[PersonAccess]
+    next: str | None = Field(description="Cursor of the next page; null on the last.")

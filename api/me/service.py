@@ -1,0 +1,86 @@
+"""What people may ask about themselves and those they are guardians of."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from api.gateway import Access, Caller
+from api.me import repository
+from api.me.schemas import Dependent, Dependents, PersonAccess, PersonAccesses
+from api.profiles.columns import shown
+from api.profiles.service import as_id
+from api.services import Services
+from infra.errors import NotThere
+from policies.access.model import DEPENDENT, Resource
+from policies.classification import ProfileField
+from policies.words import Action
+
+OWN = tuple(field for field in ProfileField if field is not ProfileField.PATIENT_ID)
+# Emergency contacts of a dependent are, as a rule, the other guardians.
+OF_DEPENDENTS = tuple(field for field in OWN if field is not ProfileField.EMERGENCY_CONTACTS)
+
+
+async def read_profile(serving: Services, caller: Caller, dependent: str | None = None) -> dict[str, Any]:
+    """The caller's own profile, or a dependent's.
+
+    Raises:
+        NotThere: the caller is no patient; no such dependent, or not the caller's today.
+    """
+    fields = OWN if dependent is None else OF_DEPENDENTS
+    access = Access(Action.PERSON_READ, _person(caller, dependent), frozenset(fields))
+    grant = await serving.gateway.person(caller, access)
+    row = await repository.profile(grant, as_id(dependent or ""), fields, own=dependent is None)
+    return shown(row, fields, serving.codec)
+
+
+async def list_dependents(serving: Services, caller: Caller) -> Dependents:
+    """Whom the caller is a guardian of today.
+
+    Raises:
+        NotThere: the caller is no guardian.
+    """
+    access = Access(Action.DEPENDENT_LIST, _person(caller, None), frozenset({ProfileField.NAME.value}))
+    async with serving.gateway.open(caller, access) as grant:
+        rows = await repository.dependents(grant)
+    return Dependents(dependents=[Dependent.model_validate(row) for row in rows])
+
+
+async def list_accesses(
+    serving: Services, caller: Caller, limit: int, cursor: str | None, dependent: str | None = None
+) -> PersonAccesses:
+    """A page of who read the caller, or a dependent.
+
+    Raises:
+        NotThere: the caller is no patient; no such dependent, or not the caller's today; a foreign cursor.
+    """
+    bound_to = ("accesses", dependent, caller.principal.principal_id)
+    access = Access(Action.ACCESS_LIST, _person(caller, dependent))
+    try:
+        before = _position(serving, cursor, bound_to) if cursor else None
+    except NotThere:
+        await serving.gateway.refuse(caller, access)
+    grant = await serving.gateway.person(caller, access)
+    rows = await repository.accesses(grant, as_id(dependent or ""), before, limit, own=dependent is None)
+    slugs = {clinic.clinic_id: clinic.slug for clinic in await serving.directory.clinics()}
+    following = _place(rows[limit - 1]) if len(rows) > limit else None
+    return PersonAccesses(
+        accesses=[PersonAccess(**row, clinic=slugs.get(row["clinic_id"])) for row in rows[:limit]],
+        next=serving.cursors.seal(following, *bound_to) if following else None,
+    )
+
+
+def _person(caller: Caller, dependent: str | None) -> Resource:
+    own = caller.principal.person_id
+    return Resource(person=DEPENDENT if dependent is not None else str(own or ""))
+
+
+def _place(row: dict[str, Any]) -> str:
+    return f"{row['occurred_at']} {row['event_id']}"
+
+
+def _position(serving: Services, cursor: str, bound_to: tuple[object, ...]) -> tuple[datetime, UUID]:
+    occurred_at, _, event_id = serving.cursors.open(cursor, *bound_to).partition(" ")
+    try:
+        return datetime.fromisoformat(occurred_at), UUID(event_id)
+    except ValueError:
+        raise NotThere("no cursor of this list") from None

@@ -1,0 +1,55 @@
+"""The columns of a profile that a statement reads, and the fields they become: contacts opened with their keys."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from psycopg import sql
+
+from infra.encryption.codec import Place
+from infra.encryption.data_keys import StoredKey
+from infra.encryption.field_codec import FieldCodec
+from policies.classification import ProfileField, is_contact, needs_consent
+
+# A profile `q` as these columns, and the keys `k` that its contacts were sealed with.
+_KEY_COLUMNS = sql.SQL("k.key_ids, k.wrapped, k.kek_ids, k.kek_versions")
+KEYS = sql.SQL("""
+left join lateral (
+    select
+        array_agg(d.data_key_id) as key_ids,
+        array_agg(d.wrapped) as wrapped,
+        array_agg(d.kek_id) as kek_ids,
+        array_agg(d.kek_version) as kek_versions
+    from operational.data_key as d
+    where d.person_id = q.person_id and d.retired_at is null
+) as k on true""")
+_TABLE = "operational.profile"
+
+
+def columns(fields: Iterable[ProfileField]) -> tuple[sql.Composable, sql.Composable]:
+    """The columns of these fields, and the join that brings the keys, if any of them needs one."""
+    shown = [sql.Identifier("q", field) for field in fields if needs_consent(field)]
+    if not any(is_contact(field) for field in fields):
+        return sql.SQL(", ").join([*shown, sql.SQL("null as key_ids")]), sql.SQL("")
+    return sql.SQL(", ").join([*shown, _KEY_COLUMNS]), KEYS
+
+
+def shown(row: dict[str, Any], fields: Iterable[ProfileField], codec: FieldCodec) -> dict[str, Any]:
+    """The fields of a row that was read with `columns`.
+
+    Raises:
+        Undecryptable: a contact was altered, moved, or sealed with another key.
+    """
+    keys, person = (_keys(row) if row["key_ids"] else ()), str(row["person_id"])
+
+    def value(field: ProfileField) -> Any:
+        stored = row[field]
+        if stored is None or not is_contact(field):
+            return stored
+        return codec.open(keys, Place(_TABLE, field.value, person), stored).decode()
+
+    return {field.value: value(field) for field in fields}
+
+
+def _keys(row: dict[str, Any]) -> tuple[StoredKey, ...]:
+    rows = zip(row["key_ids"], row["wrapped"], row["kek_ids"], row["kek_versions"], strict=True)
+    return tuple(StoredKey(*stored) for stored in rows)

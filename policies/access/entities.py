@@ -1,0 +1,97 @@
+"""A request in Cedar's terms: the question with its context, and the entities it names."""
+
+from typing import Any
+
+from policies.access.model import KeyScope, Request, Resource, Subject
+from policies.words import CLINIC_ROLES, PERSONAL_ROLES, PLATFORM_ROLES, Action, Role
+
+# The attribute of a user that holds the clinics of each role.
+CLINIC_ROLE_ATTRIBUTES = {
+    Role.CLINIC_STAFF: "staffOf",
+    Role.SPECIALIST: "specialistOf",
+    Role.CLINIC_MANAGER: "managerOf",
+    Role.CLINIC_AUDITOR: "auditorOf",
+}
+_ROLES_ANYWHERE = PLATFORM_ROLES | PERSONAL_ROLES
+
+
+def question(request: Request) -> dict[str, Any]:
+    """Who, what, on what, in which context."""
+    return {
+        "principal": _subject_uid(request.subject),
+        "action": _uid("Action", request.action.value),
+        "resource": _resource_uid(request.resource),
+        "context": {
+            "purpose": request.purpose.value,
+            "fields": sorted(request.fields),
+            "categories": request.categories,
+            **_facts(request),
+        },
+    }
+
+
+def entities(request: Request) -> list[dict[str, Any]]:
+    """The one who asks and what is asked for, with their attributes."""
+    subject = request.subject
+    attributes = _user(subject) if subject.key is None else _key(subject.key)
+    parents = [_uid("PlatformRole", role.value) for role in _ROLES_ANYWHERE if (role, None) in subject.roles]
+    resource = request.resource
+    in_clinic = resource.patient or resource.segment is not None
+    return [
+        {"uid": _subject_uid(subject), "attrs": attributes, "parents": [] if subject.key else parents},
+        {
+            "uid": _resource_uid(resource),
+            "attrs": {"clinic": _reference("Clinic", resource.clinic or "")} if in_clinic else {},
+            "parents": [],
+        },
+    ]
+
+
+def _facts(request: Request) -> dict[str, Any]:
+    facts = request.facts
+    if request.action is Action.PROFILE_READ:
+        return {"treated": facts.treated, "consents": sorted(facts.consents)}
+    if request.action in (Action.PERSON_READ, Action.ACCESS_LIST):
+        return {"guarded": facts.guarded}
+    return {}
+
+
+def _uid(kind: str, name: str) -> dict[str, str]:
+    return {"type": f"Cloister::{kind}", "id": name}
+
+
+def _reference(kind: str, name: str) -> dict[str, Any]:
+    return {"__entity": _uid(kind, name)}
+
+
+def _subject_uid(subject: Subject) -> dict[str, str]:
+    return _uid("ApiKey" if subject.key else "User", subject.id)
+
+
+def _resource_uid(resource: Resource) -> dict[str, str]:
+    if resource.person is not None:
+        return _uid("Person", resource.person)
+    if resource.patient:
+        return _uid("Patient", resource.clinic or "")
+    if resource.segment is not None:
+        return _uid("Segment", f"{resource.clinic}/{resource.segment}")
+    return _uid("Platform", "platform") if resource.clinic is None else _uid("Clinic", resource.clinic)
+
+
+def _user(subject: Subject) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        CLINIC_ROLE_ATTRIBUTES[role]: [_reference("Clinic", clinic) for clinic in subject.clinics(role)]
+        for role in CLINIC_ROLES
+    }
+    return attributes if subject.person is None else {**attributes, "person": _reference("Person", subject.person)}
+
+
+def _key(scope: KeyScope) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        "clinic": _reference("Clinic", scope.clinic),
+        "fields": sorted(scope.fields),
+        "purpose": scope.purpose.value,
+    }
+    if scope.segments is not None:
+        attributes["segments"] = [_reference("Segment", f"{scope.clinic}/{name}") for name in sorted(scope.segments)]
+    return attributes

@@ -1,0 +1,37 @@
+"""The states that a patient or person asked for may be in, which only the read itself finds out.
+
+The policies decide beforehand for each of them; the statement that reads picks the ruling of the
+state it meets. So the state that was decided on is the one that was read, and nothing lies between.
+"""
+
+from dataclasses import replace
+
+from policies.access.model import Facts, Request
+from policies.classification import needs_consent
+from policies.words import Action, ConsentPurpose
+
+# Names of the facts of an action: bit 0, bit 1, … of the state's number.
+FACTS: dict[Action, tuple[str, ...]] = {
+    Action.PROFILE_READ: ("treated", "shared", "reachable"),
+    Action.PERSON_READ: ("guarded",),
+    Action.ACCESS_LIST: ("guarded",),
+}
+_CONSENTS = {"shared": ConsentPurpose.PROFILE_SHARING, "reachable": ConsentPurpose.COMMUNICATIONS}
+
+
+def in_states(request: Request) -> tuple[Request, ...]:
+    """The request as it is put to the policies in each state, by the state's number.
+
+    Without the patient's consent to share the profile only fields that need none are asked for.
+    """
+    names = FACTS[request.action]
+    return tuple(_in_state(request, names, state) for state in range(2 ** len(names)))
+
+
+def _in_state(request: Request, names: tuple[str, ...], state: int) -> Request:
+    true = {name for bit, name in enumerate(names) if state >> bit & 1}
+    consents = frozenset(_CONSENTS[name] for name in true & _CONSENTS.keys())
+    facts = Facts(treated="treated" in true, consents=consents, guarded="guarded" in true)
+    withheld = request.action is Action.PROFILE_READ and ConsentPurpose.PROFILE_SHARING not in consents
+    fields = frozenset(field for field in request.fields if not (withheld and needs_consent(field)))
+    return replace(request, facts=facts, fields=fields)

@@ -1,0 +1,144 @@
+"""Every route × every kind of caller: the status that each gets, as reviewed in routes_by_roles.txt.
+
+Routes come from the application and callers from the roles: a new one without a line in the file
+fails. The fresh table lies in build/routes_by_roles.txt; whoever changes the file reviews it.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import access_world
+import httpx
+import pytest
+from access_world import FINCH, HERON, Api, World
+from fastapi.routing import iter_route_contexts
+from pages_of import browser_sign_in, send
+
+from infra.database import Server
+from policies.words import Role
+from tests.conftest import ROOT
+
+REVIEWED = Path(__file__).parent / "routes_by_roles.txt"
+# Nobody needs to sign in to see these, and there is nothing of a clinic or a person in them.
+PUBLIC = {
+    "/healthz", "/v1/token", "/v1/openapi.json", "/sign-in", "/static",
+    "/.well-known/jwks.json", "/.well-known/openid-configuration",
+}  # fmt: skip
+# Signing in and out, one's own sessions, and a first page that only leads on.
+OF_ANY_ACCOUNT = {"/", "/sign-out", "/sign-in/code", "/sign-in/set-up", "/sessions"}
+# Column → how the caller signs in. Each role of the platform has one.
+CALLERS: dict[str, str | None] = {
+    "nobody": None,
+    "roleless": "roleless",
+    Role.CLINIC_STAFF: "staff.north",
+    Role.SPECIALIST: "specialist.north",
+    Role.CLINIC_MANAGER: "manager.north",
+    Role.CLINIC_AUDITOR: "auditor.north",
+    Role.PLATFORM_AUDITOR: "auditor",
+    Role.PLATFORM_ADMIN: "admin",
+    Role.PATIENT: "wren",
+    Role.GUARDIAN: "finch",
+    Role.AUTOMATION_SYSTEM: "key:north",
+}
+Credentials = dict[str, httpx.Headers]
+
+
+@pytest.fixture(scope="module")
+def signed_in(world: World, api: Api) -> dict[str, tuple[httpx.Headers, httpx.Headers]]:
+    """Headers of each caller, for the API and for the pages."""
+    return {column: (_bearer(world, api, login), _session(world, api, login)) for column, login in CALLERS.items()}
+
+
+def _bearer(world: World, api: Api, login: str | None) -> httpx.Headers:
+    if login is None:
+        return httpx.Headers()
+    if login.startswith("key:"):
+        return httpx.Headers({"Authorization": f"Bearer {world.keys[login.removeprefix('key:')]}"})
+    return httpx.Headers(access_world.sign_in(api, login))
+
+
+def _session(world: World, api: Api, login: str | None) -> httpx.Headers:
+    if login is None or login.startswith("key:"):
+        return httpx.Headers()
+    api.cookies.clear()
+    cookie = browser_sign_in(api, login)
+    if login in access_world.WITH_CODE:
+        send(api, "/sign-in/code", "/sign-in/code", code=access_world.fresh_code(world.server, login))
+        cookie = api.cookies["cloister_session"]
+    api.cookies.clear()
+    return httpx.Headers({"Cookie": f"cloister_session={cookie}"})
+
+
+def routes(api: Api) -> Iterator[tuple[str, str]]:
+    """Method and path of every route of the application."""
+    for context in iter_route_contexts(api.app.routes):
+        for method in sorted(context.methods or {"GET"}):
+            if method != "HEAD":
+                yield method, context.path or ""
+
+
+def filled(world: World, path: str, clinic: str = "north") -> str:
+    """A path with things that are there; a parameter that this does not know fails."""
+    patient = FINCH if clinic == "north" else HERON
+    return path.format(
+        clinic=clinic, segment="everybody", patient=world.patients[clinic, patient], dependent=world.guardianship
+    )
+
+
+def status(api: Api, method: str, path: str, headers: tuple[httpx.Headers, httpx.Headers]) -> int:
+    api.cookies.clear()
+    return api.request(method, path, headers=headers[0 if path.startswith("/v1/") else 1]).status_code
+
+
+def test_every_route_answers_every_role_as_reviewed(
+    world: World, api: Api, signed_in: dict[str, tuple[httpx.Headers, httpx.Headers]]
+) -> None:
+    rows = [["route", *CALLERS]]
+    for method, path in sorted(routes(api), key=lambda route: (route[1], route[0])):
+        if (method, path) != ("POST", "/sign-out"):  # last: it would end the session
+            found = [str(status(api, method, filled(world, path), headers)) for headers in signed_in.values()]
+            rows.append([f"{method} {path}", *found])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    table = "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows) + "\n"
+    (ROOT / "build").mkdir(exist_ok=True)
+    (ROOT / "build" / REVIEWED.name).write_text(table)
+    assert table == REVIEWED.read_text(), f"review build/{REVIEWED.name}, then copy it to {REVIEWED}"
+
+
+def test_every_role_is_a_column() -> None:
+    assert set(Role) <= set(CALLERS)
+
+
+def test_what_is_not_public_is_denied_by_default(
+    world: World, api: Api, signed_in: dict[str, tuple[httpx.Headers, httpx.Headers]]
+) -> None:
+    closed = [(method, path) for method, path in routes(api) if path not in PUBLIC]
+    assert len(closed) > 15
+    for method, path in closed:
+        assert status(api, method, filled(world, path), signed_in["nobody"]) == 401, (method, path)
+        if path not in OF_ANY_ACCOUNT:
+            assert status(api, method, filled(world, path), signed_in["roleless"]) == 404, (method, path)
+
+
+@pytest.mark.check(9)
+def test_no_role_of_one_clinic_reaches_a_route_of_the_other(
+    world: World, api: Api, signed_in: dict[str, tuple[httpx.Headers, httpx.Headers]]
+) -> None:
+    at_a_clinic = [(method, path) for method, path in routes(api) if "{clinic}" in path]
+    assert len(at_a_clinic) >= 6
+    for method, path in at_a_clinic:
+        for column, headers in signed_in.items():
+            found = status(api, method, filled(world, path, "south"), headers)
+            assert found in (401, 404), (method, path, column)
+
+
+@pytest.mark.check(21)
+def test_every_denied_read_of_the_matrix_is_recorded(server: Server) -> None:
+    world = access_world.build(server)
+    with access_world.client(server) as api:
+        headers = _bearer(world, api, "staff.north")
+        gets = [path for method, path in routes(api) if method == "GET" and "{" in path and path.startswith("/v1/")]
+        for path in gets:
+            api.get(filled(world, path), headers=headers)
+        found = world.look("select count(*) from audit.access_event where decision = 'deny'")
+        assert len(gets) >= 6 and found == [(len(gets),)]

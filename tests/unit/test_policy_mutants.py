@@ -1,0 +1,65 @@
+"""A policy with a mistake in it fails one of the cases: all mutants are tried, none survives."""
+
+import json
+
+from policy_mutants import mutants
+
+from policies.access.decide import InvalidPolicies, Policies
+from policies.words import Decision
+from tests.unit.test_access_policies import CASES, FOLDER, SCHEMA, request_of
+
+TEXT = "\n".join(path.read_text() for path in sorted(FOLDER.glob("*.cedar")))
+# What no case can notice, since it decides the same for every request that can be made.
+_ROLE_OF_USERS = "only a User can be in a PlatformRole"
+_NO_SUCH_FIELD = "no field has this category: it stands for what an action discloses beside fields"
+_FORBIDDEN_ANYWAY = "no-contact-or-free-text-in-lists forbids it as well, and a denial names what forbids"
+_BY_NAME = "manager-reads-members-by-name: condition 0 /&&/right/containsAll/left with"
+_CONSENT = "profile-needs-its-consent: condition 0"
+EQUIVALENT = {
+    "platform-auditor-searches-every-log: any principal": _ROLE_OF_USERS,
+    "platform-roles-list-clinics: any principal": _ROLE_OF_USERS,
+    "platform-roles-see-every-clinic: any principal": _ROLE_OF_USERS,
+    "patient-reads-own-data: any principal": _ROLE_OF_USERS,
+    "guardian-lists-dependents: any principal": _ROLE_OF_USERS,
+    "guardian-reads-dependents-data: any principal": _ROLE_OF_USERS,
+    f"{_CONSENT} sides changed": "two sets have something in common, whichever is named first",
+    f"{_CONSENT} /containsAny/right with membership": _NO_SUCH_FIELD,
+    f"{_CONSENT} /containsAny/right with aggregate": _NO_SUCH_FIELD,
+    f"{_BY_NAME} membership": _NO_SUCH_FIELD,
+    f"{_BY_NAME} aggregate": _NO_SUCH_FIELD,
+    f"{_BY_NAME} contact": _FORBIDDEN_ANYWAY,
+    f"{_BY_NAME} free_text": _FORBIDDEN_ANYWAY,
+}
+
+
+def killed(mutant: str) -> bool | None:
+    """Whether a case fails under a mutant; None if the schema refuses it, so that it could not start."""
+    try:
+        judged = Policies(mutant, SCHEMA)
+    except InvalidPolicies:
+        return None
+    for allowed, request, policies in EXPECTED:
+        ruling = judged.decide(request)
+        if (ruling.decision is Decision.PERMIT) is not allowed or list(ruling.policies) != policies:
+            return True
+    return False
+
+
+EXPECTED = [
+    (path.parent.name == "ALLOW", request_of(case), case["policies"])
+    for path in CASES
+    for case in [json.loads(path.read_text())]
+]
+
+
+def test_no_mutant_of_the_policies_survives_the_cases() -> None:
+    fates = {name: killed(mutant) for name, mutant in mutants(TEXT)}
+    survivors = {name for name, fate in fates.items() if fate is False}
+    assert survivors == set(EQUIVALENT), sorted(survivors ^ set(EQUIVALENT))
+    # Enough of them, most of which the schema alone would let pass.
+    assert sum(fate is True for fate in fates.values()) > 300
+    assert sum(fate is None for fate in fates.values()) < len(fates) / 2
+
+
+def test_the_policies_themselves_pass_every_case() -> None:
+    assert killed(TEXT) is False
