@@ -56,6 +56,8 @@ def ensure(scale: Scale, at: Server) -> Server:
         add_clinics(target, clinics, requested_by="bench")
         _fill(scale, target)
         _set_label(target, scale)
+    else:
+        set_up(target)  # whatever has been migrated since it was made
     return target
 
 
