@@ -9,7 +9,7 @@ from api.key_commands import key
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(user, name="user")
-app.add_typer(key, name="key")
+app.add_typer(key, name="api-key")
 app.add_typer(issuer, name="issuer")
 
 

@@ -4,12 +4,11 @@ from typing import Annotated
 
 import typer
 
-from policies.classification import Field
 from policies.words import Purpose
 
 key = typer.Typer(no_args_is_help=True, help="API keys of systems.")
 
-Prefix = Annotated[str, typer.Argument(help="What stands between the underscores of a key; `key list` shows it.")]
+Prefix = Annotated[str, typer.Argument(help="What stands between the underscores of a key; `api-key list` shows it.")]
 Days = Annotated[int, typer.Option(min=1, max=3660, help="Days that the key is good for.")]
 
 
@@ -18,7 +17,7 @@ def add(
     login: Annotated[str, typer.Argument(help="Login of the system; made if there is none.")],
     clinic: Annotated[str, typer.Option(help="The one clinic that the key reaches.")],
     segment: Annotated[list[str] | None, typer.Option(help="A segment it reads; all if not given.")] = None,
-    field: Annotated[list[Field] | None, typer.Option(help="A field it reads besides `patient_id`.")] = None,
+    field: Annotated[list[str] | None, typer.Option(help="A field it reads besides `patient_id`.")] = None,
     purpose: Annotated[Purpose, typer.Option(help="What its data is for.")] = Purpose.OPERATIONS,
     days: Days = 365,
 ) -> None:

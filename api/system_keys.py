@@ -14,7 +14,7 @@ from api.identity import api_keys
 from infra.database import Server, connect
 from infra.errors import InvalidInput, Refused
 from infra.roles import Login
-from policies.classification import Field
+from policies.classification import Field, ProfileField
 from policies.words import AccountAction, Purpose, Role
 
 KEY_DAYS = 365
@@ -66,7 +66,7 @@ def add_api_key(
     login: str,
     clinic: str,
     *,
-    fields: Sequence[Field] = (Field.PATIENT_ID,),
+    fields: Sequence[str] = (),
     segments: Sequence[str] | None = None,
     purpose: Purpose = Purpose.OPERATIONS,
     days: int = KEY_DAYS,
@@ -74,9 +74,12 @@ def add_api_key(
     """Make an API key of a system for one clinic; return it: it is never shown again.
 
     Raises:
-        InvalidInput: no such clinic, or a login with characters that do not show.
+        InvalidInput: no such clinic or field, or a login with characters that do not show.
     """
     check_identifier(login, "login")
+    known = sorted({*Field, *ProfileField})
+    if unknown := sorted({*fields} - {*known}):
+        raise InvalidInput(f"no field '{unknown[0]}'", place="field", hint=f"there are {', '.join(known)}")
     with connect(Login.SERVICE, at=at) as connection:
         principal_id = store_principal(connection, "system", login, login, None)
         clinic_id = clinic_id_of(connection, clinic)
@@ -106,7 +109,7 @@ def rotate(at: Server, prefix: str, *, overlap_days: int = OVERLAP_DAYS, days: i
             raise _no_key()
         key_id, principal_id, clinic_id, segments, fields, purpose, replaced_by, live = row
         if replaced_by is not None or not live:
-            raise Refused("that key was replaced or has ended", hint="`cloister key list`")
+            raise Refused("that key was replaced or has ended", hint="`cloister api-key list`")
         scope = {"principal": principal_id, "clinic": clinic_id, "segments": segments, "fields": fields}
         fresh, successor = _store(connection, {**scope, "purpose": purpose}, days)
         connection.execute(_REPLACE, [successor, overlap_days, key_id])
@@ -143,4 +146,4 @@ def _store(connection: psycopg.Connection, scope: dict[str, Any], days: int) -> 
 
 
 def _no_key() -> InvalidInput:
-    return InvalidInput("there is no such key", place="prefix", hint="`cloister key list`")
+    return InvalidInput("there is no such key", place="prefix", hint="`cloister api-key list`")

@@ -18,8 +18,9 @@ import psycopg
 from bench.access_load import ask, get
 from bench.harness import Bench, Figure, at_most, benchmark
 from infra.database import Server, connect, connect_admin
-from infra.encryption.codec import Place, encrypt
-from infra.encryption.data_keys import keys_for_people
+from infra.encryption.codec import Place
+from infra.encryption.data_keys import people_keys
+from infra.encryption.field_codec import FieldCodec
 from infra.encryption.provider import key_provider
 from infra.roles import Login
 from infra.settings import settings
@@ -183,11 +184,15 @@ def _treat(admin: psycopg.Connection, clinic_id: int, patients: list[UUID]) -> N
 def _seal(admin: psycopg.Connection, at: Server, people: list[UUID]) -> None:
     """Every contact of these people, encrypted."""
     with connect(Login.SERVICE, at=at) as connection:
-        keys = keys_for_people(connection, key_provider(settings(), at.secrets_folder), people)
+        codec = FieldCodec(key_provider(settings(), at.secrets_folder))
+        keys = people_keys(connection, codec.provider, people)
     contacts = [field.value for field in ProfileField if is_contact(field)]
     sealed = [
-        [*(encrypt(key, Place("operational.profile", name, str(person)), b"+4930901820") for name in contacts), person]
-        for person, key in keys.items()
+        [
+            *(codec.seal(newest, Place("operational.profile", name, str(person)), b"+4930901820") for name in contacts),
+            person,
+        ]
+        for person, (newest, *_) in keys.items()
     ]
     columns = ", ".join(f"{name} = %s" for name in contacts)
     admin.cursor().executemany(f"update operational.profile set {columns} where person_id = %s", sealed)

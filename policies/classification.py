@@ -80,11 +80,6 @@ def categories(fields: Iterable[str]) -> list[str]:
     return sorted({CATEGORY[field].value for field in fields})
 
 
-def is_profile(field: str) -> bool:
-    """Whether a field may be returned only while the patient shares the profile."""
-    return CATEGORY[field] is Category.PROFILE
-
-
 def needs_consent(field: str) -> bool:
     """Whether a clinic may see a field only while the patient shares the profile with it."""
     return CATEGORY[field] in _WITH_CONSENT

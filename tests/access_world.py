@@ -29,8 +29,9 @@ from api.identity.second_factor import Secret
 from api.limits import Rates
 from infra import log
 from infra.database import Server, connect, connect_admin
-from infra.encryption.codec import Place, encrypt
-from infra.encryption.data_keys import keys_for_people
+from infra.encryption.codec import Place
+from infra.encryption.data_keys import people_keys
+from infra.encryption.field_codec import FieldCodec
 from infra.encryption.provider import key_provider
 from infra.roles import Login
 from infra.settings import settings
@@ -245,12 +246,12 @@ def _visit(admin: psycopg.Connection, world: World, clinic: str, name: str) -> N
 
 def _contacts(world: World) -> None:
     """Everybody's contacts, encrypted as an import would."""
-    provider = key_provider(settings(), world.server.secrets_folder)
+    codec = FieldCodec(key_provider(settings(), world.server.secrets_folder))
     with connect(Login.SERVICE, at=world.server) as connection:
-        keys = keys_for_people(connection, provider, list(world.people.values()))
-    for person, key in keys.items():
+        keys = people_keys(connection, codec.provider, list(world.people.values()))
+    for person, (newest, *_) in keys.items():
         sealed = [
-            encrypt(key, Place("operational.profile", name, str(person)), value.encode())
+            codec.seal(newest, Place("operational.profile", name, str(person)), value.encode())
             for name, value in CONTACTS.items()
         ]
         columns = ", ".join(f"{name} = %s" for name in CONTACTS)

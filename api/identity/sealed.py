@@ -11,14 +11,10 @@ import psycopg
 from api.database import Connection
 from infra.database import Server
 from infra.encryption.codec import Place
-from infra.encryption.data_keys import StoredKey, purpose_keys
+from infra.encryption.data_keys import LIVE_OF_PURPOSE, StoredKey, purpose_keys
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.provider import key_provider
 from infra.settings import settings
-
-_KEYS = """
-select data_key_id, wrapped, kek_id, kek_version from operational.data_key
-where purpose = %s and retired_at is null order by key_version desc for share"""
 
 
 class Sealed:
@@ -60,8 +56,8 @@ class Seals:
 
     async def now(self, connection: Connection) -> Sealed:
         """The keys that are live now, held until the transaction ends."""
-        rows = await (await connection.execute(_KEYS, [self._purpose])).fetchall()
-        return Sealed(self._codec, [StoredKey(**row) for row in rows])
+        rows = await (await connection.execute(f"{LIVE_OF_PURPOSE} for share", [self._purpose])).fetchall()
+        return Sealed(self._codec, [StoredKey(*list(row.values())[:4]) for row in rows])
 
 
 def codec_of(at: Server) -> FieldCodec:

@@ -12,7 +12,7 @@ from uuid import UUID
 from psycopg import sql
 
 from api.gateway import Grant
-from policies.classification import PROFILE_DIMENSIONS, Field, is_profile
+from policies.classification import PROFILE_DIMENSIONS, Field, needs_consent
 
 _SEGMENTS = sql.SQL("""
 with withheld as materialized (
@@ -124,9 +124,9 @@ def _columns(fields: Sequence[Field]) -> sql.Composable:
 
 def _column(field: Field) -> sql.Composable:
     guarded = "case when p.profile_shared and not x.withheld then p.{0} end as {0}"
-    return sql.SQL(guarded if is_profile(field) else "p.{0}").format(sql.Identifier(field))
+    return sql.SQL(guarded if needs_consent(field) else "p.{0}").format(sql.Identifier(field))
 
 
 def _member(row: dict[str, Any], fields: Sequence[Field]) -> dict[str, Any]:
     """The fields asked for; a profile that is not shared leaves no key behind."""
-    return {field.value: row[field] for field in fields if row["shared"] or not is_profile(field)}
+    return {field.value: row[field] for field in fields if row["shared"] or not needs_consent(field)}

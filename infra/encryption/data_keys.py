@@ -16,6 +16,11 @@ import psycopg
 from infra.encryption.codec import DataKey
 from infra.encryption.keyring import KEY_BYTES, KeyProvider, WrappedKey
 
+# The newest first; a writer appends `for share`.
+LIVE_OF_PURPOSE = """
+select data_key_id, wrapped, kek_id, kek_version, key_version from operational.data_key
+where purpose = %s and retired_at is null order by key_version desc"""
+
 
 @dataclass(frozen=True)
 class StoredKey:
@@ -120,12 +125,8 @@ def _of_purpose(connection: psycopg.Connection, provider: KeyProvider, purpose: 
 
 def _live(connection: psycopg.Connection, purpose: str) -> list[IndexKey]:
     # Of two transactions that make the first key, the second waits for the first and finds its key here.
-    rows = connection.execute(
-        "select key_version, data_key_id, wrapped, kek_id, kek_version from operational.data_key"
-        " where purpose = %s and retired_at is null order by key_version desc for share",
-        [purpose],
-    ).fetchall()
-    return [IndexKey(version, StoredKey(*rest)) for version, *rest in rows]
+    rows = connection.execute(f"{LIVE_OF_PURPOSE} for share", [purpose]).fetchall()
+    return [IndexKey(version, StoredKey(*rest)) for *rest, version in rows]
 
 
 def _of_people(connection: psycopg.Connection, people: Sequence[UUID]) -> dict[UUID, list[StoredKey]]:
@@ -138,15 +139,3 @@ def _of_people(connection: psycopg.Connection, people: Sequence[UUID]) -> dict[U
     for person, *rest in rows:
         found[person].append(StoredKey(*rest))
     return dict(found)
-
-
-def key_for_purpose(connection: psycopg.Connection, provider: KeyProvider, purpose: str) -> DataKey:
-    """The newest key of a purpose, unwrapped; made if there is none."""
-    return unwrapped(provider, purpose_keys(connection, provider, purpose)[0])
-
-
-def keys_for_people(
-    connection: psycopg.Connection, provider: KeyProvider, people: Sequence[UUID]
-) -> dict[UUID, DataKey]:
-    """The newest keys of these people, unwrapped; made where there are none."""
-    return {person: unwrapped(provider, keys[0]) for person, keys in people_keys(connection, provider, people).items()}

@@ -9,8 +9,9 @@ from uuid import uuid4
 import psycopg
 
 from infra.database import Server
-from infra.encryption.codec import Place, decrypt
-from infra.encryption.data_keys import key_for_purpose
+from infra.encryption.codec import Place
+from infra.encryption.data_keys import purpose_keys
+from infra.encryption.field_codec import FieldCodec
 from infra.encryption.keyring import FileKeyring
 from infra.segments import Count, add_segments, all_clinics, count_members
 from infra.settings import Mode
@@ -47,13 +48,14 @@ def lines_of(path: Path) -> list[bytes]:
 
 def quarantined(admin: psycopg.Connection, at: Server) -> list[tuple[str, int, str, bytes]]:
     """Open entries: file, line, reason, and the row as it was."""
-    key = key_for_purpose(admin, FileKeyring(at.secrets_folder / "keyring.json"), "quarantine")
+    codec = FieldCodec(FileKeyring(at.secrets_folder / "keyring.json"))
+    keys = purpose_keys(admin, codec.provider, "quarantine")
     rows = admin.execute(
         "select file, line, reason, quarantine_id, content from operational.quarantine"
         " where resolved_at is null order by file, line"
     ).fetchall()
     return [
-        (file, line, reason, decrypt(key, Place("operational.quarantine", "content", str(entry)), bytes(content)))
+        (file, line, reason, codec.open(keys, Place("operational.quarantine", "content", str(entry)), bytes(content)))
         for file, line, reason, entry, content in rows
     ]
 

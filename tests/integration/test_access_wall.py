@@ -8,7 +8,7 @@ from access_world import World
 from api.pages.charts import DIMENSIONS
 from infra.database import connect, set_context
 from infra.roles import Login
-from policies.classification import CATEGORY, PROFILE_DIMENSIONS, Field, is_profile
+from policies.classification import CATEGORY, PROFILE_DIMENSIONS, Field, needs_consent
 from policies.consent import ConsentEvent, stands
 from policies.words import ConsentKind, Role
 
@@ -62,7 +62,7 @@ def test_exactly_the_profile_is_kept_out_of_a_mart_without_consent(world: World)
         "select pg_get_constraintdef(oid) from pg_constraint"
         " where conname = 'raw_patients_consent' and conrelid = 'clinic_north.raw_patients'::regclass"
     )
-    assert {field for field in Field if is_profile(field)} == {field for field in Field if field in text}
+    assert {field for field in Field if needs_consent(field)} == {field for field in Field if field in text}
 
 
 def test_dimensions_and_roles_are_those_the_database_knows(world: World) -> None:

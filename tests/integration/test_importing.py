@@ -7,8 +7,9 @@ import psycopg
 import pytest
 
 from infra.database import Server, connect
-from infra.encryption.codec import Place, decrypt
-from infra.encryption.data_keys import keys_for_people
+from infra.encryption.codec import Place
+from infra.encryption.data_keys import people_keys
+from infra.encryption.field_codec import FieldCodec
 from infra.encryption.keyring import FileKeyring
 from infra.errors import InvalidInput
 from infra.roles import Login
@@ -156,8 +157,9 @@ def test_contacts_and_quarantined_rows_are_never_in_clear(
     person, phone = (
         admin.execute("select person_id, phone from operational.profile where phone is not null").fetchone() or ()
     )
-    key = keys_for_people(admin, FileKeyring(server.secrets_folder / "keyring.json"), [person])[person]
-    assert decrypt(key, Place("operational.profile", "phone", str(person)), bytes(phone)).decode() == CANARY
+    codec = FieldCodec(FileKeyring(server.secrets_folder / "keyring.json"))
+    keys = people_keys(admin, codec.provider, [person])[person]
+    assert codec.open(keys, Place("operational.profile", "phone", str(person)), bytes(phone)).decode() == CANARY
     for table in ("profile", "quarantine", "outbox", "import_batch", "data_key"):
         text = admin.execute(f"select coalesce(string_agg(t::text, ' '), '') from operational.{table} as t").fetchone()  # type: ignore[call-overload]
         for canary in (CANARY, CANARY.encode().hex(), "Ada Wren", b"Ada Wren".hex()):

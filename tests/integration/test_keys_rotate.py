@@ -138,12 +138,14 @@ def commanded(world: World, monkeypatch: pytest.MonkeyPatch, *arguments: str) ->
 
 
 def test_an_operator_keeps_keys_by_commands(world: World, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = commanded(world, monkeypatch, "key", "add", "c1", "--clinic", "north", "--field", "name", "--days", "30")
-    second = commanded(world, monkeypatch, "key", "rotate", prefix(first), "--overlap", "0")
+    first = commanded(
+        world, monkeypatch, "api-key", "add", "c1", "--clinic", "north", "--field", "name", "--days", "30"
+    )
+    second = commanded(world, monkeypatch, "api-key", "rotate", prefix(first), "--overlap", "0")
     assert (ask(api, first).status_code, ask(api, second).status_code) == (401, 200)
-    listed = commanded(world, monkeypatch, "key", "list", "--clinic", "north")
+    listed = commanded(world, monkeypatch, "api-key", "list", "--clinic", "north")
     assert prefix(first) in listed and prefix(second) in listed
-    commanded(world, monkeypatch, "key", "revoke", prefix(second))
+    commanded(world, monkeypatch, "api-key", "revoke", prefix(second))
     assert ask(api, second).status_code == 401
 
 

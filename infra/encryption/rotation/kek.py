@@ -4,7 +4,7 @@ from typing import Any
 
 import psycopg
 
-from infra.encryption.data_keys import StoredKey
+from infra.encryption.data_keys import StoredKey, unwrapped
 from infra.encryption.keyring import KeyProvider, WrappedKey
 from infra.encryption.rotation.workers import BATCH, Batch
 
@@ -16,7 +16,7 @@ def wrap_batch(connection: psycopg.Connection, provider: KeyProvider, after: Any
         rows = connection.execute(_OLD, {"id": kek_id, "version": kek_version, "after": after, "n": BATCH}).fetchall()
         if not rows:
             return None
-        fresh = [(StoredKey(*row), _wrapped(provider, StoredKey(*row))) for row in rows]
+        fresh = [(stored, _wrapped(provider, stored)) for stored in (StoredKey(*row) for row in rows)]
         done = connection.execute(
             _STORE,
             [
@@ -31,10 +31,7 @@ def wrap_batch(connection: psycopg.Connection, provider: KeyProvider, after: Any
 
 
 def _wrapped(provider: KeyProvider, stored: StoredKey) -> WrappedKey:
-    context = stored.data_key_id.bytes
-    return provider.wrap(
-        provider.unwrap(WrappedKey(stored.wrapped, stored.kek_id, stored.kek_version), context), context
-    )
+    return provider.wrap(unwrapped(provider, stored).key, stored.data_key_id.bytes)
 
 
 def count_old(connection: psycopg.Connection, provider: KeyProvider) -> int:

@@ -9,7 +9,7 @@ from psycopg import sql
 
 from infra.encryption.codec import Place, Undecryptable
 from infra.encryption.columns import PURPOSES, Encrypted, key_of
-from infra.encryption.data_keys import StoredKey, store_purpose_key
+from infra.encryption.data_keys import LIVE_OF_PURPOSE, StoredKey, store_purpose_key
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.rotation.workers import BATCH, Batch
 
@@ -92,7 +92,7 @@ def settle(connection: psycopg.Connection, purpose: str) -> int:
 
 def live_keys(connection: psycopg.Connection, purpose: str) -> list[StoredKey]:
     """The live keys of a purpose, the newest first."""
-    return [StoredKey(*row) for row in connection.execute(_LIVE, [purpose])]
+    return [StoredKey(*row[:4]) for row in connection.execute(LIVE_OF_PURPOSE, [purpose])]
 
 
 def _next(of: Encrypted, column: str) -> sql.Composed:
@@ -120,9 +120,5 @@ def _names(of: Encrypted, column: str) -> dict[str, sql.Composable]:
     return {"table": of.relation, "row": sql.Identifier(of.row), "column": name, "key": key_of(name)}
 
 
-_LIVE = """
-select data_key_id, wrapped, kek_id, kek_version from operational.data_key
-where purpose = %s and retired_at is null order by key_version desc
-"""
 LOCK = "select from operational.data_key where data_key_id = %s for update skip locked"
 RETIRE = "update operational.data_key set retired_at = statement_timestamp() where data_key_id = %s"

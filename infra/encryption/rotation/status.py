@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from infra.encryption.columns import PURPOSES
+from infra.encryption.contacts import INDEXED
 from infra.encryption.keyring import KeyProvider
 from infra.encryption.rotation import purposes
 from infra.encryption.rotation.book import Kind, find_open
@@ -51,15 +51,19 @@ def _people(connection: psycopg.Connection) -> list[Line]:
 def _purposes(connection: psycopg.Connection) -> list[Line]:
     found = []
     for purpose, key_id, version, retired in connection.execute(_PURPOSES).fetchall():
-        rows = purposes.count_under(connection, purpose, key_id) if purpose in PURPOSES else 0
-        state = "retired" if retired else "live" if purpose in PURPOSES else "live, not rotated"
-        found.append(Line(f"data key of {purpose}", str(version), rows, state))
+        rows = purposes.count_under(connection, purpose, key_id)
+        found.append(Line(f"data key of {purpose}", str(version), rows, "retired" if retired else "live"))
     return found
 
 
 def _indexes(connection: psycopg.Connection) -> list[Line]:
     return [
-        Line(f"blind index of {field}", str(version), rows, "retired" if retired else "live")
+        Line(
+            f"blind index of {field}",
+            str(version),
+            rows,
+            "retired" if retired else "live" if field in INDEXED else "live, not rotated",
+        )
         for field, version, retired, rows in connection.execute(_INDEXES)
     ]
 
