@@ -64,7 +64,8 @@ class PatientLoader:
 
 def fold(patients: pl.DataFrame, *, unite: bool) -> pl.DataFrame:
     """One row a patient of a clinic: the latest, with the last contacts given and the first day of registration."""
-    latest = patients.sort("asserted_on", "asserted_by", nulls_last=False).unique(AT_CLINIC, keep="last")
+    in_order = patients.sort("asserted_on", "asserted_by", nulls_last=False, maintain_order=True)
+    latest = in_order.unique(AT_CLINIC, keep="last")
     given = [name for name in ("external_id", *CONTACTS) if patients[name].null_count() < patients.height]
     sums = [pl.col("registered_on").min(), *(pl.col(name).drop_nulls().last() for name in given)]
     if unite:
