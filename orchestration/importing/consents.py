@@ -65,8 +65,16 @@ left join stage_here as here
     on here.clinic_id = s.clinic_id and here.scope = s.scope and here.source_id = s.source_id
 left join stage_here as signer
     on signer.clinic_id = s.clinic_id and signer.scope = s.scope and signer.source_id = s.signer_id
+left join operational.profile as f on f.person_id = here.person_id
+-- One that stood on the day of the signature, by the rule of policies/guardianship.py.
 left join operational.guardianship as g
     on g.guardian_id = signer.person_id and g.dependent_id = here.person_id
+    and (s.occurred_at at time zone 'UTC')::date >= g.starts_on
+    and ((s.occurred_at at time zone 'UTC')::date < g.ends_on) is not false
+    and (
+        g.starts_on >= f.birth_date + interval '18 years'
+        or (s.occurred_at at time zone 'UTC')::date < f.birth_date + interval '18 years'
+    ) is not false
 left join operational.consent_text as t
     on t.clinic_id = s.clinic_id and t.purpose = s.purpose and t.text_version = s.text_version
 cross join lateral (

@@ -9,10 +9,10 @@ import psycopg
 
 from orchestration.importing import consents
 from orchestration.importing.contacts import load_contacts
-from orchestration.importing.fields import CONTACTS
-from orchestration.importing.known import resolve_patients, resolve_people
+from orchestration.importing.folding import asserted, fold
+from orchestration.importing.known import KEY, resolve_patients, resolve_people
 from orchestration.importing.people import load_people, load_registrations
-from orchestration.importing.roster import AT_CLINIC, Roster
+from orchestration.importing.roster import Roster
 from orchestration.importing.session import ImportSession
 
 # Folded rows that wait at most, so that memory stays flat.
@@ -27,18 +27,25 @@ class PatientLoader:
         self._assumed, self._unite = assumed, unite
         self._waiting: pl.DataFrame | None = None
 
+    def make_way(self, patients: pl.DataFrame) -> None:
+        """Store what waits before these rows are loaded, if it is too much, or earlier rows of people to be stored.
+
+        A person who is new to a clinic, or forgotten, is stored at once: what the file said before comes first.
+        """
+        if self._waiting is None:
+            return
+        at_once = self._roster.placed(patients).filter(pl.col("patient_id").is_null())
+        overtaken = not at_once.join(self._waiting, on=KEY, how="semi").is_empty()
+        if overtaken or self._waiting.height > MOST_WAITING:
+            self.finish()
+
     def load(self, connection: psycopg.Connection, patients: pl.DataFrame) -> None:
         """Load the patients that are new to this import; keep the rest for `finish`."""
         known = self._roster.placed(patients)["patient_id"].is_not_null()
-        self._wait(patients.filter(known))
-        fresh = patients.filter(~known)
-        if not fresh.is_empty():
-            self._store(connection, fold(fresh, unite=self._unite))
-
-    def settle(self) -> None:
-        """Store what waits if it has become too much to keep."""
-        if self._waiting is not None and self._waiting.height > MOST_WAITING:
-            self.finish()
+        rows = asserted(patients)
+        self._wait(rows.filter(known))
+        if not known.all():
+            self._store(connection, fold(rows.filter(~known), unite=self._unite))
 
     def finish(self) -> None:
         """Store what waits, in a transaction of its own."""
@@ -60,16 +67,3 @@ class PatientLoader:
         resolve_patients(connection)
         if self._assumed:
             consents.assume(connection, patients)
-
-
-def fold(patients: pl.DataFrame, *, unite: bool) -> pl.DataFrame:
-    """One row a patient of a clinic: the latest, with the last contacts given and the first day of registration."""
-    in_order = patients.sort("asserted_on", "asserted_by", nulls_last=False, maintain_order=True)
-    latest = in_order.unique(AT_CLINIC, keep="last")
-    given = [name for name in ("external_id", *CONTACTS) if patients[name].null_count() < patients.height]
-    sums = [pl.col("registered_on").min(), *(pl.col(name).drop_nulls().last() for name in given)]
-    if unite:
-        sums.append(pl.col("chronic_conditions").list.explode().unique().drop_nulls().sort())
-    summed = patients.group_by(AT_CLINIC).agg(sums)
-    rest = [name for name in summed.columns if name not in AT_CLINIC]
-    return latest.drop(rest).join(summed, on=AT_CLINIC).select(patients.columns)

@@ -3,21 +3,24 @@
 What a newer source row asserts wins, whatever order the rows come in; sets made of flags unite.
 """
 
-from datetime import date
-
 import polars as pl
 import psycopg
 
 from orchestration.importing.known import KEY
 from orchestration.importing.staging import random_ids, stage
 
+_ASSERTED = (
+    "name", "birth_date", "estimated", "sex", "blood_type", "allergies", "chronic_conditions", "insurance_type",
+    "asserted_on", "asserted_by",
+)  # fmt: skip
+
 
 def load_people(connection: psycopg.Connection, source: str, patients: pl.DataFrame, *, unite: bool) -> None:
-    """Find or make the people of these rows, and bring names and profiles up to date.
+    """Find or make the people of these folded rows, and bring names and profiles up to date.
 
     Leaves the temporary table `stage_person` with `person_id` filled.
     """
-    people = _one_row_a_person(patients, unite=unite)
+    people = patients.unique(KEY).select(*KEY, *_ASSERTED)
     stage(connection, "stage_person", people.with_columns(random_ids(people.height).alias("fresh_id")))
     connection.execute("alter table stage_person add person_id uuid, add fresh boolean not null default false")
     connection.execute(_FIND, [source])
@@ -31,48 +34,25 @@ def load_people(connection: psycopg.Connection, source: str, patients: pl.DataFr
     connection.execute(_UNITE_PROFILES if unite else _NEWER_PROFILES)
 
 
-def _one_row_a_person(patients: pl.DataFrame, *, unite: bool) -> pl.DataFrame:
-    latest = pl.all().sort_by("asserted_on", "asserted_by", nulls_last=False).last()
-    birth = _birth_date()
-    frame = patients.with_columns(
-        pl.col("asserted_by").str.pad_start(20, "0"),
-        pl.coalesce("birth_date", birth).alias("birth_date"),
-        (pl.col("birth_date").is_null() & pl.col("age").is_not_null()).alias("estimated"),
-    ).select(
-        *KEY, "name", "birth_date", "estimated", "sex", "blood_type", "allergies", "chronic_conditions",
-        "insurance_type", "asserted_on", "asserted_by",
-    )  # fmt: skip
-    people = frame.group_by(KEY).agg(latest)
-    if not unite:
-        return people
-    united = frame.group_by(KEY).agg(pl.col("chronic_conditions").list.explode().unique().drop_nulls().sort())
-    return people.drop("chronic_conditions").join(united, on=KEY)
-
-
-def _birth_date() -> pl.Expr:
-    """The day of the assertion minus the age; 29 February becomes the 28th."""
-    day = pl.col("asserted_on")
-    leap = (day.dt.month() == 2) & (day.dt.day() == 29)
-    return pl.date(day.dt.year() - pl.col("age"), day.dt.month(), pl.when(leap).then(28).otherwise(day.dt.day()))
-
-
 def load_registrations(connection: psycopg.Connection, patients: pl.DataFrame) -> None:
-    """Register these rows' people (`stage_known`) at their clinics; the earliest day counts."""
-    frame = patients.group_by("clinic_id", *KEY).agg(
-        pl.col("registered_on").min(), pl.col("external_id").drop_nulls().last()
-    )
+    """Register these folded rows' people (`stage_known`) at their clinics; the earliest day counts."""
+    frame = patients.select("clinic_id", *KEY, "registered_on", "external_id")
     stage(connection, "stage_registration", frame.with_columns(random_ids(frame.height).alias("fresh_id")))
     connection.execute(_REGISTER)
     connection.execute(_EARLIER)
 
 
-def load_guardians(connection: psycopg.Connection, source: str, patients: pl.DataFrame, today: date) -> None:
-    """Record who manages whom, where a row names a guardian of the same source."""
+def load_guardians(connection: psycopg.Connection, source: str, patients: pl.DataFrame) -> None:
+    """Record who manages whom, where a row names a guardian of the same source.
+
+    From birth on: by the rule of policies/guardianship.py it ends when the dependent comes of age, and
+    gives nothing if that day is over. Guardians of adults come with their evidence, not with a column.
+    """
     named = patients.filter(pl.col("guardian_id").is_not_null()).unique(KEY, keep="last")
     if named.is_empty():
         return
     stage(connection, "stage_guardian", named.select(*KEY, "guardian_id", "relationship"))
-    connection.execute(_GUARDIANS, {"source": source, "today": today})
+    connection.execute(_GUARDIANS, {"source": source})
 
 
 _FIND = """
@@ -166,12 +146,14 @@ where r.clinic_id = s.clinic_id and r.person_id = known.person_id and r.deleted_
 """  # nosec B608: constants
 _GUARDIANS = """
 insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
-select guardian.person_id, dependent.person_id, coalesce(s.relationship, 'guardian'), %(today)s
+select guardian.person_id, dependent.person_id, coalesce(s.relationship, 'guardian'), profile.birth_date
 from stage_guardian as s
 inner join operational.person_source as dependent
     on dependent.source = %(source)s and dependent.scope = s.scope and dependent.source_id = s.source_id
 inner join operational.person_source as guardian
     on guardian.source = %(source)s and guardian.scope = s.scope and guardian.source_id = s.guardian_id
+inner join operational.profile as profile
+    on profile.person_id = dependent.person_id and profile.birth_date is not null
 where guardian.person_id <> dependent.person_id and not exists (
     select from operational.guardianship as g
     where g.guardian_id = guardian.person_id and g.dependent_id = dependent.person_id

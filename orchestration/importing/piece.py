@@ -68,19 +68,22 @@ class PieceLoader:
         touched = _clinic_ids(shaped, clinics) | self._guessed(piece, clinics)
         records: dict[str, pl.DataFrame] = {}
         if frames:
+            if "patient" in frames:
+                self.patients.make_way(frames["patient"])
             with self.session.transaction(touched) as connection:
                 self._record(connection, frames)
                 refused += self._load_people(connection, frames)
                 records = {e: self.roster.meet(connection, frame) for e, frame in frames.items() if e in RECORDS}
-            self.patients.settle()
         parts = self._send(records, touched) if records else []
         self._land()
         self._flying = _Flight(piece, shaped, dict(clinics), touched, refused, parts)
 
     def finish(self) -> None:
-        """Store what was kept for the end of the file, and wait for the last piece."""
+        """Store what was kept for the end of the file, wait for the last piece, and close what has come whole."""
         self.patients.finish()
         self._land()
+        with self.session.transaction(self.quarantine.seen):
+            self.quarantine.close()
 
     def _land(self) -> None:
         """Wait for the records of the piece on its way, and put its refused rows into quarantine."""
@@ -145,7 +148,7 @@ class PieceLoader:
         placed = names.join(_where(shaped, clinics), on=LINE, how="left")
         bad = placed.join(refused, left_on=LINE, right_on="line")
         if self.quarantine.awaits(placed["clinic_id"].drop_nulls().unique()):
-            self.quarantine.clear(placed.join(refused, left_on=LINE, right_on="line", how="anti").drop_nulls())
+            self.quarantine.note_arrived(placed.join(refused, left_on=LINE, right_on="line", how="anti").drop_nulls())
         contents = piece.contents(bad[LINE].to_list())
         self.quarantine.add(
             [

@@ -48,7 +48,8 @@ class Quarantine:
         self.origin = origin
         self.count = 0
         self._open: dict[tuple[int | None, bytes | None], list[UUID]] = {}
-        self._seen: set[int] = set()
+        self._arrived: list[UUID] = []
+        self.seen: set[int] = set()
         self._digest_key: StoredKey | None = None
 
     def add(self, rows: Iterable[Refused]) -> None:
@@ -72,27 +73,28 @@ class Quarantine:
 
     def awaits(self, clinics: Iterable[int]) -> bool:
         """Whether earlier imports left anything open that rows of these clinics could close."""
-        unseen = set(clinics) - self._seen
+        unseen = set(clinics) - self.seen
         if unseen:
-            listed = [self.origin.source, self.origin.entity, sorted(unseen), not self._seen, self.origin.file]
+            listed = [self.origin.source, self.origin.entity, sorted(unseen), not self.seen, self.origin.file]
             for entry, clinic_id, source_key in self.connection.execute(_OPEN, listed).fetchall():
                 self._open.setdefault((clinic_id, bytes(source_key)), []).append(entry)
-            self._seen |= unseen
+            self.seen |= unseen
         return bool(self._open)
 
-    def clear(self, arrived: pl.DataFrame) -> None:
-        """Close the entries of rows (`clinic_id`, `id`) that have now arrived whole.
+    def note_arrived(self, arrived: pl.DataFrame) -> None:
+        """Note the entries of rows (`clinic_id`, `id`) that have now arrived whole; `close` closes them.
 
         An entry that knew no clinic closes when a file of the same name brings its id.
         """
-        closed: list[UUID] = []
         # A key is dear to work out, so only rows of clinics with open entries get one.
         for home in {clinic_id for clinic_id, _ in self._open}:
             rows = arrived if home is None else arrived.filter(pl.col("clinic_id") == home)
             for identity in rows["id"]:
-                closed += self._open.pop((home, self._identity_key(home, identity)), [])
-        if closed:
-            self.connection.execute(_CLOSE, [closed])
+                self._arrived += self._open.pop((home, self._identity_key(home, identity)), [])
+
+    def close(self) -> None:
+        """Close what has arrived, once all of it is stored, unless this import has refused the row again."""
+        self.connection.execute(_CLOSE, [self._arrived, self.origin.batch_id])
 
     def _identity_key(self, clinic_id: int | None, identity: str | None) -> bytes | None:
         return None if identity is None else self._digest("identity", clinic_id, identity.encode())
@@ -119,11 +121,14 @@ _ADD = """
 insert into operational.quarantine (quarantine_id, batch_id, clinic_id, source, entity, source_key, row_key,
     file, line, reason, field, content)
 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-on conflict (source, entity, clinic_id, row_key) do update set resolved_at = null
+on conflict (source, entity, clinic_id, row_key) do update set resolved_at = null, batch_id = excluded.batch_id
 """
 _OPEN = """
 select quarantine_id, clinic_id, source_key from operational.quarantine
 where source = %s and entity = %s and resolved_at is null and source_key is not null
     and (clinic_id = any(%s) or (%s and clinic_id is null and file = %s))
 """
-_CLOSE = "update operational.quarantine set resolved_at = statement_timestamp() where quarantine_id = any(%s)"
+_CLOSE = """
+update operational.quarantine set resolved_at = statement_timestamp()
+where quarantine_id = any(%s) and batch_id <> %s and resolved_at is null
+"""

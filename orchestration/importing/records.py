@@ -14,14 +14,17 @@ from orchestration.importing.staging import ordered_ids, stage
 
 @dataclass(frozen=True)
 class Record:
-    """How an entity's staged row `s` becomes a row of its table; `c` its clinic, `p` its parent."""
+    """How an entity's staged row `s` becomes a row of its table.
+
+    `c` is its clinic, `p` its parent, `fault` the reason to refuse it, or null.
+    """
 
     table: str
     columns: dict[str, str]
     id: str | None = None
     key: tuple[str, ...] = ("clinic_id", "source", "source_id")
     parent: str = ""
-    parent_reason: str = ""
+    fault: str = "null"
     identity: tuple[str, ...] = ("record_id",)
 
 
@@ -41,6 +44,7 @@ RECORDS: dict[str, Record] = {
             "starts_at": "s.starts_at",
         },
         id="appointment_id",
+        fault=f"case when {_START} < {_BOOKED} then 'starts_on: is before booked_on' end",
     ),
     "form": Record(
         "form",
@@ -68,7 +72,7 @@ RECORDS: dict[str, Record] = {
         id="answer_id",
         parent="left join operational.form as p on p.clinic_id = s.clinic_id and p.patient_id = s.patient_id::uuid"
         " and p.source = %(source)s and p.source_id = s.form_id",
-        parent_reason="case when p.form_id is null then 'form_id: is no form of this patient' end",
+        fault="case when p.form_id is null then 'form_id: is no form of this patient' end",
     ),
     "plan": Record(
         "treatment_plan",
@@ -86,7 +90,7 @@ RECORDS: dict[str, Record] = {
         key=("clinic_id", "plan_id", "day"),
         parent="left join operational.treatment_plan as p on p.clinic_id = s.clinic_id"
         " and p.patient_id = s.patient_id::uuid and p.source = %(source)s and p.source_id = s.plan_id",
-        parent_reason="case when p.plan_id is null then 'plan_id: is no plan of this patient' end",
+        fault="case when p.plan_id is null then 'plan_id: is no plan of this patient' end",
         identity=("plan_id", "day"),
     ),
 }
@@ -97,7 +101,7 @@ class RecordLoader:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        # Entities of which a row was there already: from then on known rows are looked for first.
+        # Entities of which a row was there already, or wrong: from then on rows are looked at first.
         self._met_again = {entity for entity, record in RECORDS.items() if record.parent}
 
     def load(self, connection: psycopg.Connection, entity: str, rows: pl.DataFrame) -> pl.DataFrame:
@@ -113,12 +117,12 @@ class RecordLoader:
         return refused
 
     def _insert_all(self, connection: psycopg.Connection, entity: str) -> bool:
-        """Insert the staged rows as if none was there, which costs half of looking; False if one was."""
+        """Insert the staged rows as if none was there or wrong, which costs half of looking; False if one was."""
         record = RECORDS[entity]
         try:
             with connection.transaction():
                 connection.execute(_insert_new(record), {"source": self._source})
-        except psycopg.errors.UniqueViolation:
+        except (psycopg.errors.UniqueViolation, psycopg.errors.CheckViolation):
             self._met_again.add(entity)
             return False
         return True
@@ -151,7 +155,7 @@ def _resolved(record: Record) -> sql.SQL:
     text = f"""
     create temporary table ready_record on commit drop as
     select s.line, {columns}, old.clinic_id is not null as known,
-        {record.parent_reason or "null"} as reason
+        {record.fault} as reason
     {_FROM_STAGE}
     {record.parent}
     left join operational.{record.table} as old on {key}

@@ -3,11 +3,11 @@
 import polars as pl
 import psycopg
 
-from orchestration.importing.known import KEY, resolve_patients, resolve_people
+from orchestration.importing.folding import AT_CLINIC
+from orchestration.importing.known import resolve_patients, resolve_people
 
 # Some 100 bytes each; past so many the import forgets them all and asks the database again.
 MOST = 500_000
-AT_CLINIC = ["clinic_id", *KEY]
 _SCHEMA = {"clinic_id": pl.Int64, "source_id": pl.String, "scope": pl.String, "patient_id": pl.String}
 
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -139,7 +138,7 @@ class _FileImport:
         counts = {"read": self.report.read, "refused": self.report.refused, **self.report.entities}
         with self.session.transaction() as connection:
             for frame in self.loader.guardians:
-                load_guardians(connection, self.mapping.source, frame, datetime.now(UTC).date())
+                load_guardians(connection, self.mapping.source, frame)
             connection.execute(
                 "update operational.import_batch set finished_at = statement_timestamp(), counts = %s"
                 " where batch_id = %s",

@@ -220,6 +220,9 @@ def _row_checks(entity: EntityOf, definition: Entity) -> list[pl.Expr]:
         found.append(_problem(completed != column("completed_at").is_not_null(), "completed_at", "contradicts status"))
     if entity.entity == "clinic":
         found += _clinic_checks(column("slug"), column("time_zone"), column("country"))
+    if entity.entity == "patient" and "guardian_id" in entity.fields:
+        born = column("birth_date").is_not_null() | column("age").is_not_null()
+        found.append(_problem(column("guardian_id").is_not_null() & ~born, "guardian_id", "needs the birth date"))
     if entity.entity == "patient" and "age" in entity.fields:
         found.append(_problem(column("age").is_not_null() & column("asserted_on").is_null(), "age", "has no day"))
     return found

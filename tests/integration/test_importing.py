@@ -1,5 +1,6 @@
 """What an import does with rows that are right, wrong, corrected, repeated, or nobody's business."""
 
+from datetime import date
 from pathlib import Path
 from textwrap import dedent
 
@@ -15,6 +16,7 @@ from infra.errors import InvalidInput
 from infra.roles import Login
 from orchestration.importing import session
 from orchestration.importing.mapping import Mapping
+from policies.guardianship import stands
 from tests.integration.importing import bring, facts, quarantined, versions
 
 CANARY = "+493023125042"
@@ -347,3 +349,53 @@ def test_a_clinic_that_is_none_is_quarantined(server: Server, admin: psycopg.Con
         "country: is none",
     ]
     assert admin.execute("select count(*) from operational.clinic").fetchone() == (3,)
+
+
+@pytest.mark.check(43)
+def test_a_row_that_only_the_clinics_time_zone_shows_wrong_is_quarantined_and_the_rest_lands(
+    server: Server, admin: psycopg.Connection, folder: Path
+) -> None:
+    fields = {"source_id": "patient", "record_id": "visit", "status": {"constant": "booked"}}
+    times = {"booked_at": "booked", "starts_on": "starts"}
+    files = [{"match": "times.csv", "clinic": {"column": "clinic"},
+              "entities": [{"entity": "appointment", "fields": {**fields, **times}}]}]  # fmt: skip
+    mapping = Mapping.model_validate({"source": "hospital", "people": "source", "files": files})
+    bring(server, MAPPING, folder / "patients.csv")
+    (folder / "times.csv").write_text(
+        "clinic,visit,patient,booked,starts\n"
+        "north,t1,1,2026-01-05T10:00:00Z,2026-01-06\n"
+        "north,t2,1,2026-01-05T10:00:00Z,2026-01-02\n"
+        # In the evening of the 4th in Sao Paulo; the 5th in UTC.
+        "south,t3,3,2026-01-05T01:00:00Z,2026-01-04\n"
+    )
+    for _ in range(2):
+        bring(server, mapping, folder / "times.csv")
+        assert [row[2] for row in facts(admin, ["appointment"])["appointment"]] == ["t1", "t3"]
+        refused = [(line, reason) for file, line, reason, _ in quarantined(admin, server) if file == "times.csv"]
+        assert refused == [(3, "starts_on: is before booked_on")]
+
+
+@pytest.mark.check(33)
+def test_a_guardian_in_a_file_is_one_until_the_dependent_comes_of_age(
+    server: Server, admin: psycopg.Connection, folder: Path
+) -> None:
+    (folder / "patients.csv").write_text(
+        "clinic,id,name,since,born,phone,guardian\n"
+        "north,1,Ada Wren,2026-01-02,1950-02-28,,\n"
+        "north,2,Grown Child,2026-01-03,1990-02-28,,1\n"
+        "north,3,Una Kite,2026-01-03,2019-05-06,,1\n"
+        "north,4,Ivo Dove,2026-01-03,,,1\n"
+    )
+    bring(server, MAPPING, folder / "patients.csv")
+    found = admin.execute("select starts_on, ends_on from operational.guardianship order by 1").fetchall()
+    # From birth on, so that by the rule the first one is over since 2008.
+    assert found == [(date(1990, 2, 28), None), (date(2019, 5, 6), None)]
+    assert [stands(begun, ended, begun, date(2026, 1, 3)) for begun, ended in found] == [False, True]
+    assert [reason for _, _, reason, _ in quarantined(admin, server)] == ["guardian_id: needs the birth date"]
+    consents = "clinic,source_id,purpose,kind,text_version,signer_id,occurred_at\n"
+    for day in ("2008-02-27", "2008-02-28", "2026-01-03"):
+        consents += f"north,2,profile_sharing,signed,v1,1,{day}T10:00:00Z\n"
+    (folder / "consents.csv").write_text(consents)
+    bring(server, MAPPING, folder / "consents.csv")
+    signed = admin.execute("select occurred_at::date from operational.consent_event order by 1").fetchall()
+    assert signed == [(date(2008, 2, 27),)], "who was a guardian then could sign; who is none cannot"
