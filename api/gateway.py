@@ -24,12 +24,15 @@ from api.recording import Event, record
 from infra.errors import InvalidInput, NotRecorded, NotThere
 from infra.roles import ClinicKind, Group, RoleNames, clinic_schema
 from policies.access.decide import Policies
+from policies.access.model import Request
 from policies.words import Action, Decision
 
 __all__ = ["Access", "Caller", "Gateway", "Grant", "PersonGrant", "Segment", "origin_of"]
 
 _SEGMENT = "select segment_id, slug, profile_dependent from segment where slug = %s and archived_at is null"
 _NO_PATH = "pg_temp"
+# Stands for every clinic that is none: what was typed is not remembered with its ruling.
+_NOWHERE = "-"
 
 
 class Gateway:
@@ -77,7 +80,7 @@ class Gateway:
             NotRecorded: the database refused, or could not answer in time.
         """
         clinic = await self._directory.find(access.resource.clinic)
-        request = request_of(caller, access)
+        request = _of_known_clinic(request_of(caller, access), clinic)
         rulings = self._policies.in_every_state(request)
         event = event_of(caller, request, clinic, rulings.rulings[0])
         if not rulings.permitted or (clinic is None and access.resource.clinic is not None):
@@ -93,8 +96,8 @@ class Gateway:
             NotThere: always.
             NotRecorded: the database refused, or could not answer in time.
         """
-        request = request_of(caller, access)
         clinic = await self._directory.find(access.resource.clinic)
+        request = _of_known_clinic(request_of(caller, access), clinic)
         await self._deny(_denied(event_of(caller, request, clinic, self._policies.in_every_state(request).rulings[0])))
         raise NotThere("no such thing")
 
@@ -146,6 +149,12 @@ class Gateway:
 
 def _named(event: Event, segment: Segment | None) -> Event:
     return event if segment is None else replace(event, resource_id=segment.slug)
+
+
+def _of_known_clinic(request: Request, clinic: ClinicEntry | None) -> Request:
+    if clinic is not None or request.resource.clinic is None:
+        return request
+    return replace(request, resource=replace(request.resource, clinic=_NOWHERE))
 
 
 def _denied(event: Event) -> Event:

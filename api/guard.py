@@ -16,6 +16,8 @@ from policies.text import fault_of_text
 LARGEST_BODY = 64 * 1024
 DEEPEST_JSON = 32
 FORM = "application/x-www-form-urlencoded"
+# A name that may be told: of a field of ours, say. Another one may be anything that was sent.
+_NAME = re.compile(r"[a-z][a-z_]{0,40}")
 # A string, or one bracket: what decides depth. A string that never ends hides nothing: it is no JSON.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 
@@ -99,7 +101,7 @@ def _texts(items: list[tuple[str, Any]], where: str) -> Iterator[tuple[str, str]
     for name, value in items:
         yield where, name
         if isinstance(value, str):
-            yield f"{where}.{name}", value
+            yield _inside(where, name), value
 
 
 def _leaves(found: Any, place: str) -> Iterator[tuple[str, str]]:
@@ -109,10 +111,14 @@ def _leaves(found: Any, place: str) -> Iterator[tuple[str, str]]:
     elif isinstance(found, dict):
         for key, value in found.items():
             yield place, key
-            yield from _leaves(value, f"{place}.{key}")
+            yield from _leaves(value, _inside(place, key))
     elif isinstance(found, list):
         for index, value in enumerate(found):
             yield from _leaves(value, f"{place}.{index}")
+
+
+def _inside(place: str, name: str) -> str:
+    return f"{place}.{name}" if _NAME.fullmatch(name) else place
 
 
 async def _json(request: Request) -> Any:

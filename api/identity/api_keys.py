@@ -21,6 +21,12 @@ from operational.api_key as k
 inner join operational.principal as p on p.principal_id = k.principal_id
 inner join operational.clinic as c on c.clinic_id = k.clinic_id
 where k.prefix = %s and k.revoked_at is null and k.expires_at > statement_timestamp() and p.disabled_at is null
+    and exists (
+        select from operational.principal_role as held
+        where
+            held.principal_id = k.principal_id and held.clinic_id = k.clinic_id
+            and held.role = 'automation_system' and held.revoked_at is null
+    )
 """  # nosec B608: constants
 # Once a minute is enough to see that a key is in use.
 _USED = """

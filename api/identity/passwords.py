@@ -2,6 +2,7 @@
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from uuid import UUID
 
@@ -9,10 +10,14 @@ from pwdlib import PasswordHash
 
 from api.database import Connection
 from api.identity.lockout import counted, rested
+from api.limits import TooMany
 
 LONGEST_PASSWORD = 1024
 # Each hash takes 64 MiB while it is worked on.
 HASHED_AT_ONCE = 4
+# At some 0.1 s each: who would have to wait longer than a few seconds may come again.
+AT_MOST = 64
+RETRY_SECONDS = 5
 
 _CLAIM = f"""
 update operational.principal set {counted("failed_attempts", "locked_until")}
@@ -34,18 +39,61 @@ def _workers() -> ThreadPoolExecutor:
 
 
 @cache
+def _seats() -> asyncio.Semaphore:
+    """For those whose password is being looked at, or waits for it."""
+    return asyncio.Semaphore(AT_MOST)
+
+
+@cache
 def _nobodys_hash() -> str:
     return hasher().hash("nobody has this password")
 
 
-async def verify(connection: Connection, login: str, password: str) -> UUID | None:
-    """The principal whose password this is; None for every kind of failure."""
+@dataclass(frozen=True)
+class Claim:
+    """An attempt that counts as failed until it is settled; nobody's where the login may not try."""
+
+    principal_id: UUID | None
+    password_hash: str
+
+    def __repr__(self) -> str:
+        return "Claim(…)"
+
+
+def refuse_if_full() -> None:
+    """To be asked before an attempt is counted.
+
+    Raises:
+        TooMany: too many others wait for their password to be looked at.
+    """
+    if _seats().locked():
+        raise TooMany(RETRY_SECONDS)
+
+
+async def claim(connection: Connection, login: str) -> Claim:
+    """Count an attempt on this login before the password is looked at."""
     nobodys = _nobodys_hash()
-    claimed = await (await connection.execute(_CLAIM, [login])).fetchone()
-    stored = claimed["password_hash"] if claimed else nobodys
-    loop = asyncio.get_running_loop()
-    fits = await loop.run_in_executor(_workers(), hasher().verify, password[:LONGEST_PASSWORD], stored)
+    row = await (await connection.execute(_CLAIM, [login])).fetchone()
+    return Claim(row["principal_id"], row["password_hash"]) if row else Claim(None, nobodys)
+
+
+async def fits(claimed: Claim, password: str) -> bool:
+    """Whether the password is right; nobody's is never, after the same work. Hold no connection meanwhile.
+
+    Raises:
+        TooMany: too many others wait for theirs.
+    """
+    refuse_if_full()
+    async with _seats():
+        loop = asyncio.get_running_loop()
+        asked = password[:LONGEST_PASSWORD]
+        right = await loop.run_in_executor(_workers(), hasher().verify, asked, claimed.password_hash)
+    return right and claimed.principal_id is not None
+
+
+async def settle(connection: Connection, claimed: Claim, *, right: bool) -> UUID | None:
+    """The principal whose password it was; None for every kind of failure."""
     # Also run for nobody: the same work.
-    known = claimed["principal_id"] if claimed and fits else None
+    known = claimed.principal_id if right else None
     await connection.execute(_RESET, [known])
     return known

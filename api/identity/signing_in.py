@@ -114,9 +114,13 @@ async def end_session(serving: Services, request: Request, session: Session, end
 
 async def _check(serving: Services, request: Request, login: str, password: str) -> Principal:
     address = address_name(origin(request))
+    passwords.refuse_if_full()
     async with serving.pool.connection() as connection:
         await serving.attempts.take(connection, address)
-        known = await passwords.verify(connection, login, password)
+        claimed = await passwords.claim(connection, login)
+    right = await passwords.fits(claimed, password)
+    async with serving.pool.connection() as connection:
+        known = await passwords.settle(connection, claimed, right=right)
         principal = await principals.by_id(connection, known or NOBODY, "")
         if principal is None:
             await record(connection, account_event(request, AccountAction.SIGN_IN, None))

@@ -18,6 +18,7 @@ from policies.words import Action
 _GUARDED = sql.SQL("""
 operational.guardianship as g
 inner join operational.person as p on p.person_id = g.dependent_id and p.deleted_at is null
+inner join operational.person as me on me.person_id = g.guardian_id and me.deleted_at is null
 inner join operational.profile as q on q.person_id = g.dependent_id
 inner join (select (statement_timestamp() at time zone 'UTC')::date as today) as x
     on g.guardian_id = %(me)s and g.starts_on <= x.today and (g.ends_on is null or x.today < g.ends_on)

@@ -1,10 +1,16 @@
 """Bad input gets a clear answer, whatever the route: the routes are the application's own, not a list."""
 
+import asyncio
 import json
 import random
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from threading import Event
 from typing import Any
+from uuid import uuid4
 
 import access_world
 import httpx
@@ -14,6 +20,7 @@ from fastapi.routing import iter_route_contexts
 from pages_of import browser_sign_in, fields
 
 from api.guard import DEEPEST_JSON, LARGEST_BODY
+from api.identity import passwords
 from api.limits import Rates
 from infra.database import connect_admin
 from infra.settings import settings
@@ -336,3 +343,63 @@ def test_no_secret_of_a_sign_in_is_ever_logged(
                bearer["Authorization"].split(".")[2])  # fmt: skip
     assert [secret for secret in secrets if secret in text] == []
     assert f'"{code}"' not in text
+
+
+@pytest.mark.check(29)
+def test_names_that_were_sent_are_not_repeated(api: Api, callers: list[dict[str, str]]) -> None:
+    odd = "Canary+4930"
+    asked = (
+        api.get("/v1/clinics", params={odd: "a\0b"}, headers=callers[1]),
+        api.post("/v1/token", data={odd: "a\0b"}),
+        api.post("/sign-out", json={odd: "a\0b"}, headers=callers[2]),
+    )
+    for answer in asked:
+        assert answer.status_code == 422 and "Canary" not in answer.text
+
+
+def test_made_up_clinics_are_not_remembered(api: Api, callers: list[dict[str, str]]) -> None:
+    remembered = api.app.state.services.gateway._policies.in_every_state
+    api.get(f"/v1/clinics/x/patients/{uuid4()}/profile", headers=callers[1])
+    before = remembered.cache_info().currsize
+    for number in range(20):
+        path = f"/v1/clinics/made-up-{number}/patients/{uuid4()}/profile"
+        assert api.get(path, headers=callers[1]).status_code == 404
+    assert remembered.cache_info().currsize == before
+
+
+class SlowHasher:
+    """Looks at no password until it may."""
+
+    def __init__(self) -> None:
+        self.may = Event()
+
+    def verify(self, _password: str, _hash: str) -> bool:
+        assert self.may.wait(60)
+        return False
+
+    def hash(self, _password: str) -> str:
+        return "x"
+
+
+def test_sign_ins_that_wait_hold_no_connection_and_are_limited_in_number(
+    api: Api, callers: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = SlowHasher()
+    monkeypatch.setattr(passwords, "hasher", lambda: slow)
+    monkeypatch.setattr(passwords, "_seats", cache(lambda: asyncio.Semaphore(12)))
+
+    def try_one(number: int) -> int:
+        with httpx.Client(base_url=api.base_url, timeout=60) as client:
+            data = {"username": f"nobody.{number}", "password": "x"}
+            return client.post("/v1/token", data=data).status_code
+
+    # More than the pool has connections.
+    with ThreadPoolExecutor(12) as pool:
+        waiting = [pool.submit(try_one, number) for number in range(12)]
+        while not passwords._seats().locked():
+            time.sleep(0.01)
+        assert api.get("/v1/clinics", headers=callers[1]).status_code == 200
+        refused = api.post("/v1/token", data={"username": "nobody", "password": "x"})
+        assert is_problem(refused, 429) and refused.headers["retry-after"]
+        slow.may.set()
+        assert [future.result() for future in waiting] == [401] * 12

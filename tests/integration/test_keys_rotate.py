@@ -239,3 +239,18 @@ def test_a_forged_act_is_a_401(world: World, api: Api) -> None:
     # Stripped or added after signing.
     for one, other in ((good, acting), (acting, good)):
         assert ask(api, ".".join([*one.split(".")[:2], other.split(".")[2]])).status_code == 401
+
+
+def test_a_key_ends_with_its_systems_role(world: World, api: Api) -> None:
+    key = system_keys.add_api_key(world.server, "roleless-system", "north")
+    assert ask(api, key).status_code == 200
+    world.change(
+        "update operational.principal_role set revoked_at = now() where principal_id ="
+        " (select principal_id from operational.principal where login = 'roleless-system')"
+    )
+    assert ask(api, key).status_code == 401
+
+
+def test_a_key_has_known_fields_alone(world: World) -> None:
+    with pytest.raises(InvalidInput, match="no field 'shoe_size'"):
+        system_keys.add_api_key(world.server, "s1", "north", fields=["shoe_size"])

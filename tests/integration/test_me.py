@@ -207,3 +207,13 @@ def test_no_id_of_a_person_leaves(world: World, api: Api) -> None:
         text = get(api, "finch", path).text
         assert not [person for person in people if person in text], path
         assert HERON not in text and WREN not in text
+
+
+@pytest.mark.check(34)
+def test_who_is_deleted_guards_nobody(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        dependent = f"dependents/{fresh.guardianship}/profile"
+        assert get(api, "finch", dependent).status_code == 200
+        fresh.change("update operational.person set deleted_at = now() where person_id = %s", fresh.people[FINCH])
+        assert get(api, "finch", "dependents").json().get("dependents", []) == []
+        assert get(api, "finch", dependent).status_code == 404
