@@ -24,12 +24,14 @@ def serve(
     from api.app import create_app
     from infra import log
     from infra.at_rest import refuse_bare_disks
+    from infra.listening import refuse_taken_port
     from infra.settings import settings
 
     chosen = settings()
     refuse_bare_disks(chosen)
     log.configure()
     address, number = host or chosen.host, chosen.port if port is None else port
+    refuse_taken_port(address, number)
     application = create_app()
     typer.echo(f"Serving on http://{address}:{number}", err=True)
     uvicorn.run(

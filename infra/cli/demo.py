@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from infra.errors import CloisterError, Refused
+from infra.listening import refuse_taken_port
 from infra.settings import Mode, Settings, settings
 
 SAMPLES = Path(__file__).parent.parent.parent / "samples"
@@ -30,6 +31,8 @@ def demo(
     chosen = settings()
     if chosen.effective_mode is not Mode.DEMO:
         raise Refused("this instance is in production mode", hint="a demo needs CLOISTER_MODE=demo")
+    if serve:
+        refuse_taken_port(chosen.host, chosen.port)
     _step("up")
     if not _imported(chosen):
         folder = str(chosen.home / "sample")
@@ -49,9 +52,10 @@ def demo(
         (chosen.home / "demo-imported").touch()
     _step("materialize")
     _step("user", "demo")
-    typer.echo(_welcome(chosen))
+    typer.echo(_welcome(chosen, serve=serve))
     if serve:
-        _step("serve")
+        # In place of this process: who stops the demo stops the server.
+        os.execv(sys.executable, _command("serve"))  # nosec B606
 
 
 def _imported(chosen: Settings) -> bool:
@@ -60,12 +64,16 @@ def _imported(chosen: Settings) -> bool:
 
 def _step(*arguments: str) -> None:
     typer.echo(f"$ cloister {' '.join(arguments)}", err=True)
-    done = subprocess.run([sys.executable, "-m", "infra.cli", *arguments], check=False)  # nosec B603
+    done = subprocess.run(_command(*arguments), check=False)  # nosec B603
     if done.returncode:
         raise CloisterError(f"`cloister {arguments[0]}` failed", hint="its message stands above")
 
 
-def _welcome(chosen: Settings) -> str:
+def _command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "infra.cli", *arguments]
+
+
+def _welcome(chosen: Settings, *, serve: bool) -> str:
     accounts = json.loads((chosen.home / "demo-accounts.json").read_text())
     listed = "\n".join(
         f"  {found['role']:<18} {found['clinic'] or '':<20} {found['login']:<34} {found['secret']}"
@@ -76,4 +84,7 @@ def _welcome(chosen: Settings) -> str:
     text = importlib.resources.files("infra.cli").joinpath("welcome.txt").read_text()
     key = next(found for found in accounts if found["role"] == "automation_system")
     command = os.path.relpath(Path(sys.executable).with_name("cloister"))
-    return text.format(address=address, accounts=listed, command=command, clinic=key["clinic"], key=key["secret"])
+    state = f"is about to serve {address}" if serve else f"is prepared; `{command} serve` serves {address}"
+    return text.format(
+        state=state, address=address, accounts=listed, command=command, clinic=key["clinic"], key=key["secret"]
+    )

@@ -20,6 +20,11 @@ def key_provider(settings: Settings, secrets_folder: Path) -> KeyProvider:
         KeysUnavailable: the key service does not answer.
     """
     path = secrets_folder / KEYRING
+    if not secrets_folder.is_dir():
+        raise Misconfigured(
+            f"there is no instance in {secrets_folder.parent}",
+            hint="run this in the project's folder, set CLOISTER_HOME, or run `cloister up`",
+        )
     if settings.key_provider is Provider.FILE:
         return FileKeyring(path)
     kms = connect_kms([name.strip() for name in settings.kms_keys.split(",") if name.strip()])

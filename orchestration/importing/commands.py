@@ -36,4 +36,10 @@ def csv(
         reports = import_files(at, files, what, progress)
     for report in reports:
         done = ", ".join(f"{count:,} {entity}" for entity, count in report.entities.items()) or "nothing"
-        typer.echo(f"{report.read:,} rows read: {done}; {report.refused} in quarantine (batch {report.batch_id})")
+        typer.echo(f"{report.read:,} rows read: {done}; {report.refused:,} in quarantine (batch {report.batch_id})")
+        for line, reason in report.told:
+            typer.echo(f"  {report.file}:{line}: {reason}", err=True)
+        if report.refused > len(report.told):
+            typer.echo(f"  and {report.refused - len(report.told):,} more", err=True)
+    if all(report.refused and not report.entities for report in reports):
+        raise typer.Exit(1)

@@ -16,6 +16,8 @@ from infra.encryption.data_keys import StoredKey, index_keys, purpose_keys
 from infra.encryption.field_codec import FieldCodec
 
 PURPOSE = "quarantine"
+# How many refused rows of a file are named to whoever imports it.
+TOLD = 10
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class Quarantine:
         self.codec = codec
         self.origin = origin
         self.count = 0
+        self.first: list[tuple[int, str]] = []
         self._open: dict[tuple[int | None, bytes | None], list[UUID]] = {}
         self._arrived: list[UUID] = []
         self.seen: set[int] = set()
@@ -70,6 +73,7 @@ class Quarantine:
                 ],
             )  # fmt: skip
         self.count += len(listed)
+        self.first += [(row.line, row.reason) for row in listed[: TOLD - len(self.first)]]
 
     def awaits(self, clinics: Iterable[int]) -> bool:
         """Whether earlier imports left anything open that rows of these clinics could close."""

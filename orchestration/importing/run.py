@@ -34,11 +34,13 @@ Item = TypeVar("Item")
 
 @dataclass
 class Report:
-    """What an import did: rows read, rows refused, rows per entity, and its batch."""
+    """What the import of a file did: rows read, refused, and per entity; `told` are the first refused, and why."""
 
     batch_id: UUID
+    file: str = ""
     read: int = 0
     refused: int = 0
+    told: list[tuple[int, str]] = field(default_factory=list)
     entities: Counter[str] = field(default_factory=Counter)
 
 
@@ -92,7 +94,7 @@ class _FileImport:
         self.at, self.session, self.path, self.what = at, session, path, what
         self.mapping = what.mapping
         self.file = what.mapping.for_file(path)
-        self.report = Report(uuid4())
+        self.report = Report(uuid4(), path.name)
         self.clinics: dict[str, int] = {}
         self.names: dict[str, str] = {}
         entity = self.file.entities[-1].entity
@@ -134,6 +136,7 @@ class _FileImport:
     def _finish(self) -> None:
         self.loader.finish()
         self.report.refused = self.loader.quarantine.count
+        self.report.told = self.loader.quarantine.first
         self.report.entities = +self.loader.loaded
         counts = {"read": self.report.read, "refused": self.report.refused, **self.report.entities}
         with self.session.transaction() as connection:

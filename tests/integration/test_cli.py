@@ -112,3 +112,25 @@ def test_a_setting_that_is_none_is_named(cloister: Run) -> None:
     assert done.returncode == 1
     assert "mode" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.check(43)
+def test_an_import_names_the_rows_it_refused_and_fails_if_all_are(cloister: Run, tmp_path: Path) -> None:
+    (tmp_path / "map.yml").write_text(
+        "source: desk\nfiles:\n  - entities:\n      - entity: patient\n"
+        "        fields: {source_id: id, name: name, registered_on: since}\n"
+    )
+    bad = "".join(f"{number},Canary {number},2026-13-01\n" for number in range(12))
+    (tmp_path / "p.csv").write_text("id,name,since\n" + bad)
+    arguments = ("import", "csv", str(tmp_path / "p.csv"), "--mapping", str(tmp_path / "map.yml"), "--clinic", "north")
+    done = cloister(*arguments)
+    assert done.returncode == 1 and "12 rows read: nothing; 12 in quarantine" in done.stdout
+    assert "  p.csv:2: registered_on: is no date\n" in done.stderr and "  and 2 more\n" in done.stderr
+    assert "Canary" not in done.stdout + done.stderr
+    (tmp_path / "p.csv").write_text("id,name,since\n" + bad + "99,Ada Wren,2026-01-01\n")
+    assert cloister(*arguments).returncode == 0
+
+
+def test_outside_of_an_instance_the_folder_is_what_is_missing(cloister: Run, tmp_path: Path) -> None:
+    done = cloister("keys", "status", CLOISTER_HOME=str(tmp_path / "nowhere"))
+    assert done.returncode == 1 and "there is no instance in" in done.stderr and "keyring" not in done.stderr

@@ -1,6 +1,7 @@
 """`cloister serve` starts where it may, and nowhere else."""
 
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -51,3 +52,17 @@ def test_only_named_proxies_say_where_a_request_came_from(
     monkeypatch.setattr("uvicorn.run", lambda _app, **given: asked.update(given))
     assert CliRunner().invoke(build(), ["serve"], catch_exceptions=False).exit_code == 0
     assert (asked["proxy_headers"], asked["forwarded_allow_ips"]) == (believed, trusted)
+
+
+@pytest.mark.parametrize("command", ["serve", "demo"])
+def test_a_taken_port_is_one_clear_line_before_anything_else(command: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        chosen = {"CLOISTER_HOME": str(tmp_path / "home"), "CLOISTER_MODE": "demo", "CLOISTER_PORT": str(port)}
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.cli", command],
+            env={**os.environ, **chosen}, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == f"cloister: 127.0.0.1:{port} is in use (stop what runs there, or set CLOISTER_PORT)\n"
+    assert not (tmp_path / "home" / "postgres").exists()
