@@ -21,7 +21,8 @@ class KeyScope:
 class Subject:
     """Who asks: a human with roles (`clinic` is None for a role at no clinic), or a key with its scope.
 
-    `person` is the human that an account of a patient or guardian belongs to; `impersonated` that an admin acts as them.
+    `person` is the human that an account of a patient or guardian belongs to; `impersonated` says that
+    an admin acts as them.
     """
 
     id: str
@@ -41,7 +42,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Resource:
-    """What is asked for: the platform (nothing else given), a clinic, a segment or a patient of it, a person, an account.
+    """What is asked for: the platform (nothing else given), a clinic, a segment or patient of it, a person, an account.
 
     Which patient is none of the policies' business, and no answer to them could hang on it: they judge by
     the clinic and the facts of the request. Nor is it which dependent: the person is then `DEPENDENT`.
@@ -94,6 +95,9 @@ class Terms:
     ticket: str = ""
 
 
+NO_TERMS = Terms()
+
+
 @dataclass(frozen=True)
 class Request:
     """One question to the policies."""
@@ -104,7 +108,7 @@ class Request:
     purpose: Purpose
     fields: frozenset[str] = field(default_factory=frozenset)
     facts: Facts = Facts()
-    terms: Terms = Terms()
+    terms: Terms = NO_TERMS
 
     @property
     def categories(self) -> list[str]:

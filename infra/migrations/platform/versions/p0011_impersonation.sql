@@ -55,7 +55,7 @@ as $$ begin
       -- Who acts does so as the actor, and until it is ended.
       and (new.acting_for is null
            or (i.actor_id = new.principal_id and i.ended_at is null and new.occurred_at < i.ends_at));
-    if not found then
+    if not found and new.acting_for is not null then
         raise exception 'no such impersonation' using errcode = 'insufficient_privilege';
     end if;
     return null;
