@@ -66,6 +66,8 @@ class World:
     segments: dict[tuple[str, str], UUID] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     guardianship: UUID = field(default_factory=uuid4)
+    # Of nobody, until a test opens one.
+    impersonation: str = ""
 
     def look(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read as the administrator, past every wall."""
