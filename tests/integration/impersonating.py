@@ -25,6 +25,16 @@ def act_as(api: Api, subject: str, login: str = "admin") -> tuple[str, dict[str,
     return found["id"], {"Authorization": f"Bearer {found['access_token']}"}
 
 
+def end(api: Api, impersonation: str, login: str = "admin") -> httpx.Response:
+    """What an attempt to end an impersonation is answered."""
+    return api.post(f"/v1/impersonations/{impersonation}/end", headers=access_world.sign_in(api, login))
+
+
+def get(api: Api, path: str, headers: dict[str, str]) -> httpx.Response:
+    """What a read of the API is answered."""
+    return api.get(f"/v1/{path}", headers=headers)
+
+
 def account(world: World, login: str) -> UUID:
     """The id of a login's principal."""
     found: UUID = world.look("select principal_id from operational.principal where login = %s", login)[0][0]

@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 import access_world
 import pytest
 from access_world import CHICK, CONTACTS, FINCH, WREN, Api, World
-from impersonating import REASON, TERMS, TICKET, account, act_as, opening
+from impersonating import REASON, TERMS, TICKET, account, act_as, end, get, opening
 
 from api.identity import issuer as issuing
 from infra.database import Server
@@ -28,14 +28,6 @@ REFUSED = (
 def fresh(server: Server) -> World:
     """For tests that count every event, or break something."""
     return access_world.build(server)
-
-
-def get(api: Api, path: str, headers: dict[str, str]) -> Any:
-    return api.get(f"/v1/{path}", headers=headers)
-
-
-def end(api: Api, impersonation: str, login: str = "admin") -> Any:
-    return api.post(f"/v1/impersonations/{impersonation}/end", headers=access_world.sign_in(api, login))
 
 
 @pytest.mark.check(30)
@@ -219,46 +211,3 @@ def test_the_token_is_no_browsers_session(api: Api) -> None:
     cookie = {**headers, "Cookie": f"cloister_session={headers['Authorization'].removeprefix('Bearer ')}"}
     for method, path in (("GET", "/sessions"), ("POST", "/sessions/end-others"), ("POST", "/sign-in/set-up")):
         assert api.request(method, path, headers=cookie).status_code == 401
-
-
-def test_the_patient_sees_when_and_why_and_not_by_whom(fresh: World) -> None:
-    with access_world.client(fresh.server) as api:
-        impersonation, headers = act_as(api, "finch")
-        assert get(api, "me/profile", headers).status_code == 200
-        assert get(api, f"me/dependents/{fresh.guardianship}/profile", headers).status_code == 200
-        assert get(api, "clinics", headers).status_code == 404
-        assert end(api, impersonation).status_code == 200
-        finch = access_world.sign_in(api, "finch")
-        # A guardian's own reading is none.
-        assert get(api, f"me/dependents/{fresh.guardianship}/profile", finch).status_code == 200
-        own = get(api, "me/accesses", finch)
-        (seen,) = own.json()["accesses"]
-        del seen["occurred_at"]
-        assert seen == {"clinic": None, "role": "platform_admin", "action": "person.read", "purpose": "patient_request",
-                        "categories": ["name", "profile"], "impersonation": REASON}  # fmt: skip
-        dependents = get(api, f"me/dependents/{fresh.guardianship}/accesses", finch)
-        found = [(a["role"], a["impersonation"]) for a in dependents.json()["accesses"]]
-        assert found == [("guardian", None), ("platform_admin", REASON)]
-        listed = get(api, "me/impersonations", finch)
-        (one,) = listed.json()["impersonations"]
-        assert (one["id"], one["reason"]) == (impersonation, REASON)
-        assert one["starts_at"] < one["ended_at"] < one["ends_at"]
-        hidden = ["admin", TICKET, str(account(fresh, "admin")), *map(str, fresh.people.values())]
-        for text in (own.text, dependents.text, listed.text):
-            assert not [word for word in hidden if word in text.replace("platform_admin", "")]
-        for login in ("wren", "heron"):
-            headers = access_world.sign_in(api, login)
-            assert get(api, "me/impersonations", headers).json() == {"impersonations": []}
-            assert get(api, "me/accesses", headers).json()["accesses"] == []
-        assert fresh.look("select notified_at from operational.impersonation") == [(None,)]
-
-
-def test_an_auditor_finds_it_by_the_actor_and_by_the_impersonation(world: World, api: Api) -> None:
-    impersonation, headers = act_as(api, "finch")
-    assert get(api, "me/profile", headers).status_code == 200
-    auditor = access_world.sign_in(api, "auditor")
-    by_actor = api.get("/v1/audit/events", headers=auditor, params={"principal": str(account(world, "admin"))}).json()
-    by_id = api.get("/v1/audit/events", headers=auditor, params={"impersonation": impersonation}).json()
-    assert [event["action"] for event in by_id["events"]] == ["person.read", "impersonation.open"]
-    assert by_actor["events"][:2] == by_id["events"]
-    assert {(event["principal"], event["impersonation_id"]) for event in by_id["events"]} == {("admin", impersonation)}
