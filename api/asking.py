@@ -129,12 +129,9 @@ def _resource_id(resource: Resource, clinic: ClinicEntry | None) -> str | None:
 
 
 def _role(principal: Principal, resource: Resource) -> str:
-    """The role that a person is asked for in, if it is held; else the one held nearest to the resource.
-
-    Whoever acts as a person does so as an admin.
-    """
+    """The role that a person is asked for in, if it is held; else the one held nearest to the resource."""
     if principal.acting is not None:
-        return Role.PLATFORM_ADMIN.value
+        return principal.role_for(resource)
     if resource.person is not None:
         asked_in = Role.GUARDIAN if resource.person == DEPENDENT else Role.PATIENT
     else:

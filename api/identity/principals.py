@@ -82,7 +82,9 @@ class Principal:
         return self.acting.actor_id if self.acting else self.principal_id
 
     def role_for(self, resource: Resource) -> str:
-        """The role that an event names: the one held at that clinic, or else the widest one."""
+        """The role that an event names: the one held at that clinic, or else the widest one; of an actor their own."""
+        if self.acting is not None:
+            return Role.PLATFORM_ADMIN.value
         if self.key is not None:
             return Role.AUTOMATION_SYSTEM.value
         here = sorted(role.value for role, clinic in self.roles if clinic == resource.clinic)

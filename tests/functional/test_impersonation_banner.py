@@ -34,11 +34,12 @@ def test_a_banner_stands_on_every_page_until_the_impersonation_is_ended(page: Pa
     begin(page, "wren")
     token = page.get_by_label("Token").inner_text()
     assert "acting as wren" in banner(page) and fits(page)
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    page.screenshot(path=SHOTS / f"impersonation-opened-{width}.png")
     bearer = {"Authorization": f"Bearer {token}"}
     assert api.get("/v1/me/profile", headers=bearer).json()["name"] == access_world.WREN
 
-    width = page.viewport_size["width"] if page.viewport_size else 0
-    SHOTS.mkdir(parents=True, exist_ok=True)
     for path in ("/impersonations", "/clinics", "/sessions", "/audit", "/clinics/nowhere/segments"):
         page.goto(path)
         assert "You are acting as wren until" in banner(page), path
@@ -51,6 +52,14 @@ def test_a_banner_stands_on_every_page_until_the_impersonation_is_ended(page: Pa
     assert page.url.endswith("/impersonations")
     assert page.get_by_text("Nobody acts as anybody now.").is_visible() and not banner(page)
     assert api.get("/v1/me/profile", headers=bearer).status_code == 401
+
+    page.get_by_role("button", name="Sign out").click()
+    sign_in(page, "auditor")
+    give_code(page, api, "auditor")
+    page.get_by_label("Action").select_option("person.read")
+    page.get_by_role("button", name="Search").click()
+    row = page.locator("tbody tr").first.inner_text()
+    assert "admin" in row and "platform admin, impersonation" in row
 
 
 def test_what_is_wrong_is_said_and_somebody_elses_is_ended_from_the_list(page: Page, api: Api) -> None:
