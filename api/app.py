@@ -13,6 +13,7 @@ from api.envelope import Envelope
 from api.guard import clean_texts
 from api.identity.routes import published
 from api.identity.routes import router as identity
+from api.impersonations.routes import router as impersonations
 from api.limits import Buckets, Rates
 from api.me.routes import router as me
 from api.pages.setup import install as install_pages
@@ -63,7 +64,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
     app.state.services = services
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
-    for router in (identity, clinics, segments, profiles, me, audit):
+    for router in (identity, clinics, segments, profiles, me, impersonations, audit):
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)

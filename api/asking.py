@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
+from typing import Any
 from uuid import UUID
 
 from api.directory import ClinicEntry
@@ -10,7 +11,7 @@ from api.identity.principals import Principal
 from api.recording import Event
 from infra.errors import InvalidInput
 from policies.access.decide import Ruling, Rulings
-from policies.access.model import DEPENDENT, PLATFORM, Request, Resource
+from policies.access.model import DEPENDENT, NO_TERMS, PLATFORM, Request, Resource, Terms
 from policies.words import Action, Category, Decision, Purpose, Role
 
 PURPOSE_HEADER = "purpose-of-use"
@@ -28,6 +29,7 @@ PURPOSES = {
     Action.PERSON_READ: Purpose.PATIENT_REQUEST,
     Action.DEPENDENT_LIST: Purpose.PATIENT_REQUEST,
     Action.ACCESS_LIST: Purpose.PATIENT_REQUEST,
+    Action.IMPERSONATION_REVIEW: Purpose.PATIENT_REQUEST,
 }
 
 
@@ -48,6 +50,7 @@ class Access:
     action: Action
     resource: Resource = PLATFORM
     fields: frozenset[str] = frozenset()
+    terms: Terms = NO_TERMS
 
 
 def origin_of(address: str | None) -> str | None:
@@ -75,7 +78,8 @@ def request_of(caller: Caller, access: Access) -> Request:
     """The question that the policies are asked."""
     key = caller.principal.key
     usual = PURPOSES.get(access.action, Purpose.OPERATIONS) if key is None else key.purpose
-    return Request(caller.principal.subject, access.action, access.resource, caller.purpose or usual, access.fields)
+    purpose = caller.purpose or usual
+    return Request(caller.principal.subject, access.action, access.resource, purpose, access.fields, terms=access.terms)
 
 
 def event_of(caller: Caller, request: Request, clinic: ClinicEntry | None, ruling: Ruling) -> Event:
@@ -83,13 +87,11 @@ def event_of(caller: Caller, request: Request, clinic: ClinicEntry | None, rulin
     resource = request.resource
     permitted = ruling.permitted and (clinic is not None or resource.clinic is None)
     return Event(
-        principal_id=caller.principal.principal_id,
-        principal_kind=caller.principal.kind,
+        **who(caller.principal),
         role=_role(caller.principal, resource),
         action=request.action.value,
         resource_type=resource.type,
-        # A segment's name is known only once it was found: what was merely typed is not logged.
-        resource_id=clinic.slug if clinic and resource.type == "clinic" else None,
+        resource_id=_resource_id(resource, clinic),
         clinic_id=clinic.clinic_id if clinic else None,
         purpose=request.purpose.value,
         decision=(Decision.PERMIT if permitted else Decision.DENY).value,
@@ -102,14 +104,34 @@ def event_of(caller: Caller, request: Request, clinic: ClinicEntry | None, rulin
     )
 
 
+def who(principal: Principal) -> dict[str, Any]:
+    """Whom an event names: who asked in truth, and in whose name and by which impersonation if in another's."""
+    acting = principal.acting
+    return {
+        "principal_id": principal.actor_id,
+        "principal_kind": principal.kind,
+        "acting_for": principal.person_id if acting else None,
+        "impersonation_id": acting.impersonation_id if acting else None,
+    }
+
+
 def ruling_parameters(rulings: Rulings) -> dict[str, str]:
     """The rulings of every state as the statement that reads takes them."""
     decisions, policies, categories = rulings.arrays
     return {"ruling__decisions": decisions, "ruling__policies": policies, "ruling__categories": categories}
 
 
+def _resource_id(resource: Resource, clinic: ClinicEntry | None) -> str | None:
+    """What is known of the resource before it is read. A segment's name is not: what was merely typed is not logged."""
+    if resource.account is not None:
+        return resource.account.id or None
+    return clinic.slug if clinic and resource.type == "clinic" else None
+
+
 def _role(principal: Principal, resource: Resource) -> str:
     """The role that a person is asked for in, if it is held; else the one held nearest to the resource."""
+    if principal.acting is not None:
+        return principal.role_for(resource)
     if resource.person is not None:
         asked_in = Role.GUARDIAN if resource.person == DEPENDENT else Role.PATIENT
     else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -47,6 +47,10 @@ class Grant:
         self.clinic = clinic
         self.segment = segment
         self.used = False
+
+    def about(self, impersonation_id: UUID) -> None:
+        """Have the event name the impersonation that it opens or ends."""
+        self._event = replace(self._event, impersonation_id=impersonation_id)
 
     async def read(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
         """Rows that disclose no single patient, recorded as one event."""

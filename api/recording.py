@@ -24,6 +24,8 @@ class Event:
     resource_id: str | None = None
     purpose: str | None = None
     acting_for: UUID | None = None
+    # With it the database writes the log of impersonations as well, in the same statement.
+    impersonation_id: UUID | None = None
     consent_event_id: UUID | None = None
     policies: list[str] = field(default_factory=list)
     policy_version: str | None = None
@@ -42,6 +44,8 @@ class Event:
 _PLACES = {f.name: f"event__{f.name}" for f in fields(Event)}
 # What only the read finds out when it decides by the state it meets.
 _FOUND = ("decision", "policies", "categories")
+# A guardian acts for the dependent who is read; an admin for the one who is impersonated, or their dependent.
+_ACTING_FOR = ("acting_for", "coalesce(acting_for, %(event__acting_for)s::uuid)")
 _EVENT = sql.SQL("""
 insert into audit.access_event ({names}, occurred_at, patients{more})
 select {values}, statement_timestamp(), {patients}{found}""")
@@ -126,7 +130,7 @@ def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic:
         event=_event(
             sql.SQL("(decision = 'permit')::integer"),
             (*_FOUND, "acting_for", "consent_event_id"),
-            [(name, name) for name in (*_FOUND, "acting_for", "consent_event_id")],
+            [*((name, name) for name in (*_FOUND, "consent_event_id")), _ACTING_FOR],
         ),
         disclosed=disclosed if in_clinic else sql.SQL(""),
     )

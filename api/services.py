@@ -8,12 +8,12 @@ from uuid import UUID
 from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from api.asking import Caller, origin_of, purpose_of
+from api.asking import Caller, origin_of, purpose_of, who
 from api.cursors import Cursors
 from api.database import Pool, make_pool
 from api.directory import Directory
 from api.gateway import Gateway
-from api.identity import api_keys, external, principals, second_factor, sessions, tokens
+from api.identity import api_keys, external, impersonation, principals, second_factor, sessions, tokens
 from api.identity.attempts import Attempts
 from api.identity.external import ExternalIssuer
 from api.identity.issuer import Issuer, open_issuer
@@ -111,7 +111,10 @@ class Services:
         if claims is None:
             return None, False
         async with self.pool.connection() as connection:
-            known = await principals.by_id(connection, claims.principal_id, f"token:{claims.token_id}")
+            if claims.acting:
+                known = await impersonation.principal_of(connection, claims.principal_id, claims.acting)
+            else:
+                known = await principals.by_id(connection, claims.principal_id, f"token:{claims.token_id}")
         return known, claims.second_factor
 
     def cookie(self, name: str) -> str:
@@ -127,6 +130,16 @@ class Services:
         """Record that a request came with a credential that is no good."""
         async with self.pool.connection() as connection:
             await record(connection, account_event(request, AccountAction.CREDENTIAL_CHECK, None))
+
+    async def account(self, login: str) -> Principal | None:
+        """The human with that login, unless disabled: to be decided about, and told nobody."""
+        async with self.pool.connection() as connection:
+            return await principals.by_login(connection, login)
+
+    async def opened(self, principal: Principal) -> list[impersonation.Live]:
+        """The impersonations that an admin has open."""
+        async with self.pool.connection() as connection:
+            return await impersonation.of_actor(connection, principal.principal_id)
 
     async def logins(self, ids: Iterable[UUID]) -> dict[UUID, str]:
         """Logins of principals, for the auditors' lists."""
@@ -160,7 +173,7 @@ async def api_caller(
         if credentials:
             await serving.refuse(request)
         raise NotSignedIn("no good credentials")
-    serving.principals.take(str(principal.principal_id))
+    serving.principals.take(str(principal.actor_id))
     return caller_of(request, principal)
 
 
@@ -183,8 +196,7 @@ def account_event(
 ) -> Event:
     """The event of something that happens to an identity; without a principal it is a failure."""
     return Event(
-        principal_id=principal.principal_id if principal else None,
-        principal_kind=principal.kind if principal else "unknown",
+        **(who(principal) if principal else {"principal_id": None, "principal_kind": "unknown"}),
         role=principal.role_for(PLATFORM) if principal else "none",
         action=action.value,
         resource_type="session",

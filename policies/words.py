@@ -37,6 +37,10 @@ class Action(StrEnum):
     DEPENDENT_LIST = "dependent.list"
     ACCESS_LIST = "access.list"
     AUDIT_SEARCH = "audit.search"
+    IMPERSONATION_OPEN = "impersonation.open"
+    IMPERSONATION_LIST = "impersonation.list"
+    IMPERSONATION_END = "impersonation.end"
+    IMPERSONATION_REVIEW = "impersonation.review"  # by the patient
 
 
 class AccountAction(StrEnum):
@@ -82,6 +86,15 @@ class Purpose(StrEnum):
     COMMUNICATIONS = "communications"
     AUDIT = "audit"
     PATIENT_REQUEST = "patient_request"  # PATRQT of HL7's PurposeOfUse: patients and guardians for themselves
+
+
+class ImpersonationReason(StrEnum):
+    """Why an admin acts as a patient: the kind of reason, which the patient sees. The story is in the ticket."""
+
+    PATIENT_ASKED = "patient_asked"
+    COMPLAINT = "complaint"
+    WRONG_DATA = "wrong_data"
+    FAULT = "fault"
 
 
 class ConsentPurpose(StrEnum):

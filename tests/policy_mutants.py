@@ -17,6 +17,7 @@ from policies.words import Action, Category, ConsentPurpose, Purpose
 Json = Any
 CLINIC_SETS = ("staffOf", "specialistOf", "managerOf", "auditorOf")
 FACTS = ("treated", "guarded")
+BOUNDS = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 ROLES = ("platform_admin", "platform_auditor", "patient", "guardian")
 VOCABULARIES: list[list[str]] = [[*Purpose], [*Category], [*ConsentPurpose], list(ROLES)]
 
@@ -52,6 +53,8 @@ def _policy(policy: Json) -> Iterator[tuple[str, Json]]:
 
 def _actions(policy: Json) -> Iterator[tuple[str, Json]]:
     scope = policy["action"]
+    if scope["op"] == "All":
+        return
     entities = scope.get("entities") or [scope["entity"]]
     yield "any action", {**policy, "action": {"op": "All"}}
     for index, entity in enumerate(entities):
@@ -88,6 +91,8 @@ def _here(node: Json) -> Iterator[tuple[str, Json]]:
         yield "other junction", {"||" if operator == "&&" else "&&": given}
     elif operator in ("==", "!="):
         yield "turned", {"!=" if operator == "==" else "==": given}
+    elif operator in BOUNDS:
+        yield "bound moved", {BOUNDS[operator]: given}
     elif operator == "!":
         yield "without its not", given["arg"]
     elif operator in ("contains", "in", "has", "isEmpty", "if-then-else"):

@@ -13,7 +13,7 @@ _EVENTS = sql.SQL("""
 select
     e.event_id, e.occurred_at, e.principal_id, e.principal_kind, e.role, e.action, e.resource_type, e.resource_id,
     e.clinic_id, e.purpose, e.decision, e.policies, e.policy_version, e.categories, e.patients, e.request_id,
-    e.session_id, host(e.origin) as origin
+    e.session_id, e.impersonation_id, host(e.origin) as origin
 from audit.access_event as e
 where {conditions}
 order by e.occurred_at desc, e.event_id desc
@@ -22,6 +22,7 @@ _CONDITIONS = {
     "action": sql.SQL("e.action = %(action)s"),
     "decision": sql.SQL("e.decision = %(decision)s"),
     "principal": sql.SQL("e.principal_id = %(principal)s"),
+    "impersonation": sql.SQL("e.impersonation_id = %(impersonation)s"),
     "since": sql.SQL("e.occurred_at >= %(since)s"),
     "until": sql.SQL("e.occurred_at < %(until)s"),
     "clinic_id": sql.SQL("e.clinic_id = %(clinic_id)s"),

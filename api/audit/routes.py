@@ -19,13 +19,22 @@ async def asked(
         str | None, Query(max_length=60, pattern=r"^[a-z_.]*$", description="What was done, such as `member.list`.")
     ] = None,
     decision: Annotated[Decision | None, Query(description="What the policies said.")] = None,
-    principal: Annotated[UUID | None, Query(description="Who asked.")] = None,
+    principal: Annotated[UUID | None, Query(description="Who asked, also in another's name.")] = None,
+    impersonation: Annotated[UUID | None, Query(description="By which impersonation.")] = None,
     patient: Annotated[UUID | None, Query(description="Whose data was disclosed: a clinic's id of a patient.")] = None,
     since: Annotated[datetime | None, Query(description="Not before.")] = None,
     until: Annotated[datetime | None, Query(description="Before.")] = None,
 ) -> Filters:
     """The filters of a query string."""
-    return Filters(action=action, decision=decision, principal=principal, patient=patient, since=since, until=until)
+    return Filters(
+        action=action,
+        decision=decision,
+        principal=principal,
+        impersonation=impersonation,
+        patient=patient,
+        since=since,
+        until=until,
+    )
 
 
 @router.get("/events")

@@ -14,6 +14,7 @@ class Filters(BaseModel):
     action: str | None = None
     decision: Decision | None = None
     principal: UUID | None = None
+    impersonation: UUID | None = None
     patient: UUID | None = None
     since: datetime | None = None
     until: datetime | None = None
@@ -40,6 +41,7 @@ class AccessEvent(BaseModel):
     patients: int = Field(description="How many patients were disclosed.")
     request_id: UUID | None
     session_id: str | None
+    impersonation_id: UUID | None = Field(description="Which impersonation was opened, acted by or ended.")
     origin: str | None
 
 

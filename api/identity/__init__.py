@@ -8,6 +8,7 @@ lockout        how long an account rests after failures in a row
 attempts       how often an address may fail, counted in the database for all replicas
 issuer         the built-in issuer of access tokens and its signing keys, which rotate
 external       tokens of an external OpenID Connect issuer, and whose they are here
+impersonation  whom an admin acts as: asked anew for every request
 jwks           that issuer's keys: fetched, kept, fetched again
 tokens         what both kinds of tokens are checked for
 api_keys       keys of systems: shown once, stored hashed, found by prefix

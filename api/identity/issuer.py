@@ -10,6 +10,7 @@ import json
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -18,6 +19,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet, OKPKey
 
 from api.identity import tokens
+from api.identity.principals import Acting
 from api.identity.sealed import Sealed
 from infra.audit import record_process
 from infra.database import Server, connect
@@ -40,6 +42,8 @@ PUBLISHED_SECONDS = 300
 RELOADED_SECONDS = 60.0
 PASSWORD_ONLY = ("pwd",)
 WITH_CODE = ("pwd", "otp", "mfa")
+# Beside `act` (RFC 8693, section 4.1): which impersonation lets the actor act.
+IMPERSONATION = "impersonation"
 
 log = structlog.get_logger()
 
@@ -51,6 +55,7 @@ class Claims:
     principal_id: UUID
     token_id: str
     second_factor: bool = False
+    acting: Acting | None = None
 
 
 @dataclass(frozen=True)
@@ -72,9 +77,14 @@ class Issuer:
         self._take(keys)
 
     def issue(
-        self, principal_id: UUID, *, lifetime: int = LIFETIME_SECONDS, methods: tuple[str, ...] = PASSWORD_ONLY
+        self,
+        principal_id: UUID,
+        *,
+        lifetime: int = LIFETIME_SECONDS,
+        methods: tuple[str, ...] = PASSWORD_ONLY,
+        acting: Acting | None = None,
     ) -> str:
-        """A token for a principal who signed in with these methods, good for `lifetime` seconds."""
+        """A token for a principal, good for `lifetime` seconds; `methods` are how they, or their actor, signed in."""
         now = int(time.time())
         claims = {
             "iss": self.name,
@@ -84,20 +94,24 @@ class Issuer:
             "exp": now + lifetime,
             "jti": str(uuid4()),
             "amr": list(methods),
+            **_said(acting),
         }
         header = {"alg": ALGORITHM, "kid": self._signing.kid or "", "typ": TYPE}
         return jwt.encode(header, claims, self._signing, algorithms=[ALGORITHM])
 
     def verify(self, token: str) -> Claims | None:
-        """The claims of a token; None if it is not ours, not yet or no longer good, or altered."""
+        """The claims of a token; None if it is not ours, not yet or no longer good, or altered.
+
+        Whether the impersonation that it names still lives is the database's to say.
+        """
         claimed = tokens.claimed(token)
         key = self._accepted.get(claimed.key_id) if claimed else None
         claims = tokens.verified(token, key, ALGORITHM, self._rules, {TYPE}) if key else None
-        # Nobody acts for another yet, so no token of ours says so.
-        if claims is None or "act" in claims:
+        if claims is None:
             return None
         try:
-            return Claims(UUID(claims["sub"]), str(claims["jti"]), tokens.has_second_factor(claims))
+            second = tokens.has_second_factor(claims)
+            return Claims(UUID(claims["sub"]), str(claims["jti"]), second, _acting(claims))
         except ValueError:
             return None
 
@@ -120,6 +134,26 @@ class Issuer:
         # The first key of an instance signs at once: nobody kept an older key set.
         self._signing = next((found.key for found in keys if found.created_at <= published), keys[-1].key)
         self._accepted = {found.key.kid or "": found.key for found in keys}
+
+
+def _said(acting: Acting | None) -> dict[str, Any]:
+    if acting is None:
+        return {}
+    return {"act": {"sub": str(acting.actor_id)}, IMPERSONATION: str(acting.impersonation_id)}
+
+
+def _acting(claims: dict[str, Any]) -> Acting | None:
+    """Who acts as the subject, if anybody does.
+
+    Raises:
+        ValueError: it says so, but not as our own tokens do: no impersonation, a chain of actors.
+    """
+    if "act" not in claims and IMPERSONATION not in claims:
+        return None
+    act = claims.get("act")
+    if not isinstance(act, dict) or set(act) != {"sub"}:
+        raise ValueError("nobody acts like that")
+    return Acting(UUID(str(claims.get(IMPERSONATION))), UUID(str(act["sub"])))
 
 
 def open_issuer(at: Server) -> Issuer:

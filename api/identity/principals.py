@@ -21,6 +21,14 @@ COLUMNS = (
 
 
 @dataclass(frozen=True)
+class Acting:
+    """An admin who acts as the principal, and the impersonation that lets them."""
+
+    impersonation_id: UUID
+    actor_id: UUID
+
+
+@dataclass(frozen=True)
 class Principal:
     """Who asks. `session_id` names the session, token or key it came with."""
 
@@ -35,6 +43,8 @@ class Principal:
     person_id: UUID | None = None
     # Whether a code is set up; whether one was given is the session's to know.
     enrolled: bool = False
+    # Who asks in truth, where the principal is impersonated.
+    acting: Acting | None = None
 
     @classmethod
     def of(cls, row: dict[str, Any], session_id: str) -> "Principal":
@@ -64,10 +74,17 @@ class Principal:
     def subject(self) -> Subject:
         """The principal as the policies see it."""
         person = None if self.person_id is None else str(self.person_id)
-        return Subject(str(self.principal_id), self.roles, self.key, person)
+        return Subject(str(self.principal_id), self.roles, self.key, person, self.acting is not None)
+
+    @property
+    def actor_id(self) -> UUID:
+        """Whoever asks in truth: the admin who acts as the principal, or else the principal."""
+        return self.acting.actor_id if self.acting else self.principal_id
 
     def role_for(self, resource: Resource) -> str:
-        """The role that an event names: the one held at that clinic, or else the widest one."""
+        """The role that an event names: the one held at that clinic, or else the widest one; of an actor their own."""
+        if self.acting is not None:
+            return Role.PLATFORM_ADMIN.value
         if self.key is not None:
             return Role.AUTOMATION_SYSTEM.value
         here = sorted(role.value for role, clinic in self.roles if clinic == resource.clinic)
@@ -84,6 +101,17 @@ async def by_id(connection: Connection, principal_id: UUID, session_id: str) -> 
     )
     row = await found.fetchone()
     return Principal.of(row, session_id) if row else None
+
+
+async def by_login(connection: Connection, login: str) -> Principal | None:
+    """The human with that login, unless disabled."""
+    found = await connection.execute(
+        f"select {COLUMNS} from operational.principal as p"  # nosec B608: a constant
+        " where p.login = %s and p.kind = 'human' and p.disabled_at is null",
+        [login],
+    )
+    row = await found.fetchone()
+    return Principal.of(row, "") if row else None
 
 
 async def logins(connection: Connection, ids: list[UUID]) -> dict[UUID, str]:

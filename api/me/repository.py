@@ -41,7 +41,9 @@ _EVENT = "e.event_id, e.occurred_at, e.clinic_id, e.role, e.action, e.purpose, e
 _BEFORE = "(%(before)s::timestamptz is null or (e.occurred_at, e.event_id) < (%(before)s, %(before_id)s::uuid))"
 _ACCESSES = sql.SQL(f"""
 (
-    select coalesce(jsonb_agg(to_jsonb(a) order by a.occurred_at desc, a.event_id desc), '[]')
+    select coalesce(jsonb_agg(
+        to_jsonb(a) || jsonb_build_object('impersonation', i.reason) order by a.occurred_at desc, a.event_id desc
+    ), '[]')
     from (
         select {_EVENT}
         from operational.registration as r
@@ -55,7 +57,19 @@ _ACCESSES = sql.SQL(f"""
         order by occurred_at desc, event_id desc
         limit %(limit)s::integer + 1
     ) as a
+    left join audit.impersonation_event as i on i.event_id = a.event_id and i.occurred_at = a.occurred_at
 ) as accesses""")  # nosec B608: constants
+
+_IMPERSONATIONS = sql.SQL("""
+select i.impersonation_id as id, i.reason, i.starts_at, i.ends_at, i.ended_at
+from operational.impersonation as i
+where i.person_id = %(me)s""")
+
+
+async def impersonations(grant: Grant) -> list[dict[str, Any]]:
+    """When and why admins acted as the caller, newest first."""
+    order = sql.SQL("starts_at desc, id")
+    return await grant.read(_IMPERSONATIONS, order, me=grant.caller.principal.person_id)
 
 
 async def dependents(grant: Grant) -> list[dict[str, Any]]:

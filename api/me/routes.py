@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import Response
 
 from api.me import service
-from api.me.schemas import Dependents, PersonAccesses
+from api.me.schemas import Dependents, OwnImpersonations, PersonAccesses
 from api.profiles.routes import as_it_is
 from api.profiles.schemas import PersonProfile
 from api.services import ApiCaller, Serving
@@ -29,6 +29,12 @@ async def list_own_accesses(
 ) -> PersonAccesses:
     """Who was shown the caller's data: where, when, in which role and for what."""
     return await service.list_accesses(serving, caller, limit, cursor)
+
+
+@router.get("/impersonations")
+async def list_own_impersonations(serving: Serving, caller: ApiCaller) -> OwnImpersonations:
+    """When and why an admin acted as the caller."""
+    return await service.list_impersonations(serving, caller)
 
 
 @router.get("/dependents")

@@ -30,6 +30,7 @@ class PersonAccess(BaseModel):
     action: str
     purpose: str | None
     categories: list[str]
+    impersonation: str | None = Field(description="The reason, where an admin acted as the person or a guardian.")
 
 
 class PersonAccesses(BaseModel):
@@ -37,3 +38,19 @@ class PersonAccesses(BaseModel):
 
     accesses: list[PersonAccess]
     next: str | None = Field(description="Cursor of the next page; null on the last.")
+
+
+class OwnImpersonation(BaseModel):
+    """A time that an admin acted as the caller: when and why; not which admin."""
+
+    id: UUID
+    reason: str
+    starts_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None = Field(description="When it was ended before its time.")
+
+
+class OwnImpersonations(BaseModel):
+    """Impersonations, newest first."""
+
+    impersonations: list[OwnImpersonation]

@@ -6,13 +6,13 @@ from uuid import UUID
 
 from api.gateway import Access, Caller
 from api.me import repository
-from api.me.schemas import Dependent, Dependents, PersonAccess, PersonAccesses
+from api.me.schemas import Dependent, Dependents, OwnImpersonation, OwnImpersonations, PersonAccess, PersonAccesses
 from api.profiles.columns import shown
 from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import NotThere
 from policies.access.model import DEPENDENT, Resource
-from policies.classification import ProfileField
+from policies.classification import ProfileField, is_contact
 from policies.words import Action
 
 OWN = tuple(field for field in ProfileField if field is not ProfileField.PATIENT_ID)
@@ -27,6 +27,8 @@ async def read_profile(serving: Services, caller: Caller, dependent: str | None 
         NotThere: the caller is no patient; no such dependent, or not the caller's today.
     """
     fields = OWN if dependent is None else OF_DEPENDENTS
+    if caller.principal.acting is not None:  # contacts are for nobody else
+        fields = tuple(field for field in fields if not is_contact(field))
     access = Access(Action.PERSON_READ, _person(caller, dependent), frozenset(fields))
     grant = await serving.gateway.person(caller, access)
     row = await repository.profile(grant, as_id(dependent or ""), fields, own=dependent is None)
@@ -43,6 +45,17 @@ async def list_dependents(serving: Services, caller: Caller) -> Dependents:
     async with serving.gateway.open(caller, access) as grant:
         rows = await repository.dependents(grant)
     return Dependents(dependents=[Dependent.model_validate(row) for row in rows])
+
+
+async def list_impersonations(serving: Services, caller: Caller) -> OwnImpersonations:
+    """When and why an admin acted as the caller.
+
+    Raises:
+        NotThere: the caller is neither patient nor guardian.
+    """
+    async with serving.gateway.open(caller, Access(Action.IMPERSONATION_REVIEW, _person(caller, None))) as grant:
+        rows = await repository.impersonations(grant)
+    return OwnImpersonations(impersonations=[OwnImpersonation(**row) for row in rows])
 
 
 async def list_accesses(

@@ -9,6 +9,7 @@ from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
 from api.pages import show
+from api.pages.impersonations import router as impersonations
 from api.pages.routes import router as pages
 from api.pages.sessions import router as sessions
 from api.pages.sign_in import router as sign_in
@@ -23,7 +24,7 @@ def install(app: FastAPI) -> None:
     show.add_filters(templates.env)
     app.state.templates = templates
     app.state.error_page = error_page
-    for router in (sign_in, sessions, pages):
+    for router in (sign_in, sessions, impersonations, pages):
         app.include_router(router, include_in_schema=False, dependencies=[Depends(own_forms_only)])
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 

@@ -1,7 +1,7 @@
 """Who looks at a page, and whether a form came from one of ours."""
 
 import hmac
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -10,6 +10,7 @@ from fastapi.responses import Response
 
 from api.gateway import Caller
 from api.identity import sessions
+from api.identity.impersonation import Live
 from api.identity.sessions import Session
 from api.problems import CodeNeeded, FromElsewhere, NotSignedIn
 from api.services import Services, Serving, caller_of
@@ -23,6 +24,13 @@ class Visitor:
 
     caller: Caller
     session: Session
+    # As whom an admin acts now: every page says so.
+    acting_as: tuple[Live, ...] = ()
+
+    @property
+    def administers(self) -> bool:
+        """Whether the navigation offers impersonations."""
+        return self.caller.principal.subject.has(Role.PLATFORM_ADMIN)
 
     @property
     def audits(self) -> bool:
@@ -65,7 +73,7 @@ async def arriving(request: Request, serving: Serving) -> Visitor:
 Arriving = Annotated[Visitor, Depends(arriving)]
 
 
-async def visitor(found: Arriving) -> Visitor:
+async def visitor(request: Request, serving: Serving, found: Arriving) -> Visitor:
     """Who looks at a page.
 
     Raises:
@@ -74,7 +82,17 @@ async def visitor(found: Arriving) -> Visitor:
     """
     if not found.session.complete:
         raise CodeNeeded("the session asks for a code first")
+    found = await as_whom(serving, found)
+    # Pages of errors know nobody, and carry the banner all the same.
+    request.state.visitor = found
     return found
+
+
+async def as_whom(serving: Services, found: Visitor) -> Visitor:
+    """The visitor with whom they act as at this moment."""
+    if not found.administers:
+        return found
+    return replace(found, acting_as=tuple(await serving.opened(found.caller.principal)))
 
 
 Visiting = Annotated[Visitor, Depends(visitor)]

@@ -1,5 +1,6 @@
 """A request in Cedar's terms: the question with its context, and the entities it names."""
 
+from dataclasses import asdict
 from typing import Any
 
 from policies.access.model import KeyScope, Request, Resource, Subject
@@ -25,6 +26,7 @@ def question(request: Request) -> dict[str, Any]:
             "purpose": request.purpose.value,
             "fields": sorted(request.fields),
             "categories": request.categories,
+            "impersonated": request.subject.impersonated,
             **_facts(request),
         },
     }
@@ -32,19 +34,22 @@ def question(request: Request) -> dict[str, Any]:
 
 def entities(request: Request) -> list[dict[str, Any]]:
     """The one who asks and what is asked for, with their attributes."""
-    subject = request.subject
+    asking, asked_for = _account(request.subject), _thing(request.resource)
+    return [asking] if asking["uid"] == asked_for["uid"] else [asking, asked_for]
+
+
+def _account(subject: Subject) -> dict[str, Any]:
     attributes = _user(subject) if subject.key is None else _key(subject.key)
     parents = [_uid("PlatformRole", role.value) for role in _ROLES_ANYWHERE if (role, None) in subject.roles]
-    resource = request.resource
+    return {"uid": _subject_uid(subject), "attrs": attributes, "parents": [] if subject.key else parents}
+
+
+def _thing(resource: Resource) -> dict[str, Any]:
+    if resource.account is not None:
+        return _account(resource.account)
     in_clinic = resource.patient or resource.segment is not None
-    return [
-        {"uid": _subject_uid(subject), "attrs": attributes, "parents": [] if subject.key else parents},
-        {
-            "uid": _resource_uid(resource),
-            "attrs": {"clinic": _reference("Clinic", resource.clinic or "")} if in_clinic else {},
-            "parents": [],
-        },
-    ]
+    attributes = {"clinic": _reference("Clinic", resource.clinic or "")} if in_clinic else {}
+    return {"uid": _resource_uid(resource), "attrs": attributes, "parents": []}
 
 
 def _facts(request: Request) -> dict[str, Any]:
@@ -53,6 +58,8 @@ def _facts(request: Request) -> dict[str, Any]:
         return {"treated": facts.treated, "consents": sorted(facts.consents)}
     if request.action in (Action.PERSON_READ, Action.ACCESS_LIST):
         return {"guarded": facts.guarded}
+    if request.action is Action.IMPERSONATION_OPEN:
+        return asdict(request.terms)
     return {}
 
 
@@ -69,6 +76,8 @@ def _subject_uid(subject: Subject) -> dict[str, str]:
 
 
 def _resource_uid(resource: Resource) -> dict[str, str]:
+    if resource.account is not None:
+        return _subject_uid(resource.account)
     if resource.person is not None:
         return _uid("Person", resource.person)
     if resource.patient:

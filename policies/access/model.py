@@ -21,13 +21,15 @@ class KeyScope:
 class Subject:
     """Who asks: a human with roles (`clinic` is None for a role at no clinic), or a key with its scope.
 
-    `person` is the human that an account of a patient or guardian belongs to.
+    `person` is the human that an account of a patient or guardian belongs to; `impersonated` says that
+    an admin acts as them.
     """
 
     id: str
     roles: frozenset[tuple[Role, str | None]] = frozenset()
     key: KeyScope | None = None
     person: str | None = None
+    impersonated: bool = False
 
     def clinics(self, role: Role) -> list[str]:
         """Slugs of the clinics where the subject has this role, sorted."""
@@ -40,7 +42,7 @@ class Subject:
 
 @dataclass(frozen=True)
 class Resource:
-    """What is asked for: the platform (nothing else given), a clinic, a segment or a patient of it, a person.
+    """What is asked for: the platform (nothing else given), a clinic, a segment or patient of it, a person, an account.
 
     Which patient is none of the policies' business, and no answer to them could hang on it: they judge by
     the clinic and the facts of the request. Nor is it which dependent: the person is then `DEPENDENT`.
@@ -50,10 +52,13 @@ class Resource:
     segment: str | None = None
     patient: bool = False
     person: str | None = None
+    account: Subject | None = None
 
     @property
     def type(self) -> str:
         """The resource's type, as the audit log names it."""
+        if self.account is not None:
+            return "account"
         if self.person is not None:
             return "person"
         if self.segment is not None:
@@ -82,6 +87,18 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class Terms:
+    """How an impersonation would be: for how many minutes, with which reason and ticket; empty where there is none."""
+
+    minutes: int = 0
+    reason: str = ""
+    ticket: str = ""
+
+
+NO_TERMS = Terms()
+
+
+@dataclass(frozen=True)
 class Request:
     """One question to the policies."""
 
@@ -91,6 +108,7 @@ class Request:
     purpose: Purpose
     fields: frozenset[str] = field(default_factory=frozenset)
     facts: Facts = Facts()
+    terms: Terms = NO_TERMS
 
     @property
     def categories(self) -> list[str]:

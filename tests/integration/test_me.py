@@ -165,7 +165,10 @@ def test_people_see_who_read_them_and_when_and_nobody_else(fresh: World) -> None
             ("north", "clinic_manager", "member.list", "operations", ["identifier", "membership", "name"]),
             ("north", "specialist", "profile.read", "care", ["contact", "identifier", "name", "profile"]),
         ]
-        assert set(found[0]) == {"occurred_at", "clinic", "role", "action", "purpose", "categories"}
+        assert set(found[0]) == {
+            "occurred_at", "clinic", "role", "action", "purpose", "categories", "impersonation",
+        }  # fmt: skip
+        assert [a["impersonation"] for a in found] == [None, None]
         wrens = get(api, "wren", "accesses").json()["accesses"]
         assert [a["categories"] for a in wrens] == [["identifier", "membership", "name"], ["identifier", "name"]]
         assert get(api, "heron", "accesses").json() == {"accesses": [], "next": None}

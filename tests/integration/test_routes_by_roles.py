@@ -12,6 +12,7 @@ import httpx
 import pytest
 from access_world import FINCH, HERON, Api, World
 from fastapi.routing import iter_route_contexts
+from impersonating import act_as
 from pages_of import browser_sign_in, send
 
 from infra.database import Server
@@ -39,13 +40,16 @@ CALLERS: dict[str, str | None] = {
     Role.PATIENT: "wren",
     Role.GUARDIAN: "finch",
     Role.AUTOMATION_SYSTEM: "key:north",
+    # An admin who acts as Finch, patient and guardian.
+    "impersonated": "acting:finch",
 }
 Credentials = dict[str, httpx.Headers]
 
 
 @pytest.fixture(scope="module")
 def signed_in(world: World, api: Api) -> dict[str, tuple[httpx.Headers, httpx.Headers]]:
-    """Headers of each caller, for the API and for the pages."""
+    """Headers of each caller, for the API and for the pages; and an impersonation that may be ended."""
+    world.impersonation = act_as(api, "wren")[0]
     return {column: (_bearer(world, api, login), _session(world, api, login)) for column, login in CALLERS.items()}
 
 
@@ -54,11 +58,13 @@ def _bearer(world: World, api: Api, login: str | None) -> httpx.Headers:
         return httpx.Headers()
     if login.startswith("key:"):
         return httpx.Headers({"Authorization": f"Bearer {world.keys[login.removeprefix('key:')]}"})
+    if login.startswith("acting:"):
+        return httpx.Headers(act_as(api, login.removeprefix("acting:"))[1])
     return httpx.Headers(access_world.sign_in(api, login))
 
 
 def _session(world: World, api: Api, login: str | None) -> httpx.Headers:
-    if login is None or login.startswith("key:"):
+    if login is None or ":" in login:
         return httpx.Headers()
     api.cookies.clear()
     cookie = browser_sign_in(api, login)
@@ -79,9 +85,13 @@ def routes(api: Api) -> Iterator[tuple[str, str]]:
 
 def filled(world: World, path: str, clinic: str = "north") -> str:
     """A path with things that are there; a parameter that this does not know fails."""
-    patient = FINCH if clinic == "north" else HERON
+    patient = world.patients[clinic, FINCH if clinic == "north" else HERON]
     return path.format(
-        clinic=clinic, segment="everybody", patient=world.patients[clinic, patient], dependent=world.guardianship
+        clinic=clinic,
+        segment="everybody",
+        patient=patient,
+        dependent=world.guardianship,
+        impersonation=world.impersonation,
     )
 
 

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from policies.access.decide import InvalidPolicies, Policies, load
-from policies.access.model import DEPENDENT, Facts, KeyScope, Request, Resource, Subject
+from policies.access.model import DEPENDENT, Facts, KeyScope, Request, Resource, Subject, Terms
 from policies.classification import CATEGORY
 from policies.words import CLINIC_ROLES, PERSONAL_ROLES, PLATFORM_ROLES, Action, ConsentPurpose, Purpose
 from tests.unit.test_access_policies import CASES, FOLDER, SCHEMA, request_of
@@ -30,7 +30,7 @@ CONDITIONS = st.one_of(
     quoted(sorted(CATEGORY)).map(lambda word: f"context.fields.contains({word})"),
     st.just("context.fields.isEmpty()"),
     st.sampled_from(["context has treated && context.treated", "context has guarded && context.guarded"]),
-    st.sampled_from(["true", "false"]),
+    st.sampled_from(["context.impersonated", "true", "false"]),
 )
 EXPRESSIONS = st.recursive(
     CONDITIONS,
@@ -70,9 +70,15 @@ def requests(draw: st.DrawFn) -> Request:
         Action.PERSON_READ: Resource(person=draw(st.one_of(PEOPLE, st.just(DEPENDENT)))),
         Action.ACCESS_LIST: Resource(person=draw(st.one_of(PEOPLE, st.just(DEPENDENT)))),
         Action.DEPENDENT_LIST: Resource(person=draw(PEOPLE)),
+        Action.IMPERSONATION_OPEN: Resource(account=draw(humans(draw(st.sampled_from("uv"))))),
+        Action.IMPERSONATION_LIST: Resource(),
+        Action.IMPERSONATION_END: Resource(),
+        Action.IMPERSONATION_REVIEW: Resource(person=draw(PEOPLE)),
     }[action]
     facts = Facts(draw(st.booleans()), draw(st.frozensets(st.sampled_from(list(ConsentPurpose)))), draw(st.booleans()))
-    return Request(draw(subjects()), action, resource, draw(st.sampled_from(list(Purpose))), draw(FIELDS), facts)
+    terms = Terms(draw(st.sampled_from([0, 1, 60, 61])), draw(st.sampled_from(["", "fault"])), "T-1")
+    purpose = draw(st.sampled_from(list(Purpose)))
+    return Request(draw(subjects()), action, resource, purpose, draw(FIELDS), facts, terms)
 
 
 @st.composite
@@ -80,10 +86,15 @@ def subjects(draw: st.DrawFn) -> Subject:
     if draw(st.booleans()):
         segments = draw(st.none() | st.just(frozenset({"s"})))
         return Subject("k", key=KeyScope(draw(CLINICS), draw(FIELDS), draw(st.sampled_from(list(Purpose))), segments))
+    return draw(humans("u"))
+
+
+@st.composite
+def humans(draw: st.DrawFn, name: str) -> Subject:
     at_clinics = st.tuples(st.sampled_from(sorted(CLINIC_ROLES)), CLINICS)
     anywhere = st.tuples(st.sampled_from(sorted(PLATFORM_ROLES | PERSONAL_ROLES)), st.none())
     roles = draw(st.frozensets(st.one_of(at_clinics, anywhere), max_size=4))
-    return Subject("u", roles, person=draw(st.none() | PEOPLE))
+    return Subject(name, roles, person=draw(st.none() | PEOPLE), impersonated=draw(st.booleans()))
 
 
 def permitted_cases() -> list[Request]:

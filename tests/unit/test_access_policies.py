@@ -9,7 +9,7 @@ import pytest
 import policies.access
 from policies.access.decide import InvalidPolicies, Policies, load
 from policies.access.entities import CLINIC_ROLE_ATTRIBUTES
-from policies.access.model import Facts, KeyScope, Request, Resource, Subject, roles
+from policies.access.model import Facts, KeyScope, Request, Resource, Subject, Terms, roles
 from policies.access.states import FACTS
 from policies.words import (
     CLINIC_ROLES,
@@ -36,13 +36,23 @@ def request_of(case: dict[str, Any]) -> Request:
         frozenset(scope["segments"]) if "segments" in scope else None,
     )
     return Request(
-        Subject("someone", roles(tuple(pair) for pair in case["who"].get("roles", [])), key, case["who"].get("person")),
+        subject_of({"id": "someone", **case["who"]}, key),
         Action(case["action"]),
-        Resource(**case["resource"]),
+        resource_of(case["resource"]),
         Purpose(case["purpose"]),
         frozenset(case["fields"]),
         facts_of(case.get("facts", {})),
+        Terms(**case.get("terms", {})),
     )
+
+
+def subject_of(case: dict[str, Any], key: KeyScope | None = None) -> Subject:
+    held = roles(tuple(pair) for pair in case.get("roles", []))
+    return Subject(case["id"], held, key, case.get("person"), case.get("impersonated", False))
+
+
+def resource_of(case: dict[str, Any]) -> Resource:
+    return Resource(account=subject_of(case["account"])) if "account" in case else Resource(**case)
 
 
 def facts_of(case: dict[str, Any]) -> Facts:

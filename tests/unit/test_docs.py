@@ -14,10 +14,12 @@ from orchestration.importing.fields import ENTITIES
 from policies.segments.condition import OPERATORS, Operator
 from policies.segments.document import measures_table
 from policies.segments.rule import parse_segments
+from policies.words import ImpersonationReason
 from tests.conftest import ROOT
 
 SEGMENTS = (ROOT / "docs" / "segments.md").read_text()
 IMPORTING = (ROOT / "docs" / "importing.md").read_text()
+ACCESS = (ROOT / "docs" / "access.md").read_text()
 README = (ROOT / "README.md").read_text()
 
 
@@ -68,6 +70,10 @@ def test_every_setting_is_documented_and_nothing_else() -> None:
 def test_every_command_is_documented_and_nothing_else() -> None:
     documented = [name for row in rows(README, "Commands") for name in named(row[0])]
     assert sorted(documented) == sorted(commands(typer.main.get_command(build())))
+
+
+def test_every_reason_of_an_impersonation_is_documented_and_nothing_else() -> None:
+    assert {name for row in rows(ACCESS, "Impersonation") for name in named(row[0])} == set(ImpersonationReason)
 
 
 @pytest.mark.parametrize("entity", ENTITIES)

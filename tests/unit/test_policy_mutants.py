@@ -13,6 +13,7 @@ TEXT = "\n".join(path.read_text() for path in sorted(FOLDER.glob("*.cedar")))
 _ROLE_OF_USERS = "only a User can be in a PlatformRole"
 _NO_SUCH_FIELD = "no field has this category: it stands for what an action discloses beside fields"
 _FORBIDDEN_ANYWAY = "no-contact-or-free-text-in-lists forbids it as well, and a denial names what forbids"
+_ACCOUNTS = "only an account is a User, and only one action asks for an account"
 _BY_NAME = "manager-reads-members-by-name: condition 0 /&&/right/containsAll/left with"
 _CONSENT = "profile-needs-its-consent: condition 0"
 EQUIVALENT = {
@@ -22,6 +23,12 @@ EQUIVALENT = {
     "patient-reads-own-data: any principal": _ROLE_OF_USERS,
     "guardian-lists-dependents: any principal": _ROLE_OF_USERS,
     "guardian-reads-dependents-data: any principal": _ROLE_OF_USERS,
+    "admin-opens-impersonation: any principal": _ROLE_OF_USERS,
+    "admin-opens-impersonation: any action": _ACCOUNTS,
+    "admin-lists-and-ends-impersonations: any principal": _ROLE_OF_USERS,
+    "people-see-who-acted-as-them: any principal": _ROLE_OF_USERS,
+    "nobody-impersonates-themselves: any principal": _ACCOUNTS,
+    "nobody-impersonates-themselves: any action": _ACCOUNTS,
     f"{_CONSENT} sides changed": "two sets have something in common, whichever is named first",
     f"{_CONSENT} /containsAny/right with membership": _NO_SUCH_FIELD,
     f"{_CONSENT} /containsAny/right with aggregate": _NO_SUCH_FIELD,
