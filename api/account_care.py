@@ -6,7 +6,7 @@ import psycopg
 
 from api.accounts import note
 from api.identity import second_factor
-from api.identity.sealed import Sealed
+from api.identity.sealed import Sealed, codec_of
 from api.identity.second_factor import Secret
 from infra.database import Server, connect
 from infra.errors import InvalidInput, Refused
@@ -90,7 +90,7 @@ def enrol(at: Server, login: str, secret: Secret) -> None:
         InvalidInput: no such login.
     """
     with connect(Login.SERVICE, at=at) as connection:
-        sealed = Sealed.opened(connection, at, second_factor.PURPOSE)
+        sealed = Sealed.opened(connection, codec_of(at), second_factor.PURPOSE)
         principal_id = _principal(connection, login)
         connection.execute(
             "update operational.principal set totp_secret = %s, totp_last_step = null where principal_id = %s",

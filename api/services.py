@@ -70,7 +70,7 @@ class Services:
             pool=pool,
             directory=directory,
             gateway=Gateway(pool, at.roles, policies, directory),
-            issuer=open_issuer(at),
+            issuer=open_issuer(at, codec),
             external=ExternalIssuer.of(chosen),
             cursors=Cursors(at),
             codec=codec,

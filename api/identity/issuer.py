@@ -20,9 +20,10 @@ from joserfc.jwk import KeySet, OKPKey
 
 from api.identity import tokens
 from api.identity.principals import Acting
-from api.identity.sealed import Sealed
+from api.identity.sealed import Sealed, codec_of
 from infra.audit import record_process
 from infra.database import Server, connect
+from infra.encryption.field_codec import FieldCodec
 from infra.errors import CloisterError
 from infra.log import where
 from infra.roles import Login
@@ -69,8 +70,8 @@ class SigningKey:
 class Issuer:
     """Signs with the newest key that was published long enough; accepts every key not retired yet."""
 
-    def __init__(self, at: Server, name: str, keys: list[SigningKey]) -> None:
-        self._at = at
+    def __init__(self, at: Server, codec: FieldCodec, name: str, keys: list[SigningKey]) -> None:
+        self._at, self._codec = at, codec
         self.name = name
         self._rules = tokens.rules(name, AUDIENCE, LEEWAY_SECONDS, "jti")
         self._read_at = time.monotonic()
@@ -125,7 +126,7 @@ class Issuer:
             return
         self._read_at = time.monotonic()
         try:
-            self._take(await asyncio.to_thread(_read, self._at))
+            self._take(await asyncio.to_thread(_read, self._at, self._codec))
         except (CloisterError, psycopg.Error) as error:
             log.error("issuer keys not reloaded", **where(error))
 
@@ -156,14 +157,15 @@ def _acting(claims: dict[str, Any]) -> Acting | None:
     return Acting(UUID(str(claims.get(IMPERSONATION))), UUID(str(act["sub"])))
 
 
-def open_issuer(at: Server) -> Issuer:
-    """The issuer of an instance, with a first key if it has none.
+def open_issuer(at: Server, codec: FieldCodec | None = None) -> Issuer:
+    """The issuer of an instance, with a first key if it has none; `codec` is the process's own, if it has one.
 
     Raises:
         DatabaseUnavailable: no database, or not set up.
         Misconfigured: the keyring does not open the keys.
     """
-    return Issuer(at, settings().issuer, _read(at))
+    chosen = codec or codec_of(at)
+    return Issuer(at, chosen, settings().issuer, _read(at, chosen))
 
 
 def rotate(at: Server) -> str:
@@ -174,7 +176,7 @@ def rotate(at: Server) -> str:
             " where retired_at is null",
             [PUBLISHED_SECONDS + RELOADED_SECONDS + LONGEST_LIFETIME_SECONDS + LEEWAY_SECONDS],
         )
-        key_id = _make(connection, Sealed.opened(connection, at, PURPOSE)).key.kid or ""
+        key_id = _make(connection, Sealed.opened(connection, codec_of(at), PURPOSE)).key.kid or ""
         record_process(
             connection,
             role="operator",
@@ -185,9 +187,9 @@ def rotate(at: Server) -> str:
     return key_id
 
 
-def _read(at: Server) -> list[SigningKey]:
+def _read(at: Server, codec: FieldCodec) -> list[SigningKey]:
     with _locked(at) as connection:
-        sealed = Sealed.opened(connection, at, PURPOSE)
+        sealed = Sealed.opened(connection, codec, PURPOSE)
         return _stored(connection, sealed) or [_make(connection, sealed)]
 
 

@@ -25,13 +25,8 @@ class Sealed:
         self._keys = list(keys)
 
     @classmethod
-    def opened(cls, connection: psycopg.Connection, at: Server, purpose: str) -> "Sealed":
-        """With the purpose's live keys, held until the transaction ends; made if there is none.
-
-        Raises:
-            Misconfigured: the key provider cannot be used as it is set.
-        """
-        codec = codec_of(at)
+    def opened(cls, connection: psycopg.Connection, codec: FieldCodec, purpose: str) -> "Sealed":
+        """With the purpose's live keys, held until the transaction ends; made if there is none."""
         return cls(codec, purpose_keys(connection, codec.provider, purpose))
 
     def seal(self, table: str, column: str, row: object, clear: bytes) -> bytes:

@@ -217,7 +217,7 @@ def test_a_running_service_takes_up_a_rotation(world: World, api: Api, monkeypat
 def test_keys_that_cannot_be_read_anew_leave_those_we_have(
     world: World, api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def away(_at: object) -> None:
+    def away(*_: object) -> None:
         raise issuing.psycopg.OperationalError("Canary")
 
     monkeypatch.setattr(issuing, "_read", away)
