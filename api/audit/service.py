@@ -1,6 +1,5 @@
 """What auditors may ask of the access log; the API and the page share it."""
 
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -8,7 +7,6 @@ from api.audit import repository
 from api.audit.schemas import AccessEvent, AccessEvents, Filters
 from api.gateway import Access, Caller
 from api.services import Services
-from infra.errors import NotThere
 from policies.access.model import Resource
 from policies.words import Action, Role
 
@@ -25,11 +23,11 @@ async def search(
     entries = await serving.directory.clinics()
     bound_to = ("audit", clinic, filters.model_dump_json(), caller.principal.principal_id)
     async with serving.gateway.open(caller, Access(Action.AUDIT_SEARCH, Resource(clinic))) as grant:
-        before = _position(serving, cursor, bound_to) if cursor else None
+        before = serving.cursors.open_event(cursor, *bound_to) if cursor else None
         rows, more = await repository.search(grant, filters, [c.clinic_id for c in entries], before, limit)
     logins = await serving.logins({row["principal_id"] for row in rows if row["principal_id"]})
     slugs = {entry.clinic_id: entry.slug for entry in entries}
-    following = serving.cursors.seal(_place(rows[-1]), *bound_to) if more else None
+    following = serving.cursors.seal_event(rows[-1], *bound_to) if more else None
     return AccessEvents(events=[_shown(row, logins, slugs) for row in rows], next=following)
 
 
@@ -44,15 +42,3 @@ def _shown(row: dict[str, Any], logins: dict[UUID, str], slugs: dict[int, str]) 
     return AccessEvent.model_validate(
         {**row, "principal": logins.get(row["principal_id"]), "clinic": slugs.get(row["clinic_id"])}
     )
-
-
-def _place(row: dict[str, Any]) -> str:
-    return f"{row['occurred_at'].isoformat()} {row['event_id']}"
-
-
-def _position(serving: Services, cursor: str, bound_to: tuple[object, ...]) -> tuple[datetime, UUID]:
-    occurred_at, _, event_id = serving.cursors.open(cursor, *bound_to).partition(" ")
-    try:
-        return datetime.fromisoformat(occurred_at), UUID(event_id)
-    except ValueError:
-        raise NotThere("no cursor of this search") from None

@@ -1,10 +1,9 @@
 """One's own profile, one's dependents', and who read them: for patients and guardians."""
 
-from typing import Annotated
-
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi.responses import Response
 
+from api.cursors import Cursor, Limit
 from api.me import service
 from api.me.schemas import Dependents, OwnImpersonations, PersonAccesses
 from api.profiles.routes import as_it_is
@@ -12,9 +11,6 @@ from api.profiles.schemas import PersonProfile
 from api.services import ApiCaller, Serving
 
 router = APIRouter(prefix="/me", tags=["me"])
-
-Limit = Annotated[int, Query(ge=1, le=1000, description="Longest page.")]
-Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before.")]
 
 
 @router.get("/profile", response_model=PersonProfile)

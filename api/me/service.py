@@ -1,8 +1,6 @@
 """What people may ask about themselves and those they are guardians of."""
 
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from api.gateway import Access, Caller
 from api.me import repository
@@ -69,31 +67,18 @@ async def list_accesses(
     bound_to = ("accesses", dependent, caller.principal.principal_id)
     access = Access(Action.ACCESS_LIST, _person(caller, dependent))
     try:
-        before = _position(serving, cursor, bound_to) if cursor else None
+        before = serving.cursors.open_event(cursor, *bound_to) if cursor else None
     except NotThere:
         await serving.gateway.refuse(caller, access)
     grant = await serving.gateway.person(caller, access)
     rows = await repository.accesses(grant, as_id(dependent or ""), before, limit, own=dependent is None)
     slugs = {clinic.clinic_id: clinic.slug for clinic in await serving.directory.clinics()}
-    following = _place(rows[limit - 1]) if len(rows) > limit else None
     return PersonAccesses(
         accesses=[PersonAccess(**row, clinic=slugs.get(row["clinic_id"])) for row in rows[:limit]],
-        next=serving.cursors.seal(following, *bound_to) if following else None,
+        next=serving.cursors.seal_event(rows[limit - 1], *bound_to) if len(rows) > limit else None,
     )
 
 
 def _person(caller: Caller, dependent: str | None) -> Resource:
     own = caller.principal.person_id
     return Resource(person=DEPENDENT if dependent is not None else str(own or ""))
-
-
-def _place(row: dict[str, Any]) -> str:
-    return f"{row['occurred_at']} {row['event_id']}"
-
-
-def _position(serving: Services, cursor: str, bound_to: tuple[object, ...]) -> tuple[datetime, UUID]:
-    occurred_at, _, event_id = serving.cursors.open(cursor, *bound_to).partition(" ")
-    try:
-        return datetime.fromisoformat(occurred_at), UUID(event_id)
-    except ValueError:
-        raise NotThere("no cursor of this list") from None

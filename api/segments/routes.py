@@ -1,17 +1,13 @@
 """Segments of a clinic and their members."""
 
-from typing import Annotated
+from fastapi import APIRouter
 
-from fastapi import APIRouter, Query
-
+from api.cursors import Cursor, Limit
 from api.segments import service
 from api.segments.schemas import Members, Segment, Segments
 from api.services import ApiCaller, Serving
 
 router = APIRouter(prefix="/clinics/{clinic}/segments", tags=["segments"])
-
-Limit = Annotated[int, Query(ge=1, le=1000, description="Longest page.")]
-Cursor = Annotated[str | None, Query(max_length=400, description="`next` of the page before.")]
 
 
 @router.get("")
