@@ -22,6 +22,8 @@ CATEGORIES = {
     Action.SEGMENT_READ: [Category.AGGREGATE],
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
 }
+# Reads of a clinic's records in the operational zone, and not of its mart.
+OF_RECORDS: frozenset[Action] = frozenset()
 # Why something is asked for, where nobody says.
 PURPOSES = {
     Action.AUDIT_SEARCH: Purpose.AUDIT,

@@ -1,11 +1,12 @@
-"""The gateway in front of every read of patient data: decide → record → do.
+"""The gateway in front of every read and write of patient data: decide → record → do.
 
 `Gateway.open` asks the policies, records a denial at once, and otherwise opens a transaction under
 the role that may see the resource: a clinic's reader, the auditor, or the viewer of a family. The
 grant it yields reads and records in one statement. Whoever leaves the block without an error has it
 committed; answer only after that. `Gateway.person` is for one patient or person, whose consents and
 guardians are facts of the decision: its grant holds a ruling for each state they may be in, and the
-statement that reads picks the one of the state it meets. What cannot be recorded is not answered
+statement that reads picks the one of the state it meets. `Gateway.work` is for changes: a transaction
+with its event and all that it does, or nothing of it. What cannot be recorded is not answered
 (NotRecorded), and what is not yours is not there (NotThere).
 """
 
@@ -15,19 +16,20 @@ from dataclasses import replace
 from typing import NoReturn
 from uuid import UUID
 
-from api.asking import Access, Caller, event_of, origin_of, request_of, ruling_parameters
+from api.asking import OF_RECORDS, Access, Caller, event_of, origin_of, request_of, ruling_parameters
 from api.database import Connection, Pool
 from api.directory import ClinicEntry, Directory
-from api.grants import Grant, PersonGrant, Segment, closing_on_failure, enter
+from api.grants import Grant, PersonGrant, Segment, Work, closing_on_failure, enter
 from api.identity.principals import Principal
 from api.recording import Event, record
-from infra.errors import InvalidInput, NotRecorded, NotThere
+from infra.errors import InvalidInput, NotRecorded, NotThere, Refused
 from infra.roles import ClinicKind, Group, RoleNames, clinic_schema
 from policies.access.decide import Policies
 from policies.access.model import Request
+from policies.access.states import FACTS
 from policies.words import Action, Decision
 
-__all__ = ["Access", "Caller", "Gateway", "Grant", "PersonGrant", "Segment", "origin_of"]
+__all__ = ["Access", "Caller", "Gateway", "Grant", "PersonGrant", "Segment", "Work", "origin_of"]
 
 _SEGMENT = "select segment_id, slug, profile_dependent from segment where slug = %s and archived_at is null"
 _NO_PATH = "pg_temp"
@@ -89,6 +91,48 @@ class Gateway:
         context = self._viewing(caller, clinic)
         return PersonGrant(self._pool, context, caller, {**event.parameters(), **ruling_parameters(rulings)})
 
+    @asynccontextmanager
+    async def work(self, caller: Caller, access: Access) -> AsyncIterator[Work]:
+        """The right to change something; committed, with its event, when the block ends without an error.
+
+        Raises:
+            NotThere: denied, or the block found no such thing; recorded.
+            InvalidInput, Refused: the block's own, as it raised them; recorded as a denial.
+            NotRecorded: the database refused, or could not answer in time, or nothing was recorded.
+        """
+        clinic = await self._directory.find(access.resource.clinic)
+        request = _of_known_clinic(request_of(caller, access), clinic)
+        by_state = request.action in FACTS
+        rulings = self._policies.in_every_state(request) if by_state else None
+        event = event_of(caller, request, clinic, rulings.rulings[0] if rulings else self._policies.decide(request))
+        permitted = rulings.permitted if rulings else event.decision == Decision.PERMIT
+        if not permitted or (clinic is None and access.resource.clinic is not None):
+            await self._deny(_denied(event) if by_state else event)
+            raise NotThere("no such thing")
+        parameters = {**event.parameters(), **(ruling_parameters(rulings) if rulings else {})}
+        work = None
+        try:
+            with closing_on_failure():
+                async with self._pool.connection() as connection, connection.transaction():
+                    work = Work(connection, event, caller, clinic, parameters)
+                    if by_state:
+                        await enter(connection, self._viewing(caller, clinic))
+                    else:
+                        await work.serve(caller.principal.person_id)
+                    try:
+                        yield work
+                    except NotThere:
+                        if not work.denied:
+                            raise
+                    if not work.recorded:
+                        raise NotRecorded("nothing was recorded, so nothing is done")
+        except (InvalidInput, NotThere, Refused):
+            if work is not None:  # the block's own finding: what it did and recorded is undone
+                await self._deny(_denied(event))
+            raise
+        if work.denied:
+            raise NotThere("no such thing")
+
     async def refuse(self, caller: Caller, access: Access) -> NoReturn:
         """Record a request whose cursor, say, is not the caller's as the denial that it is.
 
@@ -135,6 +179,8 @@ class Gateway:
             return {**role, "cloister.audit_scope": "clinic", "cloister.clinic_id": str(clinic.clinic_id)}
         if access.resource.person is not None:
             return self._viewing(caller, None)
+        if access.action in OF_RECORDS:
+            return self._viewing(caller, clinic)
         if clinic is None:
             return {}
         reader = self._names.clinic(clinic.slug, ClinicKind.READER)

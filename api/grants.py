@@ -1,4 +1,4 @@
-"""Grants: the right to one recorded read. Repositories ask for one; only the gateway makes one."""
+"""Grants: the right to one recorded read, or to work that is recorded. Only the gateway makes one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,8 +14,8 @@ from psycopg import sql
 from api.asking import Caller
 from api.database import Connection, Pool
 from api.directory import ClinicEntry
-from api.recording import Event, recorded
-from infra.errors import NotRecorded, NotThere
+from api.recording import Event, record, record_disclosing, recorded
+from infra.errors import CloisterError, NotRecorded, NotThere
 from infra.log import where
 
 log = structlog.get_logger()
@@ -99,6 +99,80 @@ class PersonGrant:
         if row is None:
             raise NotThere("no such thing")
         return row
+
+
+class Work:
+    """The right to change something of one clinic or person, in one transaction with its event.
+
+    Where the policies ask for facts, `find` comes first: it looks, rules and records under the role that
+    sees the one it is about, and goes on as the service for that clinic and person alone. Elsewhere
+    `record` says whom the event names, once that is known.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        event: Event,
+        caller: Caller,
+        clinic: ClinicEntry | None,
+        parameters: dict[str, Any],
+    ) -> None:
+        self._connection = connection
+        self._event = event
+        self._parameters = parameters
+        self.caller = caller
+        self.clinic = clinic
+        self.recorded = False
+        self.denied = False
+
+    async def find(self, statement: str, **values: Any) -> dict[str, Any]:
+        """The row of the one it is about, if the ruling for their state permits; then as the service, for them.
+
+        `statement` is one of `recording.recorded_by_state`, whose row has the `person_id`.
+
+        Raises:
+            NotThere: nobody, or not permitted in that state; recorded either way.
+        """
+        self.recorded = True
+        found = await (await self._connection.execute(statement, {**self._parameters, **values})).fetchone()
+        if found is None:
+            self.denied = True
+            raise NotThere("no such thing")
+        await self.serve(found["person_id"])
+        return found
+
+    async def serve(self, person_id: UUID | None = None) -> None:
+        """Go on as the service, for the work's clinic and this person."""
+        own = self.caller.principal.person_id if self.caller.principal.acting is None else None
+        await enter(
+            self._connection,
+            {
+                "role": "none",
+                "cloister.clinic_id": str(self.clinic.clinic_id) if self.clinic else "",
+                "cloister.person_id": str(person_id or ""),
+                "cloister.actor_id": str(own or ""),
+            },
+        )
+
+    async def record(self, *patients: UUID) -> None:
+        """Record the event, naming the patients of the clinic that it is about."""
+        self.recorded = True
+        if patients:
+            await record_disclosing(self._connection, self._event, patients)
+        else:
+            await record(self._connection, self._event)
+
+    async def run(
+        self, query: sql.SQL | sql.Composed, *, conflict: CloisterError | None = None, **values: Any
+    ) -> list[dict[str, Any]]:
+        """The rows of a statement, none if it returns none; `conflict` is raised where a constraint refuses it."""
+        try:
+            done = await self._connection.execute(query, values)
+        except psycopg.IntegrityError:
+            if conflict is None:
+                raise
+            raise conflict from None
+        return await done.fetchall() if done.description else []
 
 
 def _use(grant: Grant | PersonGrant) -> None:

@@ -20,6 +20,7 @@ from infra.errors import (
     DatabaseUnavailable,
     InvalidInput,
     KeysUnavailable,
+    Misplaced,
     NotRecorded,
     NotThere,
     Refused,
@@ -80,8 +81,8 @@ def of(error: CloisterError | HTTPException) -> dict[str, Any]:
             return problem(*KINDS[BY_STATUS[error.status_code]])
         return problem(error.status_code, *TITLES.get(error.status_code, ("refused", "The request was refused.")))
     status, kind, title = next((KINDS[k] for k in type(error).__mro__ if k in KINDS), KINDS[Failed])
-    if isinstance(error, InvalidInput) and error.place:
-        return problem(status, kind, title, [{"place": error.place, "rule": "not_valid"}])
+    if isinstance(error, Misplaced) and error.place:
+        return problem(status, kind, title, [{"place": error.place, "rule": error.rule}])
     return problem(status, kind, title)
 
 

@@ -96,6 +96,17 @@ def _event(
 
 
 _ALONE = _event(sql.Literal(0))
+_ALONE_DISCLOSING = sql.SQL("""
+with disclosed as (
+    insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
+    select {event_id}, statement_timestamp(), {clinic_id}::integer, patient_id
+    from unnest(%(patients)s::uuid[]) as t (patient_id)
+)
+{event}""").format(
+    event_id=sql.Placeholder(_PLACES["event_id"]),
+    clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
+    event=_event(sql.SQL("cardinality(%(patients)s::uuid[])")),
+)
 
 
 def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool) -> sql.Composed:
@@ -141,3 +152,8 @@ def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic:
 async def record(connection: Connection, event: Event) -> None:
     """Record an event that reads nothing: a denial, a sign-in."""
     await connection.execute(_ALONE, event.parameters())
+
+
+async def record_disclosing(connection: Connection, event: Event, patients: Sequence[UUID]) -> None:
+    """Record an event of a clinic together with the patients it is about."""
+    await connection.execute(_ALONE_DISCLOSING, {**event.parameters(), "patients": list(dict.fromkeys(patients))})

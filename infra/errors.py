@@ -46,20 +46,25 @@ class KeysUnavailable(CloisterError):
     """The key service does not answer; nothing can be encrypted or decrypted."""
 
 
-class InvalidInput(CloisterError):
-    """Input breaks a rule; `place` names where, as a JSON-pointer-like path, a field or file:line."""
+class Misplaced(CloisterError):
+    """An error with a place: a JSON-pointer-like path, a field or file:line; `rule` is a word for programs."""
 
-    def __init__(self, message: str, *, place: str = "", hint: str = "") -> None:
+    def __init__(self, message: str, *, place: str = "", rule: str = "not_valid", hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.place = place
+        self.rule = rule
+
+
+class InvalidInput(Misplaced):
+    """Input breaks a rule; names where and which."""
 
 
 class NotThere(CloisterError):
     """The thing does not exist or is not the caller's: same answer for both."""
 
 
-class Refused(CloisterError):
-    """The request conflicts with the state of things."""
+class Refused(Misplaced):
+    """The request conflicts with the state of things; names the field where there is one."""
 
 
 class NotRecorded(CloisterError):

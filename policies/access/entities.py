@@ -4,6 +4,7 @@ from dataclasses import asdict
 from typing import Any
 
 from policies.access.model import KeyScope, Request, Resource, Subject
+from policies.access.states import CONSENTS, FACTS
 from policies.words import CLINIC_ROLES, PERSONAL_ROLES, PLATFORM_ROLES, Action, Role
 
 # The attribute of a user that holds the clinics of each role.
@@ -53,14 +54,12 @@ def _thing(resource: Resource) -> dict[str, Any]:
 
 
 def _facts(request: Request) -> dict[str, Any]:
-    facts = request.facts
-    if request.action is Action.PROFILE_READ:
-        return {"treated": facts.treated, "consents": sorted(facts.consents)}
-    if request.action in (Action.PERSON_READ, Action.ACCESS_LIST):
-        return {"guarded": facts.guarded}
+    """What the context says besides: the facts that the action is decided by, or the terms of an impersonation."""
     if request.action is Action.IMPERSONATION_OPEN:
         return asdict(request.terms)
-    return {}
+    names = FACTS.get(request.action, ())
+    facts: dict[str, Any] = {name: getattr(request.facts, name) for name in names if name not in CONSENTS}
+    return {**facts, "consents": sorted(request.facts.consents)} if CONSENTS.keys() & set(names) else facts
 
 
 def _uid(kind: str, name: str) -> dict[str, str]:

@@ -79,11 +79,13 @@ class Facts:
     treated: by appointments or plans of the clinic, a patient of the specialist who asks.
     consents: what the patient signed for the clinic, and what stands now.
     guarded: a guardianship of the person who asks stands today.
+    confidential: hidden from guardians.
     """
 
     treated: bool = False
     consents: frozenset[ConsentPurpose] = frozenset()
     guarded: bool = False
+    confidential: bool = False
 
 
 @dataclass(frozen=True)

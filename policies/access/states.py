@@ -16,7 +16,7 @@ FACTS: dict[Action, tuple[str, ...]] = {
     Action.PERSON_READ: ("guarded",),
     Action.ACCESS_LIST: ("guarded",),
 }
-_CONSENTS = {"shared": ConsentPurpose.PROFILE_SHARING, "reachable": ConsentPurpose.COMMUNICATIONS}
+CONSENTS = {"shared": ConsentPurpose.PROFILE_SHARING, "reachable": ConsentPurpose.COMMUNICATIONS}
 
 
 def in_states(request: Request) -> tuple[Request, ...]:
@@ -30,8 +30,8 @@ def in_states(request: Request) -> tuple[Request, ...]:
 
 def _in_state(request: Request, names: tuple[str, ...], state: int) -> Request:
     true = {name for bit, name in enumerate(names) if state >> bit & 1}
-    consents = frozenset(_CONSENTS[name] for name in true & _CONSENTS.keys())
-    facts = Facts(treated="treated" in true, consents=consents, guarded="guarded" in true)
+    consents = frozenset(CONSENTS[name] for name in true & CONSENTS.keys())
+    facts = Facts(consents=consents, **dict.fromkeys(true - CONSENTS.keys(), True))
     withheld = request.action is Action.PROFILE_READ and ConsentPurpose.PROFILE_SHARING not in consents
     fields = frozenset(field for field in request.fields if not (withheld and needs_consent(field)))
     return replace(request, facts=facts, fields=fields)

@@ -57,7 +57,7 @@ def resource_of(case: dict[str, Any]) -> Resource:
 
 def facts_of(case: dict[str, Any]) -> Facts:
     consents = frozenset(ConsentPurpose(name) for name in case.get("consents", []))
-    return Facts(treated=case.get("treated", False), consents=consents, guarded=case.get("guarded", False))
+    return Facts(**{**case, "consents": consents})
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: f"{path.parent.name}/{path.stem}")
