@@ -1,7 +1,8 @@
 """The application: one version of the API under /v1, the pages, and what surrounds both."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -16,6 +17,8 @@ from api.identity.routes import router as identity
 from api.impersonations.routes import router as impersonations
 from api.limits import Buckets, Rates
 from api.me.routes import router as me
+from api.messages.routes import router as messages
+from api.messages.sender import Post
 from api.pages.setup import install as install_pages
 from api.profiles.routes import router as profiles
 from api.segments.routes import router as segments
@@ -34,8 +37,26 @@ async def healthz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
+@asynccontextmanager
+async def sending(post: Post | None) -> AsyncIterator[None]:
+    """Send messages meanwhile, if there is a post."""
+    if post is None:
+        yield
+        return
+    async with post.pool:
+        task = asyncio.create_task(post.keep_sending())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def create_app(at: Server | None = None, rates: Rates | None = None, post: Post | None = None) -> FastAPI:
     """The application on one instance; how often it may be asked is the settings' to say, or `rates`.
+
+    With a `post` it sends messages as well, as long as it runs.
 
     Raises:
         Misconfigured: the access policies are invalid, or a secret can be read by others.
@@ -46,7 +67,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with services.pool:
+        async with services.pool, sending(post):
             yield
 
     # No interactive documentation: it loads scripts from elsewhere.
@@ -64,7 +85,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
     app.state.services = services
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
-    for router in (identity, clinics, segments, profiles, me, impersonations, audit):
+    for router in (identity, clinics, segments, profiles, me, messages, impersonations, audit):
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)

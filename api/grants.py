@@ -125,6 +125,11 @@ class Work:
         self.recorded = False
         self.denied = False
 
+    @property
+    def clinic_id(self) -> int | None:
+        """The clinic that the work is for, if it is for one."""
+        return self.clinic.clinic_id if self.clinic else None
+
     async def find(self, statement: str, **values: Any) -> dict[str, Any]:
         """The row of the one it is about, if the ruling for their state permits; then as the service, for them.
 
@@ -148,11 +153,15 @@ class Work:
             self._connection,
             {
                 "role": "none",
-                "cloister.clinic_id": str(self.clinic.clinic_id) if self.clinic else "",
+                "cloister.clinic_id": str(self.clinic_id or ""),
                 "cloister.person_id": str(person_id or ""),
                 "cloister.actor_id": str(own or ""),
             },
         )
+
+    def about(self, impersonation_id: UUID) -> None:
+        """Have the event name the impersonation that it opens."""
+        self._event = replace(self._event, impersonation_id=impersonation_id)
 
     async def record(self, *patients: UUID) -> None:
         """Record the event, naming the patients of the clinic that it is about."""

@@ -41,6 +41,8 @@ class Action(StrEnum):
     IMPERSONATION_LIST = "impersonation.list"
     IMPERSONATION_END = "impersonation.end"
     IMPERSONATION_REVIEW = "impersonation.review"  # by the patient
+    REMINDER_SEND = "reminder.send"
+    MAILBOX_READ = "mailbox.read"
 
 
 class AccountAction(StrEnum):
@@ -76,6 +78,8 @@ class ProcessAction(StrEnum):
     INGEST = "pipeline.ingest"
     KEY_ROTATE = "key.rotate"
     KEY_RETIRE = "key.retire"
+    MESSAGE_SEND = "message.send"
+    MESSAGE_RETRY = "message.retry"
 
 
 class Purpose(StrEnum):

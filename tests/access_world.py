@@ -66,6 +66,7 @@ class World:
     patients: dict[tuple[str, str], UUID] = field(default_factory=dict)
     segments: dict[tuple[str, str], UUID] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    appointments: dict[str, UUID] = field(default_factory=dict)
     guardianship: UUID = field(default_factory=uuid4)
     # Of nobody, until a test opens one.
     impersonation: str = ""
@@ -215,6 +216,8 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, FINCH]}
     clinic_only, day = {"clinic_id": patient["clinic_id"]}, "2026-01-01"
     form, plan, batch, person = uuid4(), uuid4(), uuid4(), world.people[FINCH]
+    world.appointments[clinic] = uuid4()
+    visit = {"appointment_id": world.appointments[clinic], "status": "booked", "booked_on": day, "starts_on": day}
     # Finch shares the profile with north; at south only messages were agreed to.
     purpose = "profile_sharing" if clinic == "north" else "communications"
     signed = {"person_id": person, "signer_id": person, "purpose": purpose, "text_version": "v1"}
@@ -225,7 +228,7 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     row = {"file": "f", "source": "s", "batch_id": batch}
     rejected = {"entity": "e", "row_key": clinic.encode(), "line": 1, "reason": "r", "content": b"x"}
     for table, values in {
-        "appointment": {**patient, "status": "booked", "booked_on": day, "starts_on": day},
+        "appointment": {**patient, **visit},
         "form_template": {**clinic_only, "template": "i", "template_version": 1, "title": "I", "questions": "[]"},
         "form": {**patient, "form_id": form, "template": "i", "status": "pending", "assigned_on": day},
         "form_answer": {**patient, "form_id": form, **answer},
@@ -234,6 +237,8 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         "consent_event": {**clinic_only, **signed, "kind": "signed", "channel": "paper", "occurred_at": day},
         "profile_tombstone": {**patient, "revoked_at": "2024-01-01", "cleared_at": "2025-01-01"},
         "import_batch": row,
+        "message": {**patient, "message_id": uuid4(), "person_id": person, "kind": "code", "content": b"x",
+                    "next_try_at": "2999-01-01"},
         "quarantine": {**clinic_only, **row, "quarantine_id": uuid4(), **rejected},
     }.items():  # fmt: skip
         _insert(admin, table, values)

@@ -25,6 +25,8 @@ WORDS: dict[str, str] = {
     Action.IMPERSONATION_LIST: "Listed impersonations",
     Action.IMPERSONATION_END: "Ended an impersonation",
     Action.IMPERSONATION_REVIEW: "Looked up who acted as them",
+    Action.REMINDER_SEND: "Had a reminder sent",
+    Action.MAILBOX_READ: "Read a demo's mailbox",
     AccountAction.SIGN_IN: "Sign-in",
     AccountAction.SIGN_OUT: "Sign-out",
     AccountAction.TOKEN_ISSUE: "Issued a token",
@@ -50,6 +52,8 @@ WORDS: dict[str, str] = {
     ProcessAction.INGEST: "Brought a mart up to date",
     ProcessAction.KEY_ROTATE: "Rotated keys",
     ProcessAction.KEY_RETIRE: "Retired old keys",
+    ProcessAction.MESSAGE_SEND: "Sent a message",
+    ProcessAction.MESSAGE_RETRY: "Had dead messages tried again",
 }
 
 

@@ -33,6 +33,10 @@ PROFILE = Encrypted("profile", "person_id", ("phone", "email", "address", "polic
 # Under a purpose's.
 PURPOSES: dict[str, tuple[Encrypted, ...]] = {
     "quarantine": (Encrypted("quarantine", "quarantine_id", ("content",)),),
+    "message": (
+        Encrypted("message", "message_id", ("content", "address")),
+        Encrypted("demo_mail", "message_id", ("content",)),
+    ),
     "issuer": (Encrypted("issuer_key", "key_id", ("private_jwk",)),),
     "totp": (
         Encrypted("principal", "principal_id", ("totp_secret",)),

@@ -6,6 +6,7 @@ fails. The fresh table lies in build/routes_by_roles.txt; whoever changes the fi
 
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import UUID
 
 import access_world
 import httpx
@@ -92,6 +93,8 @@ def filled(world: World, path: str, clinic: str = "north") -> str:
         patient=patient,
         dependent=world.guardianship,
         impersonation=world.impersonation,
+        appointment=world.appointments[clinic],
+        message=UUID(int=0),
     )
 
 
