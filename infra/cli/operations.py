@@ -134,7 +134,8 @@ def _chosen(clinics: list[str] | None, everyone: bool) -> list[str]:
 
 
 def _definitions(path: Path) -> "list":  # type: ignore[type-arg]
-    from policies.segments.rule import RuleError, parse_segments
+    from policies.segments.definition import parse_segments
+    from policies.segments.rule import RuleError
 
     try:
         return parse_segments(path.read_text(encoding="utf-8"))

@@ -8,12 +8,11 @@ A rule is a tree of `all`, `any` and `not` over conditions:
 Errors name the place in the rule and what was expected there.
 """
 
-import json
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from policies.segments.condition import NO_NUL, Condition, Text
+from policies.segments.condition import Condition
 
 LARGEST_RULE_BYTES = 1_000_000
 DEEPEST_RULE = 40
@@ -49,17 +48,6 @@ class Not(BaseModel):
 
 
 Rule = AllOf | AnyOf | Not | Condition
-
-
-class SegmentDefinition(BaseModel):
-    """A named rule, as a file or a request brings it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
-    name: Text
-    description: Annotated[str, StringConstraints(max_length=2000, pattern=NO_NUL)] = ""
-    rule: Rule
 
 
 def conditions(rule: Rule) -> list[Condition]:
@@ -100,7 +88,7 @@ def _parse(found: object, place: str) -> Rule:
             return _parse_list(found, key, model, place)
     if "not" in found:
         _only(found, "not", place)
-        return Not(part=_parse(found["not"], _join(place, "not")))
+        return Not(part=_parse(found["not"], join(place, "not")))
     if "measure" not in found:
         raise RuleError("expected an object with 'all', 'any', 'not' or 'measure'", place)
     try:
@@ -113,9 +101,9 @@ def _parse_list(found: dict[str, object], key: str, model: type[AllOf] | type[An
     _only(found, key, place)
     parts = found[key]
     if not isinstance(parts, list) or not 1 <= len(parts) <= 200:
-        raise RuleError(f"'{key}' needs a list of 1 to 200 rules", _join(place, key))
+        raise RuleError(f"'{key}' needs a list of 1 to 200 rules", join(place, key))
     return model.model_validate(
-        {key: [_parse(part, f"{_join(place, key)}[{index}]") for index, part in enumerate(parts)]}
+        {key: [_parse(part, f"{join(place, key)}[{index}]") for index, part in enumerate(parts)]}
     )
 
 
@@ -125,7 +113,8 @@ def _only(found: dict[str, object], key: str, place: str) -> None:
         raise RuleError(f"'{other[:60]}' cannot stand beside '{key}'", place)
 
 
-def _join(*places: str) -> str:
+def join(*places: str) -> str:
+    """A place within a place."""
     return ".".join(filter(None, places))
 
 
@@ -135,7 +124,7 @@ def _rule_error(error: ValidationError, place: str) -> RuleError:
     message = str(first["msg"]).removeprefix("Value error, ")
     if where == ["value"]:
         message = "the value must be a number, a text of 1 to 200 characters, or a list of these"
-    return RuleError(message, _join(place, *where))
+    return RuleError(message, join(place, *where))
 
 
 def _depth(found: object) -> int:
@@ -150,38 +139,3 @@ def _depth(found: object) -> int:
         elif isinstance(node, list):
             todo += [(part, level) for part in node]
     return deepest
-
-
-def parse_segments(text: str) -> list[SegmentDefinition]:
-    """Read a file of one segment, or of a list of them.
-
-    Raises:
-        RuleError: no JSON, or not of this shape; names the place.
-    """
-    if len(text.encode()) > LARGEST_RULE_BYTES:
-        raise RuleError(f"the file is larger than {LARGEST_RULE_BYTES} bytes")
-    try:
-        found = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise RuleError(f"the rule is nested deeper than {DEEPEST_RULE} levels") from None
-    except json.JSONDecodeError as error:
-        raise RuleError(f"no JSON: {error.msg}", f"line {error.lineno}") from None
-    except ValueError as error:
-        raise error if isinstance(error, RuleError) else RuleError("a number is too long") from None
-    listed = found if isinstance(found, list) else [found]
-    return [_segment(item, f"[{index}]" if isinstance(found, list) else "") for index, item in enumerate(listed)]
-
-
-def _no_constant(name: str) -> float:
-    raise RuleError(f"{name} is no number in JSON")
-
-
-def _segment(found: object, place: str) -> SegmentDefinition:
-    if not isinstance(found, dict) or "rule" not in found:
-        raise RuleError("expected an object with 'slug', 'name' and 'rule'", place)
-    rule = parse_rule(found["rule"], _join(place, "rule"))
-    try:
-        return SegmentDefinition.model_validate({**found, "rule": rule})
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise RuleError(str(first["msg"]), _join(place, str(first["loc"][0]))) from None

@@ -19,7 +19,7 @@ from orchestration.build import Plan, build
 from orchestration.clinics import clinic_days
 from orchestration.importing.mapping import Mapping, load_mapping
 from orchestration.importing.run import Import, Report, import_files
-from policies.segments.rule import parse_segments
+from policies.segments.definition import parse_segments
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 

@@ -15,7 +15,7 @@ from infra.database import Server, clinic_transaction, connect, set_context
 from infra.provisioner import Clinic, add_clinics
 from infra.roles import ClinicKind, Login
 from infra.segments import add_segments
-from policies.segments.rule import parse_segments
+from policies.segments.definition import parse_segments
 from policies.words import Role
 from tests.integration.importing import bring, evaluate
 

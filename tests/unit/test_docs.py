@@ -12,8 +12,8 @@ from infra.cli.main import build
 from infra.settings import Settings
 from orchestration.importing.fields import ENTITIES
 from policies.segments.condition import OPERATORS, Operator
+from policies.segments.definition import parse_segments
 from policies.segments.document import measures_table
-from policies.segments.rule import parse_segments
 from policies.words import ImpersonationReason
 from tests.conftest import ROOT
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from policies.segments.rule import RuleError, needs_profile, parse_rule, parse_segments, to_json
+from policies.segments.definition import parse_segments
+from policies.segments.rule import RuleError, needs_profile, parse_rule, to_json
 
 AGE = {"measure": "age", "op": ">", "value": 65}
 RATE = {"measure": "adherence.completion_rate", "window": "30d", "op": "<", "value": 0.5}
@@ -53,6 +54,14 @@ def test_an_error_names_the_place_and_what_was_expected(rule: object, place: str
     with pytest.raises(RuleError, match=said) as caught:
         parse_rule(rule)
     assert caught.value.place == place
+
+
+def test_a_file_may_hold_a_rule_as_a_text() -> None:
+    found = parse_segments('[{"slug": "x", "name": "X", "rule": "age > 65"}]')
+    assert found[0].rule == parse_rule(AGE)
+    with pytest.raises(RuleError) as caught:
+        parse_segments('[{"slug": "x", "name": "X", "rule": "age > 65 and"}]')
+    assert caught.value.place == "[0].rule, line 1, column 10"
 
 
 @pytest.mark.check(41)
