@@ -13,6 +13,7 @@ from api.pages.impersonations import router as impersonations
 from api.pages.routes import router as pages
 from api.pages.sessions import router as sessions
 from api.pages.sign_in import router as sign_in
+from api.pages.verify import router as verify
 from api.pages.visitors import own_forms_only
 
 FOLDER = Path(__file__).parent
@@ -24,7 +25,7 @@ def install(app: FastAPI) -> None:
     show.add_filters(templates.env)
     app.state.templates = templates
     app.state.error_page = error_page
-    for router in (sign_in, sessions, impersonations, pages):
+    for router in (sign_in, verify, sessions, impersonations, pages):
         app.include_router(router, include_in_schema=False, dependencies=[Depends(own_forms_only)])
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 

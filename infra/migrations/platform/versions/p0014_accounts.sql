@@ -11,6 +11,9 @@ alter table operational.account_contact
 grant select (phone_verified_at, email_verified_at, phone_shared, email_shared) on operational.account_contact
 to {rotator};
 
+-- A contact that is not an account's any more finds nobody: its digests go.
+grant delete on operational.blind_index to {service};
+
 -- Grain: one contact of one person, to be proven by a code. Whoever has the id may answer it, and needs the code.
 create table operational.verification (
     verification_id uuid primary key,
@@ -59,6 +62,11 @@ on operational.verification to {service};
 grant select, insert, update (used_at) on operational.password_link to {service};
 create policy rotating on operational.verification to {rotator} using (true) with check (true);
 grant select (verification_id, contact), update (contact) on operational.verification to {rotator};
+
+-- One's own contacts, never a dependent's or another guardian's.
+create policy own_family on operational.account_contact for select to {family}
+    using (person_id = (select operational.context_person()));
+grant select on operational.account_contact to {family};
 
 -- Grain: two registrations at one clinic that one person's account turned out to have. Staff decide whether
 -- they are one patient's: nothing is merged by itself.
