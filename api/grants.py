@@ -142,14 +142,14 @@ class Work:
         return found
 
     async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:
-        """Go on as the service, for this person and the work's clinic, or one that a statement of it has found."""
-        clinic_id = clinic_id if clinic_id is not None or self.clinic is None else self.clinic.clinic_id
+        """Go on as the service, for this person and the work's clinic, or the one that a statement found."""
+        at = self.clinic.clinic_id if self.clinic else clinic_id
         own = self.caller.principal.person_id if self.caller.principal.acting is None else None
         await enter(
             self._connection,
             {
                 "role": "none",
-                "cloister.clinic_id": "" if clinic_id is None else str(clinic_id),
+                "cloister.clinic_id": str(at or ""),
                 "cloister.person_id": str(person_id or ""),
                 "cloister.actor_id": str(own or ""),
             },

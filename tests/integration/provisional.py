@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID, uuid4
@@ -81,7 +82,9 @@ def in_work(world: World, clinic: str, do: Callable[[Work, Services], Awaitable[
                 await work.record()
                 return await do(work, serving)
 
-    return asyncio.run(run())
+    # In a thread of its own: a browser's test has a loop running in this one.
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(lambda: asyncio.run(run())).result()
 
 
 def book(world: World, clinic: str, email: str | None = MAIL, phone: str | None = None) -> Booked:
