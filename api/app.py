@@ -1,7 +1,8 @@
 """The application: one version of the API under /v1, the pages, and what surrounds both."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
@@ -18,6 +19,8 @@ from api.limits import Buckets, Rates
 from api.me.contact_routes import router as own_contacts
 from api.me.routes import router as me
 from api.merges.routes import router as merges
+from api.messages.routes import router as messages
+from api.messages.sender import Post
 from api.pages.setup import install as install_pages
 from api.profiles.routes import router as profiles
 from api.segments.routes import router as segments
@@ -37,8 +40,26 @@ async def healthz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
+@asynccontextmanager
+async def sending(post: Post | None) -> AsyncIterator[None]:
+    """Send messages meanwhile, if there is a post."""
+    if post is None:
+        yield
+        return
+    async with post.pool:
+        task = asyncio.create_task(post.keep_sending())
+        try:
+            yield
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+def create_app(at: Server | None = None, rates: Rates | None = None, post: Post | None = None) -> FastAPI:
     """The application on one instance; how often it may be asked is the settings' to say, or `rates`.
+
+    With a `post` it sends messages as well, as long as it runs.
 
     Raises:
         Misconfigured: the access policies are invalid, or a secret can be read by others.
@@ -49,7 +70,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with services.pool:
+        async with services.pool, sending(post):
             yield
 
     # No interactive documentation: it loads scripts from elsewhere.
@@ -68,7 +89,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
     for router in (
-        identity, clinics, segments, profiles, me, own_contacts, impersonations, audit, verifications, merges,
+        identity, clinics, segments, profiles, me, own_contacts, messages, impersonations, audit, verifications, merges,
     ):  # fmt: skip
         app.include_router(router, prefix="/v1")
     app.include_router(published)

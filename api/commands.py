@@ -1,16 +1,22 @@
 """Commands of the API: serving and tokens; accounts and keys have modules of their own."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from api.account_commands import issuer, user
 from api.key_commands import key
+from api.message_commands import messages
+
+if TYPE_CHECKING:
+    from api.messages.sender import Post
+    from infra.settings import Settings
 
 app = typer.Typer(no_args_is_help=True)
 app.add_typer(user, name="user")
 app.add_typer(key, name="api-key")
 app.add_typer(issuer, name="issuer")
+app.add_typer(messages, name="messages")
 
 
 @app.command()
@@ -32,7 +38,7 @@ def serve(
     log.configure()
     address, number = host or chosen.host, chosen.port if port is None else port
     refuse_taken_port(address, number)
-    application = create_app()
+    application = create_app(post=_post(chosen))
     typer.echo(f"Serving on http://{address}:{number}", err=True)
     uvicorn.run(
         application,
@@ -45,6 +51,19 @@ def serve(
         proxy_headers=bool(chosen.trusted_proxies),
         forwarded_allow_ips=chosen.trusted_proxies,
     )
+
+
+def _post(chosen: "Settings") -> "Post | None":
+    """The messenger; without a mail server messages wait for one."""
+    from api.messages.post import open_post
+    from infra.database import server
+    from infra.errors import Misconfigured
+
+    try:
+        return open_post(server(), chosen)
+    except Misconfigured as error:
+        typer.echo(f"cloister: messages wait: {error.message} ({error.hint})", err=True)
+        return None
 
 
 @app.command()

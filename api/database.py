@@ -14,13 +14,13 @@ CONNECTIONS = 8
 WAIT_SECONDS = 10.0
 
 
-def make_pool(at: Server, *, timeout_ms: int, size: int = CONNECTIONS) -> Pool:
-    """A closed pool; its queries end after `timeout_ms`.
+def make_pool(at: Server, *, timeout_ms: int, size: int = CONNECTIONS, login: Login = Login.SERVICE) -> Pool:
+    """A closed pool of a login, the service unless told otherwise; its queries end after `timeout_ms`.
 
     Roles, search paths and contexts are only ever set for one transaction (`set local`), and the
     pool rolls back or closes what comes back unfinished: a connection is always clean.
     """
-    parameters = at.parameters(Login.SERVICE)
+    parameters = at.parameters(login)
     parameters["options"] += f" -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
     return AsyncConnectionPool(
         kwargs={**parameters, "autocommit": True, "row_factory": dict_row},

@@ -125,6 +125,11 @@ class Work:
         self.recorded = False
         self.denied = False
 
+    @property
+    def clinic_id(self) -> int | None:
+        """The clinic that the work is for, if it is for one."""
+        return self.clinic.clinic_id if self.clinic else None
+
     async def find(self, statement: str, **values: Any) -> dict[str, Any]:
         """The row of the one it is about, if the ruling for their state permits; then as the service, for them.
 
@@ -143,7 +148,7 @@ class Work:
 
     async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:
         """Go on as the service, for this person and the work's clinic, or the one that a statement found."""
-        at = self.clinic.clinic_id if self.clinic else clinic_id
+        at = self.clinic_id or clinic_id
         own = self.caller.principal.person_id if self.caller.principal.acting is None else None
         await enter(
             self._connection,
@@ -154,6 +159,10 @@ class Work:
                 "cloister.actor_id": str(own or ""),
             },
         )
+
+    def about(self, impersonation_id: UUID) -> None:
+        """Have the event name the impersonation that it opens."""
+        self._event = replace(self._event, impersonation_id=impersonation_id)
 
     async def record(self, *patients: UUID) -> None:
         """Record the event, naming the patients of the clinic that it is about."""

@@ -20,6 +20,7 @@ class Login(StrEnum):
     PIPELINE = "pipeline"
     IMPORTER = "importer"
     ROTATOR = "rotator"
+    MESSENGER = "messenger"
 
 
 class Group(StrEnum):

@@ -115,6 +115,13 @@ class Settings(BaseSettings):
             description="Failed sign-ins that one address may try a minute, over all replicas; 0 is no limit.",
         ),
     ] = 20.0
+    smtp_url: Annotated[
+        str | None,
+        Field(description="Mail server: `smtps://user:password@host`, `smtp+starttls://…` or `smtp://…`."),
+    ] = None
+    mail_from: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", description="Address that messages come from.")] = (
+        "cloister@localhost"
+    )
     oidc_issuer: Annotated[
         str | None, Field(description="Issuer whose access tokens are accepted besides our own; an https URL.")
     ] = None

@@ -47,6 +47,8 @@ class Action(StrEnum):
     ACCOUNT_CHANGE = "account.change"
     MERGE_LIST = "merge.list"
     MERGE_DECIDE = "merge.decide"
+    REMINDER_SEND = "reminder.send"
+    MAILBOX_READ = "mailbox.read"
 
 
 class AccountAction(StrEnum):
@@ -83,6 +85,8 @@ class ProcessAction(StrEnum):
     INGEST = "pipeline.ingest"
     KEY_ROTATE = "key.rotate"
     KEY_RETIRE = "key.retire"
+    MESSAGE_SEND = "message.send"
+    MESSAGE_RETRY = "message.retry"
 
 
 class Purpose(StrEnum):

@@ -68,6 +68,7 @@ class World:
     keys: dict[str, str] = field(default_factory=dict)
     # Doubtful registrations: of Finch and the clinic's other patient.
     cases: dict[str, UUID] = field(default_factory=dict)
+    appointments: dict[str, UUID] = field(default_factory=dict)
     guardianship: UUID = field(default_factory=uuid4)
     # Of nobody, until a test opens one.
     impersonation: str = ""
@@ -220,6 +221,8 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     world.cases[clinic] = uuid4()
     other = world.patients[clinic, WREN if clinic == "north" else HERON]
     doubtful = {"kept_patient_id": patient["patient_id"], "other_patient_id": other}
+    world.appointments[clinic] = uuid4()
+    visit = {"appointment_id": world.appointments[clinic], "status": "booked", "booked_on": day, "starts_on": day}
     # Finch shares the profile with north; at south only messages were agreed to.
     purpose = "profile_sharing" if clinic == "north" else "communications"
     signed = {"person_id": person, "signer_id": person, "purpose": purpose, "text_version": "v1"}
@@ -230,7 +233,7 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     row = {"file": "f", "source": "s", "batch_id": batch}
     rejected = {"entity": "e", "row_key": clinic.encode(), "line": 1, "reason": "r", "content": b"x"}
     for table, values in {
-        "appointment": {**patient, "status": "booked", "booked_on": day, "starts_on": day},
+        "appointment": {**patient, **visit},
         "form_template": {**clinic_only, "template": "i", "template_version": 1, "title": "I", "questions": "[]"},
         "form": {**patient, "form_id": form, "template": "i", "status": "pending", "assigned_on": day},
         "form_answer": {**patient, "form_id": form, **answer},
@@ -240,6 +243,8 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         "profile_tombstone": {**patient, "revoked_at": "2024-01-01", "cleared_at": "2025-01-01"},
         "merge_case": {**clinic_only, "case_id": world.cases[clinic], **doubtful},
         "import_batch": row,
+        "message": {**patient, "message_id": uuid4(), "person_id": person, "kind": "code", "content": b"x",
+                    "next_try_at": "2999-01-01"},
         "quarantine": {**clinic_only, **row, "quarantine_id": uuid4(), **rejected},
     }.items():  # fmt: skip
         _insert(admin, table, values)

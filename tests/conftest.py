@@ -31,7 +31,7 @@ CLINICS = [
     Clinic("south", "South", "America/Sao_Paulo", "BR"),
 ]
 
-hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.register_profile("default", max_examples=200, deadline=None)
 hypothesis.settings.register_profile("deep", max_examples=10_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from api.gateway import Grant
+from api.gateway import Grant, Work
 from policies.access.model import Subject, Terms
 
 _OPEN = sql.SQL("""
@@ -26,20 +26,20 @@ where impersonation_id = %(impersonation)s and ended_at is null and ends_at > st
 returning impersonation_id as id, ended_at""")
 
 
-async def start(grant: Grant, impersonation_id: UUID, subject: Subject, terms: Terms) -> dict[str, Any]:
+async def start(work: Work, impersonation_id: UUID, subject: Subject, terms: Terms) -> dict[str, Any]:
     """Store a fresh impersonation; the event names it."""
-    grant.about(impersonation_id)
-    rows = await grant.read(
+    rows = await work.run(
         _OPEN,
-        sql.SQL("id"),
         impersonation=impersonation_id,
-        actor=grant.caller.principal.principal_id,
+        actor=work.caller.principal.principal_id,
         subject=subject.id,
         person=subject.person,
         reason=terms.reason,
         ticket=terms.ticket,
         minutes=terms.minutes,
     )
+    work.about(impersonation_id)
+    await work.record()
     return rows[0]
 
 

@@ -4,11 +4,13 @@ import re
 import time
 from uuid import UUID, uuid4
 
-from api.gateway import Access, Caller
+from api.gateway import Access, Caller, Work
 from api.identity.issuer import WITH_CODE
 from api.identity.principals import Acting
 from api.impersonations import repository
 from api.impersonations.schemas import Ended, Impersonation, Impersonations, Opened, Opening
+from api.messages.port import Message, MessageKind
+from api.messages.repository import enqueue
 from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import InvalidInput, NotThere
@@ -32,8 +34,9 @@ async def start(serving: Services, caller: Caller, asked: Opening) -> Opened:
     terms = _terms(asked)
     access = Access(Action.IMPERSONATION_OPEN, Resource(account=subject), terms=terms)
     try:
-        async with serving.gateway.open(caller, access) as grant:
-            row = await repository.start(grant, uuid4(), subject, terms)
+        async with serving.gateway.work(caller, access) as work:
+            row = await repository.start(work, uuid4(), subject, terms)
+            await _tell(work, serving, subject, row["id"])
     except NotThere:
         # The policies refused it, and it is recorded. Only who may open others is told what is wrong with this one.
         place = _fault(terms)
@@ -45,6 +48,17 @@ async def start(serving: Services, caller: Caller, asked: Opening) -> Opened:
     # An admin comes with a code or not at all: so the token stands for one, too.
     token = serving.issuer.issue(UUID(subject.id), lifetime=lifetime, methods=WITH_CODE, acting=acting)
     return Opened(**row, access_token=token)
+
+
+async def _tell(work: Work, serving: Services, subject: Subject, impersonation_id: UUID) -> None:
+    """Queue the notice to whom somebody acts as, in the work that lets them."""
+    person = UUID(subject.person)
+    await work.serve(person)
+    notice = Message(
+        MessageKind.IMPERSONATION_NOTICE, person, about_id=impersonation_id,
+        confidential=True,
+    )  # fmt: skip
+    await enqueue(work, serving.codec, notice)
 
 
 async def live(serving: Services, caller: Caller) -> Impersonations:

@@ -50,7 +50,7 @@ async def change(serving: Services, caller: Caller, asked: Changing) -> OwnConta
                 work, serving.codec, person_id=person, clinic_id=None, channel="email", contact=email
             )
             if old is not None:
-                notice = Message(MessageKind.CONTACT_CHANGED, person, address=old)
+                notice = Message(MessageKind.CONTACT_NOTICE, person, link="/sign-in", address=old)
                 await messages.enqueue(work, serving.codec, notice)
     return await read(serving, caller, verification)
 

@@ -1,4 +1,4 @@
-"""What a message is: a kind, to whom, and a link; nothing clinical."""
+"""What a message is, for those who have something to say to a person."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -6,22 +6,31 @@ from uuid import UUID
 
 
 class MessageKind(StrEnum):
-    """What a message is about."""
+    """What a message says; `texts` has the words."""
 
     CODE = "code"
     WELCOME = "welcome"
     BOOKING_CONFIRMED = "booking_confirmed"
     APPOINTMENT_CHANGED = "appointment_changed"
+    APPOINTMENT_REMINDER = "appointment_reminder"
     FORM_REQUEST = "form_request"
     CONSENT_REQUEST = "consent_request"
     GUARDIAN_NOTICE = "guardian_notice"
+    CONTACT_NOTICE = "contact_notice"
     IMPERSONATION_NOTICE = "impersonation_notice"
-    CONTACT_CHANGED = "contact_changed"
 
 
 @dataclass(frozen=True)
 class Message:
-    """One message to a person."""
+    """One message to one person.
+
+    link: a path below the public URL, where the person finds the rest after signing in.
+    code: a one-time code.
+    calendar: an iCalendar object (RFC 5545).
+    address: an email to use instead of the account's, such as one that is to be verified.
+    confidential: never passed on to guardians.
+    about_id, patient_id: what it tells of, and the clinic's patient, for the log.
+    """
 
     kind: MessageKind
     person_id: UUID
@@ -30,3 +39,9 @@ class Message:
     code: str | None = None
     calendar: str | None = None
     address: str | None = None
+    confidential: bool = False
+    patient_id: UUID | None = None
+    about_id: UUID | None = None
+
+    def __repr__(self) -> str:
+        return f"Message({self.kind.value})"

@@ -10,6 +10,7 @@ from fastapi.templating import Jinja2Templates
 
 from api.pages import show
 from api.pages.impersonations import router as impersonations
+from api.pages.mailbox import router as mailbox
 from api.pages.routes import router as pages
 from api.pages.sessions import router as sessions
 from api.pages.sign_in import router as sign_in
@@ -23,9 +24,10 @@ def install(app: FastAPI) -> None:
     """Add the pages to the app."""
     templates = Jinja2Templates(FOLDER / "templates")
     show.add_filters(templates.env)
+    templates.env.globals["mailbox_here"] = not app.state.services.production
     app.state.templates = templates
     app.state.error_page = error_page
-    for router in (sign_in, verify, sessions, impersonations, pages):
+    for router in (sign_in, verify, sessions, impersonations, mailbox, pages):
         app.include_router(router, include_in_schema=False, dependencies=[Depends(own_forms_only)])
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 

@@ -31,6 +31,8 @@ WORDS: dict[str, str] = {
     Action.ACCOUNT_CHANGE: "Changed their own contacts",
     Action.MERGE_LIST: "Listed doubtful registrations",
     Action.MERGE_DECIDE: "Decided about a doubtful registration",
+    Action.REMINDER_SEND: "Had a reminder sent",
+    Action.MAILBOX_READ: "Read a demo's mailbox",
     AccountAction.SIGN_IN: "Sign-in",
     AccountAction.SIGN_OUT: "Sign-out",
     AccountAction.TOKEN_ISSUE: "Issued a token",
@@ -57,6 +59,8 @@ WORDS: dict[str, str] = {
     ProcessAction.INGEST: "Brought a mart up to date",
     ProcessAction.KEY_ROTATE: "Rotated keys",
     ProcessAction.KEY_RETIRE: "Retired old keys",
+    ProcessAction.MESSAGE_SEND: "Sent a message",
+    ProcessAction.MESSAGE_RETRY: "Had dead messages tried again",
 }
 
 

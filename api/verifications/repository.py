@@ -115,6 +115,7 @@ async def renew(work: Work, codec: FieldCodec, verification_id: UUID | None) -> 
         return
     code = new_code()
     digest, *_ = await _code_digests(work, codec, asked.verification_id, code)
+    await work.serve(asked.person_id, asked.clinic_id)
     await work.run(_RENEW, verification=asked.verification_id, code_digest=digest, minutes=MINUTES)
     await _send(work, codec, asked, code)
 

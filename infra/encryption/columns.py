@@ -53,6 +53,10 @@ INDEXES = (
 # Under a purpose's.
 PURPOSES: dict[str, tuple[Encrypted, ...]] = {
     "quarantine": (Encrypted("quarantine", "quarantine_id", ("content",)),),
+    "message": (
+        Encrypted("message", "message_id", ("content", "address")),
+        Encrypted("demo_mail", "message_id", ("content",)),
+    ),
     "issuer": (Encrypted("issuer_key", "key_id", ("private_jwk",)),),
     "totp": (
         Encrypted("principal", "principal_id", ("totp_secret",)),

@@ -109,7 +109,7 @@ CATALOGUE: dict[str, Measure] = {
     for measure in (
         _profile(
             "age", "Age in completed years.", ValueType.NUMBER,
-            "extract(year from age({as_of}, birth_date))::integer", "years",
+            "(case when birth_date <= {as_of} then extract(year from age({as_of}, birth_date))::integer end)", "years",
         ),
         _profile("sex", "Sex as the person states it.", ValueType.TEXT, "sex"),
         _profile("blood_type", "Blood type.", ValueType.TEXT, "blood_type"),

@@ -6,16 +6,20 @@ from collections.abc import Iterator
 
 import access_world
 import pytest
-from access_world import Api
+from access_world import Api, World
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from infra.database import Server
 
 
 @pytest.fixture(scope="module")
-def api(module_server: Server) -> Iterator[Api]:
-    access_world.build(module_server)
-    with access_world.client(module_server) as running:
+def world(module_server: Server) -> World:
+    return access_world.build(module_server)
+
+
+@pytest.fixture(scope="module")
+def api(world: World) -> Iterator[Api]:
+    with access_world.client(world.server) as running:
         yield running
 
 

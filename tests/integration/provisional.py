@@ -14,6 +14,7 @@ from psycopg import sql
 
 from api.gateway import Access, Work
 from api.identity import principals
+from api.messages import repository as messages
 from api.messages.port import Message, MessageKind
 from api.services import Caller, Services
 from api.verifications import repository
@@ -43,7 +44,7 @@ class Booked:
 
 @dataclass
 class Mailbox:
-    """Messages that were put into the outbox, instead of being sent."""
+    """Messages as they were put into the queue, where they are sealed."""
 
     messages: list[Message] = field(default_factory=list)
 
@@ -58,11 +59,11 @@ class Mailbox:
 
 @pytest.fixture
 def mailbox(monkeypatch: pytest.MonkeyPatch) -> Mailbox:
-    found = Mailbox()
+    found, queue = Mailbox(), messages.enqueue
 
-    async def enqueue(_work: Work, _codec: FieldCodec, message: Message) -> UUID:
+    async def enqueue(work: Work, codec: FieldCodec, message: Message) -> UUID:
         found.messages.append(message)
-        return uuid4()
+        return await queue(work, codec, message)
 
     monkeypatch.setattr("api.messages.repository.enqueue", enqueue)
     return found

@@ -52,7 +52,7 @@ def test_a_new_email_counts_once_its_code_is_answered(fresh: World, running: Api
     changed = running.put(CONTACTS, json={"email": "new@example.org"}, headers=headers).json()
     assert changed["email"] == {"value": MAIL, "verified": True}
     assert [(m.kind, m.address) for m in mailbox.messages[-2:]] == [
-        (MessageKind.CODE, "new@example.org"), (MessageKind.CONTACT_CHANGED, MAIL),
+        (MessageKind.CODE, "new@example.org"), (MessageKind.CONTACT_NOTICE, MAIL),
     ]  # fmt: skip
     assert (sign_in(running, MAIL), sign_in(running, "new@example.org")) == (200, 401)
     assert prove(running, mailbox, changed) == 200

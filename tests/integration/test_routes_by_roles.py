@@ -99,6 +99,8 @@ def filled(world: World, path: str, clinic: str = "north") -> str:
         case=world.cases[clinic],
         verification=UUID(int=0),
         token="made-up",
+        appointment=world.appointments[clinic],
+        message=UUID(int=0),
     )
 
 

@@ -52,6 +52,7 @@ a       | 1956-02-29
 b       | 1956-03-01
 c       | 1956-02-28
 """
+UNBORN = Spec(date(1958, 5, 31), {"raw_patients": AGES}, [(is_("age", "=", 0), "a"), (is_("age", "is_unknown"), "bcd")])
 LEAP_DAY_BEFORE = Spec(date(2023, 2, 28), {"raw_patients": LEAP}, [(is_("age", "=", 67), "c")])
 LEAP_DAY_AFTER = Spec(date(2023, 3, 1), {"raw_patients": LEAP}, [(is_("age", "=", 67), "abc")])
 LEAP_DAY_ITSELF = Spec(date(2024, 2, 29), {"raw_patients": LEAP}, [(is_("age", "=", 68), "ac")])
@@ -118,4 +119,4 @@ REGISTRATION = Spec(
         (is_("registration.days", "is_unknown"), "d"),  # not yet registered
     ],
 )
-SPECS = [AGE, TREES, LEAP_DAY_BEFORE, LEAP_DAY_AFTER, LEAP_DAY_ITSELF, TEXTS, SETS, REGISTRATION]
+SPECS = [AGE, TREES, UNBORN, LEAP_DAY_BEFORE, LEAP_DAY_AFTER, LEAP_DAY_ITSELF, TEXTS, SETS, REGISTRATION]

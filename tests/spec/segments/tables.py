@@ -3,6 +3,7 @@
 Patients go by letters. `-` is no value; columns that a table leaves out have one everywhere.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -36,7 +37,7 @@ class Spec:
     """Tables as of one day, and per condition the patients for whom it holds, such as `ab`."""
 
     as_of: date
-    tables: dict[str, str]
+    tables: Mapping[str, str | list[Row]]
     holds: list[tuple[Row, str]]
 
 
@@ -53,13 +54,19 @@ def members(at: Server, spec: Spec, rules: list[Row]) -> list[str]:
         connect(Login.PIPELINE, at=at) as connection,
         clinic_transaction(connection, at.roles, "north", ClinicKind.BUILDER),
     ):
-        for name, text in spec.tables.items():
-            for number, row in enumerate(_rows(text)):
-                _insert(connection, name, {**_ELSE[name], **_ids(name, number), **row})
+        for name, given in spec.tables.items():
+            for row in complete(name, given):
+                _insert(connection, name, row)
         psycopg.RawCursor(connection).execute(program.statement, [spec.as_of, RUN_AT, Jsonb(program.parameters)])
         found = connection.execute("select segment_id, patient_id from segment_member").fetchall()
         raise psycopg.Rollback
     return ["".join(sorted(chr(p.int) for s, p in found if s == segment.segment_id)) for segment in segments]
+
+
+def complete(table: str, given: str | list[Row]) -> list[Row]:
+    """A table's rows with what they leave out."""
+    rows = _rows(given) if isinstance(given, str) else given
+    return [{**_ELSE[table], **_ids(table, number), **row} for number, row in enumerate(rows)]
 
 
 def arrange(admin: psycopg.Connection, count: int) -> None:

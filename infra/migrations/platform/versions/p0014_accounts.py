@@ -3,5 +3,5 @@
 from infra.migrations.sql_file import run_beside
 
 revision = "p0014"
-down_revision = "p0012"
+down_revision = "p0013"
 upgrade = run_beside(__file__)
