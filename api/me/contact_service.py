@@ -41,8 +41,6 @@ async def change(serving: Services, caller: Caller, asked: Changing) -> OwnConta
         if person is None:
             raise NotThere("no such thing")
         await work.record()
-        if asked.phone:
-            await people.store_contacts(work, serving.codec, person, {"phone": asked.phone})
         if asked.email:
             email = canonical("email", asked.email)
             old = await people.proven_email(work, serving.codec, person)
@@ -52,6 +50,9 @@ async def change(serving: Services, caller: Caller, asked: Changing) -> OwnConta
             if old is not None:
                 notice = Message(MessageKind.CONTACT_NOTICE, person, link="/sign-in", address=old)
                 await messages.enqueue(work, serving.codec, notice)
+        # After the email: whoever holds the contact's row waits for nobody who proves it.
+        if asked.phone:
+            await people.store_contacts(work, serving.codec, person, {"phone": asked.phone})
     return await read(serving, caller, verification)
 
 

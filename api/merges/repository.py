@@ -30,6 +30,9 @@ where clinic_id = %(clinic)s and case_id = %(case)s and decision is null
 returning case_id, kept_patient_id, other_patient_id""")
 _MOVE = sql.SQL("""
 update operational.{} set patient_id = %(kept)s where clinic_id = %(clinic)s and patient_id = %(other)s""")
+# Who adds a record to it meanwhile comes before, or finds it deleted.
+_HOLD = sql.SQL("""
+select from operational.registration where clinic_id = %(clinic)s and patient_id = %(other)s for update""")
 _REVIVE = sql.SQL("""
 update operational.registration set deleted_at = null, deleted_by = null, delete_reason = null
 where clinic_id = %(clinic)s and patient_id = %(kept)s and deleted_at is not null""")
@@ -67,6 +70,7 @@ async def merge(work: Work, kept: UUID, other: UUID) -> None:
     """
     conflict = Refused("records that cannot be one patient's", place="case", rule="conflicting_records")
     clinic = _clinic(work)
+    await work.run(_HOLD, clinic=clinic, other=other)
     for table in MOVED:
         await work.run(_MOVE.format(sql.Identifier(table)), clinic=clinic, kept=kept, other=other, conflict=conflict)
     await work.run(_REVIVE, clinic=clinic, kept=kept)

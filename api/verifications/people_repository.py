@@ -10,7 +10,7 @@ from psycopg import sql
 
 from api import sealing
 from api.gateway import Work
-from infra.encryption.blind_index import LOOKUP, digests
+from infra.encryption.blind_index import digests
 from infra.encryption.codec import Place
 from infra.encryption.columns import ACCOUNT_CONTACT
 from infra.encryption.contacts import OF_ACCOUNT, canonical
@@ -35,10 +35,13 @@ _EMPTY_CONTACT = sql.SQL("""
 update operational.account_contact set phone = null, email = null where person_id = %(person)s""")
 _FORGET_DIGEST = sql.SQL("""
 delete from operational.blind_index where person_id = %(person)s and field = %(field)s""")
-_LOOKUP = sql.SQL(LOOKUP.replace("%s::int[]", "%(versions)s::int[]").replace("%s::bytea[]", "%(digests)s::bytea[]")
-                  .replace("= %s", "= %(field)s"))  # fmt: skip
-_ACCOUNTS = sql.SQL("""
-select person_id from operational.principal where person_id = any(%(people)s) and disabled_at is null""")
+# `blind_index.LOOKUP`, and whose account it is.
+_ACCOUNT_OF = sql.SQL("""
+select distinct p.person_id
+from operational.blind_index as i
+inner join operational.principal as p on p.person_id = i.person_id and p.disabled_at is null
+where i.field = %(field)s
+    and (i.key_version, i.digest) in (select * from unnest(%(versions)s::int[], %(digests)s::bytea[]))""")
 _PROVISIONAL = sql.SQL("""
 select p.person_id from operational.person as p
 where p.person_id = %(person)s and p.deleted_at is null and p.verified_at is null
@@ -132,8 +135,7 @@ async def account_of(work: Work, codec: FieldCodec, channel: str, contact: str) 
     """The person whose account has verified this contact."""
     field = OF_ACCOUNT + channel
     made = digests(codec, await sealing.index_keys(work, codec, field), field, contact)
-    people = await work.run(_LOOKUP, field=field, versions=list(made), digests=list(made.values()))
-    found = await work.run(_ACCOUNTS, people=[row["person_id"] for row in people])
+    found = await work.run(_ACCOUNT_OF, field=field, versions=list(made), digests=list(made.values()))
     return found[0]["person_id"] if len(found) == 1 else None
 
 

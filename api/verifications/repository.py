@@ -10,7 +10,7 @@ from psycopg import sql
 
 from api import sealing
 from api.gateway import Work
-from api.identity.codes import MINUTES, new_code
+from api.identity.codes import MINUTES, TRIES, new_code
 from api.messages import repository as messages
 from api.messages.port import Message, MessageKind
 from api.verifications import people_repository as people
@@ -22,19 +22,20 @@ from infra.encryption.data_keys import IndexKey
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import InvalidInput
 
-# Codes to one contact in an hour, whoever asks for them, and of one verification at all.
+# Codes to one contact, or of one person, in an hour, whoever asks for them; and of one verification at all.
 MOST_CODES = 5
 _PURPOSE = "verification"
 _CONTACT = PURPOSES[_PURPOSE][0]
 
 _SENT = sql.SQL("""
 select coalesce(sum(codes), 0) as codes from operational.verification
-where contact_digest = any(%(digests)s::bytea[]) and sent_at > statement_timestamp() - interval '1 hour'""")
+where (contact_digest = any(%(digests)s::bytea[]) or person_id = %(person)s)
+    and sent_at > statement_timestamp() - interval '1 hour'""")
 _BEGIN = sql.SQL("""
 insert into operational.verification
-    (verification_id, person_id, clinic_id, channel, contact, contact_digest, code_digest, codes, expires_at)
+    (verification_id, person_id, clinic_id, channel, contact, contact_digest, code_digest, codes, tries, expires_at)
 values (%(verification)s, %(person)s, %(clinic)s, %(channel)s, %(contact)s, %(contact_digest)s, %(code_digest)s,
-    %(codes)s, statement_timestamp() + make_interval(mins => %(minutes)s))""")
+    %(codes)s, %(tries)s, statement_timestamp() + make_interval(mins => %(minutes)s))""")
 _OPEN = sql.SQL("""
 select verification_id, person_id, clinic_id, channel, contact, code_digest, codes, expires_at > statement_timestamp()
     as live
@@ -91,13 +92,15 @@ async def start(
     """
     found = await contact_digests(work, codec, channel, contact)
     verification_id, code = uuid4(), new_code()
-    sends = channel == "email" and await _may_send(work, found)
+    sends = channel == "email" and await _may_send(work, found, person_id)
     place = Place(_CONTACT.place, "contact", str(verification_id))
     newest, *_ = await sealing.purpose_keys(work, codec, _PURPOSE)
     values: dict[str, Any] = {
         "verification": verification_id, "person": person_id, "clinic": clinic_id, "channel": channel,
         "contact": codec.seal(newest, place, contact.encode()), "contact_digest": found[0],
         "code_digest": (await _code_digests(work, codec, verification_id, code))[0], "codes": int(sends),
+        # A code that nobody was sent is for nobody to guess.
+        "tries": 0 if sends else TRIES,
     }  # fmt: skip
     await work.run(_BEGIN, **values, minutes=MINUTES)
     if sends:
@@ -111,7 +114,8 @@ async def renew(work: Work, codec: FieldCodec, verification_id: UUID | None) -> 
     if not rows or rows[0]["codes"] >= MOST_CODES:
         return
     asked = await _proven(work, codec, rows[0])
-    if not await _may_send(work, await contact_digests(work, codec, asked.channel, asked.contact)):
+    found = await contact_digests(work, codec, asked.channel, asked.contact)
+    if asked.channel != "email" or not await _may_send(work, found, asked.person_id):
         return
     code = new_code()
     digest, *_ = await _code_digests(work, codec, asked.verification_id, code)
@@ -146,10 +150,10 @@ async def contact_digests(work: Work, codec: FieldCodec, channel: str, contact: 
     return list(digests(codec, keys, OF_ACCOUNT + channel, contact).values())
 
 
-async def _may_send(work: Work, found: Sequence[bytes]) -> bool:
+async def _may_send(work: Work, found: Sequence[bytes], person: UUID) -> bool:
     # Two that ask at once would both see room for one.
     await work.run(_ALONE, digests=list(found))
-    sent = await work.run(_SENT, digests=list(found))
+    sent = await work.run(_SENT, digests=list(found), person=person)
     return bool(sent[0]["codes"] < MOST_CODES)
 
 

@@ -172,7 +172,6 @@ async def _welcome(work: Work, codec: FieldCodec, proven: Proven, person: UUID) 
         return
     token = secrets.token_urlsafe(32)
     await people.store_link(work, principal_id, hashlib.sha256(token.encode()).digest(), LINK_HOURS)
-    message = Message(
-        MessageKind.WELCOME, person, proven.clinic_id, link=f"/password/{token}", address=proven.contact
-    )  # fmt: skip
+    address = proven.contact if proven.channel == "email" else None
+    message = Message(MessageKind.WELCOME, person, proven.clinic_id, link=f"/password/{token}", address=address)
     await messages.enqueue(work, codec, message)

@@ -99,6 +99,27 @@ def test_contacts_are_the_accounts_own(fresh: World, running: Api) -> None:
         assert running.put(CONTACTS, json={"phone": "+4930901820"}, headers=headers).status_code == 404
 
 
+@pytest.mark.check(36)
+def test_a_contact_moved_to_another_account_is_nobodys(fresh: World, running: Api) -> None:
+    for login, phone in (("wren", "+4930901820"), ("finch", "+4930901821")):
+        running.put(CONTACTS, json={"phone": phone}, headers=access_world.sign_in(running, login))
+    fresh.change(
+        "update operational.account_contact as c set phone = o.phone from operational.account_contact as o"
+        " where o.person_id <> c.person_id"
+    )
+    for login in ("wren", "finch"):
+        found = running.get(CONTACTS, headers=access_world.sign_in(running, login))
+        assert (found.status_code, "+49" in found.text) == (500, False)
+
+
+def test_one_account_has_five_codes_an_hour_sent_at_most(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    headers = access_world.sign_in(running, "wren")
+    for number in range(7):
+        found = running.put(CONTACTS, json={"email": f"{number}@example.org"}, headers=headers)
+        assert found.status_code == 200
+    assert len([m for m in mailbox.messages if m.kind is MessageKind.CODE]) == 5
+
+
 def test_a_link_sets_a_password_once(fresh: World, running: Api, mailbox: Mailbox) -> None:
     token = link(fresh, running, mailbox)
 

@@ -193,6 +193,14 @@ def test_a_new_code_ends_the_old_one_and_five_are_the_most(fresh: World, running
     verified(running, mailbox, booked)
 
 
+def test_a_code_that_was_not_sent_is_for_nobody_to_guess(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    """Otherwise every further booking with a contact would be worth five more guesses."""
+    for _ in range(7):
+        book(fresh, "north")
+    tries = fresh.look("select codes, tries, count(*) from operational.verification group by 1, 2 order by 1")
+    assert tries == [(0, 5, 2), (1, 0, 5)]
+
+
 @pytest.mark.check(40)
 def test_two_verifications_at_once_make_one_account(fresh: World, running: Api, mailbox: Mailbox) -> None:
     booked = [book(fresh, clinic) for clinic in ("north", "south", "north", "south")]
