@@ -66,7 +66,8 @@ def reset_codes(at: Server, login: str) -> None:
     with connect(Login.SERVICE, at=at) as connection:
         principal_id = _principal(connection, login)
         connection.execute(
-            "update operational.principal set totp_secret = null, totp_failures = 0, totp_locked_until = null"
+            "update operational.principal set totp_secret = null, totp_failures = 0, totp_locked_until = null,"
+            " tokens_valid_from = date_trunc('second', statement_timestamp())"
             " where principal_id = %s",
             [principal_id],
         )

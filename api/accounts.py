@@ -7,15 +7,13 @@ from uuid import UUID
 
 import psycopg
 
-from api.identity.passwords import hasher
+from api.identity.passwords import SHORTEST_PASSWORD, hasher
 from infra.audit import record_process
 from infra.database import Server, connect, set_context
 from infra.errors import InvalidInput
 from infra.roles import Login
 from policies.text import fault_of_identifier
 from policies.words import CLINIC_ROLES, PLATFORM_ROLES, AccountAction, Role
-
-SHORTEST_PASSWORD = 10
 
 _SPECIALIST = """
 select p.principal_id
@@ -32,7 +30,7 @@ on conflict (clinic_id, name) do update
 def add_user(at: Server, login: str, name: str, role: Role, clinic: str | None, password: str | None) -> UUID:
     """Make an account with one role, or give an existing one another role; return its id.
 
-    Without a password the account is for another issuer's tokens. A new password ends its sessions.
+    Without a password the account is for another issuer's tokens. A new password ends its sessions and tokens.
 
     Raises:
         InvalidInput: the role needs a clinic, or has none; no such clinic; the password is too short;
@@ -108,7 +106,9 @@ def store_principal(
     row = connection.execute(
         "insert into operational.principal (kind, login, display_name, password_hash) values (%s, %s, %s, %s)"
         " on conflict (login) do update set failed_attempts = 0, locked_until = null,"
-        " password_hash = coalesce(excluded.password_hash, principal.password_hash)"
+        " password_hash = coalesce(excluded.password_hash, principal.password_hash), tokens_valid_from = case"
+        " when excluded.password_hash is null then principal.tokens_valid_from"
+        " else date_trunc('second', statement_timestamp()) end"
         " where principal.kind = excluded.kind returning principal_id",
         [kind, login, name, password_hash],
     ).fetchone()

@@ -16,13 +16,16 @@ from api.identity.routes import published
 from api.identity.routes import router as identity
 from api.impersonations.routes import router as impersonations
 from api.limits import Buckets, Rates
+from api.me.contact_routes import router as own_contacts
 from api.me.routes import router as me
+from api.merges.routes import router as merges
 from api.messages.routes import router as messages
 from api.messages.sender import Post
 from api.pages.setup import install as install_pages
 from api.profiles.routes import router as profiles
 from api.segments.routes import router as segments
 from api.services import Services
+from api.verifications.routes import router as verifications
 from infra.database import Server, server
 from infra.settings import settings
 
@@ -85,7 +88,9 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
     app.state.services = services
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
-    for router in (identity, clinics, segments, profiles, me, messages, impersonations, audit):
+    for router in (
+        identity, clinics, segments, profiles, me, own_contacts, messages, impersonations, audit, verifications, merges,
+    ):  # fmt: skip
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from api.directory import ClinicEntry
-from api.identity.principals import Principal
+from api.identity.principals import NOBODY, Principal
 from api.recording import Event
 from infra.errors import InvalidInput
 from policies.access.decide import Ruling, Rulings
@@ -23,7 +23,7 @@ CATEGORIES = {
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
 }
 # Reads of a clinic's records in the operational zone, and not of its mart.
-OF_RECORDS: frozenset[Action] = frozenset()
+OF_RECORDS: frozenset[Action] = frozenset({Action.MERGE_LIST})
 # Why something is asked for, where nobody says.
 PURPOSES = {
     Action.AUDIT_SEARCH: Purpose.AUDIT,
@@ -32,6 +32,10 @@ PURPOSES = {
     Action.DEPENDENT_LIST: Purpose.PATIENT_REQUEST,
     Action.ACCESS_LIST: Purpose.PATIENT_REQUEST,
     Action.IMPERSONATION_REVIEW: Purpose.PATIENT_REQUEST,
+    Action.VERIFICATION_ANSWER: Purpose.PATIENT_REQUEST,
+    Action.VERIFICATION_RENEW: Purpose.PATIENT_REQUEST,
+    Action.ACCOUNT_READ: Purpose.PATIENT_REQUEST,
+    Action.ACCOUNT_CHANGE: Purpose.PATIENT_REQUEST,
 }
 
 
@@ -110,7 +114,7 @@ def who(principal: Principal) -> dict[str, Any]:
     """Whom an event names: who asked in truth, and in whose name and by which impersonation if in another's."""
     acting = principal.acting
     return {
-        "principal_id": principal.actor_id,
+        "principal_id": None if principal == NOBODY else principal.actor_id,
         "principal_kind": principal.kind,
         "acting_for": principal.person_id if acting else None,
         "impersonation_id": acting.impersonation_id if acting else None,

@@ -146,14 +146,15 @@ class Work:
         await self.serve(found["person_id"])
         return found
 
-    async def serve(self, person_id: UUID | None = None) -> None:
-        """Go on as the service, for the work's clinic and this person."""
+    async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:
+        """Go on as the service, for this person and the work's clinic, or the one that a statement found."""
+        at = self.clinic_id or clinic_id
         own = self.caller.principal.person_id if self.caller.principal.acting is None else None
         await enter(
             self._connection,
             {
                 "role": "none",
-                "cloister.clinic_id": str(self.clinic_id or ""),
+                "cloister.clinic_id": str(at or ""),
                 "cloister.person_id": str(person_id or ""),
                 "cloister.actor_id": str(own or ""),
             },

@@ -1,7 +1,7 @@
 """Keys for what a work writes: a person's data keys, a purpose's, and digests of contacts.
 
-The rule of `infra.encryption.data_keys` holds here: who writes under a person's key locks the row that
-the ciphertext stands in first, and asks for the keys then; a purpose's key is locked here.
+The rule of `infra.encryption.data_keys` holds here: who changes a row locks it first, and asks for the
+keys then, which are held until the work ends.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from infra.encryption.field_codec import FieldCodec
 _KEY = "data_key_id, wrapped, kek_id, kek_version"
 _OF_PERSON = sql.SQL(f"""
 select {_KEY} from operational.data_key
-where person_id = %(person)s and retired_at is null order by key_version desc""")  # nosec B608: a constant
+where person_id = %(person)s and retired_at is null order by key_version desc for share""")  # nosec B608: a constant
 _OF_PURPOSE = sql.SQL(f"""
 select {_KEY}, key_version from operational.data_key
 where purpose = %(purpose)s and retired_at is null order by key_version desc for share""")  # nosec B608: a constant
@@ -39,7 +39,7 @@ async def new_person_key(work: Work, codec: FieldCodec, person: UUID) -> StoredK
 
 
 async def person_keys(work: Work, codec: FieldCodec, person: UUID) -> Sequence[StoredKey]:
-    """The live data keys of a person, the newest first; made if there is none."""
+    """The live data keys of a person, the newest first, held until the work ends; made if there is none."""
     found = await work.run(_OF_PERSON, person=person)
     if not found:
         await _stored(work, codec, person=person)

@@ -104,7 +104,11 @@ class Services:
                 return None, False
             async with self.pool.connection() as connection:
                 linked = await external.principal_of(connection, said)
-                known = await principals.by_id(connection, linked, f"token:{said.token_id}") if linked else None
+                known = (
+                    await principals.by_id(connection, linked, f"token:{said.token_id}", said.issued_at)
+                    if linked
+                    else None
+                )
             return known, said.second_factor
         await self.issuer.reload()
         claims = self.issuer.verify(token)
@@ -114,7 +118,9 @@ class Services:
             if claims.acting:
                 known = await impersonation.principal_of(connection, claims.principal_id, claims.acting)
             else:
-                known = await principals.by_id(connection, claims.principal_id, f"token:{claims.token_id}")
+                known = await principals.by_id(
+                    connection, claims.principal_id, f"token:{claims.token_id}", claims.issued_at
+                )
         return known, claims.second_factor
 
     def cookie(self, name: str) -> str:
@@ -177,6 +183,15 @@ async def api_caller(
     return caller_of(request, principal)
 
 
+async def anybody(request: Request) -> Caller:
+    """Whoever asks without signing in.
+
+    Raises:
+        InvalidInput: the request names a purpose of use that is none.
+    """
+    return caller_of(request, principals.NOBODY)
+
+
 def caller_of(request: Request, principal: Principal) -> Caller:
     """A principal with its request.
 
@@ -219,3 +234,4 @@ def _totp_seals(at: Server, codec: FieldCodec) -> Seals:
 
 
 ApiCaller = Annotated[Caller, Depends(api_caller)]
+Anybody = Annotated[Caller, Depends(anybody)]

@@ -41,6 +41,12 @@ class Action(StrEnum):
     IMPERSONATION_LIST = "impersonation.list"
     IMPERSONATION_END = "impersonation.end"
     IMPERSONATION_REVIEW = "impersonation.review"  # by the patient
+    VERIFICATION_ANSWER = "verification.answer"
+    VERIFICATION_RENEW = "verification.renew"
+    ACCOUNT_READ = "account.read"
+    ACCOUNT_CHANGE = "account.change"
+    MERGE_LIST = "merge.list"
+    MERGE_DECIDE = "merge.decide"
     REMINDER_SEND = "reminder.send"
     MAILBOX_READ = "mailbox.read"
 
@@ -65,6 +71,7 @@ class AccountAction(StrEnum):
     SECOND_FACTOR_RESET = "second_factor.reset"
     RECOVERY_CODE_USE = "recovery_code.use"
     SESSION_END = "session.end"
+    PASSWORD_SET = "password.set"  # nosec B105: the name of an event
     CREDENTIAL_CHECK = "credential.check"  # recorded when it fails only: a good one is its request's event
 
 

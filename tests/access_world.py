@@ -66,6 +66,8 @@ class World:
     patients: dict[tuple[str, str], UUID] = field(default_factory=dict)
     segments: dict[tuple[str, str], UUID] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
+    # Doubtful registrations: of Finch and the clinic's other patient.
+    cases: dict[str, UUID] = field(default_factory=dict)
     appointments: dict[str, UUID] = field(default_factory=dict)
     guardianship: UUID = field(default_factory=uuid4)
     # Of nobody, until a test opens one.
@@ -216,6 +218,9 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, FINCH]}
     clinic_only, day = {"clinic_id": patient["clinic_id"]}, "2026-01-01"
     form, plan, batch, person = uuid4(), uuid4(), uuid4(), world.people[FINCH]
+    world.cases[clinic] = uuid4()
+    other = world.patients[clinic, WREN if clinic == "north" else HERON]
+    doubtful = {"kept_patient_id": patient["patient_id"], "other_patient_id": other}
     world.appointments[clinic] = uuid4()
     visit = {"appointment_id": world.appointments[clinic], "status": "booked", "booked_on": day, "starts_on": day}
     # Finch shares the profile with north; at south only messages were agreed to.
@@ -236,6 +241,7 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         "adherence": {**patient, "plan_id": plan, "day": day, "prescribed": 2, "done": 1},
         "consent_event": {**clinic_only, **signed, "kind": "signed", "channel": "paper", "occurred_at": day},
         "profile_tombstone": {**patient, "revoked_at": "2024-01-01", "cleared_at": "2025-01-01"},
+        "merge_case": {**clinic_only, "case_id": world.cases[clinic], **doubtful},
         "import_batch": row,
         "message": {**patient, "message_id": uuid4(), "person_id": person, "kind": "code", "content": b"x",
                     "next_try_at": "2999-01-01"},

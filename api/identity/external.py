@@ -29,6 +29,7 @@ class External:
     subject: str
     token_id: str
     second_factor: bool
+    issued_at: int
 
 
 class ExternalIssuer:
@@ -69,7 +70,7 @@ class ExternalIssuer:
         if claims is None or subject is None or "act" in claims:
             return None
         token_id = tokens.short_text(claims, "jti") or "external"
-        return External(self.name, subject, token_id, tokens.has_second_factor(claims))
+        return External(self.name, subject, token_id, tokens.has_second_factor(claims), int(claims["iat"]))
 
 
 async def principal_of(connection: Connection, external: External) -> UUID | None:

@@ -55,6 +55,7 @@ class Claims:
 
     principal_id: UUID
     token_id: str
+    issued_at: int
     second_factor: bool = False
     acting: Acting | None = None
 
@@ -112,7 +113,7 @@ class Issuer:
             return None
         try:
             second = tokens.has_second_factor(claims)
-            return Claims(UUID(claims["sub"]), str(claims["jti"]), second, _acting(claims))
+            return Claims(UUID(claims["sub"]), str(claims["jti"]), int(claims["iat"]), second, _acting(claims))
         except ValueError:
             return None
 

@@ -12,6 +12,7 @@ from api.database import Connection
 from api.identity.lockout import counted, rested
 from api.limits import TooMany
 
+SHORTEST_PASSWORD = 10
 LONGEST_PASSWORD = 1024
 # Each hash takes 64 MiB while it is worked on.
 HASHED_AT_ONCE = 4
@@ -21,7 +22,8 @@ RETRY_SECONDS = 5
 
 _CLAIM = f"""
 update operational.principal set {counted("failed_attempts", "locked_until")}
-where login = %s and disabled_at is null and password_hash is not null and {rested("locked_until")}
+where principal_id = coalesce((select principal_id from operational.principal where login = %(login)s), %(found)s)
+    and disabled_at is null and password_hash is not null and {rested("locked_until")}
 returning principal_id, password_hash"""  # nosec B608: constants
 _RESET = """
 update operational.principal set failed_attempts = 0, locked_until = null where principal_id = %s"""
@@ -70,10 +72,10 @@ def refuse_if_full() -> None:
         raise TooMany(RETRY_SECONDS)
 
 
-async def claim(connection: Connection, login: str) -> Claim:
-    """Count an attempt on this login before the password is looked at."""
+async def claim(connection: Connection, login: str, found: UUID | None) -> Claim:
+    """Count an attempt on this login before the password is looked at; of no login, on the account `found` by it."""
     nobodys = _nobodys_hash()
-    row = await (await connection.execute(_CLAIM, [login])).fetchone()
+    row = await (await connection.execute(_CLAIM, {"login": login, "found": found})).fetchone()
     return Claim(row["principal_id"], row["password_hash"]) if row else Claim(None, nobodys)
 
 
@@ -89,6 +91,17 @@ async def fits(claimed: Claim, password: str) -> bool:
         asked = password[:LONGEST_PASSWORD]
         right = await loop.run_in_executor(_workers(), hasher().verify, asked, claimed.password_hash)
     return right and claimed.principal_id is not None
+
+
+async def hashed(password: str) -> str:
+    """The hash of a new password. Hold no connection meanwhile.
+
+    Raises:
+        TooMany: too many others wait for theirs.
+    """
+    refuse_if_full()
+    async with _seats():
+        return await asyncio.get_running_loop().run_in_executor(_workers(), hasher().hash, password)
 
 
 async def settle(connection: Connection, claimed: Claim, *, right: bool) -> UUID | None:

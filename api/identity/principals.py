@@ -92,12 +92,20 @@ class Principal:
         return next(iter([*here, *anywhere, *sorted(role.value for role, _ in self.roles)]), "none")
 
 
-async def by_id(connection: Connection, principal_id: UUID, session_id: str) -> Principal | None:
-    """The principal with that id, unless disabled."""
+# Who asks without having signed in.
+NOBODY = Principal(UUID(int=0), "unknown", "", "", frozenset(), "")
+
+
+async def by_id(
+    connection: Connection, principal_id: UUID, session_id: str, issued_at: int | None = None
+) -> Principal | None:
+    """The principal with that id, unless disabled; None for a token that was issued before its account was reset."""
     found = await connection.execute(
         f"select {COLUMNS} from operational.principal as p"  # nosec B608: a constant
-        " where p.principal_id = %s and p.disabled_at is null",
-        [principal_id],
+        " where p.principal_id = %(principal)s and p.disabled_at is null"
+        " and (%(issued_at)s::bigint is null or p.tokens_valid_from is null"
+        " or p.tokens_valid_from <= to_timestamp(%(issued_at)s::bigint))",
+        {"principal": principal_id, "issued_at": issued_at},
     )
     row = await found.fetchone()
     return Principal.of(row, session_id) if row else None

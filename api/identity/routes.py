@@ -2,12 +2,12 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Request
+from fastapi import APIRouter, Body, Depends, Form, Request
 from fastapi.responses import JSONResponse
 from fastapi.security import OAuth2PasswordRequestForm
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
-from api.identity import signing_in
+from api.identity import password_links, signing_in
 from api.identity.issuer import ALGORITHM, LIFETIME_SECONDS, PUBLISHED_SECONDS
 from api.services import Serving
 
@@ -33,6 +33,29 @@ async def token(
 ) -> Token:
     """An access token for a local account's login, password and, for admins and auditors, a code."""
     return Token(access_token=await signing_in.for_token(serving, request, form.username, form.password, code))
+
+
+class NewPassword(BaseModel):
+    """A password for the account that a link was sent to."""
+
+    token: str = Field(default="", max_length=100, description="The last part of the link.")
+    password: str = Field(default="", max_length=1024, description="At least 10 characters.")
+
+
+class PasswordSet(BaseModel):
+    """Done: sign in with it."""
+
+    status: str = "set"
+
+
+@router.post("/passwords")
+async def set_password(
+    request: Request, serving: Serving, asked: Annotated[NewPassword | None, Body()] = None
+) -> PasswordSet:
+    """Set a password with the link of a message. Wrong, used and too old are one answer."""
+    given = asked or NewPassword()
+    await password_links.set_password(serving, request, given.token, given.password)
+    return PasswordSet()
 
 
 @published.get("/jwks.json")

@@ -5,7 +5,7 @@ from uuid import UUID
 from fastapi import Request
 
 from api.gateway import Caller
-from api.identity import passwords, principals, second_factor, sessions
+from api.identity import contacts, passwords, principals, second_factor, sessions
 from api.identity.issuer import PASSWORD_ONLY, WITH_CODE
 from api.identity.principals import Principal
 from api.identity.second_factor import Secret
@@ -117,7 +117,7 @@ async def _check(serving: Services, request: Request, login: str, password: str)
     passwords.refuse_if_full()
     async with serving.pool.connection() as connection:
         await serving.attempts.take(connection, address)
-        claimed = await passwords.claim(connection, login)
+        claimed = await passwords.claim(connection, login, await contacts.account_of(connection, serving.codec, login))
     right = await passwords.fits(claimed, password)
     async with serving.pool.connection() as connection:
         known = await passwords.settle(connection, claimed, right=right)

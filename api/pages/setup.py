@@ -14,6 +14,7 @@ from api.pages.mailbox import router as mailbox
 from api.pages.routes import router as pages
 from api.pages.sessions import router as sessions
 from api.pages.sign_in import router as sign_in
+from api.pages.verify import router as verify
 from api.pages.visitors import own_forms_only
 
 FOLDER = Path(__file__).parent
@@ -26,7 +27,7 @@ def install(app: FastAPI) -> None:
     templates.env.globals["mailbox_here"] = not app.state.services.production
     app.state.templates = templates
     app.state.error_page = error_page
-    for router in (sign_in, sessions, impersonations, mailbox, pages):
+    for router in (sign_in, verify, sessions, impersonations, mailbox, pages):
         app.include_router(router, include_in_schema=False, dependencies=[Depends(own_forms_only)])
     app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
 

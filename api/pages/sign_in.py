@@ -1,6 +1,5 @@
 """Signing in with a password, then a code where one is needed; and signing out."""
 
-import secrets
 from typing import Annotated
 
 import segno
@@ -8,12 +7,9 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.identity import sessions, signing_in
-from api.pages.visitors import Arriving, Visitor, drop_cookie, page, same, set_cookie
+from api.pages.visitors import FORM_COOKIE, Arriving, Visitor, drop_cookie, form_page, of_own_page, page, set_cookie
 from api.problems import NotSignedIn
 from api.services import Services, Serving
-
-FORM_COOKIE = "cloister_form"
-FORM_SECONDS = 3600
 
 router = APIRouter()
 
@@ -24,7 +20,7 @@ Code = Annotated[str, Form(max_length=40)]
 @router.get("/sign-in")
 async def sign_in_form(request: Request, serving: Serving) -> Response:
     """The form to sign in with."""
-    return _sign_in_page(request, serving, 200, failed=False)
+    return form_page(request, serving, "sign_in.html", failed=False)
 
 
 @router.post("/sign-in")
@@ -36,13 +32,12 @@ async def sign_in(
     form: Csrf = "",
 ) -> Response:
     """Sign in, and go to the first page."""
-    # The form proves that it came from our own page: somebody else's cannot know the cookie.
-    if not form or not same(form, request.cookies.get(serving.cookie(FORM_COOKIE), "")):
-        return _sign_in_page(request, serving, 400, failed=False)
+    if not of_own_page(request, serving, form):
+        return form_page(request, serving, "sign_in.html", 400, failed=False)
     try:
         token = await signing_in.for_session(serving, request, login, password)
     except NotSignedIn:
-        return _sign_in_page(request, serving, 401, failed=True)
+        return form_page(request, serving, "sign_in.html", 401, failed=True)
     return _signed_in(request, serving, RedirectResponse("/", 303), token)
 
 
@@ -104,13 +99,6 @@ async def sign_out(request: Request, serving: Serving, arriving: Arriving, csrf:
 def _signed_in(request: Request, serving: Services, answer: Response, token: str) -> Response:
     drop_cookie(serving, answer, FORM_COOKIE)
     set_cookie(request, serving, answer, sessions.COOKIE, token, sessions.LIFETIME_HOURS * 3600)
-    return answer
-
-
-def _sign_in_page(request: Request, serving: Services, status: int, *, failed: bool) -> Response:
-    form = secrets.token_urlsafe(24)
-    answer = page(request, "sign_in.html", status, failed=failed, form=form)
-    set_cookie(request, serving, answer, FORM_COOKIE, form, FORM_SECONDS)
     return answer
 
 

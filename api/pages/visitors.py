@@ -1,6 +1,7 @@
 """Who looks at a page, and whether a form came from one of ours."""
 
 import hmac
+import secrets
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -16,6 +17,9 @@ from api.problems import CodeNeeded, FromElsewhere, NotSignedIn
 from api.services import Services, Serving, caller_of
 from infra.errors import NotThere
 from policies.words import Role
+
+FORM_COOKIE = "cloister_form"
+FORM_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -120,6 +124,19 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     """A page from its template."""
     answer: Response = request.app.state.templates.TemplateResponse(request, template, values, status_code=status)
     return answer
+
+
+def form_page(request: Request, serving: Services, template: str, status: int = 200, **values: Any) -> Response:
+    """A page with a form for somebody without a session: it carries what a cookie of ours says as well."""
+    form = secrets.token_urlsafe(24)
+    answer = page(request, template, status, form=form, **values)
+    set_cookie(request, serving, answer, FORM_COOKIE, form, FORM_SECONDS)
+    return answer
+
+
+def of_own_page(request: Request, serving: Services, form: str) -> bool:
+    """Whether a form came from our own page: somebody else's cannot know the cookie."""
+    return bool(form) and same(form, request.cookies.get(serving.cookie(FORM_COOKIE), ""))
 
 
 def set_cookie(request: Request, serving: Services, answer: Response, name: str, value: str, seconds: int) -> None:

@@ -5,6 +5,7 @@ test compares the list with the catalogue, so that a new column cannot be forgot
 """
 
 from dataclasses import dataclass
+from typing import LiteralString
 
 from psycopg import sql
 
@@ -28,8 +29,27 @@ class Encrypted:
         return sql.Identifier("operational", self.table)
 
 
+@dataclass(frozen=True)
+class Indexed:
+    """A blind index: the column that it is made of, and, as SQL over the table as `p`, of which rows."""
+
+    field: str
+    of: Encrypted
+    column: str
+    where: LiteralString = "true"
+
+
 # Under a person's data keys; the row is the person.
 PROFILE = Encrypted("profile", "person_id", ("phone", "email", "address", "policy_number", "emergency_contacts"))
+ACCOUNT_CONTACT = Encrypted("account_contact", "person_id", ("phone", "email"))
+PEOPLE = (PROFILE, ACCOUNT_CONTACT)
+# An account is found by what it verified alone, and by what it does not share with an older one.
+INDEXES = (
+    Indexed("phone", PROFILE, "phone"),
+    Indexed("email", PROFILE, "email"),
+    Indexed("account_phone", ACCOUNT_CONTACT, "phone", "p.phone_verified_at is not null and not p.phone_shared"),
+    Indexed("account_email", ACCOUNT_CONTACT, "email", "p.email_verified_at is not null and not p.email_shared"),
+)
 # Under a purpose's.
 PURPOSES: dict[str, tuple[Encrypted, ...]] = {
     "quarantine": (Encrypted("quarantine", "quarantine_id", ("content",)),),
@@ -42,6 +62,7 @@ PURPOSES: dict[str, tuple[Encrypted, ...]] = {
         Encrypted("principal", "principal_id", ("totp_secret",)),
         Encrypted("session", "session_id", ("totp_pending",)),
     ),
+    "verification": (Encrypted("verification", "verification_id", ("contact",)),),
 }
 
 

@@ -1,8 +1,9 @@
 """Data keys in the database: made at first use, stored wrapped.
 
-Who writes under a key holds what its rotation waits for, until the transaction ends: of a person, the
-row of the profile (lock it first, then ask for the keys); of a purpose, the key's own row, which is
-locked here. Who only reads takes ciphertexts and live keys in one statement, and locks nothing.
+Who writes under a key holds it until the transaction ends: its row is locked here. A rotation waits for
+none: it passes over a key or a row that is held, and comes back later. Whoever changes a row locks that
+row first and asks for the keys then. Who only reads takes ciphertexts and live keys in one statement, and
+locks nothing.
 """
 
 import os
@@ -132,7 +133,7 @@ def _live(connection: psycopg.Connection, purpose: str) -> list[IndexKey]:
 def _of_people(connection: psycopg.Connection, people: Sequence[UUID]) -> dict[UUID, list[StoredKey]]:
     rows = connection.execute(
         "select person_id, data_key_id, wrapped, kek_id, kek_version from operational.data_key"
-        " where person_id = any(%s) and retired_at is null order by key_version desc",
+        " where person_id = any(%s) and retired_at is null order by person_id, key_version desc for share",
         [list(people)],
     ).fetchall()
     found: dict[UUID, list[StoredKey]] = defaultdict(list)

@@ -15,7 +15,7 @@ from infra.roles import ClinicKind, Group, Login
 
 VERBS = ("select", "insert", "update", "delete")
 # Who may sign in where, and which clinics there are: needed before a clinic is known; no patient data.
-IDENTITY = {"clinic", "clinic_role", "principal_role", "api_key"}
+IDENTITY = {"clinic", "clinic_role", "principal_role", "api_key", "verification"}
 # A queue, emptied by the worker; counters of attempts; digests, made anew under another key. None is a record.
 EMPTIED = {"outbox", "sign_in_bucket", "blind_index"}
 DEFINERS = {"note_clinical", "note_person", "note_consent", "apply_consent", "note_impersonation"}

@@ -8,6 +8,7 @@ import pytest
 
 from infra.database import Server, connect
 from infra.encryption.codec import Place, Undecryptable
+from infra.encryption.columns import PROFILE
 from infra.encryption.data_keys import purpose_keys
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.rotation import people, workers
@@ -191,12 +192,12 @@ def test_who_wrote_since_it_was_read_keeps_what_they_wrote(
     server: Server, admin: psycopg.Connection, importer: psycopg.Connection, codec: FieldCodec, known: dict[UUID, str]
 ) -> None:
     person = next(iter(known))
-    row = admin.execute("select version from operational.profile where person_id = %s", [person]).fetchone()
+    (version,) = admin.execute("select version from operational.profile where person_id = %s", [person]).fetchall()[0]
     write_phone(importer, codec, person, number(88))
-    clear: people.Clear = (b"stale", None, None, None, None)
+    clear: people.Clear = (version, (b"stale", None, None, None, None))
     with connect(Login.ROTATOR, at=server) as rotator:
         keys = people.store_keys(rotator, codec.provider, [(person, 2)])
-        people._write(rotator, codec, {person: row}, {person: clear}, keys)
+        people.write(rotator, codec, PROFILE, {person: clear}, keys)
     assert read_phone(admin, codec, person) == number(88)
 
 

@@ -27,6 +27,7 @@ EQUIVALENT = {
     "admin-opens-impersonation: any action": _ACCOUNTS,
     "admin-lists-and-ends-impersonations: any principal": _ROLE_OF_USERS,
     "people-see-who-acted-as-them: any principal": _ROLE_OF_USERS,
+    "people-keep-their-own-contacts: any principal": _ROLE_OF_USERS,
     "admin-reads-demo-mail: any principal": _ROLE_OF_USERS,
     "nobody-impersonates-themselves: any principal": _ACCOUNTS,
     "nobody-impersonates-themselves: any action": _ACCOUNTS,

@@ -1,7 +1,12 @@
-"""Data keys of people: a new key each, and the profile's fields re-encrypted, one transaction a batch."""
+"""Data keys of people: a new key each, and their fields in every table re-encrypted, one transaction a batch.
+
+A batch holds the people's keys, so that nobody writes under them meanwhile. A person with a row that
+somebody else holds is left for a later pass.
+"""
 
 from collections import defaultdict
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -9,39 +14,33 @@ import psycopg
 from psycopg import sql
 
 from infra.encryption.codec import Place, Undecryptable
-from infra.encryption.columns import PROFILE, key_of
+from infra.encryption.columns import PEOPLE, Encrypted, key_of
 from infra.encryption.data_keys import StoredKey, store_keys
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.rotation.workers import BATCH, Batch
 
-Clear = tuple[bytes | None, ...]
+Keys = dict[UUID, list[StoredKey]]
+# A row's version, and its clear fields in the order of the table's columns.
+Clear = tuple[int, tuple[bytes | None, ...]]
 
 
 def rotate_batch(connection: psycopg.Connection, codec: FieldCodec, before: datetime, after: Any) -> Batch | None:
     """Give the next people whose key is older than `before` a new one."""
     with connection.transaction():
-        rows = connection.execute(_NEXT, {"before": before, "after": after, "n": BATCH}).fetchall()
-        if not rows:
+        people = list(dict.fromkeys(row[0] for row in connection.execute(_NEXT, [before, after, after, BATCH])))
+        if not people:
             return None
-        versions, keys = _live_keys(connection, [row[0] for row in rows], before)
-        # Another worker may have been quicker: the lock shows the newest profile, and not the newest keys.
-        people = {row[0]: row[1:] for row in rows if row[0] in keys}
-        clear = _opened(codec, people, keys)
-        fresh = store_keys(connection, codec.provider, [(person, versions[person] + 1) for person in clear])
-        _write(connection, codec, people, clear, fresh)
-        old = [key.data_key_id for person in clear for key in keys[person]]
-        connection.execute(_RETIRE, [old])
-    return Batch(rows[-1][0], len(clear), len(people) - len(clear))
-
-
-def rotate_bare(connection: psycopg.Connection, codec: FieldCodec, before: datetime) -> int:
-    """Give people who have an old key but no profile a new one; return how many."""
-    with connection.transaction():
-        people = [row[0] for row in connection.execute(_WITHOUT_PROFILE, [before])]
-        versions, keys = _live_keys(connection, people, before)
-        store_keys(connection, codec.provider, [(person, versions[person] + 1) for person in people])
-        connection.execute(_RETIRE, [[key.data_key_id for person in people for key in keys[person]]])
-    return len(people)
+        # The lock shows the keys as they are; which others live beside them, only a look after it.
+        versions, keys = _live_keys(connection, people)
+        rows = {of: _rows(connection, of, people) for of in PEOPLE}
+        free = [person for person in people if all(found.get(person, ()) is not None for found in rows.values())]
+        clear = {of: _opened(codec, of, {p: found[p] for p in free if p in found}, keys) for of, found in rows.items()}
+        whole = [person for person in free if all(found.get(person, ()) is not None for found in clear.values())]
+        fresh = store_keys(connection, codec.provider, [(person, versions[person] + 1) for person in whole])
+        for of, found in clear.items():
+            write(connection, codec, of, {p: row for p, row in found.items() if p in fresh and row}, fresh)
+        connection.execute(_retire(), [[key.data_key_id for person in whole for key in keys[person]]])
+    return Batch(people[-1], len(whole), len(free) - len(whole))
 
 
 def count_old(connection: psycopg.Connection, before: datetime) -> int:
@@ -54,87 +53,104 @@ def count_old(connection: psycopg.Connection, before: datetime) -> int:
     return row[0] if row else 0
 
 
-def _live_keys(
-    connection: psycopg.Connection, people: list[UUID], before: datetime
-) -> tuple[dict[UUID, int], dict[UUID, list[StoredKey]]]:
-    """The newest version and the live keys of each of these people who has an old one."""
-    keys: dict[UUID, list[StoredKey]] = defaultdict(list)
+def write(
+    connection: psycopg.Connection, codec: FieldCodec, of: Encrypted, clear: dict[UUID, Clear],
+    fresh: dict[UUID, StoredKey],
+) -> None:  # fmt: skip
+    """Store fields under the fresh keys, but where a row has moved on from the version that was read."""
+    sealed: list[list[bytes | None]] = [
+        [
+            None if values[at] is None else codec.seal(fresh[person], _place(of, person, column), values[at] or b"")
+            for person, (_, values) in clear.items()
+        ]
+        for at, column in enumerate(of.columns)
+    ]
+    connection.execute(_store(of), [list(clear), [version for version, _ in clear.values()], *sealed])
+
+
+def _live_keys(connection: psycopg.Connection, people: list[UUID]) -> tuple[dict[UUID, int], Keys]:
+    """The newest version and the live keys of each of these people."""
+    keys: Keys = defaultdict(list)
     versions: dict[UUID, int] = {}
-    for person, version, *rest in connection.execute(_KEYS, [people, before]):
+    for person, version, *rest in connection.execute(_KEYS, [people]):
         keys[person].append(StoredKey(*rest))
         versions[person] = max(version, versions.get(person, 0))
     return versions, dict(keys)
 
 
-def _opened(codec: FieldCodec, people: dict[UUID, Any], keys: dict[UUID, list[StoredKey]]) -> dict[UUID, Clear]:
-    """The fields of the people whose fields all open; who has a broken one keeps the old key."""
-    found = {}
-    for person, (_, *ciphertexts) in people.items():
+def _rows(connection: psycopg.Connection, of: Encrypted, people: list[UUID]) -> dict[UUID, Any]:
+    """These people's rows, locked: version and ciphertexts, or None where somebody else holds the row."""
+    there, locked = _there_and_locked(of)
+    found = {row[0]: None for row in connection.execute(there, [people])}
+    return {**found, **{row[0]: row[1:] for row in connection.execute(locked, [people])}}
+
+
+def _opened(codec: FieldCodec, of: Encrypted, rows: dict[UUID, Any], keys: Keys) -> dict[UUID, Clear | None]:
+    """The clear fields of rows whose fields all open; None for one with a broken field: it keeps the old key."""
+    found: dict[UUID, Clear | None] = {}
+    for person, (version, *ciphertexts) in rows.items():
         try:
-            found[person] = tuple(
-                None if sealed is None else codec.open(keys[person], _place(person, column), sealed)
-                for column, sealed in zip(PROFILE.columns, ciphertexts, strict=True)
+            fields = tuple(
+                None if sealed is None else codec.open(keys[person], _place(of, person, column), sealed)
+                for column, sealed in zip(of.columns, ciphertexts, strict=True)
             )
         except Undecryptable:
-            continue
+            found[person] = None
+        else:
+            found[person] = (version, fields)
     return found
 
 
-def _write(
-    connection: psycopg.Connection, codec: FieldCodec, people: dict[UUID, Any],
-    clear: dict[UUID, Clear], fresh: dict[UUID, StoredKey],
-) -> None:  # fmt: skip
-    sealed: list[list[bytes | None]] = [
-        [
-            None if value is None else codec.seal(fresh[person], _place(person, column), value)
-            for person, values in clear.items()
-            for value in [values[at]]
-        ]
-        for at, column in enumerate(PROFILE.columns)
-    ]
-    connection.execute(_STORE, [list(clear), [people[person][0] for person in clear], *sealed])
+def _place(of: Encrypted, person: UUID, column: str) -> Place:
+    return Place(of.place, column, str(person))
 
 
-def _place(person: UUID, column: str) -> Place:
-    return Place(PROFILE.place, column, str(person))
+def _columns(of: Encrypted) -> sql.Composed:
+    return sql.SQL(", ").join(sql.Identifier(column) for column in of.columns)
 
 
-_COLUMNS = sql.SQL(", ").join(sql.Identifier(column) for column in PROFILE.columns)
-_NEXT = sql.SQL("""
-select p.person_id, p.version, {}
-from operational.data_key as k inner join operational.profile as p on p.person_id = k.person_id
-where k.retired_at is null and k.created_at < %(before)s and (%(after)s::uuid is null or k.person_id > %(after)s)
-order by k.person_id limit %(n)s for no key update of p skip locked
-""").format(sql.SQL(", ").join(sql.Identifier("p", column) for column in PROFILE.columns))
-_WITHOUT_PROFILE = """
-select distinct k.person_id from operational.data_key as k
+@cache
+def _there_and_locked(of: Encrypted) -> tuple[sql.Composed, sql.Composed]:
+    there = sql.SQL("select person_id from {} where person_id = any(%s)").format(of.relation)
+    locked = sql.SQL(
+        "select person_id, version, {} from {} where person_id = any(%s) for no key update skip locked"
+    ).format(_columns(of), of.relation)
+    return there, locked
+
+
+@cache
+def _store(of: Encrypted) -> sql.Composed:
+    # The version moves with every write of others: whoever wrote since we read keeps what they wrote.
+    return sql.SQL(
+        "update {} as p set {} from unnest(%s::uuid[], %s::bigint[], {}) as n (person_id, version, {})"
+        " where p.person_id = n.person_id and p.version = n.version"
+    ).format(
+        of.relation,
+        sql.SQL(", ").join(sql.SQL("{0} = n.{0}").format(sql.Identifier(column)) for column in of.columns),
+        sql.SQL(", ").join(sql.SQL("%s::bytea[]") for _ in of.columns),
+        _columns(of),
+    )
+
+
+@cache
+def _retire() -> sql.Composed:
+    under = (
+        sql.SQL("not exists (select from {} as p where p.person_id = k.person_id and uuid_send(k.data_key_id) in ({}))")
+        .format(of.relation, sql.SQL(", ").join(key_of(sql.Identifier("p", column)) for column in of.columns))
+        for of in PEOPLE
+    )  # fmt: skip
+    return sql.SQL(
+        "update operational.data_key as k set retired_at = statement_timestamp() where k.data_key_id = any(%s) and {}"
+    ).format(sql.SQL(" and ").join(under))
+
+
+_NEXT = """
+select k.person_id from operational.data_key as k
 where k.person_id is not null and k.retired_at is null and k.created_at < %s
-    and not exists (select from operational.profile as p where p.person_id = k.person_id)
+    and (%s::uuid is null or k.person_id > %s)
+order by k.person_id limit %s for update skip locked
 """
 _KEYS = """
 select k.person_id, k.key_version, k.data_key_id, k.wrapped, k.kek_id, k.kek_version
-from operational.data_key as k
-where k.person_id = any(%s) and k.retired_at is null and exists (
-    select from operational.data_key as o
-    where o.person_id = k.person_id and o.retired_at is null and o.created_at < %s
-)
+from operational.data_key as k where k.person_id = any(%s) and k.retired_at is null
 """
-# The version moves with every write of others: whoever wrote since we read keeps what they wrote.
-_STORE = sql.SQL("""
-update operational.profile as p set {}
-from unnest(%s::uuid[], %s::bigint[], {}) as n (person_id, version, {})
-where p.person_id = n.person_id and p.version = n.version
-""").format(
-    sql.SQL(", ").join(
-        sql.SQL("{} = {}").format(sql.Identifier(column), sql.Identifier("n", column)) for column in PROFILE.columns
-    ),
-    sql.SQL(", ").join(sql.SQL("%s::bytea[]") for _ in PROFILE.columns),
-    _COLUMNS,
-)
-_RETIRE = sql.SQL("""
-update operational.data_key as k set retired_at = statement_timestamp()
-where k.data_key_id = any(%s) and not exists (
-    select from operational.profile as p
-    where p.person_id = k.person_id and uuid_send(k.data_key_id) in ({})
-)
-""").format(sql.SQL(", ").join(key_of(sql.Identifier("p", column)) for column in PROFILE.columns))

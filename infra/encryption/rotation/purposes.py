@@ -1,6 +1,8 @@
 """Data keys of purposes: a new key each, and the purpose's rows re-encrypted."""
 
+from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -77,17 +79,22 @@ def count_under(connection: psycopg.Connection, purpose: str, key_id: UUID) -> i
 
 def settle(connection: psycopg.Connection, purpose: str) -> int:
     """Retire the purpose's older keys that nothing stands under; how many ciphertexts, or held keys, are left."""
-    left = 0
-    for key in live_keys(connection, purpose)[1:]:
-        with connection.transaction():
-            # A writer that took this key before the newer one was there holds it until it is done.
-            held = connection.execute(LOCK, [key.data_key_id]).fetchone() is None
-            under = count_under(connection, purpose, key.data_key_id)
-            if held or under:
-                left += max(under, 1)
-            else:
-                connection.execute(RETIRE, [key.data_key_id])
-    return left
+    older = live_keys(connection, purpose)[1:]
+    return sum(
+        retire(connection, k.data_key_id, partial(count_under, connection, purpose, k.data_key_id)) for k in older
+    )
+
+
+def retire(connection: psycopg.Connection, key_id: UUID, count: Callable[[], int]) -> int:
+    """Retire a key unless something stands under it; how much does, or 1 while a writer holds the key."""
+    with connection.transaction():
+        # A writer that took this key before the newer one was there holds it until it is done.
+        held = connection.execute(_LOCK, [key_id]).fetchone() is None
+        under = count()
+        if held or under:
+            return max(under, 1)
+        connection.execute(_RETIRE, [key_id])
+    return 0
 
 
 def live_keys(connection: psycopg.Connection, purpose: str) -> list[StoredKey]:
@@ -120,5 +127,5 @@ def _names(of: Encrypted, column: str) -> dict[str, sql.Composable]:
     return {"table": of.relation, "row": sql.Identifier(of.row), "column": name, "key": key_of(name)}
 
 
-LOCK = "select from operational.data_key where data_key_id = %s for update skip locked"
-RETIRE = "update operational.data_key set retired_at = statement_timestamp() where data_key_id = %s"
+_LOCK = "select from operational.data_key where data_key_id = %s for update skip locked"
+_RETIRE = "update operational.data_key set retired_at = statement_timestamp() where data_key_id = %s"

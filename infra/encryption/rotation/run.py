@@ -89,7 +89,6 @@ class _Run:
         left = 0
         for purpose in known:
             left += self._purpose(purpose, progress)
-        self.turned += people.rotate_bare(self.connection, self.codec, before)
         return left + self._passes(
             lambda connection, after: people.rotate_batch(connection, self.codec, before, after), people_left, progress
         )

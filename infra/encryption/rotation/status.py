@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import psycopg
 
-from infra.encryption.contacts import INDEXED
+from infra.encryption.columns import INDEXES
 from infra.encryption.keyring import KeyProvider
 from infra.encryption.rotation import purposes
 from infra.encryption.rotation.book import Kind, find_open
@@ -57,12 +57,13 @@ def _purposes(connection: psycopg.Connection) -> list[Line]:
 
 
 def _indexes(connection: psycopg.Connection) -> list[Line]:
+    rotated = {index.field for index in INDEXES}
     return [
         Line(
             f"blind index of {field}",
             str(version),
             rows,
-            "retired" if retired else "live" if field in INDEXED else "live, not rotated",
+            "retired" if retired else "live" if field in rotated else "live, not rotated",
         )
         for field, version, retired, rows in connection.execute(_INDEXES)
     ]

@@ -1,0 +1,72 @@
+"""Setting a password with the link of a message: a random token, stored hashed, good once."""
+
+import hashlib
+
+from fastapi import Request
+
+from api.database import Connection
+from api.identity import passwords, principals
+from api.limits import address_name
+from api.recording import record
+from api.services import Services, account_event, origin
+from infra.errors import InvalidInput
+from policies.words import AccountAction
+
+_LIVE = """used_at is null and expires_at > statement_timestamp()"""
+_IS_LIVE = f"select 1 from operational.password_link where token_hash = %s and {_LIVE}"  # nosec B608: a constant
+_USE = f"""
+update operational.password_link set used_at = statement_timestamp() where token_hash = %s and {_LIVE}
+returning principal_id"""  # nosec B608: a constant
+_SET = """
+update operational.principal set password_hash = %s, failed_attempts = 0, locked_until = null,
+    tokens_valid_from = date_trunc('second', statement_timestamp())
+where principal_id = %s and disabled_at is null
+returning principal_id"""
+_END_OTHERS = """
+update operational.password_link set used_at = statement_timestamp() where principal_id = %s and used_at is null"""
+_END_SESSIONS = """
+update operational.session set revoked_at = statement_timestamp() where principal_id = %s and revoked_at is null"""
+
+
+async def set_password(serving: Services, request: Request, token: str, password: str) -> None:
+    """Set the password of the account that the link was made for; its sessions, tokens and other links end.
+
+    Raises:
+        InvalidInput: the password is too short or too long; the link is unknown, used or too old; names the field.
+        TooMany: this address tried too often.
+    """
+    _check(password)
+    hashed_token = hashlib.sha256(token.encode()).digest()
+    async with serving.pool.connection() as connection:
+        await serving.attempts.take(connection, address_name(origin(request)))
+        live = await (await connection.execute(_IS_LIVE, [hashed_token])).fetchone()
+    # Nobody has work done for a link that is none.
+    new = await passwords.hashed(password) if live else ""
+    async with serving.pool.connection() as connection:
+        if not live or not await _set(connection, request, hashed_token, new):
+            await record(connection, account_event(request, AccountAction.PASSWORD_SET, None))
+            raise InvalidInput("the link is not good, or not any more", place="token", rule="not_good")
+        await serving.attempts.give(connection, address_name(origin(request)))
+
+
+async def _set(connection: Connection, request: Request, hashed_token: bytes, new: str) -> bool:
+    """Whether the link was good still; of two at once, one."""
+    async with connection.transaction():
+        used = await (await connection.execute(_USE, [hashed_token])).fetchone()
+        if used is None:
+            return False
+        principal_id = used["principal_id"]
+        if await (await connection.execute(_SET, [new, principal_id])).fetchone() is None:
+            return False
+        await connection.execute(_END_OTHERS, [principal_id])
+        await connection.execute(_END_SESSIONS, [principal_id])
+        known = await principals.by_id(connection, principal_id, "")
+        await record(connection, account_event(request, AccountAction.PASSWORD_SET, known))
+    return True
+
+
+def _check(password: str) -> None:
+    if len(password) < passwords.SHORTEST_PASSWORD:
+        raise InvalidInput("a password is longer", place="password", rule="too_short")
+    if len(password) > passwords.LONGEST_PASSWORD:
+        raise InvalidInput("a password is shorter", place="password", rule="too_long")

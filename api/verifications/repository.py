@@ -1,0 +1,178 @@
+"""Verifications in the database: the contact, sealed; its code, as a keyed digest."""
+
+import hmac
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import sql
+
+from api import sealing
+from api.gateway import Work
+from api.identity.codes import MINUTES, TRIES, new_code
+from api.messages import repository as messages
+from api.messages.port import Message, MessageKind
+from api.verifications import people_repository as people
+from infra.encryption.blind_index import digests
+from infra.encryption.codec import Place
+from infra.encryption.columns import PURPOSES
+from infra.encryption.contacts import OF_ACCOUNT
+from infra.encryption.data_keys import IndexKey
+from infra.encryption.field_codec import FieldCodec
+from infra.errors import InvalidInput
+
+# Codes to one contact, or of one person, in an hour, whoever asks for them; and of one verification at all.
+MOST_CODES = 5
+_PURPOSE = "verification"
+_CONTACT = PURPOSES[_PURPOSE][0]
+
+_SENT = sql.SQL("""
+select coalesce(sum(codes), 0) as codes from operational.verification
+where (contact_digest = any(%(digests)s::bytea[]) or person_id = %(person)s)
+    and sent_at > statement_timestamp() - interval '1 hour'""")
+_BEGIN = sql.SQL("""
+insert into operational.verification
+    (verification_id, person_id, clinic_id, channel, contact, contact_digest, code_digest, codes, tries, expires_at)
+values (%(verification)s, %(person)s, %(clinic)s, %(channel)s, %(contact)s, %(contact_digest)s, %(code_digest)s,
+    %(codes)s, %(tries)s, statement_timestamp() + make_interval(mins => %(minutes)s))""")
+_OPEN = sql.SQL("""
+select verification_id, person_id, clinic_id, channel, contact, code_digest, codes, expires_at > statement_timestamp()
+    as live
+from operational.verification
+where verification_id = %(verification)s and answered_at is null for no key update""")
+_ANSWERED = sql.SQL("""
+update operational.verification set answered_at = statement_timestamp() where verification_id = %(verification)s""")
+_RENEW = sql.SQL("""
+update operational.verification set code_digest = %(code_digest)s, codes = codes + 1, tries = 0,
+    sent_at = statement_timestamp(), expires_at = statement_timestamp() + make_interval(mins => %(minutes)s)
+where verification_id = %(verification)s""")
+# Verifications of the same contact wait for each other, whichever version of the key they know.
+_ALONE = sql.SQL("""
+select pg_advisory_xact_lock(hashtextextended(encode(d, 'hex'), 0))
+from (select unnest(%(digests)s::bytea[]) as d order by d) as t""")
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A contact that a code has proven: whose registration it is about, and at which clinic."""
+
+    verification_id: UUID
+    person_id: UUID
+    clinic_id: int | None
+    channel: str
+    contact: str
+
+
+async def begin(
+    work: Work, codec: FieldCodec, *, person_id: UUID, clinic_id: int, email: str | None, phone: str | None
+) -> UUID:
+    """Keep a provisional person's contacts, and send a code to the email; the id of its verification.
+
+    Nothing can be sent to a phone yet: without an email the verification waits for nobody's code.
+
+    Raises:
+        InvalidInput: no phone number or email, or neither; names the field.
+    """
+    if not email and not phone:
+        raise InvalidInput("a phone number or an email is needed", place="email", rule="missing")
+    await work.serve(person_id)
+    await people.store_contacts(work, codec, person_id, {"email": email, "phone": phone})
+    channel, contact = ("email", email) if email else ("phone", phone)
+    return await start(work, codec, person_id=person_id, clinic_id=clinic_id, channel=channel, contact=contact or "")
+
+
+async def start(
+    work: Work, codec: FieldCodec, *, person_id: UUID, clinic_id: int | None, channel: str, contact: str
+) -> UUID:
+    """A new verification of a contact, its code on the way unless the contact had too many; its id.
+
+    Raises:
+        InvalidInput: no phone number or email; names the field.
+    """
+    found = await contact_digests(work, codec, channel, contact)
+    verification_id, code = uuid4(), new_code()
+    sends = channel == "email" and await _may_send(work, found, person_id)
+    place = Place(_CONTACT.place, "contact", str(verification_id))
+    newest, *_ = await sealing.purpose_keys(work, codec, _PURPOSE)
+    values: dict[str, Any] = {
+        "verification": verification_id, "person": person_id, "clinic": clinic_id, "channel": channel,
+        "contact": codec.seal(newest, place, contact.encode()), "contact_digest": found[0],
+        "code_digest": (await _code_digests(work, codec, verification_id, code))[0], "codes": int(sends),
+        # A code that nobody was sent is for nobody to guess.
+        "tries": 0 if sends else TRIES,
+    }  # fmt: skip
+    await work.run(_BEGIN, **values, minutes=MINUTES)
+    if sends:
+        await _send(work, codec, Proven(verification_id, person_id, clinic_id, channel, contact), code)
+    return verification_id
+
+
+async def renew(work: Work, codec: FieldCodec, verification_id: UUID | None) -> None:
+    """Send a new code, which ends the old one; nothing where there is none to renew, or there were too many."""
+    rows = await work.run(_OPEN, verification=verification_id)
+    if not rows or rows[0]["codes"] >= MOST_CODES:
+        return
+    asked = await _proven(work, codec, rows[0])
+    found = await contact_digests(work, codec, asked.channel, asked.contact)
+    if asked.channel != "email" or not await _may_send(work, found, asked.person_id):
+        return
+    code = new_code()
+    digest, *_ = await _code_digests(work, codec, asked.verification_id, code)
+    await work.serve(asked.person_id, asked.clinic_id)
+    await work.run(_RENEW, verification=asked.verification_id, code_digest=digest, minutes=MINUTES)
+    await _send(work, codec, asked, code)
+
+
+async def prove(work: Work, codec: FieldCodec, verification_id: UUID | None, code: str) -> Proven:
+    """What this code proves, once; `verification_id` is None where nothing may be tried any more.
+
+    Raises:
+        InvalidInput: wrong, used, too old, or of no verification: one answer for all.
+    """
+    rows = await work.run(_OPEN, verification=verification_id)
+    made = await _code_digests(work, codec, verification_id or UUID(int=0), code)
+    row = rows[0] if rows and rows[0]["live"] else None
+    if row is None or not any(hmac.compare_digest(digest, row["code_digest"]) for digest in made):
+        raise InvalidInput("the code is not good, or not any more", place="code", rule="not_good")
+    await work.run(_ANSWERED, verification=row["verification_id"])
+    return await _proven(work, codec, row)
+
+
+async def alone(work: Work, codec: FieldCodec, proven: Proven) -> None:
+    """Have others who prove the same contact wait until this work is done."""
+    await work.run(_ALONE, digests=await contact_digests(work, codec, proven.channel, proven.contact))
+
+
+async def contact_digests(work: Work, codec: FieldCodec, channel: str, contact: str) -> Sequence[bytes]:
+    """The digests of an account's contact, the newest key's first."""
+    keys = await sealing.index_keys(work, codec, OF_ACCOUNT + channel)
+    return list(digests(codec, keys, OF_ACCOUNT + channel, contact).values())
+
+
+async def _may_send(work: Work, found: Sequence[bytes], person: UUID) -> bool:
+    # Two that ask at once would both see room for one.
+    await work.run(_ALONE, digests=list(found))
+    sent = await work.run(_SENT, digests=list(found), person=person)
+    return bool(sent[0]["codes"] < MOST_CODES)
+
+
+async def _send(work: Work, codec: FieldCodec, asked: Proven, code: str) -> None:
+    link = f"/verify/{asked.verification_id}"
+    message = Message(
+        MessageKind.CODE, asked.person_id, asked.clinic_id, link=link, code=code, address=asked.contact
+    )  # fmt: skip
+    await messages.enqueue(work, codec, message)
+
+
+async def _proven(work: Work, codec: FieldCodec, row: dict[str, Any]) -> Proven:
+    keys = await sealing.purpose_keys(work, codec, _PURPOSE)
+    place = Place(_CONTACT.place, "contact", str(row["verification_id"]))
+    contact = codec.open(keys, place, row["contact"]).decode()
+    return Proven(row["verification_id"], row["person_id"], row["clinic_id"], row["channel"], contact)
+
+
+async def _code_digests(work: Work, codec: FieldCodec, verification_id: UUID, code: str) -> list[bytes]:
+    """Of a code for one verification: six digits are found by trying, but not without the key."""
+    keys: Sequence[IndexKey] = await sealing.index_keys(work, codec, "code")
+    return [codec.digest(key.key, verification_id.bytes + code.encode()) for key in keys]

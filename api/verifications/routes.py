@@ -1,0 +1,25 @@
+"""Answering a verification: without signing in, by its id and the code that went to the contact."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from api.services import Anybody, Serving
+from api.verifications import service
+from api.verifications.schemas import Answer, CodeSent, Verified
+
+router = APIRouter(prefix="/verifications", tags=["verifications"])
+
+
+@router.post("/{verification}")
+async def answer_verification(
+    serving: Serving, caller: Anybody, verification: str, asked: Annotated[Answer | None, Body()] = None
+) -> Verified:
+    """Prove a contact, and say whom the booking was for. Wrong, used, too old and unknown are one answer."""
+    return await service.answer(serving, caller, verification, asked or Answer())
+
+
+@router.post("/{verification}/code", status_code=202)
+async def renew_code(serving: Serving, caller: Anybody, verification: str) -> CodeSent:
+    """Have a new code sent to the contact; the old one is good no more. Unknown ids get the same answer."""
+    return await service.renew(serving, caller, verification)

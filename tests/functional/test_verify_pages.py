@@ -1,0 +1,58 @@
+"""In a real browser: the pages that messages lead to, for somebody who has no account yet."""
+
+import pytest
+from access_world import PASSWORD, Api, World
+from in_browser import fits
+from playwright.sync_api import Page
+
+from tests.integration.provisional import Mailbox, book, mailbox
+
+__all__ = ["mailbox"]
+
+
+@pytest.fixture
+def world(api: Api) -> World:
+    found = World(api.server)
+    found.clinic_ids = dict(found.look("select slug, clinic_id from operational.clinic"))  # type: ignore[arg-type]
+    return found
+
+
+def test_a_booking_is_confirmed_and_the_account_gets_a_password(
+    page: Page, world: World, mailbox: Mailbox, request: pytest.FixtureRequest
+) -> None:
+    email = f"{request.node.callspec.id}@example.org"
+    booked = book(world, "north", email)
+    page.goto(f"/verify/{booked.verification}")
+    assert fits(page)
+    page.get_by_label("Code from the message").fill("000 000 0")
+    page.get_by_label("Somebody I care for").check()
+    page.get_by_role("button", name="Confirm").click()
+    assert "say your own name" in page.get_by_role("alert").inner_text()
+    assert page.get_by_label("Somebody I care for").is_checked() and page.get_by_label("Your own name").is_visible()
+    page.get_by_label("Me", exact=True).check()
+    page.get_by_label("Code from the message").fill("000 000 0")
+    page.get_by_role("button", name="Confirm").click()
+    assert "not good" in page.get_by_role("alert").inner_text()
+    page.get_by_role("button", name="Send me a new code").click()
+    page.get_by_role("status").wait_for()
+    assert fits(page)
+    page.get_by_label("Code from the message").fill(mailbox.code(booked.verification))
+    page.get_by_role("button", name="Confirm").click()
+    assert page.get_by_role("heading", name="Confirmed").is_visible()
+    page.goto(mailbox.links()[-1])
+    assert fits(page)
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("button", name="Set it").click()
+    assert page.url.endswith("/sign-in")
+    page.get_by_label("Login").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    assert (
+        page.get_by_role("button", name="Sign out").is_visible()
+        or page.get_by_text("There is nothing here").is_visible()
+    )
+    page.goto(mailbox.links()[-1])
+    page.get_by_label("New password").fill(PASSWORD)
+    page.get_by_role("button", name="Set it").click()
+    assert "works once" in page.get_by_role("alert").inner_text()
+    assert mailbox.code(booked.verification) not in page.content()

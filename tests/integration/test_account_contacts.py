@@ -1,0 +1,200 @@
+"""One's own contacts, password links, and what ends when a credential is reset."""
+
+import time
+from collections.abc import Iterator
+
+import access_world
+import pytest
+from access_world import PASSWORD, Api, World
+from provisional import MAIL, NOT_GOOD, Mailbox, book, login_of, mailbox, verified
+
+from api import account_care, accounts
+from api.messages.port import MessageKind
+from infra.database import Server
+from policies.words import Role
+
+__all__ = ["mailbox"]
+
+CONTACTS = "/v1/me/account/contacts"
+
+
+@pytest.fixture
+def fresh(server: Server) -> World:
+    return access_world.build(server)
+
+
+@pytest.fixture
+def running(fresh: World) -> Iterator[Api]:
+    with access_world.client(fresh.server) as api:
+        yield api
+
+
+def sign_in(api: Api, login: str, password: str = PASSWORD) -> int:
+    return api.post("/v1/token", data={"username": login, "password": password}).status_code
+
+
+def link(world: World, api: Api, mailbox: Mailbox, clinic: str = "north", email: str = MAIL) -> str:
+    """The token of a fresh account's link."""
+    verified(api, mailbox, book(world, clinic, email))
+    return mailbox.links()[-1].removeprefix("/password/")
+
+
+def prove(api: Api, mailbox: Mailbox, changed: dict[str, str]) -> int:
+    verification = changed["verification"]
+    code = next(m.code for m in reversed(mailbox.messages) if m.link == f"/verify/{verification}")
+    return api.post(f"/v1/verifications/{verification}", json={"code": code}).status_code
+
+
+def test_a_new_email_counts_once_its_code_is_answered(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    token = link(fresh, running, mailbox)
+    assert running.post("/v1/passwords", json={"token": token, "password": PASSWORD}).status_code == 200
+    headers = access_world.sign_in(running, MAIL)
+    changed = running.put(CONTACTS, json={"email": "new@example.org"}, headers=headers).json()
+    assert changed["email"] == {"value": MAIL, "verified": True}
+    assert [(m.kind, m.address) for m in mailbox.messages[-2:]] == [
+        (MessageKind.CODE, "new@example.org"), (MessageKind.CONTACT_NOTICE, MAIL),
+    ]  # fmt: skip
+    assert (sign_in(running, MAIL), sign_in(running, "new@example.org")) == (200, 401)
+    assert prove(running, mailbox, changed) == 200
+    assert (sign_in(running, MAIL), sign_in(running, "new@example.org")) == (401, 200)
+    shown = running.get(CONTACTS, headers=headers).json()
+    assert shown == {"email": {"value": "new@example.org", "verified": True}, "phone": None, "verification": None}
+
+
+@pytest.mark.check(40)
+def test_an_email_of_another_account_is_no_way_into_it(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    token = link(fresh, running, mailbox)
+    running.post("/v1/passwords", json={"token": token, "password": PASSWORD})
+    headers = access_world.sign_in(running, "wren")
+    told = [running.put(CONTACTS, json={"email": email}, headers=headers) for email in (MAIL, "free@example.org")]
+    assert [found.status_code for found in told] == [200, 200]
+    first, second = (found.json() for found in told)
+    assert first.pop("verification") != second.pop("verification") and first == second
+    # Even the owner of both: the email goes on finding the account that had it first.
+    assert prove(running, mailbox, told[0].json()) == 200
+    assert sign_in(running, MAIL) == 200
+    found = fresh.look("select person_id from operational.blind_index where field = 'account_email'")
+    assert [row[0] for row in found] != [fresh.people[access_world.WREN]] and len(found) == 1
+
+
+def test_a_phone_is_kept_and_finds_nobody_until_it_is_proven(fresh: World, running: Api) -> None:
+    headers = access_world.sign_in(running, "wren")
+    found = running.put(CONTACTS, json={"phone": "00 49 30 901820"}, headers=headers)
+    assert found.json()["phone"] == {"value": "+4930901820", "verified": False}
+    assert sign_in(running, "+4930901820") == 401
+    for bad in ("12", "x", "+49"):
+        refused = running.put(CONTACTS, json={"phone": bad}, headers=headers)
+        assert (refused.status_code, refused.json()["errors"][0]["place"]) == (422, "phone")
+        assert bad not in str(refused.json()["errors"]) or bad == "x"
+    assert running.put(CONTACTS, json={"email": "none"}, headers=headers).json()["errors"][0]["place"] == "email"
+
+
+@pytest.mark.check(33)
+def test_contacts_are_the_accounts_own(fresh: World, running: Api) -> None:
+    running.put(CONTACTS, json={"phone": "+4930901820"}, headers=access_world.sign_in(running, "wren"))
+    assert running.get(CONTACTS, headers=access_world.sign_in(running, "finch")).json()["phone"] is None
+    for login in ("staff.north", "admin", "roleless"):
+        headers = access_world.sign_in(running, login)
+        assert running.get(CONTACTS, headers=headers).status_code == 404
+        assert running.put(CONTACTS, json={"phone": "+4930901820"}, headers=headers).status_code == 404
+
+
+@pytest.mark.check(36)
+def test_a_contact_moved_to_another_account_is_nobodys(fresh: World, running: Api) -> None:
+    for login, phone in (("wren", "+4930901820"), ("finch", "+4930901821")):
+        running.put(CONTACTS, json={"phone": phone}, headers=access_world.sign_in(running, login))
+    fresh.change(
+        "update operational.account_contact as c set phone = o.phone from operational.account_contact as o"
+        " where o.person_id <> c.person_id"
+    )
+    for login in ("wren", "finch"):
+        found = running.get(CONTACTS, headers=access_world.sign_in(running, login))
+        assert (found.status_code, "+49" in found.text) == (500, False)
+
+
+def test_one_account_has_five_codes_an_hour_sent_at_most(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    headers = access_world.sign_in(running, "wren")
+    for number in range(7):
+        found = running.put(CONTACTS, json={"email": f"{number}@example.org"}, headers=headers)
+        assert found.status_code == 200
+    assert len([m for m in mailbox.messages if m.kind is MessageKind.CODE]) == 5
+
+
+def test_a_link_sets_a_password_once(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    token = link(fresh, running, mailbox)
+
+    def use(given: str, password: str = PASSWORD) -> tuple[int, list[dict[str, str]]]:
+        found = running.post("/v1/passwords", json={"token": given, "password": password})
+        return found.status_code, found.json().get("errors", [])
+
+    assert use(token, "too short") == (422, [{"place": "password", "rule": "too_short"}])
+    not_good = (422, [{"place": "token", "rule": "not_good"}])
+    assert use("made-up") == not_good
+    assert use(token) == (200, [])
+    assert use(token, "some other password") == not_good
+    assert sign_in(running, MAIL) == 200
+    late = link(fresh, running, mailbox, "south", "late@example.org")
+    fresh.change("update operational.password_link set expires_at = now() - interval '1 second' where used_at is null")
+    assert use(late) == not_good
+    # Whoever lost the link gets another one with the next booking that they prove.
+    assert use(link(fresh, running, mailbox, "north", "late@example.org")) == (200, [])
+
+
+def test_signing_in_by_contact_is_slow_for_guessers_as_by_login(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    token = link(fresh, running, mailbox)
+    running.post("/v1/passwords", json={"token": token, "password": PASSWORD})
+    login = login_of(
+        fresh, fresh.look("select person_id from operational.blind_index where field = 'account_email'")[0][0]
+    )
+    told = [
+        running.post("/v1/token", data={"username": typed, "password": "wrong wrong wrong"})
+        for typed in (MAIL, login, "nobody@example.org", "+5527999123456", "nobody")
+    ]
+    assert len({(found.status_code, found.content) for found in told}) == 1
+    for _ in range(3):
+        assert sign_in(running, MAIL, "wrong wrong wrong") == 401
+    assert (sign_in(running, MAIL), sign_in(running, login)) == (401, 401), "it rests"
+
+
+def test_a_login_comes_before_a_contact(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    """A member of staff whose login is an email keeps it, whoever verifies that email."""
+    accounts.add_user(fresh.server, MAIL, "Staff", Role.CLINIC_STAFF, "north", "the password of staff")
+    token = link(fresh, running, mailbox)
+    running.post("/v1/passwords", json={"token": token, "password": PASSWORD})
+    assert (sign_in(running, MAIL, "the password of staff"), sign_in(running, MAIL)) == (200, 401)
+
+
+@pytest.mark.check(32)
+@pytest.mark.parametrize("reset", ["password", "codes", "link"])
+def test_tokens_end_when_a_credential_is_reset(
+    fresh: World, running: Api, mailbox: Mailbox, reset: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    token = link(fresh, running, mailbox)
+    running.post("/v1/passwords", json={"token": token, "password": PASSWORD})
+    login = {"password": "finch", "codes": "finch", "link": MAIL}[reset]
+    now = time.time
+    with monkeypatch.context() as earlier:
+        earlier.setattr("api.identity.issuer.time.time", lambda: now() - 5)
+        fresh.change("update operational.principal set tokens_valid_from = null")
+        old = access_world.sign_in(running, login)
+    assert running.get(CONTACTS, headers=old).status_code == 200
+    if reset == "password":
+        accounts.add_user(fresh.server, login, login, Role.CLINIC_STAFF, "north", "an other password")
+    elif reset == "codes":
+        account_care.reset_codes(fresh.server, login)
+    else:
+        account = "select principal_id from operational.principal where starts_with(login, 'p-')"
+        fresh.change(
+            f"insert into operational.password_link (token_hash, principal_id, expires_at)"
+            f" values (sha256('again'), ({account}), now() + interval '1 hour')"
+        )
+        assert running.post("/v1/passwords", json={"token": "again", "password": PASSWORD}).status_code == 200
+    assert running.get(CONTACTS, headers=old).status_code == 401
+    if reset != "password":
+        assert running.get(CONTACTS, headers=access_world.sign_in(running, login)).status_code == 200
+
+
+def test_a_bad_code_is_one_problem(running: Api) -> None:
+    for body in ({}, {"code": ""}, {"code": "١٢٣٤٥٦"}, {"code": "1" * 40}):
+        found = running.post("/v1/verifications/00000000-0000-0000-0000-000000000000", json=body)
+        assert (found.status_code, found.json()) == (422, NOT_GOOD)

@@ -1,0 +1,122 @@
+"""Doubtful registrations: staff of the clinic decides, and what is merged moves whole."""
+
+import access_world
+import pytest
+from access_world import FINCH, HERON, WREN, Api, World
+
+from api.merges.repository import MOVED
+from infra.database import Server
+
+NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
+MERGES = "/v1/clinics/{}/merges"
+
+
+@pytest.fixture
+def fresh(server: Server) -> World:
+    return access_world.build(server)
+
+
+def decide(api: Api, world: World, decision: str, login: str = "staff.north", clinic: str = "north") -> int:
+    path = f"{MERGES.format(clinic)}/{world.cases[clinic]}"
+    return api.post(path, json={"decision": decision}, headers=access_world.sign_in(api, login)).status_code
+
+
+def patients(world: World) -> dict[str, list[tuple[object, int]]]:
+    """Whose rows there are in each table, with how many."""
+    return {
+        table: world.look(f"select patient_id, count(*) from operational.{table} group by 1 order by 1")
+        for table in MOVED
+    }  # fmt: skip
+
+
+def test_staff_sees_the_pair_by_name_and_each_patient_is_recorded(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        found = api.get(MERGES.format("north"), headers=access_world.sign_in(api, "staff.north")).json()["cases"]
+        assert [(c["id"], c["kept"]["name"], c["other"]["name"]) for c in found] == [
+            (str(fresh.cases["north"]), FINCH, WREN)
+        ]
+        disclosed = fresh.look(
+            "select d.patient_id from audit.disclosure as d inner join audit.access_event as e"
+            " on e.event_id = d.event_id where e.action = 'merge.list'"
+        )
+        assert {row[0] for row in disclosed} == {fresh.patients["north", FINCH], fresh.patients["north", WREN]}
+        assert "birth" not in str(found)
+
+
+@pytest.mark.check(34)
+def test_a_merge_moves_all_records_and_keeps_the_other_clinic_as_it_was(fresh: World) -> None:
+    kept, other = fresh.patients["north", FINCH], fresh.patients["north", WREN]
+    south = (fresh.patients["south", FINCH], fresh.patients["south", HERON])
+    for table in MOVED:  # each has a row of the one that goes
+        fresh.change(f"update operational.{table} set patient_id = %s where patient_id = %s", other, kept)
+    before = patients(fresh)
+    with access_world.client(fresh.server) as api:
+        assert decide(api, fresh, "merge") == 200
+        after = patients(fresh)
+        for table in MOVED:
+            assert [row for row in before[table] if row[0] == other] and not [r for r in after[table] if r[0] == other]
+            assert sum(row[1] for row in before[table]) == sum(row[1] for row in after[table])
+            assert [row for row in before[table] if row[0] in south] == [r for r in after[table] if r[0] in south]
+        gone = fresh.look(
+            "select delete_reason, deleted_by = (select principal_id from operational.principal where login = %s)"
+            " from operational.registration where patient_id = %s", "staff.north", other,
+        )  # fmt: skip
+        assert gone == [("merged with another registration", True)]
+        # A person without a registration is marked as well; the audit names both patients.
+        deleted = fresh.look("select deleted_at is not null from operational.person where name = %s", WREN)
+        assert deleted == [(True,)]
+        named = fresh.look(
+            "select d.patient_id from audit.disclosure as d inner join audit.access_event as e"
+            " on e.event_id = d.event_id where e.action = 'merge.decide' and e.decision = 'permit'"
+        )
+        assert {row[0] for row in named} == {kept, other}
+        headers = access_world.sign_in(api, "staff.north")
+        assert api.get(MERGES.format("north"), headers=headers).json() == {"cases": []}
+        assert decide(api, fresh, "distinct") == 404, "it is decided"
+
+
+def test_distinct_leaves_both_as_they_were(fresh: World) -> None:
+    before = patients(fresh)
+    with access_world.client(fresh.server) as api:
+        assert decide(api, fresh, "distinct") == 200
+        assert patients(fresh) == before
+        assert fresh.look("select count(*) from operational.registration where deleted_at is not null") == [(0,)]
+        assert decide(api, fresh, "merge") == 404
+
+
+def test_a_registration_that_was_deleted_comes_back_with_the_merge(fresh: World) -> None:
+    kept = fresh.patients["north", FINCH]
+    fresh.change("update operational.registration set deleted_at = now() where patient_id = %s", kept)
+    with access_world.client(fresh.server) as api:
+        found = api.get(MERGES.format("north"), headers=access_world.sign_in(api, "staff.north")).json()["cases"]
+        assert (found[0]["kept"]["name"], found[0]["other"]["name"]) == (None, WREN)
+        assert decide(api, fresh, "merge") == 200
+    alive = fresh.look("select deleted_at is null from operational.registration where patient_id = %s", kept)
+    assert alive == [(True,)]
+
+
+@pytest.mark.check(1)
+def test_a_case_is_its_own_clinics(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        headers = access_world.sign_in(api, "staff.north")
+        for clinic, case in (("south", fresh.cases["south"]), ("north", fresh.cases["south"]), ("north", "x")):
+            found = api.post(f"{MERGES.format(clinic)}/{case}", json={"decision": "merge"}, headers=headers)
+            assert (found.status_code, found.json()) == (404, NOT_THERE)
+        assert decide(api, fresh, "perhaps") == 422
+        assert decide(api, fresh, "merge", login="specialist.north") == 404
+    assert fresh.look("select count(*) from operational.merge_case where decision is not null") == [(0,)]
+
+
+def test_every_table_of_a_patient_is_moved(fresh: World) -> None:
+    """Or is named here, with a reason."""
+    stays = {
+        "registration",  # what is merged
+        "profile_tombstone",  # a revocation is of the registration that it was of
+        "message",  # says to whom it was sent at the time
+        "outbox",  # a queue, filled by triggers
+    }
+    rows = fresh.look(
+        "select c.relname from pg_class as c inner join pg_attribute as a on a.attrelid = c.oid"
+        " where c.relnamespace = 'operational'::regnamespace and c.relkind = 'r' and a.attname = 'patient_id'"
+    )
+    assert {row[0] for row in rows} == set(MOVED) | stays
