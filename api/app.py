@@ -8,8 +8,11 @@ from fastapi.responses import JSONResponse
 
 from api import problems
 from api.audit.routes import router as audit
+from api.briefs.routes import router as briefs
 from api.clinics.routes import router as clinics
+from api.confidential.routes import router as confidential
 from api.envelope import Envelope
+from api.forms.routes import router as forms
 from api.guard import clean_texts
 from api.identity.routes import published
 from api.identity.routes import router as identity
@@ -17,9 +20,11 @@ from api.impersonations.routes import router as impersonations
 from api.limits import Buckets, Rates
 from api.me.routes import router as me
 from api.pages.setup import install as install_pages
+from api.plans.routes import router as plans
 from api.profiles.routes import router as profiles
 from api.segments.routes import router as segments
 from api.services import Services
+from api.templates.routes import router as templates
 from infra.database import Server, server
 from infra.settings import settings
 
@@ -65,6 +70,8 @@ def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
     for router in (identity, clinics, segments, profiles, me, impersonations, audit):
+        app.include_router(router, prefix="/v1")
+    for router in (templates, forms, plans, briefs, confidential):
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)

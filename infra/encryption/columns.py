@@ -38,6 +38,7 @@ PURPOSES: dict[str, tuple[Encrypted, ...]] = {
         Encrypted("principal", "principal_id", ("totp_secret",)),
         Encrypted("session", "session_id", ("totp_pending",)),
     ),
+    "forms": (Encrypted("form_sealed", "form_id", ("content",)),),
 }
 
 

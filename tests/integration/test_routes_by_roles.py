@@ -92,6 +92,12 @@ def filled(world: World, path: str, clinic: str = "north") -> str:
         patient=patient,
         dependent=world.guardianship,
         impersonation=world.impersonation,
+        template="pain",
+        form=world.items[clinic, "form"],
+        plan=world.items[clinic, "plan"],
+        exercise=world.items[clinic, "exercise"],
+        appointment=world.items[clinic, "appointment"],
+        day="2026-01-01",
     )
 
 
