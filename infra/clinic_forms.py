@@ -11,7 +11,8 @@ FIRST_TEXT = "standard-1"
 
 _TEMPLATE = """
 insert into operational.form_template
-    (clinic_id, template, template_version, title, kind, purpose, due_days, expire_days, confidential, questions, scores)
+    (clinic_id, template, template_version, title, kind, purpose, due_days, expire_days, confidential, questions,
+    scores)
 select
     c.clinic_id, %(template)s, 1, %(title)s, %(kind)s, %(purpose)s, %(due_days)s, %(expire_days)s, %(confidential)s,
     %(questions)s, %(scores)s

@@ -228,17 +228,20 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         _insert(admin, "consent_text", text)
     answer = {"template": "i", "question": "q", "answered_at": day, "body": "Canary answer"}
     row = {"file": "f", "source": "s", "batch_id": batch}
+    sealed = _sealed(world, form, {"q": "Canary answer"})
+    booked = {"specialist": f"Dr. {clinic.title()}", "status": "booked"}
+    ticked = {"times": 1, "done_by": person}
     exercised = {"name": "Canary bridge", "times": 2, "weekdays": [1], "starts_on": day, "ends_on": "2026-12-31"}
     rejected = {"entity": "e", "row_key": clinic.encode(), "line": 1, "reason": "r", "content": b"x"}
     for table, values in {
-        "appointment": {**patient, "appointment_id": appointment, "specialist": f"Dr. {clinic.title()}", "status": "booked", "booked_on": day, "starts_on": day},
+        "appointment": {**patient, "appointment_id": appointment, **booked, "booked_on": day, "starts_on": day},
         "form_template": {**clinic_only, "template": "i", "template_version": 1, "title": "I", "questions": "[]"},
         "form": {**patient, "form_id": form, "template": "i", "status": "pending", "assigned_on": day},
-        "form_sealed": {**clinic_only, "form_id": form, "content": _sealed(world, form, {"q": "Canary answer"})},
+        "form_sealed": {**clinic_only, "form_id": form, "content": sealed},
         "form_answer": {**patient, "form_id": form, **answer},
         "treatment_plan": {**patient, "plan_id": plan, "title": "P", "starts_on": day},
         "exercise": {**patient, "plan_id": plan, "exercise_id": exercise, **exercised},
-        "exercise_done": {**patient, "plan_id": plan, "exercise_id": exercise, "day": day, "times": 1, "done_by": person},
+        "exercise_done": {**patient, "plan_id": plan, "exercise_id": exercise, "day": day, **ticked},
         "adherence": {**patient, "plan_id": plan, "day": day, "prescribed": 2, "done": 1},
         "consent_event": {**clinic_only, **signed, "kind": "signed", "channel": "paper", "occurred_at": day},
         "profile_tombstone": {**patient, "revoked_at": "2024-01-01", "cleared_at": "2025-01-01"},

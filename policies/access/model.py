@@ -76,7 +76,7 @@ DEPENDENT = "dependent"
 class Facts:
     """What the database alone knows of the one asked for; the read finds it out and decides by it.
 
-    treated: by appointments or plans of the clinic, a patient of the specialist who asks; for a brief, by that appointment.
+    treated: by appointments or plans of the clinic, a patient of the specialist who asks; a brief's by its appointment.
     consents: what the patient signed for the clinic, and what stands now.
     guarded: a guardianship of the person who asks stands today.
     confidential: hidden from guardians.

@@ -24,7 +24,7 @@ class Part(BaseModel):
 
 
 class Condition(Part):
-    """Shows a question when the answer to an earlier one fits. An answer that is not there fits nothing, `is_not` too."""
+    """Shows a question when the answer to an earlier one fits. No answer fits nothing, not even `is_not`."""
 
     question: QuestionId
     op: Operator
