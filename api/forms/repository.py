@@ -88,8 +88,8 @@ left join lateral (
 where f.form_id = %(form)s and f.deleted_at is null""")
 _OF_PATIENT = sql.SQL("""
 select
-    r.patient_id, r.person_id, null::uuid as acting_for, null::uuid as consent_event_id, {treated} as treated,
-    f.confidential, c.slug as clinic, {entry}, {whole}
+    r.person_id, null::uuid as acting_for, null::uuid as consent_event_id, {treated} as treated, f.confidential,
+    c.slug as clinic, {entry}, {whole}
 from {form}
 inner join operational.registration as r on r.clinic_id = f.clinic_id and r.patient_id = f.patient_id
 inner join operational.person as p on p.person_id = r.person_id
@@ -179,8 +179,7 @@ async def patient(work: Work, patient_id: UUID | None, templates: Sequence[str])
     Raises:
         NotThere: no such patient of the clinic, or not the caller's to assign to.
     """
-    statement = _ruled(Action.FORM_ASSIGN, _PATIENT)
-    return await work.find(statement, patient=patient_id, templates=list(templates))
+    return await work.find(_patient(), patient=patient_id, templates=list(templates))
 
 
 async def how_far(grant: Grant, patient_id: UUID | None) -> list[dict[str, Any]]:
@@ -266,8 +265,8 @@ def _unless_changed(rows: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 @cache
-def _ruled(action: Action, query: sql.SQL) -> str:
-    return recorded_by_state(query, FACTS[action], in_clinic=True)
+def _patient() -> str:
+    return recorded_by_state(_PATIENT, FACTS[Action.FORM_ASSIGN], in_clinic=True)
 
 
 @cache

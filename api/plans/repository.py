@@ -140,7 +140,7 @@ on conflict (clinic_id, plan_id, day) do update set
     prescribed = excluded.prescribed, done = least(a.done, excluded.prescribed),
     deleted_at = null, deleted_by = null, delete_reason = null""")
 _HOLD_DAY = sql.SQL("""
-select from operational.adherence
+select day from operational.adherence
 where
     clinic_id = operational.context_clinic() and plan_id = %(plan)s and day = %(day)s and deleted_at is null
 for update""")

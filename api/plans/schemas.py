@@ -20,8 +20,8 @@ def _visible(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_visible)]
-Times = Annotated[int, Field(ge=1, le=MOST_TIMES)]
-Weekday = Annotated[int, Field(ge=1, le=7)]
+Times = Annotated[int, Field(ge=1, le=MOST_TIMES, strict=True)]
+Weekday = Annotated[int, Field(ge=1, le=7, strict=True)]
 
 
 def _distinct(weekdays: list[int]) -> list[int]:
@@ -69,7 +69,7 @@ class Ticked(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    times: int = Field(ge=0, le=MOST_TIMES)
+    times: int = Field(ge=0, le=MOST_TIMES, strict=True)
 
 
 class DayDone(BaseModel):
