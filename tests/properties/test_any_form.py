@@ -109,18 +109,6 @@ def right(question: dict[str, Any], answer: Any) -> bool:
     return len(answer) <= question["longest"] if kind == "text" else True
 
 
-def shown(form: dict[str, Any], given_: dict[str, Any]) -> list[dict[str, Any]]:
-    """The questions that a person going through the form would be asked."""
-    seen: dict[str, Any] = {}
-    found = []
-    for question in form["questions"]:
-        condition = question.get("shown_when")
-        if condition is None or (seen.get(condition["question"]) is not None and holds(condition, seen)):
-            found.append(question)
-            seen[question["id"]] = given_.get(question["id"])
-    return found
-
-
 def holds(condition: dict[str, Any], seen: dict[str, Any]) -> bool:
     answer, value = seen[condition["question"]], condition["value"]
     return bool(
@@ -135,11 +123,11 @@ def holds(condition: dict[str, Any], seen: dict[str, Any]) -> bool:
 
 
 def reference(form: dict[str, Any], given_: dict[str, Any], *, whole: bool) -> dict[str, Any] | None:
-    """The answers that are kept, or None if any is wrong; conditions are asked only about right answers."""
+    """The answers that are kept, or None if any is wrong: the form gone through as a person would."""
     kept: dict[str, Any] = {}
     for question in form["questions"]:
-        # What comes after a wrong answer does not matter: that one is refused already.
-        if question not in shown(form, kept | {question["id"]: given_.get(question["id"])}):
+        condition = question.get("shown_when")
+        if condition and not (condition["question"] in kept and holds(condition, kept)):
             continue
         answer = given_.get(question["id"])
         if answer is None:
