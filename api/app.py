@@ -9,8 +9,11 @@ from fastapi.responses import JSONResponse
 
 from api import problems
 from api.audit.routes import router as audit
+from api.briefs.routes import router as briefs
 from api.clinics.routes import router as clinics
+from api.confidential.routes import router as confidential
 from api.envelope import Envelope
+from api.forms.routes import router as forms
 from api.guard import clean_texts
 from api.identity.routes import published
 from api.identity.routes import router as identity
@@ -22,9 +25,11 @@ from api.merges.routes import router as merges
 from api.messages.routes import router as messages
 from api.messages.sender import Post
 from api.pages.setup import install as install_pages
+from api.plans.routes import router as plans
 from api.profiles.routes import router as profiles
 from api.segments.routes import router as segments
 from api.services import Services
+from api.templates.routes import router as templates
 from api.verifications.routes import router as verifications
 from infra.database import Server, server
 from infra.settings import settings
@@ -91,6 +96,8 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
     for router in (
         identity, clinics, segments, profiles, me, own_contacts, messages, impersonations, audit, verifications, merges,
     ):  # fmt: skip
+        app.include_router(router, prefix="/v1")
+    for router in (templates, forms, plans, briefs, confidential):
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)

@@ -23,7 +23,7 @@ CATEGORIES = {
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
 }
 # Reads of a clinic's records in the operational zone, and not of its mart.
-OF_RECORDS: frozenset[Action] = frozenset({Action.MERGE_LIST})
+OF_RECORDS: frozenset[Action] = frozenset({Action.MERGE_LIST, Action.TEMPLATE_READ, Action.FORM_LIST})
 # Why something is asked for, where nobody says.
 PURPOSES = {
     Action.AUDIT_SEARCH: Purpose.AUDIT,
@@ -31,6 +31,14 @@ PURPOSES = {
     Action.PERSON_READ: Purpose.PATIENT_REQUEST,
     Action.DEPENDENT_LIST: Purpose.PATIENT_REQUEST,
     Action.ACCESS_LIST: Purpose.PATIENT_REQUEST,
+    Action.RECORD_READ: Purpose.CARE,
+    Action.RECORD_HIDE: Purpose.CARE,
+    Action.PLAN_SAVE: Purpose.CARE,
+    Action.BRIEF_READ: Purpose.CARE,
+    Action.OWN_RECORD_READ: Purpose.PATIENT_REQUEST,
+    Action.OWN_RECORD_HIDE: Purpose.PATIENT_REQUEST,
+    Action.FORM_ANSWER: Purpose.PATIENT_REQUEST,
+    Action.EXERCISE_TICK: Purpose.PATIENT_REQUEST,
     Action.IMPERSONATION_REVIEW: Purpose.PATIENT_REQUEST,
     Action.VERIFICATION_ANSWER: Purpose.PATIENT_REQUEST,
     Action.VERIFICATION_RENEW: Purpose.PATIENT_REQUEST,

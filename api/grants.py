@@ -133,7 +133,8 @@ class Work:
     async def find(self, statement: str, **values: Any) -> dict[str, Any]:
         """The row of the one it is about, if the ruling for their state permits; then as the service, for them.
 
-        `statement` is one of `recording.recorded_by_state`, whose row has the `person_id`.
+        `statement` is one of `recording.recorded_by_state`, whose row has the `person_id`, and the `clinic_id` where it
+        is about a person's record of one clinic.
 
         Raises:
             NotThere: nobody, or not permitted in that state; recorded either way.
@@ -143,7 +144,7 @@ class Work:
         if found is None:
             self.denied = True
             raise NotThere("no such thing")
-        await self.serve(found["person_id"])
+        await self.serve(found["person_id"], found.get("clinic_id"))
         return found
 
     async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:

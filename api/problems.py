@@ -102,7 +102,7 @@ def install(app: FastAPI) -> None:
 
     async def invalid(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else []
-        errors = [{"place": ".".join(str(part) for part in item["loc"]), "rule": item["type"]} for item in found]
+        errors = [{"place": _place(item), "rule": item["type"]} for item in found]
         return respond(request, problem(*KINDS[InvalidInput], errors))
 
     async def database(request: Request, _error: Exception) -> Response:
@@ -112,6 +112,12 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, known)
     app.add_exception_handler(psycopg.Error, database)
+
+
+def _place(fault: dict[str, Any]) -> str:
+    """Where a fault is; the name of a field that is none of ours is not said back."""
+    path = fault["loc"][:-1] if fault["type"] == "extra_forbidden" else fault["loc"]
+    return ".".join(str(part) for part in path)
 
 
 def respond(request: Request, body: dict[str, Any], headers: dict[str, str] | None = None) -> Response:

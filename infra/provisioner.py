@@ -16,6 +16,7 @@ import psycopg
 from psycopg import sql
 
 from infra.audit import record_process
+from infra.clinic_forms import ensure_standard_forms
 from infra.database import Server, connect, connect_admin
 from infra.errors import DatabaseUnavailable, InvalidInput
 from infra.migrations.runner import MIGRATION_LOCK, migrate
@@ -57,6 +58,7 @@ def set_up(at: Server) -> list[str]:
         ensure_partitions(connection)
         for slug in _clinics(connection):
             ran += _migrate_clinic(connection, clinic_schema(slug), _clinic_identifiers(at, slug))
+        ensure_standard_forms(connection)
         ran += _ensure_structure(connection, at)
         return ran
 
@@ -256,6 +258,7 @@ def _register(connection: psycopg.Connection, clinic: Clinic, identifiers: dict[
         " values (%s, %s, 'builder'), (%s, %s, 'reader')",
         [identifiers["builder"], clinic_id, identifiers["reader"], clinic_id],
     )
+    ensure_standard_forms(connection)
     connection.execute(
         "update operational.provision_request set done_at = statement_timestamp() where slug = %s and done_at is null",
         [clinic.slug],

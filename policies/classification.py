@@ -58,6 +58,7 @@ CATEGORY: dict[str, Category] = {
     "address": Category.CONTACT,
     "policy_number": Category.CONTACT,
     "emergency_contacts": Category.CONTACT,
+    "records": Category.CLINICAL,
     "body": Category.FREE_TEXT,
     "profile_shared": Category.TECHNICAL,
     "profile_until": Category.TECHNICAL,

@@ -37,6 +37,18 @@ class Action(StrEnum):
     DEPENDENT_LIST = "dependent.list"
     ACCESS_LIST = "access.list"
     AUDIT_SEARCH = "audit.search"
+    TEMPLATE_READ = "template.read"
+    TEMPLATE_SAVE = "template.save"
+    FORM_ASSIGN = "form.assign"
+    FORM_LIST = "form.list"  # which forms, and how far; no answer
+    RECORD_READ = "record.read"  # answers and plans, by who treats
+    RECORD_HIDE = "record.hide"
+    PLAN_SAVE = "plan.save"
+    BRIEF_READ = "brief.read"
+    OWN_RECORD_READ = "own_record.read"  # by the patient or a guardian
+    OWN_RECORD_HIDE = "own_record.hide"
+    FORM_ANSWER = "form.answer"
+    EXERCISE_TICK = "exercise.tick"
     IMPERSONATION_OPEN = "impersonation.open"
     IMPERSONATION_LIST = "impersonation.list"
     IMPERSONATION_END = "impersonation.end"
@@ -140,4 +152,5 @@ class Category(StrEnum):
     FREE_TEXT = "free_text"
     MEMBERSHIP = "membership"
     AGGREGATE = "aggregate"
+    CONFIDENTIAL = "confidential"  # of what is hidden from guardians, whatever field
     TECHNICAL = "technical"

@@ -30,7 +30,7 @@ from api.limits import Rates
 from infra import log
 from infra.database import Server, connect, connect_admin
 from infra.encryption.codec import Place
-from infra.encryption.data_keys import people_keys
+from infra.encryption.data_keys import people_keys, purpose_keys
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.provider import key_provider
 from infra.roles import Login
@@ -70,6 +70,8 @@ class World:
     cases: dict[str, UUID] = field(default_factory=dict)
     appointments: dict[str, UUID] = field(default_factory=dict)
     guardianship: UUID = field(default_factory=uuid4)
+    # Of Finch at each clinic: the id of a form, plan, exercise and appointment.
+    items: dict[tuple[str, str], UUID] = field(default_factory=dict)
     # Of nobody, until a test opens one.
     impersonation: str = ""
 
@@ -222,7 +224,15 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     other = world.patients[clinic, WREN if clinic == "north" else HERON]
     doubtful = {"kept_patient_id": patient["patient_id"], "other_patient_id": other}
     world.appointments[clinic] = uuid4()
-    visit = {"appointment_id": world.appointments[clinic], "status": "booked", "booked_on": day, "starts_on": day}
+    visit = {
+        "appointment_id": world.appointments[clinic],
+        "status": "booked",
+        "booked_on": day,
+        "starts_on": day,
+        "specialist": f"Dr. {clinic.title()}",
+    }
+    exercise = uuid4()
+    world.items |= {(clinic, "form"): form, (clinic, "plan"): plan, (clinic, "exercise"): exercise}
     # Finch shares the profile with north; at south only messages were agreed to.
     purpose = "profile_sharing" if clinic == "north" else "communications"
     signed = {"person_id": person, "signer_id": person, "purpose": purpose, "text_version": "v1"}
@@ -231,13 +241,19 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         _insert(admin, "consent_text", text)
     answer = {"template": "i", "question": "q", "answered_at": day, "body": "Canary answer"}
     row = {"file": "f", "source": "s", "batch_id": batch}
+    sealed = _sealed(world, form, {"q": "Canary answer"})
+    ticked = {"times": 1, "done_by": person}
+    exercised = {"name": "Canary bridge", "times": 2, "weekdays": [1], "starts_on": day, "ends_on": "2026-12-31"}
     rejected = {"entity": "e", "row_key": clinic.encode(), "line": 1, "reason": "r", "content": b"x"}
     for table, values in {
         "appointment": {**patient, **visit},
         "form_template": {**clinic_only, "template": "i", "template_version": 1, "title": "I", "questions": "[]"},
         "form": {**patient, "form_id": form, "template": "i", "status": "pending", "assigned_on": day},
+        "form_sealed": {**clinic_only, "form_id": form, "content": sealed},
         "form_answer": {**patient, "form_id": form, **answer},
         "treatment_plan": {**patient, "plan_id": plan, "title": "P", "starts_on": day},
+        "exercise": {**patient, "plan_id": plan, "exercise_id": exercise, **exercised},
+        "exercise_done": {**patient, "plan_id": plan, "exercise_id": exercise, "day": day, **ticked},
         "adherence": {**patient, "plan_id": plan, "day": day, "prescribed": 2, "done": 1},
         "consent_event": {**clinic_only, **signed, "kind": "signed", "channel": "paper", "occurred_at": day},
         "profile_tombstone": {**patient, "revoked_at": "2024-01-01", "cleared_at": "2025-01-01"},
@@ -248,6 +264,14 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         "quarantine": {**clinic_only, **row, "quarantine_id": uuid4(), **rejected},
     }.items():  # fmt: skip
         _insert(admin, table, values)
+
+
+def _sealed(world: World, form: UUID, answers: dict[str, Any]) -> bytes:
+    """Answers to a form as the API would keep them."""
+    codec = FieldCodec(key_provider(settings(), world.server.secrets_folder))
+    with connect(Login.SERVICE, at=world.server) as connection:
+        newest, *_ = purpose_keys(connection, codec.provider, "forms")
+    return codec.seal(newest, Place("operational.form_sealed", "content", str(form)), json.dumps(answers).encode())
 
 
 def _visit(admin: psycopg.Connection, world: World, clinic: str, name: str) -> None:

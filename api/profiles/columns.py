@@ -23,6 +23,27 @@ left join lateral (
     where d.person_id = q.person_id and d.retired_at is null
 ) as k on true""")
 _TABLE = "operational.profile"
+# Of a registration `r`: an appointment or a plan names the specialist as this clinic's records call them.
+TREATED = sql.SQL("""
+exists (
+    select from operational.specialist_name as s
+    where
+        s.clinic_id = r.clinic_id and s.principal_id = %(event__principal_id)s and s.unlinked_at is null
+        and (
+            exists (
+                select from operational.appointment as a
+                where
+                    a.clinic_id = r.clinic_id and a.patient_id = r.patient_id and a.specialist = s.name
+                    and a.status <> 'cancelled' and a.deleted_at is null
+            )
+            or exists (
+                select from operational.treatment_plan as t
+                where
+                    t.clinic_id = r.clinic_id and t.patient_id = r.patient_id and t.prescribed_by = s.name
+                    and t.deleted_at is null
+            )
+        )
+)""")
 
 
 def columns(fields: Iterable[ProfileField]) -> tuple[sql.Composable, sql.Composable]:

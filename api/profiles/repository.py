@@ -7,13 +7,12 @@ from uuid import UUID
 from psycopg import sql
 
 from api.gateway import PersonGrant
-from api.profiles.columns import columns
+from api.profiles.columns import TREATED, columns
 from api.recording import recorded_by_state
 from policies.access.states import FACTS
 from policies.classification import ProfileField
 from policies.words import Action
 
-# `treated`: an appointment or a plan names the specialist as this clinic's records call them.
 _PROFILE = sql.SQL("""
 select
     r.patient_id,
@@ -29,25 +28,7 @@ select
             and m.state = 'signed' and m.occurred_at <= statement_timestamp()
             and (m.expires_at is null or m.expires_at > statement_timestamp())
     ) as reachable,
-    exists (
-        select from operational.specialist_name as s
-        where
-            s.clinic_id = r.clinic_id and s.principal_id = %(event__principal_id)s and s.unlinked_at is null
-            and (
-                exists (
-                    select from operational.appointment as a
-                    where
-                        a.clinic_id = r.clinic_id and a.patient_id = r.patient_id and a.specialist = s.name
-                        and a.status <> 'cancelled' and a.deleted_at is null
-                )
-                or exists (
-                    select from operational.treatment_plan as t
-                    where
-                        t.clinic_id = r.clinic_id and t.patient_id = r.patient_id and t.prescribed_by = s.name
-                        and t.deleted_at is null
-                )
-            )
-    ) as treated,
+    {treated} as treated,
     {columns}
 from operational.registration as r
 inner join operational.person as p on p.person_id = r.person_id
@@ -78,5 +59,5 @@ async def profile(grant: PersonGrant, patient: UUID | None, fields: tuple[Profil
 @cache
 def _statement(fields: tuple[ProfileField, ...]) -> str:
     read, keys = columns(fields)
-    query = _PROFILE.format(columns=read, keys=keys)
+    query = _PROFILE.format(columns=read, keys=keys, treated=TREATED)
     return recorded_by_state(query, FACTS[Action.PROFILE_READ], in_clinic=True)

@@ -63,6 +63,7 @@ PURPOSES: dict[str, tuple[Encrypted, ...]] = {
         Encrypted("session", "session_id", ("totp_pending",)),
     ),
     "verification": (Encrypted("verification", "verification_id", ("contact",)),),
+    "forms": (Encrypted("form_sealed", "form_id", ("content",)),),
 }
 
 

@@ -99,6 +99,7 @@ where
     )
 """
 
+# A form past its last day is expired, which nobody writes down: so the status is compared besides the version.
 # Days are the clinic's own: an answer given at 23:30 in Sao Paulo belongs to that evening.
 FORM_ROWS = """
 select
@@ -106,7 +107,13 @@ select
     f.form_id,
     f.version,
     f.template,
-    f.status,
+    case
+        when
+            f.status in ('pending', 'in_progress')
+            and f.expires_on < (now() at time zone (select z.time_zone from operational.clinic as z))::date
+            then 'expired'
+        else f.status
+    end as status,
     f.assigned_on,
     f.due_on,
     (f.completed_at at time zone (select z.time_zone from operational.clinic as z))::date as completed_on
@@ -170,7 +177,7 @@ where
 SOURCES = {
     Asset.PATIENTS: (Source(PATIENTS, PATIENT_ROWS, ("version", "profile_shared")),),
     Asset.APPOINTMENTS: (Source(APPOINTMENTS, APPOINTMENT_ROWS),),
-    Asset.FORMS: (Source(FORMS, FORM_ROWS), Source(ANSWERS, ANSWER_ROWS)),
+    Asset.FORMS: (Source(FORMS, FORM_ROWS, ("version", "status")), Source(ANSWERS, ANSWER_ROWS)),
     Asset.ADHERENCE: (Source(ADHERENCE, ADHERENCE_ROWS),),
 }
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from policies.classification import categories
-from policies.words import Action, ConsentPurpose, Purpose, Role
+from policies.words import Action, Category, ConsentPurpose, Purpose, Role
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ DEPENDENT = "dependent"
 class Facts:
     """What the database alone knows of the one asked for; the read finds it out and decides by it.
 
-    treated: by appointments or plans of the clinic, a patient of the specialist who asks.
+    treated: by appointments or plans of the clinic, a patient of the specialist who asks; a brief's by its appointment.
     consents: what the patient signed for the clinic, and what stands now.
     guarded: a guardianship of the person who asks stands today.
     confidential: hidden from guardians.
@@ -114,8 +114,9 @@ class Request:
 
     @property
     def categories(self) -> list[str]:
-        """Categories of the fields asked for, sorted."""
-        return categories(self.fields)
+        """Categories of the fields asked for, and whether it is confidential, sorted."""
+        found = categories(self.fields)
+        return sorted([*found, Category.CONFIDENTIAL.value]) if self.facts.confidential else found
 
 
 def roles(pairs: Iterable[tuple[str, str | None]]) -> frozenset[tuple[Role, str | None]]:

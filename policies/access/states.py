@@ -15,6 +15,15 @@ FACTS: dict[Action, tuple[str, ...]] = {
     Action.PROFILE_READ: ("treated", "shared", "reachable"),
     Action.PERSON_READ: ("guarded",),
     Action.ACCESS_LIST: ("guarded",),
+    Action.FORM_ASSIGN: ("treated", "confidential"),
+    Action.RECORD_READ: ("treated", "confidential"),
+    Action.RECORD_HIDE: ("treated", "confidential"),
+    Action.PLAN_SAVE: ("treated", "confidential"),
+    Action.BRIEF_READ: ("treated", "shared", "confidential"),
+    Action.OWN_RECORD_READ: ("guarded",),
+    Action.OWN_RECORD_HIDE: ("guarded",),
+    Action.FORM_ANSWER: ("guarded",),
+    Action.EXERCISE_TICK: ("guarded",),
 }
 CONSENTS = {"shared": ConsentPurpose.PROFILE_SHARING, "reachable": ConsentPurpose.COMMUNICATIONS}
 
@@ -32,6 +41,6 @@ def _in_state(request: Request, names: tuple[str, ...], state: int) -> Request:
     true = {name for bit, name in enumerate(names) if state >> bit & 1}
     consents = frozenset(CONSENTS[name] for name in true & CONSENTS.keys())
     facts = Facts(consents=consents, **dict.fromkeys(true - CONSENTS.keys(), True))
-    withheld = request.action is Action.PROFILE_READ and ConsentPurpose.PROFILE_SHARING not in consents
+    withheld = "shared" in names and ConsentPurpose.PROFILE_SHARING not in consents
     fields = frozenset(field for field in request.fields if not (withheld and needs_consent(field)))
     return replace(request, facts=facts, fields=fields)

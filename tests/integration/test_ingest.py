@@ -125,6 +125,17 @@ def test_days_are_the_clinics_own(server: Server, rows: Rows) -> None:
     assert rows.raw("north", "raw_forms", "completed_on") == [(date(2024, 3, 11),)]
 
 
+def test_a_form_expires_in_the_mart_without_any_write(server: Server, rows: Rows, admin: psycopg.Connection) -> None:
+    rows.form("north", rows.patient("north"), None)
+    admin.execute("alter table operational.form disable trigger touch")
+    found = []
+    for days in (0, -2):  # as if time had passed: the version stays
+        admin.execute("update operational.form set expires_on = current_date + %s", [days])
+        ingest(server, "north", Asset.FORMS, uuid4())
+        found += admin.execute("select status from clinic_north.raw_forms").fetchall()
+    assert found == [("pending",), ("expired",)]
+
+
 @pytest.mark.check(46)
 def test_changes_of_one_clinic_touch_no_row_of_another(server: Server, full: Rows, admin: psycopg.Connection) -> None:
     everything(server)

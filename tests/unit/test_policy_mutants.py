@@ -23,6 +23,8 @@ EQUIVALENT = {
     "patient-reads-own-data: any principal": _ROLE_OF_USERS,
     "guardian-lists-dependents: any principal": _ROLE_OF_USERS,
     "guardian-reads-dependents-data: any principal": _ROLE_OF_USERS,
+    "patient-works-with-own-records: any principal": _ROLE_OF_USERS,
+    "guardian-works-with-dependents-records: any principal": _ROLE_OF_USERS,
     "admin-opens-impersonation: any principal": _ROLE_OF_USERS,
     "admin-opens-impersonation: any action": _ACCOUNTS,
     "admin-lists-and-ends-impersonations: any principal": _ROLE_OF_USERS,
@@ -36,6 +38,7 @@ EQUIVALENT = {
     f"{_CONSENT} /containsAny/right with aggregate": _NO_SUCH_FIELD,
     f"{_BY_NAME} membership": _NO_SUCH_FIELD,
     f"{_BY_NAME} aggregate": _NO_SUCH_FIELD,
+    f"{_BY_NAME} confidential": _NO_SUCH_FIELD,
     f"{_BY_NAME} contact": _FORBIDDEN_ANYWAY,
     f"{_BY_NAME} free_text": _FORBIDDEN_ANYWAY,
 }

@@ -19,6 +19,7 @@ exercises as (
         sum(prescribed) as prescribed,
         sum(done) as done
     from {{ ref('stg_adherence') }}
+    where day <= {{ as_of() }}
     group by patient_id
 ),
 

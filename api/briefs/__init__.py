@@ -1,0 +1,1 @@
+"""What the specialist of an appointment reads before it."""

@@ -1,0 +1,1 @@
+"""What is hidden from guardians: marked by who treats, or by the patient."""

@@ -1,0 +1,89 @@
+"""Marks on forms, appointments and plans. The walls of `p0012` and `p0016` read them."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+
+from api.gateway import Work
+from api.me.repository import WHOSE
+from api.profiles.columns import TREATED
+from api.recording import recorded_by_state
+from policies.access.states import FACTS
+from policies.words import Action
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of item that can be confidential: its table and the column of its id."""
+
+    table: str
+    id: str
+
+
+FORM = Kind("form", "form_id")
+APPOINTMENT = Kind("appointment", "appointment_id")
+PLAN = Kind("treatment_plan", "plan_id")
+
+# The event is as confidential as the item was or becomes: else it would tell guardians that there is one.
+_OF_PATIENT = sql.SQL("""
+select
+    r.patient_id, r.person_id, null::uuid as acting_for, null::uuid as consent_event_id, {treated} as treated,
+    i.confidential or %(confidential)s as confidential
+from operational.{table} as i
+inner join operational.registration as r on r.clinic_id = i.clinic_id and r.patient_id = i.patient_id
+inner join operational.person as p on p.person_id = r.person_id
+where
+    i.clinic_id = %(event__clinic_id)s and i.{id} = %(item)s
+    and i.deleted_at is null and r.deleted_at is null and p.deleted_at is null""")
+_OWN = sql.SQL("""
+select w.*, r.clinic_id, r.patient_id
+from {whose} as w
+inner join operational.registration as r on r.person_id = w.person_id and r.deleted_at is null
+inner join operational.{table} as i
+    on i.clinic_id = r.clinic_id and i.patient_id = r.patient_id and i.deleted_at is null
+where i.{id} = %(item)s""")
+_MARK = sql.SQL("""
+update operational.{table} set confidential = %(confidential)s
+where
+    clinic_id = operational.context_clinic() and patient_id = %(patient)s and {id} = %(item)s
+    and confidential <> %(confidential)s""")
+
+
+async def mark_patients(work: Work, kind: Kind, item: UUID | None, confidential: bool) -> None:
+    """Hide an item of a patient of the clinic from guardians, or show it again.
+
+    Raises:
+        NotThere: no such item of the clinic, or not of a patient whom the caller treats.
+    """
+    found = await work.find(_of_patient(kind), item=item, confidential=confidential)
+    await _mark(work, kind, found, item, confidential)
+
+
+async def mark_own(work: Work, kind: Kind, item: UUID | None, confidential: bool) -> None:
+    """Hide an item of the caller's own from their guardians, or show it again.
+
+    Raises:
+        NotThere: no such item of the caller's.
+    """
+    found = await work.find(_own(kind), me=work.caller.principal.person_id, item=item)
+    await _mark(work, kind, found, item, confidential)
+
+
+async def _mark(work: Work, kind: Kind, found: dict[str, Any], item: UUID | None, confidential: bool) -> None:
+    query = _MARK.format(table=sql.Identifier(kind.table), id=sql.Identifier(kind.id))
+    await work.run(query, patient=found["patient_id"], item=item, confidential=confidential)
+
+
+@cache
+def _of_patient(kind: Kind) -> str:
+    query = _OF_PATIENT.format(treated=TREATED, table=sql.Identifier(kind.table), id=sql.Identifier(kind.id))
+    return recorded_by_state(query, FACTS[Action.RECORD_HIDE], in_clinic=True)
+
+
+@cache
+def _own(kind: Kind) -> str:
+    query = _OWN.format(whose=WHOSE[True], table=sql.Identifier(kind.table), id=sql.Identifier(kind.id))
+    return recorded_by_state(query, FACTS[Action.OWN_RECORD_HIDE], in_clinic=False)

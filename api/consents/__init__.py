@@ -1,0 +1,1 @@
+"""Consents: signed in one's own hand."""

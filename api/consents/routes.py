@@ -1,0 +1,1 @@
+"""No routes yet."""

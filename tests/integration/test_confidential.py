@@ -1,0 +1,142 @@
+"""What is marked confidential is nowhere where a guardian looks: not in lists, counts, single reads, or the log."""
+
+from collections.abc import Callable
+
+import psycopg
+import pytest
+from access_world import CHICK, FINCH, Api, World
+from psycopg import sql
+
+from infra.database import connect, set_context
+from infra.roles import Group, Login
+from tests.integration.records import NOT_THERE, Family, add_chick, days, today
+
+KINDS = ["forms", "plans", "appointments"]
+
+
+@pytest.fixture(scope="module")
+def family(world: World, api: Api) -> Family:
+    add_chick(world)
+    return Family(world, api, {})
+
+
+def plan(family: Family) -> str:
+    body = {"title": "Canary plan", "starts_on": str(today()), "ends_on": str(today() + days(5)),
+            "exercises": [{"name": "Canary bridge"}]}  # fmt: skip
+    path = f"/clinics/north/patients/{family.world.patients['north', CHICK]}/plans"
+    return str(family.done("specialist.north", "POST", path, body)["id"])
+
+
+def appointment(family: Family) -> str:
+    found = family.world.look(
+        "select appointment_id from operational.appointment where patient_id = %s",
+        family.world.patients["north", CHICK],
+    )
+    return str(found[0][0])
+
+
+ITEMS: dict[str, Callable[[Family], str]] = {
+    "forms": lambda family: family.assign(CHICK, "pain"), "plans": plan, "appointments": appointment,
+}  # fmt: skip
+TABLES = {
+    "forms": ["form", "form_answer", "form_sealed"],
+    "plans": ["treatment_plan", "exercise", "exercise_done", "adherence"],
+    "appointments": ["appointment"],
+}
+
+
+def seen(family: Family, name: str, kind: str) -> int:
+    """How many rows of these tables the database shows of Chick's to a person's own family role."""
+    with connect(Login.SERVICE, at=family.world.server) as connection:
+        set_context(connection, person_id=family.world.people[name])
+        role = sql.Identifier(family.world.server.roles.of(Group.FAMILY))
+        connection.execute(sql.SQL("set local role {}").format(role))
+        return sum(_count(connection, table, family) for table in TABLES[kind])
+
+
+def _count(connection: psycopg.Connection, table: str, family: Family) -> int:
+    forms = "form_id in (select form_id from operational.form where patient_id = %s)"
+    where = forms if table == "form_sealed" else "patient_id = %s"
+    query = f"select count(*) from operational.{table} where {where}"
+    found = connection.execute(query, [family.world.patients["north", CHICK]]).fetchone()  # type: ignore[call-overload]
+    return int(found[0])
+
+
+@pytest.mark.check(52)
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("who", ["specialist.north", "chick"])
+def test_what_is_marked_is_gone_for_the_guardian_and_for_nobody_else(family: Family, kind: str, who: str) -> None:
+    item = ITEMS[kind](family)
+    if kind == "forms":
+        family.done("chick", "POST", f"/me/forms/{item}/complete", {"answers": {"score": 3}})
+    visible, own = seen(family, FINCH, kind), seen(family, CHICK, kind)
+    path = f"/clinics/north/{kind}/{item}" if who != "chick" else f"/me/{kind}/{item}"
+    family.done(who, "POST", f"{path}/confidential")
+    assert seen(family, FINCH, kind) < visible and seen(family, CHICK, kind) == own
+    if kind != "appointments":
+        assert item not in family.ask("finch", "GET", f"{family.of_chick}/{kind}").text
+        assert item in family.ask("chick", "GET", f"/me/{kind}").text
+    family.done(who, "POST", f"{path}/confidential", {"confidential": False})
+    assert seen(family, FINCH, kind) == visible
+
+
+@pytest.mark.check(52)
+def test_a_guardian_neither_reads_nor_answers_nor_marks_it(family: Family) -> None:
+    form, of_plan = family.assign(CHICK, "pain"), plan(family)
+    exercise = family.done("chick", "GET", "/me/plans")["plans"]
+    exercise = next(p for p in exercise if p["id"] == of_plan)["exercises"][0]["id"]
+    family.done("chick", "POST", f"/me/forms/{form}/confidential")
+    family.done("specialist.north", "POST", f"/clinics/north/plans/{of_plan}/confidential")
+    body = {"answers": {"score": 1}}
+    for method, path, sent in (
+        ("GET", f"{family.of_chick}/forms/{form}", None),
+        ("PUT", f"{family.of_chick}/forms/{form}/answers", body),
+        ("POST", f"{family.of_chick}/forms/{form}/complete", body),
+        ("PUT", f"{family.of_chick}/plans/{of_plan}/exercises/{exercise}/days/{today()}", {"times": 1}),
+        ("POST", f"/me/forms/{form}/confidential", {"confidential": False}),
+        ("POST", f"/me/plans/{of_plan}/confidential", {"confidential": False}),
+        ("POST", f"/clinics/north/forms/{form}/confidential", {"confidential": False}),
+    ):
+        assert family.ask("finch", method, path, sent).json() == NOT_THERE, path
+    assert family.done("chick", "PUT", f"/me/forms/{form}/answers", body)["status"] == "in_progress"
+
+
+@pytest.mark.check(52)
+def test_the_log_tells_the_patient_and_no_guardian(family: Family) -> None:
+    """Marking, reading what is marked, and assigning what is confidential from the start leave guardians no trace."""
+    form = family.assign(CHICK, "pain")
+    family.done("chick", "POST", f"/me/forms/{form}/complete", {"answers": {"score": 3}})
+    before = actions(family, "finch", family.of_chick)
+    family.done("specialist.north", "POST", f"/clinics/north/forms/{form}/confidential")
+    family.done("specialist.north", "GET", f"/clinics/north/forms/{form}")
+    family.done("specialist.north", "POST", f"/clinics/north/forms/{form}/confidential", {"confidential": False})
+    template = {"title": "T", "confidential": True, "questions": [{"id": "q", "type": "text", "text": "Q"}]}
+    family.done("manager.north", "POST", "/clinics/north/templates/hidden/versions", template)
+    path = f"/clinics/north/patients/{family.world.patients['north', CHICK]}/forms"
+    (hidden,) = family.done("staff.north", "POST", path, {"templates": ["hidden"]})["forms"]
+    assert actions(family, "finch", family.of_chick) == before
+    assert hidden not in family.ask("finch", "GET", f"{family.of_chick}/forms").text
+    assert actions(family, "chick", "/me")[:4] == ["form.assign", "record.hide", "record.read", "record.hide"]
+    family.done("specialist.north", "GET", f"/clinics/north/forms/{form}")
+    assert actions(family, "finch", family.of_chick) == ["record.read", *before]
+
+
+def actions(family: Family, login: str, path: str) -> list[str]:
+    """What the clinic did, as a person sees it in the log."""
+    accesses = family.done(login, "GET", f"{path}/accesses")["accesses"]
+    return [access["action"] for access in accesses if access["clinic"]]
+
+
+@pytest.mark.check(7)
+def test_nobody_marks_what_is_another_clinics_or_anothers(family: Family) -> None:
+    form = family.assign(CHICK, "pain")
+    south = family.assign(FINCH, "pain", clinic="south")
+    for login, path in (
+        ("other.north", f"/clinics/north/forms/{form}"), ("staff.north", f"/clinics/north/forms/{form}"),
+        ("specialist.south", f"/clinics/south/forms/{form}"), ("specialist.north", f"/clinics/north/forms/{south}"),
+        ("wren", f"/me/forms/{form}"), ("wren", "/me/forms/no-id"), ("specialist.north", "/clinics/north/plans/no-id"),
+    ):  # fmt: skip
+        assert family.ask(login, "POST", f"{path}/confidential").json() == NOT_THERE, (login, path)
+    assert family.world.look("select confidential from operational.form where form_id = any(%s)", [form, south]) == [
+        (False,), (False,),
+    ]  # fmt: skip
