@@ -9,7 +9,11 @@ from fastapi.responses import JSONResponse
 from api import problems
 from api.audit.routes import router as audit
 from api.clinics.routes import router as clinics
+from api.consents.routes import router as consents
+from api.deletions.routes import router as deletions
+from api.editing.routes import router as editing
 from api.envelope import Envelope
+from api.families.routes import router as families
 from api.guard import clean_texts
 from api.identity.routes import published
 from api.identity.routes import router as identity
@@ -65,6 +69,8 @@ def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
     for router in (identity, clinics, segments, profiles, me, impersonations, audit):
+        app.include_router(router, prefix="/v1")
+    for router in (editing, consents, families, deletions):
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)

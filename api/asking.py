@@ -23,7 +23,7 @@ CATEGORIES = {
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
 }
 # Reads of a clinic's records in the operational zone, and not of its mart.
-OF_RECORDS: frozenset[Action] = frozenset()
+OF_RECORDS: frozenset[Action] = frozenset({Action.CONSENT_CHECK, Action.CONSENT_TEXT_LIST})
 # Why something is asked for, where nobody says.
 PURPOSES = {
     Action.AUDIT_SEARCH: Purpose.AUDIT,
@@ -32,6 +32,17 @@ PURPOSES = {
     Action.DEPENDENT_LIST: Purpose.PATIENT_REQUEST,
     Action.ACCESS_LIST: Purpose.PATIENT_REQUEST,
     Action.IMPERSONATION_REVIEW: Purpose.PATIENT_REQUEST,
+    Action.PERSON_EDIT: Purpose.PATIENT_REQUEST,
+    Action.PERSON_HISTORY: Purpose.PATIENT_REQUEST,
+    Action.CONSENT_LIST: Purpose.PATIENT_REQUEST,
+    Action.CONSENT_SIGN: Purpose.PATIENT_REQUEST,
+    Action.CONSENT_REVOKE: Purpose.PATIENT_REQUEST,
+    Action.DEPENDENT_ADD: Purpose.PATIENT_REQUEST,
+    Action.DEPENDENT_LEAVE: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_INVITE: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_JOIN: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_LIST: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_END: Purpose.PATIENT_REQUEST,
 }
 
 

@@ -128,7 +128,8 @@ class Work:
     async def find(self, statement: str, **values: Any) -> dict[str, Any]:
         """The row of the one it is about, if the ruling for their state permits; then as the service, for them.
 
-        `statement` is one of `recording.recorded_by_state`, whose row has the `person_id`.
+        `statement` is one of `recording.recorded_by_state`, whose row has the `person_id`, and the `clinic_id` where it
+        is about a person's record of one clinic.
 
         Raises:
             NotThere: nobody, or not permitted in that state; recorded either way.
@@ -138,17 +139,18 @@ class Work:
         if found is None:
             self.denied = True
             raise NotThere("no such thing")
-        await self.serve(found["person_id"])
+        await self.serve(found["person_id"], found.get("clinic_id"))
         return found
 
-    async def serve(self, person_id: UUID | None = None) -> None:
-        """Go on as the service, for the work's clinic and this person."""
+    async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:
+        """Go on as the service, for this person and the work's clinic, or the one that a statement found."""
+        at = self.clinic.clinic_id if self.clinic else clinic_id
         own = self.caller.principal.person_id if self.caller.principal.acting is None else None
         await enter(
             self._connection,
             {
                 "role": "none",
-                "cloister.clinic_id": str(self.clinic.clinic_id) if self.clinic else "",
+                "cloister.clinic_id": str(at or ""),
                 "cloister.person_id": str(person_id or ""),
                 "cloister.actor_id": str(own or ""),
             },

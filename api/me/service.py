@@ -18,8 +18,8 @@ OWN = tuple(field for field in ProfileField if field is not ProfileField.PATIENT
 OF_DEPENDENTS = tuple(field for field in OWN if field is not ProfileField.EMERGENCY_CONTACTS)
 
 
-async def read_profile(serving: Services, caller: Caller, dependent: str | None = None) -> dict[str, Any]:
-    """The caller's own profile, or a dependent's.
+async def read_profile(serving: Services, caller: Caller, dependent: str | None = None) -> tuple[dict[str, Any], str]:
+    """The caller's own profile, or a dependent's, and its version as an entity tag.
 
     Raises:
         NotThere: the caller is no patient; no such dependent, or not the caller's today.
@@ -27,10 +27,10 @@ async def read_profile(serving: Services, caller: Caller, dependent: str | None 
     fields = OWN if dependent is None else OF_DEPENDENTS
     if caller.principal.acting is not None:  # contacts are for nobody else
         fields = tuple(field for field in fields if not is_contact(field))
-    access = Access(Action.PERSON_READ, _person(caller, dependent), frozenset(fields))
+    access = Access(Action.PERSON_READ, person_of(caller, dependent), frozenset(fields))
     grant = await serving.gateway.person(caller, access)
     row = await repository.profile(grant, as_id(dependent or ""), fields, own=dependent is None)
-    return shown(row, fields, serving.codec)
+    return shown(row, fields, serving.codec), entity_tag(row["name_version"], row["profile_version"])
 
 
 async def list_dependents(serving: Services, caller: Caller) -> Dependents:
@@ -39,7 +39,7 @@ async def list_dependents(serving: Services, caller: Caller) -> Dependents:
     Raises:
         NotThere: the caller is no guardian.
     """
-    access = Access(Action.DEPENDENT_LIST, _person(caller, None), frozenset({ProfileField.NAME.value}))
+    access = Access(Action.DEPENDENT_LIST, person_of(caller, None), frozenset({ProfileField.NAME.value}))
     async with serving.gateway.open(caller, access) as grant:
         rows = await repository.dependents(grant)
     return Dependents(dependents=[Dependent.model_validate(row) for row in rows])
@@ -51,7 +51,7 @@ async def list_impersonations(serving: Services, caller: Caller) -> OwnImpersona
     Raises:
         NotThere: the caller is neither patient nor guardian.
     """
-    async with serving.gateway.open(caller, Access(Action.IMPERSONATION_REVIEW, _person(caller, None))) as grant:
+    async with serving.gateway.open(caller, Access(Action.IMPERSONATION_REVIEW, person_of(caller, None))) as grant:
         rows = await repository.impersonations(grant)
     return OwnImpersonations(impersonations=[OwnImpersonation(**row) for row in rows])
 
@@ -65,7 +65,7 @@ async def list_accesses(
         NotThere: the caller is no patient; no such dependent, or not the caller's today; a foreign cursor.
     """
     bound_to = ("accesses", dependent, caller.principal.principal_id)
-    access = Access(Action.ACCESS_LIST, _person(caller, dependent))
+    access = Access(Action.ACCESS_LIST, person_of(caller, dependent))
     try:
         before = serving.cursors.open_event(cursor, *bound_to) if cursor else None
     except NotThere:
@@ -79,6 +79,12 @@ async def list_accesses(
     )
 
 
-def _person(caller: Caller, dependent: str | None) -> Resource:
+def entity_tag(*versions: int) -> str:
+    """The versions of a name and a profile as RFC 9110 writes a strong entity tag."""
+    return f'"{"-".join(map(str, versions))}"'
+
+
+def person_of(caller: Caller, dependent: str | None) -> Resource:
+    """The caller as what is asked for, or a dependent of theirs."""
     own = caller.principal.person_id
     return Resource(person=DEPENDENT if dependent is not None else str(own or ""))

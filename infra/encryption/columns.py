@@ -33,6 +33,7 @@ PROFILE = Encrypted("profile", "person_id", ("phone", "email", "address", "polic
 # Under a purpose's.
 PURPOSES: dict[str, tuple[Encrypted, ...]] = {
     "quarantine": (Encrypted("quarantine", "quarantine_id", ("content",)),),
+    "profile_history": (Encrypted("profile_history", "history_id", ("previous",)),),
     "issuer": (Encrypted("issuer_key", "key_id", ("private_jwk",)),),
     "totp": (
         Encrypted("principal", "principal_id", ("totp_secret",)),

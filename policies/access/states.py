@@ -15,6 +15,13 @@ FACTS: dict[Action, tuple[str, ...]] = {
     Action.PROFILE_READ: ("treated", "shared", "reachable"),
     Action.PERSON_READ: ("guarded",),
     Action.ACCESS_LIST: ("guarded",),
+    Action.PERSON_EDIT: ("guarded",),
+    Action.PERSON_HISTORY: ("guarded",),
+    Action.CONSENT_LIST: ("guarded",),
+    Action.CONSENT_SIGN: ("guarded",),
+    Action.CONSENT_REVOKE: ("guarded",),
+    Action.DEPENDENT_LEAVE: ("guarded",),
+    Action.GUARDIAN_INVITE: ("guarded",),
 }
 CONSENTS = {"shared": ConsentPurpose.PROFILE_SHARING, "reachable": ConsentPurpose.COMMUNICATIONS}
 
