@@ -4,8 +4,10 @@ from typing import Any
 from uuid import uuid4
 
 import access_world
+import psycopg
 import pytest
 from access_world import FINCH, HERON, Api, World
+from psycopg import sql
 
 from infra.database import Server, clinic_transaction, connect
 from infra.roles import ClinicKind, Login
@@ -26,17 +28,17 @@ def call(api: Api, login: str, path: str, body: Any = None) -> Any:
 
 def sources(world: World, clinic: str, patient: object) -> list[str]:
     """The raw tables that an ingest would bring rows of a patient to."""
-    with connect(Login.PIPELINE, at=world.server) as connection:
-        with clinic_transaction(connection, world.server.roles, clinic, ClinicKind.BUILDER):
-            return [
-                source.contract.table
-                for found in SOURCES.values()
-                for source in found
-                if connection.execute(
-                    f"select 1 from ({source.rows}) as s where s.patient_id = %s",
-                    [patient],  # type: ignore[arg-type]
-                ).fetchall()
-            ]
+    with (
+        connect(Login.PIPELINE, at=world.server) as connection,
+        clinic_transaction(connection, world.server.roles, clinic, ClinicKind.BUILDER),
+    ):
+        found = [source for of_asset in SOURCES.values() for source in of_asset]
+        return [source.contract.table for source in found if _rows(connection, source.rows, patient)]
+
+
+def _rows(connection: psycopg.Connection, query: str, patient: object) -> list[Any]:
+    statement = sql.SQL("select 1 from ({}) as s where s.patient_id = %s").format(sql.SQL(query))  # type: ignore[arg-type]
+    return connection.execute(statement, [patient]).fetchall()
 
 
 @pytest.mark.check(34)
@@ -79,9 +81,11 @@ def test_a_deleted_registration_is_gone_from_every_read_and_load_and_comes_back(
 def test_a_deleted_appointment_is_gone_from_the_load(fresh: World) -> None:
     patient = fresh.patients["south", HERON]
     ((appointment,),) = fresh.look("select appointment_id from operational.appointment where patient_id = %s", patient)
-    accounts = "update operational.principal_role as r set clinic_id = %s from operational.principal as p" \
-               " where p.principal_id = r.principal_id and p.login = 'staff.north'"  # fmt: skip
-    fresh.change(accounts, fresh.clinic_ids["south"])
+    fresh.change(
+        "update operational.principal_role as r set clinic_id = %s from operational.principal as p"
+        " where p.principal_id = r.principal_id and p.login = 'staff.north'",
+        fresh.clinic_ids["south"],
+    )
     with access_world.client(fresh.server) as api:
         assert "raw_appointments" in sources(fresh, "south", patient)
         assert call(api, "staff.north", f"south/deletions/appointment/{appointment}", {"reason": "mistake"}).is_success
