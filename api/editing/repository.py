@@ -39,7 +39,7 @@ for no key update of p, q""").format(columns=sql.SQL(", ").join(sql.Identifier("
 _RENAME = sql.SQL("update operational.person set name = %(name)s where person_id = %(person)s returning version")
 # What people say of themselves is newer than any file's assertion.
 _WRITE = sql.SQL("""
-update operational.profile set {changes}, asserted_on = 'infinity', asserted_by = null
+update operational.profile set {changes}
 where person_id = %(person)s returning version""")
 _FORGET = sql.SQL("delete from operational.blind_index where person_id = %(person)s and field = %(field)s")
 _REMEMBER = sql.SQL("""
@@ -77,9 +77,8 @@ async def write(work: Work, codec: FieldCodec, person: UUID, changes: dict[str, 
     if "name" in fields:
         (row,) = await work.run(_RENAME, person=person, name=fields.pop("name"))
         versions["name_version"] = row["version"]
-    if fields:
-        (row,) = await work.run(_write(frozenset(fields)), person=person, **await _sealed(work, codec, person, fields))
-        versions["profile_version"] = row["version"]
+    (row,) = await work.run(_write(frozenset(fields)), person=person, **await _sealed(work, codec, person, fields))
+    versions["profile_version"] = row["version"]
     for field in INDEXED:
         if fields.get(field) is not None:
             await index_contact(work, codec, person, field, fields[field])
@@ -130,7 +129,8 @@ def _found(action: Action, own: bool) -> str:
 
 @cache
 def _write(fields: frozenset[str]) -> sql.Composed:
-    changes = [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in sorted(fields)]
+    changes = [sql.SQL("asserted_on = {}, asserted_by = {}").format("infinity", None)]
+    changes += [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in sorted(fields)]
     if "birth_date" in fields:
         changes.append(sql.SQL("birth_date_estimated = {}").format(False))
     return _WRITE.format(changes=sql.SQL(", ").join(changes))

@@ -114,6 +114,14 @@ def test_of_two_edits_of_one_version_one_is_refused(fresh: World) -> None:
     assert fresh.look("select count(*) from operational.profile_history") == [(1,)]
 
 
+def test_an_edit_of_the_name_alone_is_newer_than_any_file_too(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        answer = edit(api, "wren", {"name": "Canary Wren-Lark"})
+        assert answer.json() == {"version": read(api, "wren").headers["etag"], "changed": ["name"]}
+    asserted = "select asserted_on::text from operational.profile where person_id = %s"
+    assert fresh.look(asserted, fresh.people[WREN]) == [("infinity",)]
+
+
 def test_what_says_the_same_changes_nothing(fresh: World) -> None:
     with access_world.client(fresh.server) as api:
         tag = read(api, "finch").headers["etag"]
