@@ -125,7 +125,7 @@ def test_by_any_route_b_is_as_good_as_made_up_to_as_manager(api: Api) -> None:
     a = access_world.sign_in(api, "manager.clinic_a")
     _sign_in_to_pages(api, "manager.clinic_a")
     routes = clinic_routes(api)
-    assert len(routes) == 8
+    assert len(routes) >= 11
 
     def ask(route: str, clinic: str, segment: str, cursor: str) -> tuple[int, bytes]:
         path = route.format(clinic=clinic, segment=segment, patient=patient)
