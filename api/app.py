@@ -12,7 +12,11 @@ from api.audit.routes import router as audit
 from api.briefs.routes import router as briefs
 from api.clinics.routes import router as clinics
 from api.confidential.routes import router as confidential
+from api.consents.routes import router as consents
+from api.deletions.routes import router as deletions
+from api.editing.routes import router as editing
 from api.envelope import Envelope
+from api.families.routes import router as families
 from api.forms.routes import router as forms
 from api.guard import clean_texts
 from api.identity.routes import published
@@ -98,6 +102,8 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
     ):  # fmt: skip
         app.include_router(router, prefix="/v1")
     for router in (templates, forms, plans, briefs, confidential):
+        app.include_router(router, prefix="/v1")
+    for router in (editing, consents, families, deletions):
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)

@@ -23,7 +23,9 @@ CATEGORIES = {
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
 }
 # Reads of a clinic's records in the operational zone, and not of its mart.
-OF_RECORDS: frozenset[Action] = frozenset({Action.MERGE_LIST, Action.TEMPLATE_READ, Action.FORM_LIST})
+OF_RECORDS = frozenset({
+    Action.MERGE_LIST, Action.TEMPLATE_READ, Action.FORM_LIST, Action.CONSENT_CHECK, Action.CONSENT_TEXT_LIST,
+})  # fmt: skip
 # Why something is asked for, where nobody says.
 PURPOSES = {
     Action.AUDIT_SEARCH: Purpose.AUDIT,
@@ -44,6 +46,17 @@ PURPOSES = {
     Action.VERIFICATION_RENEW: Purpose.PATIENT_REQUEST,
     Action.ACCOUNT_READ: Purpose.PATIENT_REQUEST,
     Action.ACCOUNT_CHANGE: Purpose.PATIENT_REQUEST,
+    Action.PERSON_EDIT: Purpose.PATIENT_REQUEST,
+    Action.PERSON_HISTORY: Purpose.PATIENT_REQUEST,
+    Action.CONSENT_LIST: Purpose.PATIENT_REQUEST,
+    Action.CONSENT_SIGN: Purpose.PATIENT_REQUEST,
+    Action.CONSENT_REVOKE: Purpose.PATIENT_REQUEST,
+    Action.DEPENDENT_ADD: Purpose.PATIENT_REQUEST,
+    Action.DEPENDENT_LEAVE: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_INVITE: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_JOIN: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_LIST: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_END: Purpose.PATIENT_REQUEST,
 }
 
 

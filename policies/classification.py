@@ -35,6 +35,7 @@ class ProfileField(StrEnum):
     ALLERGIES = "allergies"
     CHRONIC_CONDITIONS = "chronic_conditions"
     INSURANCE_TYPE = "insurance_type"
+    INSURANCE_PAYER = "insurance_payer"
     PHONE = "phone"
     EMAIL = "email"
     ADDRESS = "address"
@@ -53,6 +54,7 @@ CATEGORY: dict[str, Category] = {
     "allergies": Category.PROFILE,
     "chronic_conditions": Category.PROFILE,
     "insurance_type": Category.PROFILE,
+    "insurance_payer": Category.PROFILE,
     "phone": Category.CONTACT,
     "email": Category.CONTACT,
     "address": Category.CONTACT,

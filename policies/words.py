@@ -61,6 +61,23 @@ class Action(StrEnum):
     MERGE_DECIDE = "merge.decide"
     REMINDER_SEND = "reminder.send"
     MAILBOX_READ = "mailbox.read"
+    PERSON_EDIT = "person.edit"
+    PERSON_HISTORY = "person.history"
+    CONSENT_LIST = "consent.list"
+    CONSENT_SIGN = "consent.sign"
+    CONSENT_REVOKE = "consent.revoke"
+    CONSENT_CHECK = "consent.check"  # by the clinic: whether one stands
+    CONSENT_TEXT_LIST = "consent_text.list"
+    CONSENT_TEXT_PUBLISH = "consent_text.publish"
+    DEPENDENT_ADD = "dependent.add"
+    DEPENDENT_LEAVE = "dependent.leave"
+    GUARDIAN_INVITE = "guardian.invite"
+    GUARDIAN_JOIN = "guardian.join"
+    GUARDIAN_LIST = "guardian.list"  # by the dependent
+    GUARDIAN_END = "guardian.end"  # by the dependent
+    GUARDIAN_CHECK = "guardian.check"  # by the clinic
+    RECORD_DELETE = "record.delete"
+    RECORD_RESTORE = "record.restore"
 
 
 class AccountAction(StrEnum):
@@ -132,6 +149,16 @@ class ConsentKind(StrEnum):
 
     SIGNED = "signed"
     REVOKED = "revoked"
+
+
+class DeletionReason(StrEnum):
+    """Why something is marked as deleted, or a guardianship ended: a word, since a story could be a patient's."""
+
+    MISTAKE = "mistake"
+    DUPLICATE = "duplicate"
+    ASKED = "asked"
+    MOVED_AWAY = "moved_away"
+    NO_LONGER = "no_longer"
 
 
 class Decision(StrEnum):

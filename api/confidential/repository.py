@@ -8,7 +8,7 @@ from uuid import UUID
 from psycopg import sql
 
 from api.gateway import Work
-from api.me.repository import WHOSE
+from api.me.statements import WHOSE
 from api.profiles.columns import TREATED
 from api.recording import recorded_by_state
 from policies.access.states import FACTS

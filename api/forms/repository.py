@@ -9,7 +9,7 @@ from uuid import UUID
 from psycopg import sql
 
 from api.gateway import Grant, PersonGrant, Work
-from api.me.repository import WHOSE
+from api.me.statements import WHOSE
 from api.profiles.columns import TREATED
 from api.recording import recorded_by_state
 from api.sealing import purpose_keys

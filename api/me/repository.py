@@ -8,45 +8,12 @@ from uuid import UUID
 from psycopg import sql
 
 from api.gateway import Grant, PersonGrant
+from api.me.statements import GUARDED, statement
 from api.profiles.columns import columns
-from api.recording import recorded_by_state
-from policies.access.states import FACTS
 from policies.classification import ProfileField
 from policies.words import Action
 
-# The rule of policies/guardianship.py, for a guardianship `g` and a profile `q`.
-_GUARDED = sql.SQL("""
-operational.guardianship as g
-inner join operational.person as p on p.person_id = g.dependent_id and p.deleted_at is null
-inner join operational.person as me on me.person_id = g.guardian_id and me.deleted_at is null
-inner join operational.profile as q on q.person_id = g.dependent_id
-inner join (select (statement_timestamp() at time zone 'UTC')::date as today) as x
-    on g.guardian_id = %(me)s and g.starts_on <= x.today and (g.ends_on is null or x.today < g.ends_on)
-    and (
-        q.birth_date is null or x.today < (q.birth_date + interval '18 years')::date
-        or g.starts_on >= (q.birth_date + interval '18 years')::date
-    )""")
 _DEPENDENTS = sql.SQL("select g.guardianship_id as id, p.name, g.relationship, g.starts_on as since from {guarded}")
-_OWN = sql.SQL("""
-select p.person_id, p.name, null::uuid as acting_for, null::uuid as consent_event_id, false as guarded, {columns}
-from operational.person as p
-left join operational.profile as q on q.person_id = p.person_id{keys}
-where p.person_id = %(me)s and p.deleted_at is null""")
-_DEPENDENT = sql.SQL("""
-select p.person_id, p.name, p.person_id as acting_for, null::uuid as consent_event_id, true as guarded, {columns}
-from {guarded}{keys}
-where g.guardianship_id = %(dependent)s""")
-# Whose records a statement is about, by whether they are one's own: oneself, or a dependent of today.
-WHOSE = {
-    True: sql.SQL("""(
-    select p.person_id, null::uuid as acting_for, null::uuid as consent_event_id, false as guarded
-    from operational.person as p where p.person_id = %(me)s and p.deleted_at is null
-)"""),
-    False: sql.SQL("""(
-    select p.person_id, p.person_id as acting_for, null::uuid as consent_event_id, true as guarded
-    from {guarded} where g.guardianship_id = %(dependent)s
-)""").format(guarded=_GUARDED),
-}
 # Two kinds of readers: a clinic's, whom the disclosures name, and guardians, by whom they acted for.
 _EVENT = "e.event_id, e.occurred_at, e.clinic_id, e.role, e.action, e.purpose, e.categories"
 _BEFORE = "(%(before)s::timestamptz is null or (e.occurred_at, e.event_id) < (%(before)s, %(before_id)s::uuid))"
@@ -85,7 +52,7 @@ async def impersonations(grant: Grant) -> list[dict[str, Any]]:
 
 async def dependents(grant: Grant) -> list[dict[str, Any]]:
     """Whom the caller is a guardian of today, by name."""
-    query = _DEPENDENTS.format(guarded=_GUARDED)
+    query = _DEPENDENTS.format(guarded=GUARDED)
     return await grant.read(query, sql.SQL("name, id"), me=grant.caller.principal.person_id)
 
 
@@ -120,14 +87,11 @@ async def accesses(
 
 @cache
 def _profile(own: bool, fields: tuple[ProfileField, ...]) -> str:
-    return _statement(own, Action.PERSON_READ, *columns(fields))
+    read, keys = columns(fields)
+    versions = sql.SQL("p.version as name_version, coalesce(q.version, 1) as profile_version")
+    return statement(Action.PERSON_READ, sql.SQL(", ").join([read, versions]), keys, own=own)
 
 
 @cache
 def _accesses(own: bool) -> str:
-    return _statement(own, Action.ACCESS_LIST, _ACCESSES, sql.SQL(""))
-
-
-def _statement(own: bool, action: Action, read: sql.Composable, keys: sql.Composable) -> str:
-    query = (_OWN if own else _DEPENDENT).format(columns=read, keys=keys, guarded=_GUARDED)
-    return recorded_by_state(query, FACTS[action], in_clinic=False)
+    return statement(Action.ACCESS_LIST, _ACCESSES, own=own)

@@ -16,7 +16,7 @@ router = APIRouter(prefix="/me", tags=["me"])
 @router.get("/profile", response_model=PersonProfile)
 async def read_own_profile(serving: Serving, caller: ApiCaller) -> Response:
     """The caller's own profile."""
-    return as_it_is(await service.read_profile(serving, caller))
+    return as_it_is(*await service.read_profile(serving, caller))
 
 
 @router.get("/accesses")
@@ -42,7 +42,7 @@ async def list_dependents(serving: Serving, caller: ApiCaller) -> Dependents:
 @router.get("/dependents/{dependent}/profile", response_model=PersonProfile)
 async def read_dependents_profile(serving: Serving, caller: ApiCaller, dependent: str) -> Response:
     """A dependent's profile, without emergency contacts: those are, as a rule, the other guardians."""
-    return as_it_is(await service.read_profile(serving, caller, dependent))
+    return as_it_is(*await service.read_profile(serving, caller, dependent))
 
 
 @router.get("/dependents/{dependent}/accesses")

@@ -18,8 +18,8 @@ OWN = tuple(field for field in ProfileField if field is not ProfileField.PATIENT
 OF_DEPENDENTS = tuple(field for field in OWN if field is not ProfileField.EMERGENCY_CONTACTS)
 
 
-async def read_profile(serving: Services, caller: Caller, dependent: str | None = None) -> dict[str, Any]:
-    """The caller's own profile, or a dependent's.
+async def read_profile(serving: Services, caller: Caller, dependent: str | None = None) -> tuple[dict[str, Any], str]:
+    """The caller's own profile, or a dependent's, and its version as an entity tag.
 
     Raises:
         NotThere: the caller is no patient; no such dependent, or not the caller's today.
@@ -30,7 +30,7 @@ async def read_profile(serving: Services, caller: Caller, dependent: str | None 
     access = Access(Action.PERSON_READ, person_of(caller, dependent), frozenset(fields))
     grant = await serving.gateway.person(caller, access)
     row = await repository.profile(grant, as_id(dependent or ""), fields, own=dependent is None)
-    return shown(row, fields, serving.codec)
+    return shown(row, fields, serving.codec), entity_tag(row["name_version"], row["profile_version"])
 
 
 async def list_dependents(serving: Services, caller: Caller) -> Dependents:
@@ -79,7 +79,12 @@ async def list_accesses(
     )
 
 
+def entity_tag(*versions: int) -> str:
+    """The versions of a name and a profile as RFC 9110 writes a strong entity tag."""
+    return f'"{"-".join(map(str, versions))}"'
+
+
 def person_of(caller: Caller, dependent: str | None) -> Resource:
-    """The caller themself, or a dependent of theirs, as the policies are asked."""
+    """The caller as what is asked for, or a dependent of theirs."""
     own = caller.principal.person_id
     return Resource(person=DEPENDENT if dependent is not None else str(own or ""))

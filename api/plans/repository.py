@@ -13,7 +13,7 @@ from uuid import UUID
 from psycopg import sql
 
 from api.gateway import PersonGrant, Work
-from api.me.repository import WHOSE
+from api.me.statements import WHOSE
 from api.plans.schemas import Prescribed
 from api.profiles.columns import TREATED
 from api.recording import recorded_by_state

@@ -1,5 +1,6 @@
 """The columns of a profile that a statement reads, and the fields they become: contacts opened with their keys."""
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -44,6 +45,7 @@ exists (
             )
         )
 )""")
+_OF_CONTACT = {"name", "relationship", "phone"}
 
 
 def columns(fields: Iterable[ProfileField]) -> tuple[sql.Composable, sql.Composable]:
@@ -66,9 +68,20 @@ def shown(row: dict[str, Any], fields: Iterable[ProfileField], codec: FieldCodec
         stored = row[field]
         if stored is None or not is_contact(field):
             return stored
-        return codec.open(keys, Place(_TABLE, field.value, person), stored).decode()
+        text = codec.open(keys, Place(_TABLE, field.value, person), stored).decode()
+        return emergency_contacts(text) if field is ProfileField.EMERGENCY_CONTACTS else text
 
     return {field.value: value(field) for field in fields}
+
+
+def emergency_contacts(text: str) -> Any:
+    """The list that a person wrote, or the text that an import brought."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return text
+    written = isinstance(found, list) and all(isinstance(one, dict) and one.keys() == _OF_CONTACT for one in found)
+    return found if written else text
 
 
 def _keys(row: dict[str, Any]) -> tuple[StoredKey, ...]:

@@ -19,6 +19,7 @@ async def read_profile(serving: Serving, caller: ApiCaller, clinic: str, patient
     return as_it_is(await service.read_profile(serving, caller, clinic, patient))
 
 
-def as_it_is(fields: dict[str, Any]) -> Response:
+def as_it_is(fields: dict[str, Any], entity_tag: str | None = None) -> Response:
     """An answer whose keys are exactly these: the model documents it, and puts no null for an absent one."""
-    return Response(to_json(fields), media_type="application/json")
+    headers = {} if entity_tag is None else {"etag": entity_tag}
+    return Response(to_json(fields), media_type="application/json", headers=headers)

@@ -6,6 +6,16 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 
+class EmergencyContact(BaseModel):
+    """Whom to call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    relationship: str
+    phone: str
+
+
 class PersonProfile(BaseModel):
     """A person's name and portable profile."""
 
@@ -18,11 +28,14 @@ class PersonProfile(BaseModel):
     allergies: list[str] | None = None
     chronic_conditions: list[str] | None = None
     insurance_type: str | None = None
+    insurance_payer: str | None = None
     phone: str | None = None
     email: str | None = None
     address: str | None = None
     policy_number: str | None = None
-    emergency_contacts: str | None = None
+    emergency_contacts: list[EmergencyContact] | str | None = Field(
+        default=None, description="A text where an import brought them and the person has not edited them since."
+    )
 
 
 class Profile(PersonProfile):

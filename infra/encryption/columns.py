@@ -57,6 +57,7 @@ PURPOSES: dict[str, tuple[Encrypted, ...]] = {
         Encrypted("message", "message_id", ("content", "address")),
         Encrypted("demo_mail", "message_id", ("content",)),
     ),
+    "profile_history": (Encrypted("profile_history", "history_id", ("previous",)),),
     "issuer": (Encrypted("issuer_key", "key_id", ("private_jwk",)),),
     "totp": (
         Encrypted("principal", "principal_id", ("totp_secret",)),

@@ -72,8 +72,8 @@ left join operational.guardianship as g
     and (s.occurred_at at time zone 'UTC')::date >= g.starts_on
     and ((s.occurred_at at time zone 'UTC')::date < g.ends_on) is not false
     and (
-        g.starts_on >= f.birth_date + interval '18 years'
-        or (s.occurred_at at time zone 'UTC')::date < f.birth_date + interval '18 years'
+        g.starts_on >= f.birth_date + make_interval(years => g.majority_age)
+        or (s.occurred_at at time zone 'UTC')::date < f.birth_date + make_interval(years => g.majority_age)
     ) is not false
 left join operational.consent_text as t
     on t.clinic_id = s.clinic_id and t.purpose = s.purpose and t.text_version = s.text_version

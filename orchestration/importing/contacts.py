@@ -100,6 +100,7 @@ _STORED = sql.SQL(
     "select s.scope, s.source_id, s.person_id, {} from stage_person as s"
     " inner join operational.profile as p on p.person_id = s.person_id"
     " where (s.scope, s.source_id) in (select * from unnest(%s::text[], %s::text[]))"
+    " and p.asserted_on is distinct from 'infinity'"  # edited by the person
     " order by s.person_id for no key update of p"
 ).format(sql.SQL(", ").join(sql.Identifier("p", name) for name in CONTACTS))
 _WRITE = sql.SQL("update operational.profile set {} where person_id = %s").format(

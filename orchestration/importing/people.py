@@ -64,7 +64,8 @@ _NAME_SOURCE = """
 insert into operational.person_source (source, scope, source_id, person_id)
 select %s, scope, source_id, person_id from stage_person where fresh
 """
-# Newer: asserted later, or on the same day by a higher id of the source.
+# Newer: asserted later, or on the same day by a higher id of the source. What people edit themselves is asserted
+# on 'infinity', and no file is newer.
 _IS_NEWER = """
 (coalesce(s.asserted_on, '-infinity'), coalesce(s.asserted_by, '') collate "C")
     >= (coalesce(p.asserted_on, '-infinity'), coalesce(p.asserted_by, '') collate "C")

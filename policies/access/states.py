@@ -24,6 +24,13 @@ FACTS: dict[Action, tuple[str, ...]] = {
     Action.OWN_RECORD_HIDE: ("guarded",),
     Action.FORM_ANSWER: ("guarded",),
     Action.EXERCISE_TICK: ("guarded",),
+    Action.PERSON_EDIT: ("guarded",),
+    Action.PERSON_HISTORY: ("guarded",),
+    Action.CONSENT_LIST: ("guarded",),
+    Action.CONSENT_SIGN: ("guarded",),
+    Action.CONSENT_REVOKE: ("guarded",),
+    Action.DEPENDENT_LEAVE: ("guarded",),
+    Action.GUARDIAN_INVITE: ("guarded",),
 }
 CONSENTS = {"shared": ConsentPurpose.PROFILE_SHARING, "reachable": ConsentPurpose.COMMUNICATIONS}
 

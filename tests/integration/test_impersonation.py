@@ -199,7 +199,7 @@ def test_contacts_are_absent_whoever_is_looked_at(world: World, api: Api) -> Non
     for path in ("me/profile", f"me/dependents/{world.guardianship}/profile"):
         answer = get(api, path, headers)
         assert set(answer.json()) == {"name", "birth_date", "sex", "blood_type", "allergies", "chronic_conditions",
-                                      "insurance_type"}  # fmt: skip
+                                      "insurance_type", "insurance_payer"}  # fmt: skip
         assert not [value for value in CONTACTS.values() if value in answer.text]
         assert get(api, path, access_world.sign_in(api, "finch")).json()["phone"] == CONTACTS["phone"]
 

@@ -128,3 +128,18 @@ def test_neither_tables_nor_the_servers_log_hold_a_contact_or_a_refused_row(
         for canary in canaries:
             assert canary not in text[0] and canary.encode().hex() not in text[0], table
     assert not any(canary in log.read_text() for canary in canaries)
+
+
+def test_what_people_say_of_themselves_is_newer_than_any_file(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    """As an edit leaves it: no name, contact or index of theirs is a file's any more; another person's are."""
+    bring(server, MAPPING, write(tmp_path, "south,1|+55 27 99912-3456,a@example.org", "south,2|+55 27 99912-0001,"))
+    edited = "where person_id = (select person_id from operational.person_source where source_id = '1')"
+    admin.execute("update operational.person set name = 'B' " + edited)  # type: ignore[arg-type]
+    admin.execute("update operational.profile set asserted_on = 'infinity' " + edited)  # type: ignore[arg-type]
+    bring(server, MAPPING, write(tmp_path, "south,1|+55 27 99912-7777,b@example.org", "south,2|+55 27 99912-8888,"))
+    assert found(server, "phone", "+55 27 99912-3456") == found(server, "email", "a@example.org") == 1
+    assert found(server, "phone", "+55 27 99912-7777") == found(server, "email", "b@example.org") == 0
+    assert found(server, "phone", "+55 27 99912-8888") == 1
+    assert admin.execute("select name from operational.person order by 1").fetchall() == [("A",), ("B",)]

@@ -18,7 +18,10 @@ VERBS = ("select", "insert", "update", "delete")
 IDENTITY = {"clinic", "clinic_role", "principal_role", "api_key", "verification"}
 # A queue, emptied by the worker; counters of attempts; digests, made anew under another key. None is a record.
 EMPTIED = {"outbox", "sign_in_bucket", "blind_index"}
-DEFINERS = {"note_clinical", "note_person", "note_consent", "apply_consent", "note_impersonation"}
+DEFINERS = {
+    "note_clinical", "note_person", "note_consent", "apply_consent", "note_impersonation",
+    "set_majority", "settle_consents", "settle_by_text", "settle_by_birth", "settle_by_clinic",
+}  # fmt: skip
 
 
 @pytest.fixture

@@ -37,7 +37,7 @@ def test_a_patient_reads_the_own_profile_without_any_clinics_consent(world: Worl
     for login, name in (("finch", FINCH), ("wren", WREN)):
         assert get(api, login, "profile").json() == {
             "name": name, "birth_date": BIRTH, "sex": "female", "blood_type": None, "allergies": None,
-            "chronic_conditions": None, "insurance_type": "x", **CONTACTS,
+            "chronic_conditions": None, "insurance_type": "x", "insurance_payer": None, **CONTACTS,
         }  # fmt: skip
         assert world.look(NEWEST)[0] == (
             "person.read", "permit", "patient", "patient_request", None, 1, ["contact", "name", "profile"],

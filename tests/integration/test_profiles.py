@@ -60,7 +60,7 @@ def test_a_specialist_reads_the_shared_profile_of_an_own_patient(world: World, a
     headers, patient = access_world.sign_in(api, "specialist.north"), world.patients["north", FINCH]
     assert shown(api, headers, "north", patient) == {
         "patient_id": str(patient), "name": FINCH, "birth_date": BIRTH, "sex": "female", "blood_type": None,
-        "allergies": None, "chronic_conditions": None, "insurance_type": "x", **CONTACTS,
+        "allergies": None, "chronic_conditions": None, "insurance_type": "x", "insurance_payer": None, **CONTACTS,
     }  # fmt: skip
     *event, event_id = world.look(NEWEST)[0]
     assert event == [

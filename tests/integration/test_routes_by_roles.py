@@ -106,6 +106,9 @@ def filled(world: World, path: str, clinic: str = "north") -> str:
         plan=world.items[clinic, "plan"],
         exercise=world.items[clinic, "exercise"],
         day="2026-01-01",
+        guardianship=world.guardianship,
+        kind="registration",
+        record=patient,
     )
 
 

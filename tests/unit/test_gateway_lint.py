@@ -29,7 +29,7 @@ WITHOUT_A_GRANT = {
 
 GRANTS = {"Grant", "PersonGrant", "Work"}
 # Columns that several repositories share.
-REPOSITORIES = ("repository.py", "profiles/columns.py", "sealing.py")
+REPOSITORIES = ("repository.py", "profiles/columns.py", "me/statements.py", "sealing.py")
 # Clinics are the directory's; pages ask the same services as the API; identity has tests of its own.
 WITHOUT_PATIENTS = {"clinics", "pages", "identity"}
 STATEMENT = re.compile(r"\b(select|insert into|update|delete from)\b.*\b(from|set|values|into)\b", re.I | re.S)

@@ -3,5 +3,5 @@
 from infra.migrations.sql_file import run_beside
 
 revision = "p0016"
-down_revision = "p0014"
+down_revision = "p0015"
 upgrade = run_beside(__file__)

@@ -1,0 +1,31 @@
+"""Deletions as the API takes and shows them."""
+
+from enum import StrEnum
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict
+
+from policies.words import DeletionReason
+
+
+class RecordKind(StrEnum):
+    """What a clinic can mark as deleted."""
+
+    REGISTRATION = "registration"
+    APPOINTMENT = "appointment"
+
+
+class Deleting(BaseModel):
+    """Why it is deleted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: DeletionReason
+
+
+class Marked(BaseModel):
+    """What was marked, or has its mark taken away."""
+
+    kind: RecordKind
+    id: UUID
+    deleted: bool

@@ -1,0 +1,47 @@
+"""Who marks a clinic's records as deleted, and who brings them back."""
+
+from uuid import UUID
+
+from api.bodies import given
+from api.deletions import repository
+from api.deletions.schemas import Deleting, Marked, RecordKind
+from api.gateway import Access, Caller, Work
+from api.profiles.service import as_id
+from api.services import Services
+from infra.errors import NotThere
+from policies.access.model import Resource
+from policies.words import Action
+
+
+async def delete(
+    serving: Services, caller: Caller, clinic: str, kind: str, record: str, asked: Deleting | None
+) -> Marked:
+    """Mark a record of a clinic as deleted.
+
+    Raises:
+        NotThere: no such record, or not the caller's to delete.
+        InvalidInput: nothing was sent.
+    """
+    async with serving.gateway.work(caller, Access(Action.RECORD_DELETE, Resource(clinic))) as work:
+        of, which, clinic_id = _meant(work, kind, record)
+        await repository.mark(work, clinic_id, of, which, given(asked).reason)
+    return Marked(kind=of, id=which, deleted=True)
+
+
+async def restore(serving: Services, caller: Caller, clinic: str, kind: str, record: str) -> Marked:
+    """Take the mark of a deleted record away.
+
+    Raises:
+        NotThere: no such deleted record, or not the caller's to restore.
+    """
+    async with serving.gateway.work(caller, Access(Action.RECORD_RESTORE, Resource(clinic))) as work:
+        of, which, clinic_id = _meant(work, kind, record)
+        await repository.unmark(work, clinic_id, of, which)
+    return Marked(kind=of, id=which, deleted=False)
+
+
+def _meant(work: Work, kind: str, record: str) -> tuple[RecordKind, UUID, int]:
+    found = as_id(record)
+    if work.clinic is None or found is None or kind not in set(RecordKind):
+        raise NotThere("no such thing")
+    return RecordKind(kind), found, work.clinic.clinic_id

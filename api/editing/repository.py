@@ -1,0 +1,136 @@
+"""A profile's edit: row locked, keys asked for, history sealed, fields and digests written, in one transaction."""
+
+import json
+from datetime import date
+from functools import cache
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import sql
+
+from api.gateway import Work
+from api.me.statements import statement
+from api.profiles.columns import emergency_contacts
+from api.sealing import index_contact, person_keys, purpose_keys
+from infra.encryption.codec import Place
+from infra.encryption.contacts import INDEXED
+from infra.encryption.field_codec import FieldCodec
+from policies.classification import ProfileField, is_contact
+from policies.words import Action
+
+HISTORY = "profile_history"
+LONGEST_HISTORY = 200
+_PROFILE = "operational.profile"
+_NAMES = tuple(field.value for field in ProfileField if field not in (ProfileField.PATIENT_ID, ProfileField.NAME))
+_MAKE = sql.SQL("insert into operational.profile (person_id) values (%(person)s) on conflict do nothing")
+_LOCK = sql.SQL("""
+select
+    p.name, p.version as name_version, q.version as profile_version,
+    exists (
+        select from operational.guardianship as g
+        where g.dependent_id = p.person_id
+            and (g.ends_on is null or g.ends_on > (statement_timestamp() at time zone 'UTC')::date)
+    ) as has_guardian,
+    {columns}
+from operational.person as p
+inner join operational.profile as q on q.person_id = p.person_id
+where p.person_id = %(person)s
+for no key update of p, q""").format(columns=sql.SQL(", ").join(sql.Identifier("q", name) for name in _NAMES))
+_RENAME = sql.SQL("update operational.person set name = %(name)s where person_id = %(person)s returning version")
+# What people say of themselves is newer than any file's assertion.
+_WRITE = sql.SQL("""
+update operational.profile set {changes}
+where person_id = %(person)s returning version""")
+_FORGET = sql.SQL("delete from operational.blind_index where person_id = %(person)s and field = %(field)s")
+_REMEMBER = sql.SQL("""
+insert into operational.profile_history (history_id, person_id, changed_by, fields, previous)
+values (%(history)s, %(person)s, %(by)s, %(fields)s, %(previous)s)""")
+_PAST = sql.SQL("""
+select history_id, changed_at, changed_by, previous from operational.profile_history
+where person_id = %(person)s order by changed_at desc, history_id limit %(limit)s""")
+_FOUND = sql.SQL("p.version")
+
+
+async def find(work: Work, action: Action, dependent: UUID | None, *, own: bool) -> dict[str, Any]:
+    """The caller or a dependent of today, whose profile it is: `person_id`, `guarded`.
+
+    Raises:
+        NotThere: no such dependent, or not the caller's today.
+    """
+    return await work.find(_found(action, own), me=work.caller.principal.person_id, dependent=dependent)
+
+
+async def lock(work: Work, codec: FieldCodec, person: UUID) -> dict[str, Any]:
+    """A person's profile as it is, contacts opened, held until the work ends; made if there is none."""
+    await work.run(_MAKE, person=person)
+    (row,) = await work.run(_LOCK, person=person)
+    keys = await person_keys(work, codec, person)
+    for name in _NAMES:
+        if is_contact(name) and row[name] is not None:
+            row[name] = codec.open(keys, Place(_PROFILE, name, str(person)), row[name]).decode()
+    return row
+
+
+async def write(work: Work, codec: FieldCodec, person: UUID, changes: dict[str, Any]) -> dict[str, int]:
+    """Write the fields that change, and the digests of contacts; the versions that are new by that."""
+    versions, fields = {}, dict(changes)
+    if "name" in fields:
+        (row,) = await work.run(_RENAME, person=person, name=fields.pop("name"))
+        versions["name_version"] = row["version"]
+    (row,) = await work.run(_write(frozenset(fields)), person=person, **await _sealed(work, codec, person, fields))
+    versions["profile_version"] = row["version"]
+    for field in INDEXED:
+        if fields.get(field) is not None:
+            await index_contact(work, codec, person, field, fields[field])
+        elif field in fields:
+            await work.run(_FORGET, person=person, field=field)
+    return versions
+
+
+async def remember(work: Work, codec: FieldCodec, person: UUID, previous: dict[str, Any]) -> None:
+    """Keep what the fields said before, sealed."""
+    history = uuid4()
+    key, *_ = await purpose_keys(work, codec, HISTORY)
+    clear = json.dumps(previous, default=date.isoformat, ensure_ascii=False).encode()
+    sealed = codec.seal(key, _place(history), clear)
+    by = work.caller.principal.person_id
+    await work.run(_REMEMBER, history=history, person=person, by=by, fields=sorted(previous), previous=sealed)
+
+
+async def past(work: Work, codec: FieldCodec, person: UUID) -> list[dict[str, Any]]:
+    """The edits of a profile, the newest first, opened."""
+    keys = await purpose_keys(work, codec, HISTORY)
+    rows = await work.run(_PAST, person=person, limit=LONGEST_HISTORY)
+    for row in rows:
+        row["previous"] = json.loads(codec.open(keys, _place(row["history_id"]), row["previous"]))
+        if row["previous"].get("emergency_contacts") is not None:
+            row["previous"]["emergency_contacts"] = emergency_contacts(row["previous"]["emergency_contacts"])
+    return rows
+
+
+async def _sealed(work: Work, codec: FieldCodec, person: UUID, fields: dict[str, Any]) -> dict[str, Any]:
+    key, *_ = await person_keys(work, codec, person)
+    return {
+        name: codec.seal(key, Place(_PROFILE, name, str(person)), value.encode())
+        if is_contact(name) and value is not None
+        else value
+        for name, value in fields.items()
+    }
+
+
+def _place(history: UUID) -> Place:
+    return Place("operational.profile_history", "previous", str(history))
+
+
+@cache
+def _found(action: Action, own: bool) -> str:
+    return statement(action, _FOUND, own=own)
+
+
+@cache
+def _write(fields: frozenset[str]) -> sql.Composed:
+    changes = [sql.SQL("asserted_on = {}, asserted_by = {}").format("infinity", None)]
+    changes += [sql.SQL("{} = {}").format(sql.Identifier(name), sql.Placeholder(name)) for name in sorted(fields)]
+    if "birth_date" in fields:
+        changes.append(sql.SQL("birth_date_estimated = {}").format(False))
+    return _WRITE.format(changes=sql.SQL(", ").join(changes))

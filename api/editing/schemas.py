@@ -1,0 +1,115 @@
+"""Edits of a profile: each field in the one form it is stored in, or refused by its name."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from functools import partial
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from infra.encryption.contacts import canonical
+from infra.errors import InvalidInput
+from policies.text import fault_of_identifier
+
+OLDEST_YEARS = 130
+
+
+def _checked(fault: Callable[[str], str | None], text: str) -> str:
+    found = fault(text.strip())
+    if found is not None:
+        raise PydanticCustomError(found, "a character that is not taken here")
+    return text.strip()
+
+
+def _contact(field: str, text: str) -> str:
+    try:
+        return canonical(field, text)
+    except InvalidInput as error:
+        raise PydanticCustomError("not_valid", "{why}", {"why": error.message}) from None
+
+
+def _born(day: date) -> date:
+    today = datetime.now(UTC).date()
+    if day > today:
+        raise PydanticCustomError("in_the_future", "is in the future")
+    if today.year - day.year > OLDEST_YEARS:
+        raise PydanticCustomError("too_long_ago", "is too long ago")
+    return day
+
+
+_VISIBLE = r"[^\s]"
+Line = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=_VISIBLE),
+    AfterValidator(partial(_checked, fault_of_identifier)),
+]
+Name = Line
+BirthDate = Annotated[date, AfterValidator(_born)]
+Sex = Literal["female", "male", "other", "unknown"]
+BloodType = Literal["A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-"]
+Phone = Annotated[str, Field(max_length=60), AfterValidator(partial(_contact, "phone"))]
+Email = Annotated[str, Field(max_length=254), AfterValidator(partial(_contact, "email"))]
+Conditions = Annotated[list[Line], Field(max_length=50)]
+
+
+class EditedContact(BaseModel):
+    """Whom to call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Line
+    relationship: Line
+    phone: Phone
+
+
+class Edit(BaseModel):
+    """The fields that change; null takes one out, and what is absent stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Name = ""
+    birth_date: BirthDate | None = None
+    sex: Sex | None = None
+    blood_type: BloodType | None = None
+    allergies: Conditions | None = None
+    chronic_conditions: Conditions | None = None
+    insurance_type: Line | None = None
+    insurance_payer: Line | None = None
+    phone: Phone | None = Field(default=None, description="In international form; kept as E.164.")
+    email: Email | None = None
+    address: Annotated[str, Field(min_length=1, max_length=500, pattern=_VISIBLE)] | None = None
+    policy_number: Line | None = None
+    emergency_contacts: Annotated[list[EditedContact], Field(max_length=5)] | None = None
+
+    def changes(self) -> dict[str, Any]:
+        """The fields that were sent, as they are stored; emergency contacts as JSON text."""
+        found = {name: getattr(self, name) for name in self.model_fields_set}
+        if found.get("emergency_contacts") is not None:
+            contacts = [contact.model_dump() for contact in found["emergency_contacts"]]
+            found["emergency_contacts"] = json.dumps(contacts, ensure_ascii=False)
+        return found
+
+
+class Edited(BaseModel):
+    """The profile's new version, which is its entity tag as well, and the fields that are another now."""
+
+    version: str
+    changed: list[str]
+
+
+class PastEdit(BaseModel):
+    """One edit: when, by whom, and what the fields said before."""
+
+    id: UUID
+    changed_at: datetime
+    changed_by: str = Field(description="`self` or `guardian`.")
+    previous: dict[str, Any]
+
+
+class History(BaseModel):
+    """Edits, the newest first; at most 200."""
+
+    edits: list[PastEdit]

@@ -1,0 +1,245 @@
+"""Guardianships and invitations to them, each in the context of the dependent it is about."""
+
+import hashlib
+from datetime import date, timedelta
+from functools import cache
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import sql
+
+from api.gateway import Grant, Work
+from api.me.statements import statement
+from infra.errors import NotThere, Refused
+from policies.words import Action, DeletionReason
+
+INVITED_FOR = timedelta(days=7)
+_TODAY = "(statement_timestamp() at time zone 'UTC')::date"
+# The rule of policies/guardianship.py, for a guardianship `g` and the dependent's profile `q`.
+_STANDS = f"""
+g.starts_on <= {_TODAY} and (g.ends_on is null or {_TODAY} < g.ends_on)
+and (
+    q.birth_date is null or {_TODAY} < (q.birth_date + make_interval(years => g.majority_age))::date
+    or g.starts_on >= (q.birth_date + make_interval(years => g.majority_age))::date
+)"""
+_STANDING = f"""
+from operational.guardianship as g
+left join operational.profile as q on q.person_id = g.dependent_id
+where {_STANDS}"""
+_PERSON = sql.SQL("insert into operational.person (person_id, name) values (%(person)s, %(name)s)")
+_PROFILE = sql.SQL("""
+insert into operational.profile (person_id, birth_date, sex, asserted_on)
+values (%(person)s, %(birth_date)s, %(sex)s, 'infinity')""")
+_EMPTY_PROFILE = sql.SQL("insert into operational.profile (person_id) values (%(person)s) on conflict do nothing")
+_BEGIN = sql.SQL(f"""
+insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
+values (%(guardian)s, %(dependent)s, %(relationship)s, {_TODAY})
+returning guardianship_id, majority_age""")  # nosec B608: constants
+_ROLE = sql.SQL("""
+insert into operational.principal_role as r (principal_id, role) values (%(principal)s, 'guardian')
+on conflict (principal_id, role, clinic_id) do update set revoked_at = null, granted_at = now()
+where r.revoked_at is not null""")
+_FOUND = sql.SQL("p.version")
+_INVITE = sql.SQL("""
+insert into operational.guardian_invitation (invitation_id, dependent_id, made_by, code_hash, made_at, expires_at)
+select %(invitation)s, %(dependent)s, %(by)s, %(code_hash)s, t.now, t.now + %(lasts)s
+from (select clock_timestamp() as now) as t
+returning invitation_id as id, expires_at""")
+_PRESENT = sql.SQL("select set_config('cloister.presented_code', %(code_hash)s, true)")
+_PRESENTED = sql.SQL("""
+select invitation_id, dependent_id, made_by from operational.guardian_invitation
+where encode(code_hash, 'hex') = %(code_hash)s""")
+# Good while whoever made it may make it: the dependent, or who is their guardian still.
+_REDEEM = sql.SQL(f"""
+update operational.guardian_invitation as i set redeemed_at = clock_timestamp(), redeemed_by = %(me)s
+where
+    i.invitation_id = %(invitation)s and i.redeemed_at is null and i.revoked_at is null
+    and i.expires_at > clock_timestamp()
+    and (
+        i.made_by = i.dependent_id
+        or exists (select {_STANDING} and g.dependent_id = i.dependent_id and g.guardian_id = i.made_by)
+    )
+returning invitation_id""")  # nosec B608: constants
+_STANDS_ALREADY = sql.SQL(
+    f"select g.guardianship_id {_STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
+)  # nosec B608: constants
+_END = sql.SQL(f"""
+update operational.guardianship as g set ends_on = {_TODAY}, ended_by = %(by)s, end_reason = %(reason)s
+from operational.profile as q
+where g.guardianship_id = %(guardianship)s and g.dependent_id = %(dependent)s and q.person_id = g.dependent_id
+    and {_STANDS}
+returning g.guardianship_id as id, g.ends_on""")  # nosec B608: constants
+_CARED_FOR = sql.SQL(f"""
+select
+    exists (select {_STANDING} and g.dependent_id = %(dependent)s)
+    or exists (select from operational.principal as a where a.person_id = %(dependent)s) as cared_for,
+    exists (
+        select from operational.registration as r where r.person_id = %(dependent)s and r.deleted_at is null
+    ) as registered""")  # nosec B608: constants
+_DELETE = sql.SQL("""
+update operational.person set deleted_at = clock_timestamp(), deleted_by = %(by)s, delete_reason = %(reason)s
+where person_id = %(person)s and deleted_at is null""")
+_OF_AGE = sql.SQL(f"""
+select exists (
+    select from operational.profile as q
+    where q.person_id = %(person)s and {_TODAY} >= (q.birth_date + make_interval(years => coalesce((
+        select min(operational.majority_age(k.country))
+        from operational.registration as r inner join operational.clinic as k on k.clinic_id = r.clinic_id
+        where r.person_id = q.person_id and r.deleted_at is null and k.country <> 'ZZ'
+    ), operational.majority_age('ZZ'))))::date
+) as of_age""")  # nosec B608: constants
+_OWN_GUARDIANS = sql.SQL(f"""
+select g.guardianship_id as id, p.name, g.relationship, g.starts_on as since
+from operational.guardianship as g
+inner join operational.person as p on p.person_id = g.guardian_id and p.deleted_at is null
+left join operational.profile as q on q.person_id = g.dependent_id
+where g.dependent_id = %(me)s and {_STANDS}""")  # nosec B608: constants
+_PATIENT = sql.SQL("""
+select r.patient_id, r.person_id
+from operational.registration as r
+inner join operational.person as p on p.person_id = r.person_id and p.deleted_at is null
+where r.patient_id = %(patient)s and r.clinic_id = %(clinic_id)s and r.deleted_at is null""")
+_GUARDIANS = sql.SQL(f"""
+select g.guardian_id, g.relationship, g.starts_on as since {_STANDING} and g.dependent_id = %(dependent)s
+order by g.starts_on, g.guardianship_id""")  # nosec B608: constants
+_NAME = sql.SQL("select name from operational.person where person_id = %(person)s and deleted_at is null")
+
+
+async def add(work: Work, *, name: str, birth_date: date, sex: str) -> UUID:
+    """A new person with a profile, as whom the work goes on."""
+    person = uuid4()
+    await work.run(_PERSON, person=person, name=name)
+    await work.run(_PROFILE, person=person, birth_date=birth_date, sex=sex)
+    await work.serve(person)
+    return person
+
+
+async def begin(work: Work, dependent: UUID, relationship: str) -> tuple[UUID, int]:
+    """Make the caller a guardian from today on, in the dependent's context; its id and the age at which it ends.
+
+    Raises:
+        Refused: they are one already, or were one until today.
+    """
+    guardian, principal = work.caller.principal.person_id, work.caller.principal.principal_id
+    conflict = Refused("a guardian already", place="body", rule="guardian_already")
+    if await work.run(_STANDS_ALREADY, dependent=dependent, guardian=guardian):
+        raise conflict
+    await work.run(_EMPTY_PROFILE, person=dependent)
+    (row,) = await work.run(
+        _BEGIN, conflict=conflict, guardian=guardian, dependent=dependent, relationship=relationship
+    )
+    await work.run(_ROLE, principal=principal)
+    return row["guardianship_id"], row["majority_age"]
+
+
+async def find(work: Work, action: Action, dependent: UUID | None, *, own: bool) -> UUID:
+    """The caller or a dependent of today.
+
+    Raises:
+        NotThere: no such dependent, or not the caller's today.
+    """
+    found = await work.find(_found(action, own), me=work.caller.principal.person_id, dependent=dependent)
+    person: UUID = found["person_id"]
+    return person
+
+
+async def check_of_age(work: Work, person: UUID) -> None:
+    """See that a person, in whose context the work is, is known to be of age: others agree to nobody, and end nothing.
+
+    Raises:
+        Refused: not of age, or of no known birth date.
+    """
+    (row,) = await work.run(_OF_AGE, person=person)
+    if not row["of_age"]:
+        raise Refused("not known to be of age", rule="not_of_age", place="profile.birth_date")
+
+
+async def invite(work: Work, dependent: UUID, code: str) -> dict[str, Any]:
+    """Store an invitation to become a guardian; of the code its digest alone."""
+    by, code_hash = work.caller.principal.person_id, _digest(code)
+    (row,) = await work.run(
+        _INVITE, invitation=uuid4(), dependent=dependent, by=by, code_hash=code_hash, lasts=INVITED_FOR
+    )
+    return row
+
+
+async def redeem(work: Work, code: str) -> UUID:
+    """Use up an invitation, and go on as its dependent.
+
+    Raises:
+        NotThere: no such code, or it is used, over, or from somebody who may not invite any more.
+        Refused: the caller is the dependent.
+    """
+    presented = _digest(code).hex()
+    await work.run(_PRESENT, code_hash=presented)
+    rows = await work.run(_PRESENTED, code_hash=presented)
+    if not rows:
+        raise NotThere("no such thing")
+    dependent: UUID = rows[0]["dependent_id"]
+    await work.serve(dependent)
+    me = work.caller.principal.person_id
+    if not await work.run(_REDEEM, invitation=rows[0]["invitation_id"], me=me):
+        raise NotThere("no such thing")
+    if dependent == me:
+        raise Refused("nobody is their own guardian", place="body.code", rule="oneself")
+    return dependent
+
+
+async def end(work: Work, guardianship: UUID | None, dependent: UUID, reason: DeletionReason) -> dict[str, Any]:
+    """End a guardianship of a dependent, in whose context the work is, from today on.
+
+    Raises:
+        NotThere: no such guardianship of today.
+    """
+    by = work.caller.principal.person_id
+    rows = await work.run(_END, guardianship=guardianship, dependent=dependent, by=by, reason=reason.value)
+    if not rows:
+        raise NotThere("no such thing")
+    return rows[0]
+
+
+async def let_go(work: Work, dependent: UUID, reason: DeletionReason) -> None:
+    """Mark a dependent as deleted whom nobody cares for any more, if no clinic knows them.
+
+    Raises:
+        Refused: a clinic's patient would be left without anybody.
+    """
+    (state,) = await work.run(_CARED_FOR, dependent=dependent)
+    if state["cared_for"]:
+        return
+    if state["registered"]:
+        raise Refused("a patient of a clinic needs a guardian", place="path.dependent", rule="last_guardian")
+    await work.run(_DELETE, person=dependent, by=work.caller.principal.person_id, reason=reason.value)
+
+
+async def own_guardians(grant: Grant) -> list[dict[str, Any]]:
+    """The caller's guardians of today."""
+    return await grant.read(_OWN_GUARDIANS, sql.SQL("name, id"), me=grant.caller.principal.person_id)
+
+
+async def guardians(work: Work, clinic_id: int, patient: UUID | None) -> list[dict[str, Any]]:
+    """The guardians of a clinic's patient by name, recorded as a disclosure of the patient.
+
+    Raises:
+        NotThere: no such patient of the clinic.
+    """
+    rows = await work.run(_PATIENT, patient=patient, clinic_id=clinic_id)
+    if not rows:
+        raise NotThere("no such thing")
+    await work.record(rows[0]["patient_id"])
+    # Of people who are no patients of the clinic each name shows in that person's own context alone.
+    await work.serve(rows[0]["person_id"])
+    found = []
+    for row in await work.run(_GUARDIANS, dependent=rows[0]["person_id"]):
+        await work.serve(row["guardian_id"])
+        found += [{**row, **named} for named in await work.run(_NAME, person=row["guardian_id"])]
+    return found
+
+
+def _digest(code: str) -> bytes:
+    return hashlib.sha256(code.encode()).digest()
+
+
+@cache
+def _found(action: Action, own: bool) -> str:
+    return statement(action, _FOUND, own=own)

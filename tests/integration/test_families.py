@@ -1,0 +1,213 @@
+"""Guardians come by a child they add or a code; they go by their own will, an adult's, or majority."""
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import access_world
+import pytest
+from access_world import CHICK, FINCH, WREN, Api, World
+
+from infra.database import Server
+from policies.guardianship import OTHER_AGES, majority_age
+from policies.words import Role
+
+NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
+TODAY = datetime.now(UTC).date()
+CHILD = {"name": "Canary Chick", "birth_date": str(TODAY - timedelta(days=2000)), "relationship": "parent"}
+PARENT = {"relationship": "parent"}
+
+
+@pytest.fixture
+def fresh(server: Server) -> World:
+    """For tests that change who is whose guardian."""
+    return access_world.build(server)
+
+
+def call(api: Api, login: str, method: str, path: str, body: Any = None) -> Any:
+    return api.request(method, f"/v1/{path}", headers=access_world.sign_in(api, login), json=body)
+
+
+def add(api: Api, login: str, **other: Any) -> Any:
+    return call(api, login, "POST", "me/dependents", {**CHILD, **other})
+
+
+def dependents(api: Api, login: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = call(api, login, "GET", "me/dependents").json()["dependents"]
+    return found
+
+
+def invitation(api: Api, login: str, whose: str = "me") -> str:
+    answer = call(api, login, "POST", f"{whose}/invitations")
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["code"])
+
+
+def join(api: Api, login: str, code: str) -> Any:
+    return call(api, login, "POST", "me/guardianships", {"code": code, **PARENT})
+
+
+def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        assert call(api, "wren", "GET", "me/dependents").json() == NOT_THERE, "no guardian yet"
+        added = add(api, "wren")
+        assert added.status_code == 201
+        (found,) = dependents(api, "wren")
+        assert found == {"id": added.json()["id"], "name": CHICK, "relationship": "parent", "since": str(TODAY)}
+        profile = call(api, "wren", "GET", f"me/dependents/{found['id']}/profile").json()
+        assert profile["birth_date"] == CHILD["birth_date"]
+    people = fresh.look("select count(distinct person_id) from operational.person where name = %s", CHICK)
+    assert people == [(2,)]
+    assert fresh.look("select majority_age from operational.guardianship where guardian_id = %s",
+                      fresh.people[WREN]) == [(18,)]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("birth_date", "1990-01-01"), ("birth_date", str(TODAY + timedelta(days=2))), ("name", "\u202eEve"),
+     ("relationship", ""), ("sex", "x"), ("person_id", str(uuid4()))],
+)  # fmt: skip
+def test_a_dependent_that_is_none_is_refused_by_name(world: World, api: Api, field: str, value: str) -> None:
+    before = world.look("select count(*) from operational.person")
+    answer = add(api, "wren", **{field: value})
+    assert answer.status_code == 422 and answer.json()["errors"][0]["place"] == f"body.{field}"
+    assert world.look("select count(*) from operational.person") == before
+
+
+@pytest.mark.check(33)
+def test_a_second_guardian_joins_by_a_code_that_is_good_once(fresh: World) -> None:
+    whose = f"me/dependents/{fresh.guardianship}"
+    with access_world.client(fresh.server) as api:
+        code = invitation(api, "finch", whose)
+        assert join(api, "finch", code).status_code == 409, "a guardian already"
+        with ThreadPoolExecutor(2) as pool:
+            answers = list(pool.map(lambda login: join(api, login, code), ["wren", "heron"]))
+        assert sorted(answer.status_code for answer in answers) == [201, 404]
+        joined = ("wren", "heron")[[answer.status_code for answer in answers].index(201)]
+        (found,) = dependents(api, joined)
+        assert found["name"] == CHICK
+        assert "emergency_contacts" not in call(api, joined, "GET", f"me/dependents/{found['id']}/profile").json()
+        for bad in (code, "x" * 32, code.swapcase()):
+            assert join(api, "wren" if joined == "heron" else "heron", bad).json() == NOT_THERE
+    ((stored, hashed),) = fresh.look(
+        "select to_jsonb(i)::text, length(code_hash) from operational.guardian_invitation i"
+    )
+    assert code not in stored and hashed == 32
+
+
+@pytest.mark.parametrize("why", ["over", "revoked", "of a former guardian"])
+def test_a_code_that_is_good_no_longer_is_none(fresh: World, why: str) -> None:
+    with access_world.client(fresh.server) as api:
+        code = invitation(api, "finch", f"me/dependents/{fresh.guardianship}")
+        fresh.change(
+            {
+                "over": "update operational.guardian_invitation set made_at = made_at - interval '8 days',"
+                " expires_at = expires_at - interval '8 days'",
+                "revoked": "update operational.guardian_invitation set revoked_at = now()",
+                "of a former guardian": "update operational.guardianship set ends_on = current_date - 1",
+            }[why]
+        )
+        assert join(api, "wren", code).json() == NOT_THERE
+        assert fresh.look("select redeemed_at from operational.guardian_invitation") == [(None,)]
+
+
+@pytest.mark.check(33)
+def test_an_adult_agrees_to_a_guardian_and_takes_it_back(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        code = invitation(api, "wren")
+        assert join(api, "wren", code).status_code == 409, "nobody is their own guardian"
+        assert join(api, "finch", code).status_code == 201
+        assert {each["name"] for each in dependents(api, "finch")} == {CHICK, WREN}
+        (guardian,) = call(api, "wren", "GET", "me/guardians").json()["guardians"]
+        assert (guardian["name"], guardian["relationship"]) == (FINCH, "parent")
+        path = f"me/guardians/{guardian['id']}"
+        assert call(api, "heron", "DELETE", path, {"reason": "asked"}).json() == NOT_THERE
+        assert call(api, "wren", "DELETE", path).status_code == 422
+        assert call(api, "wren", "DELETE", path, {"reason": "asked"}).json()["ends_on"] == str(TODAY)
+        assert {each["name"] for each in dependents(api, "finch")} == {CHICK}
+        assert call(api, "wren", "DELETE", path, {"reason": "asked"}).json() == NOT_THERE
+        assert call(api, "wren", "GET", "me/guardians").json() == {"guardians": []}
+    ended = fresh.look("select ended_by, end_reason from operational.guardianship where ended_by is not null")
+    assert ended == [(fresh.people[WREN], "asked")]
+
+
+def test_a_child_agrees_to_nobody_and_ends_nothing(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        access_world._own_account(fresh, "chick", CHICK, [Role.PATIENT])
+        assert call(api, "chick", "POST", "me/invitations").status_code == 409
+        answer = call(api, "chick", "DELETE", f"me/guardians/{fresh.guardianship}", {"reason": "asked"})
+        assert answer.status_code == 409
+        assert dependents(api, "finch")
+
+
+@pytest.mark.check(33)
+@pytest.mark.check(34)
+def test_who_leaves_sees_nothing_that_day_and_the_last_one_takes_the_child_along(fresh: World) -> None:
+    whose = f"me/dependents/{fresh.guardianship}"
+    with access_world.client(fresh.server) as api:
+        assert join(api, "wren", invitation(api, "finch", whose)).status_code == 201
+        assert call(api, "finch", "DELETE", whose).status_code == 422
+        assert call(api, "finch", "DELETE", whose, {"reason": "no_longer"}).status_code == 200
+        assert dependents(api, "finch") == [] and call(api, "finch", "GET", f"{whose}/profile").json() == NOT_THERE
+        (found,) = dependents(api, "wren")
+        assert call(api, "wren", "DELETE", f"me/dependents/{found['id']}", {"reason": "mistake"}).status_code == 200
+    ((deleted_by, reason),) = fresh.look(
+        "select deleted_by, delete_reason from operational.person where deleted_at is not null"
+    )
+    assert (deleted_by, reason) == (fresh.people[WREN], "mistake")
+    events = fresh.look("select count(*) from audit.access_event where acting_for = %s and decision = 'permit'",
+                        fresh.people[CHICK])  # fmt: skip
+    assert events[0][0] >= 2, "the log stays"
+
+
+def test_a_clinics_patient_is_not_left_without_a_guardian(fresh: World) -> None:
+    with access_world.connect_admin(fresh.server) as admin:
+        access_world._register(admin, fresh.clinic_ids["north"], fresh.people[CHICK])
+    with access_world.client(fresh.server) as api:
+        answer = call(api, "finch", "DELETE", f"me/dependents/{fresh.guardianship}", {"reason": "no_longer"})
+        assert answer.json()["errors"] == [{"place": "path.dependent", "rule": "last_guardian"}]
+        assert dependents(api, "finch")
+
+
+@pytest.mark.check(52)
+def test_a_clinic_sees_guardians_of_its_patients_by_name_alone(fresh: World) -> None:
+    with access_world.connect_admin(fresh.server) as admin:
+        patient = access_world._register(admin, fresh.clinic_ids["north"], fresh.people[CHICK])
+    path = "clinics/north/patients/{}/guardians"
+    with access_world.client(fresh.server) as api:
+        heron = join(api, "heron", invitation(api, "finch", f"me/dependents/{fresh.guardianship}"))
+        assert heron.status_code == 201, "of south alone, and named at north as a guardian"
+        found = call(api, "staff.north", "GET", path.format(patient)).json()["guardians"]
+        assert [set(one) for one in found] == [{"name", "relationship", "since"}] * 2
+        assert {one["name"] for one in found} == {FINCH, access_world.HERON}
+        finch = fresh.patients["north", FINCH]
+        assert call(api, "staff.north", "GET", path.format(finch)).json() == {"guardians": []}
+        for bad in (fresh.patients["south", FINCH], uuid4(), "x"):
+            assert call(api, "staff.north", "GET", path.format(bad)).json() == NOT_THERE
+    disclosed = fresh.look(
+        "select d.patient_id from audit.access_event as e inner join audit.disclosure as d using (event_id)"
+        " where e.action = 'guardian.check' order by e.occurred_at limit 1"
+    )
+    assert disclosed == [(patient,)]
+
+
+def test_the_ages_of_majority_are_the_databases(world: World) -> None:
+    for country in (*OTHER_AGES, "DE", "BR", "US", "ZZ"):
+        assert world.look("select operational.majority_age(%s)", country) == [(majority_age(country),)]
+
+
+@pytest.mark.check(33)
+def test_majority_is_the_clinics_countrys(fresh: World) -> None:
+    """At a clinic in Thailand somebody of 19 has a guardian still; at one in Germany no more."""
+    fresh.change("update operational.clinic set country = 'TH' where slug = 'north'")
+    with access_world.connect_admin(fresh.server) as admin:
+        access_world._register(admin, fresh.clinic_ids["north"], fresh.people[CHICK])
+    born = date(TODAY.year - 19, 1, 1)
+    fresh.change("update operational.profile set birth_date = %s where person_id = %s", born, fresh.people[CHICK])
+    fresh.change("update operational.guardianship set starts_on = '2015-01-01', majority_age = null")
+    with access_world.client(fresh.server) as api:
+        assert [UUID(each["id"]) for each in dependents(api, "finch")] == [fresh.guardianship]
+        fresh.change("update operational.clinic set country = 'DE' where slug = 'north'")
+        fresh.change("update operational.guardianship set majority_age = null")
+        assert dependents(api, "finch") == []
