@@ -21,9 +21,11 @@ CATEGORIES = {
     Action.SEGMENT_LIST: [Category.AGGREGATE],
     Action.SEGMENT_READ: [Category.AGGREGATE],
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
+    Action.APPOINTMENT_LIST: [Category.NAME, Category.CLINICAL],
+    Action.AGENDA_READ: [Category.NAME, Category.CLINICAL],
 }
 # Reads of a clinic's records in the operational zone, and not of its mart.
-OF_RECORDS: frozenset[Action] = frozenset()
+OF_RECORDS = frozenset({Action.SERVICE_LIST, Action.APPOINTMENT_LIST, Action.AGENDA_READ})
 # Why something is asked for, where nobody says.
 PURPOSES = {
     Action.AUDIT_SEARCH: Purpose.AUDIT,
@@ -31,6 +33,12 @@ PURPOSES = {
     Action.PERSON_READ: Purpose.PATIENT_REQUEST,
     Action.DEPENDENT_LIST: Purpose.PATIENT_REQUEST,
     Action.ACCESS_LIST: Purpose.PATIENT_REQUEST,
+    Action.OWN_APPOINTMENT_BOOK: Purpose.PATIENT_REQUEST,
+    Action.OWN_APPOINTMENT_READ: Purpose.PATIENT_REQUEST,
+    Action.OWN_APPOINTMENT_CHANGE: Purpose.PATIENT_REQUEST,
+    Action.OWN_VISIT_JOIN: Purpose.PATIENT_REQUEST,
+    Action.AGENDA_READ: Purpose.CARE,
+    Action.VISIT_JOIN: Purpose.CARE,
     Action.IMPERSONATION_REVIEW: Purpose.PATIENT_REQUEST,
 }
 

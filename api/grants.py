@@ -1,6 +1,6 @@
 """Grants: the right to one recorded read, or to work that is recorded. Only the gateway makes one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -128,7 +128,8 @@ class Work:
     async def find(self, statement: str, **values: Any) -> dict[str, Any]:
         """The row of the one it is about, if the ruling for their state permits; then as the service, for them.
 
-        `statement` is one of `recording.recorded_by_state`, whose row has the `person_id`.
+        `statement` is one of `recording.recorded_by_state`, whose row has the `person_id`, and the `clinic_id` where it
+        is about a person's record of one clinic.
 
         Raises:
             NotThere: nobody, or not permitted in that state; recorded either way.
@@ -138,17 +139,18 @@ class Work:
         if found is None:
             self.denied = True
             raise NotThere("no such thing")
-        await self.serve(found["person_id"])
+        await self.serve(found["person_id"], found.get("clinic_id"))
         return found
 
-    async def serve(self, person_id: UUID | None = None) -> None:
-        """Go on as the service, for the work's clinic and this person."""
+    async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:
+        """Go on as the service, for this person and the work's clinic, or the one that a statement found."""
+        at = self.clinic.clinic_id if self.clinic else clinic_id
         own = self.caller.principal.person_id if self.caller.principal.acting is None else None
         await enter(
             self._connection,
             {
                 "role": "none",
-                "cloister.clinic_id": str(self.clinic.clinic_id) if self.clinic else "",
+                "cloister.clinic_id": str(at or ""),
                 "cloister.person_id": str(person_id or ""),
                 "cloister.actor_id": str(own or ""),
             },
@@ -163,15 +165,23 @@ class Work:
             await record(self._connection, self._event)
 
     async def run(
-        self, query: sql.SQL | sql.Composed, *, conflict: CloisterError | None = None, **values: Any
+        self,
+        query: sql.SQL | sql.Composed,
+        *,
+        conflict: CloisterError | Mapping[str, CloisterError] | None = None,
+        **values: Any,
     ) -> list[dict[str, Any]]:
-        """The rows of a statement, none if it returns none; `conflict` is raised where a constraint refuses it."""
+        """The rows of a statement, none if it returns none.
+
+        `conflict` is raised where a constraint refuses it; of several constraints, the one of the refusing one's name.
+        """
         try:
             done = await self._connection.execute(query, values)
-        except psycopg.IntegrityError:
-            if conflict is None:
+        except psycopg.IntegrityError as error:
+            meant = conflict.get(error.diag.constraint_name or "") if isinstance(conflict, Mapping) else conflict
+            if meant is None:
                 raise
-            raise conflict from None
+            raise meant from None
         return await done.fetchall() if done.description else []
 
 

@@ -36,6 +36,17 @@ _DEPENDENT = sql.SQL("""
 select p.person_id, p.name, p.person_id as acting_for, null::uuid as consent_event_id, true as guarded, {columns}
 from {guarded}{keys}
 where g.guardianship_id = %(dependent)s""")
+# Whose records a statement is about, by whether they are one's own: oneself, or a dependent of today.
+WHOSE = {
+    True: sql.SQL("""(
+    select p.person_id, null::uuid as acting_for, null::uuid as consent_event_id, false as guarded
+    from operational.person as p where p.person_id = %(me)s and p.deleted_at is null
+)"""),
+    False: sql.SQL("""(
+    select p.person_id, p.person_id as acting_for, null::uuid as consent_event_id, true as guarded
+    from {guarded} where g.guardianship_id = %(dependent)s
+)""").format(guarded=_GUARDED),
+}
 # Two kinds of readers: a clinic's, whom the disclosures name, and guardians, by whom they acted for.
 _EVENT = "e.event_id, e.occurred_at, e.clinic_id, e.role, e.action, e.purpose, e.categories"
 _BEFORE = "(%(before)s::timestamptz is null or (e.occurred_at, e.event_id) < (%(before)s, %(before_id)s::uuid))"

@@ -27,7 +27,7 @@ async def read_profile(serving: Services, caller: Caller, dependent: str | None 
     fields = OWN if dependent is None else OF_DEPENDENTS
     if caller.principal.acting is not None:  # contacts are for nobody else
         fields = tuple(field for field in fields if not is_contact(field))
-    access = Access(Action.PERSON_READ, _person(caller, dependent), frozenset(fields))
+    access = Access(Action.PERSON_READ, person_of(caller, dependent), frozenset(fields))
     grant = await serving.gateway.person(caller, access)
     row = await repository.profile(grant, as_id(dependent or ""), fields, own=dependent is None)
     return shown(row, fields, serving.codec)
@@ -39,7 +39,7 @@ async def list_dependents(serving: Services, caller: Caller) -> Dependents:
     Raises:
         NotThere: the caller is no guardian.
     """
-    access = Access(Action.DEPENDENT_LIST, _person(caller, None), frozenset({ProfileField.NAME.value}))
+    access = Access(Action.DEPENDENT_LIST, person_of(caller, None), frozenset({ProfileField.NAME.value}))
     async with serving.gateway.open(caller, access) as grant:
         rows = await repository.dependents(grant)
     return Dependents(dependents=[Dependent.model_validate(row) for row in rows])
@@ -51,7 +51,7 @@ async def list_impersonations(serving: Services, caller: Caller) -> OwnImpersona
     Raises:
         NotThere: the caller is neither patient nor guardian.
     """
-    async with serving.gateway.open(caller, Access(Action.IMPERSONATION_REVIEW, _person(caller, None))) as grant:
+    async with serving.gateway.open(caller, Access(Action.IMPERSONATION_REVIEW, person_of(caller, None))) as grant:
         rows = await repository.impersonations(grant)
     return OwnImpersonations(impersonations=[OwnImpersonation(**row) for row in rows])
 
@@ -65,7 +65,7 @@ async def list_accesses(
         NotThere: the caller is no patient; no such dependent, or not the caller's today; a foreign cursor.
     """
     bound_to = ("accesses", dependent, caller.principal.principal_id)
-    access = Access(Action.ACCESS_LIST, _person(caller, dependent))
+    access = Access(Action.ACCESS_LIST, person_of(caller, dependent))
     try:
         before = serving.cursors.open_event(cursor, *bound_to) if cursor else None
     except NotThere:
@@ -79,6 +79,7 @@ async def list_accesses(
     )
 
 
-def _person(caller: Caller, dependent: str | None) -> Resource:
+def person_of(caller: Caller, dependent: str | None) -> Resource:
+    """The caller themself, or a dependent of theirs, as the policies are asked."""
     own = caller.principal.person_id
     return Resource(person=DEPENDENT if dependent is not None else str(own or ""))
