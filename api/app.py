@@ -7,7 +7,9 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from api import problems
+from api.appointments.routes import router as appointments
 from api.audit.routes import router as audit
+from api.bookings.routes import router as bookings
 from api.clinics.routes import router as clinics
 from api.envelope import Envelope
 from api.guard import clean_texts
@@ -64,7 +66,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None) -> FastAPI:
     app.state.services = services
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
-    for router in (identity, clinics, segments, profiles, me, impersonations, audit):
+    for router in (identity, clinics, segments, profiles, me, impersonations, audit, bookings, appointments):
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)
