@@ -382,6 +382,9 @@ def _accounts(world: World) -> None:
         world.keys[f"{clinic}.profile"] = system_keys.add_api_key(
             world.server, f"reader.{clinic}", clinic, fields=[Field.NAME, *PROFILE_FIELDS]
         )
+        world.keys[f"{clinic}.bookings"] = system_keys.add_api_key(
+            world.server, f"booker.{clinic}", clinic, fields=[system_keys.BOOKINGS]
+        )
         world.keys[f"{clinic}.contact"] = system_keys.add_api_key(
             world.server, f"caller.{clinic}", clinic, fields=list(ProfileField), purpose=Purpose.CARE
         )

@@ -1,4 +1,4 @@
-"""Bookings in the database. Held in this order: key, source's patient, patient, specialist; so nobody waits in a ring."""
+"""Bookings in the database. Held in one order: key, source's patient, patient, specialist."""
 
 from dataclasses import dataclass
 from datetime import datetime
