@@ -123,8 +123,8 @@ begin
         execute format('grant select on operational.%I to {viewer}, {family}', t);
     end loop;
 end $$;
--- What a clinic offers is no patient data; a room is seen where its appointment is.
-create policy everyone_of_family on operational.service for select to {family} using (true);
+create policy own_family on operational.service for select to {family}
+    using (exists (select from operational.registration as r where r.clinic_id = service.clinic_id));
 create policy own_family on operational.video_room for select to {family}
     using (exists (select from operational.appointment as a
                    where a.clinic_id = video_room.clinic_id and a.appointment_id = video_room.appointment_id));
