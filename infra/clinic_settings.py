@@ -26,7 +26,8 @@ class ServiceSettings(BaseModel):
     name: Name
     modality: Literal["in_person", "video"] = "in_person"
     minutes: Annotated[int, Field(ge=5, le=480)] = 30
-    specialists: list[Name]
+    # All of the clinic's if none is named.
+    specialists: list[Name] = []
     forms: list[Slug] = []
     open: bool = True
 
@@ -38,7 +39,7 @@ class BookingSettings(BaseModel):
 
     registration_forms: list[Slug] = ["intake", "profile_sharing_consent"]
     days_ahead: Annotated[int, Field(ge=1, le=1100)] = 366
-    specialists: list[Name]
+    specialists: list[Name] = []
     services: dict[Slug, ServiceSettings]
 
     @model_validator(mode="after")
@@ -52,6 +53,9 @@ class BookingSettings(BaseModel):
         return self
 
 
+_OF_RECORDS = """
+select distinct specialist from operational.appointment
+where clinic_id = %s and specialist is not null and deleted_at is null order by specialist"""
 _SETTING = """
 insert into operational.booking_setting as s (clinic_id, templates, days_ahead) values (%s, %s, %s)
 on conflict (clinic_id) do update
@@ -93,8 +97,10 @@ def read_settings(path: Path) -> BookingSettings:
         raise InvalidInput("is no YAML file that can be read", place=path.name) from None
 
 
-def configure(at: Server, clinic: str, chosen: BookingSettings) -> int:
+def configure(at: Server, clinic: str, chosen: BookingSettings, *, of_records: bool = False) -> int:
     """Have a clinic offer exactly this; return how many rows changed. What is left out is closed, not deleted.
+
+    With `of_records` the specialists whom the clinic's appointments name belong to it as well.
 
     Raises:
         InvalidInput: no such clinic.
@@ -104,7 +110,9 @@ def configure(at: Server, clinic: str, chosen: BookingSettings) -> int:
         if row is None:
             raise InvalidInput("there is no such clinic", place="clinic", hint="`cloister clinic add`")
         set_context(connection, clinic_id=row[0])
-        changed = _put(connection, row[0], chosen)
+        named = connection.execute(_OF_RECORDS, row).fetchall() if of_records else []
+        known = list(dict.fromkeys([*chosen.specialists, *(name for (name,) in named)]))
+        changed = _put(connection, row[0], chosen.model_copy(update={"specialists": known}))
         record_process(
             connection,
             role="operator",
@@ -124,5 +132,6 @@ def _put(connection: psycopg.Connection, clinic_id: int, chosen: BookingSettings
         (_CLOSED, [clinic_id, list(chosen.services)]),
     ]
     for slug, s in chosen.services.items():
-        statements.append((_SERVICE, [clinic_id, slug, s.name, s.modality, s.minutes, s.forms, s.specialists, s.open]))
+        offering = s.specialists or chosen.specialists
+        statements.append((_SERVICE, [clinic_id, slug, s.name, s.modality, s.minutes, s.forms, offering, s.open]))
     return sum(connection.execute(query, values).rowcount for query, values in statements)
