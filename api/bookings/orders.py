@@ -90,6 +90,8 @@ def order(
     for name, value in terms.items():
         if value is None:
             raise _missing(name)
+    if asked.dependent is not None and not own:
+        raise InvalidInput("a clinic names its patient", place="body.dependent", rule="not_alone")
     patient = None if own else (asked.patient or BookedPatient())
     starts_at = asked.starts_at.astimezone(UTC)
     content = asked.model_copy(update={"starts_at": starts_at}).model_dump_json()

@@ -93,6 +93,7 @@ def test_a_refused_booking_leaves_nothing_and_its_key_is_free(world: World, api:
         ({"patient": {"name": "Canary", "email": "none"}}, 422, "body.patient.email", "not_valid"),
         ({"patient": {"name": "Canary", "phone": "12"}}, 422, "body.patient.phone", "not_valid"),
         ({"patient": {"name": "Ca\u202enary", "email": "a@b.c"}}, 422, "body.patient.name", "not_valid"),
+        ({"dependent": "someone"}, 422, "body.dependent", "not_alone"),
         ({"patient": {"source_id": "never seen"}}, 422, "body.patient.name", "missing"),
         ({"patient": {"id": str(uuid4()), "name": "X"}}, 422, "body.patient.id", "not_alone"),
     ],
