@@ -8,7 +8,9 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from api import problems
+from api.appointments.routes import router as appointments
 from api.audit.routes import router as audit
+from api.bookings.routes import router as bookings
 from api.briefs.routes import router as briefs
 from api.clinics.routes import router as clinics
 from api.confidential.routes import router as confidential
@@ -98,12 +100,10 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
     for router in (
-        identity, clinics, segments, profiles, me, own_contacts, messages, impersonations, audit, verifications, merges,
+        identity, clinics, segments, profiles, me, own_contacts, editing, consents, families, bookings, appointments,
+        templates, forms, plans, briefs, confidential, messages, deletions, impersonations, audit, verifications,
+        merges,
     ):  # fmt: skip
-        app.include_router(router, prefix="/v1")
-    for router in (templates, forms, plans, briefs, confidential):
-        app.include_router(router, prefix="/v1")
-    for router in (editing, consents, families, deletions):
         app.include_router(router, prefix="/v1")
     app.include_router(published)
     app.include_router(health)

@@ -21,10 +21,13 @@ CATEGORIES = {
     Action.SEGMENT_LIST: [Category.AGGREGATE],
     Action.SEGMENT_READ: [Category.AGGREGATE],
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
+    Action.APPOINTMENT_LIST: [Category.NAME, Category.CLINICAL],
+    Action.AGENDA_READ: [Category.NAME, Category.CLINICAL],
 }
 # Reads of a clinic's records in the operational zone, and not of its mart.
 OF_RECORDS = frozenset({
     Action.MERGE_LIST, Action.TEMPLATE_READ, Action.FORM_LIST, Action.CONSENT_CHECK, Action.CONSENT_TEXT_LIST,
+    Action.SERVICE_LIST, Action.APPOINTMENT_LIST, Action.AGENDA_READ,
 })  # fmt: skip
 # Why something is asked for, where nobody says.
 PURPOSES = {
@@ -41,6 +44,12 @@ PURPOSES = {
     Action.OWN_RECORD_HIDE: Purpose.PATIENT_REQUEST,
     Action.FORM_ANSWER: Purpose.PATIENT_REQUEST,
     Action.EXERCISE_TICK: Purpose.PATIENT_REQUEST,
+    Action.OWN_APPOINTMENT_BOOK: Purpose.PATIENT_REQUEST,
+    Action.OWN_APPOINTMENT_READ: Purpose.PATIENT_REQUEST,
+    Action.OWN_APPOINTMENT_CHANGE: Purpose.PATIENT_REQUEST,
+    Action.OWN_VISIT_JOIN: Purpose.PATIENT_REQUEST,
+    Action.AGENDA_READ: Purpose.CARE,
+    Action.VISIT_JOIN: Purpose.CARE,
     Action.IMPERSONATION_REVIEW: Purpose.PATIENT_REQUEST,
     Action.VERIFICATION_ANSWER: Purpose.PATIENT_REQUEST,
     Action.VERIFICATION_RENEW: Purpose.PATIENT_REQUEST,

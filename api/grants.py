@@ -1,6 +1,6 @@
 """Grants: the right to one recorded read, or to work that is recorded. Only the gateway makes one."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -174,15 +174,23 @@ class Work:
             await record(self._connection, self._event)
 
     async def run(
-        self, query: sql.SQL | sql.Composed, *, conflict: CloisterError | None = None, **values: Any
+        self,
+        query: sql.SQL | sql.Composed,
+        *,
+        conflict: CloisterError | Mapping[str, CloisterError] | None = None,
+        **values: Any,
     ) -> list[dict[str, Any]]:
-        """The rows of a statement, none if it returns none; `conflict` is raised where a constraint refuses it."""
+        """The rows of a statement, none if it returns none.
+
+        `conflict` is raised where a constraint refuses it; of several constraints, the one of the refusing one's name.
+        """
         try:
             done = await self._connection.execute(query, values)
-        except psycopg.IntegrityError:
-            if conflict is None:
+        except psycopg.IntegrityError as error:
+            meant = conflict.get(error.diag.constraint_name or "") if isinstance(conflict, Mapping) else conflict
+            if meant is None:
                 raise
-            raise conflict from None
+            raise meant from None
         return await done.fetchall() if done.description else []
 
 

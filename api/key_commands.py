@@ -17,7 +17,9 @@ def add(
     login: Annotated[str, typer.Argument(help="Login of the system; made if there is none.")],
     clinic: Annotated[str, typer.Option(help="The one clinic that the key reaches.")],
     segment: Annotated[list[str] | None, typer.Option(help="A segment it reads; all if not given.")] = None,
-    field: Annotated[list[str] | None, typer.Option(help="A field it reads besides `patient_id`.")] = None,
+    field: Annotated[
+        list[str] | None, typer.Option(help="A field it reads besides `patient_id`; `bookings`: it books.")
+    ] = None,
     purpose: Annotated[Purpose, typer.Option(help="What its data is for.")] = Purpose.OPERATIONS,
     days: Days = 365,
 ) -> None:

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.asking import Caller, origin_of, purpose_of, who
+from api.bookings.orders import RequestDigests
 from api.cursors import Cursors
 from api.database import Pool, make_pool
 from api.directory import Directory
@@ -22,6 +23,7 @@ from api.identity.sealed import Seals, codec_of
 from api.limits import Buckets, Rates
 from api.problems import CodeNeeded, NotSignedIn
 from api.recording import Event, record
+from api.video import Jitsi, VideoProvider
 from infra.database import Server, connect
 from infra.encryption.data_keys import purpose_keys
 from infra.encryption.field_codec import FieldCodec
@@ -48,6 +50,8 @@ class Services:
     principals: Buckets
     production: bool
     codec: FieldCodec
+    digests: RequestDigests
+    video: VideoProvider | None
 
     @classmethod
     def build(cls, at: Server, rates: Rates | None = None) -> "Services":
@@ -74,6 +78,8 @@ class Services:
             external=ExternalIssuer.of(chosen),
             cursors=Cursors(at),
             codec=codec,
+            digests=RequestDigests(at),
+            video=Jitsi.of(chosen, at),
             totp=_totp_seals(at, codec),
             attempts=Attempts(rates.sign_ins),
             principals=Buckets(rates.principal),

@@ -17,6 +17,8 @@ from infra.roles import Login
 from policies.classification import Field, ProfileField
 from policies.words import AccountAction, Purpose, Role
 
+# Beside fields, a key's scope may name this: it books, moves and cancels appointments.
+BOOKINGS = "bookings"
 KEY_DAYS = 365
 OVERLAP_DAYS = 7
 
@@ -77,7 +79,7 @@ def add_api_key(
         InvalidInput: no such clinic or field, or a login with characters that do not show.
     """
     check_identifier(login, "login")
-    known = sorted({*Field, *ProfileField})
+    known = sorted({*Field, *ProfileField, BOOKINGS})
     if unknown := sorted({*fields} - {*known}):
         raise InvalidInput(f"no field '{unknown[0]}'", place="field", hint=f"there are {', '.join(known)}")
     with connect(Login.SERVICE, at=at) as connection:

@@ -88,6 +88,16 @@ class Settings(BaseSettings):
         ),
     ] = 15_000
 
+    jitsi_url: Annotated[
+        str | None,
+        Field(
+            pattern=r"^https://[^?#\s]+$",
+            description="Jitsi server of video consultations, which knows the secret in `secrets/jitsi`; unset: none.",
+        ),
+    ] = None
+    jitsi_app: Annotated[
+        str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}$", description="Its `app_id`, which issues our tokens.")
+    ] = "cloister"
     public_url: Annotated[
         str | None,
         Field(

@@ -49,6 +49,18 @@ class Action(StrEnum):
     OWN_RECORD_HIDE = "own_record.hide"
     FORM_ANSWER = "form.answer"
     EXERCISE_TICK = "exercise.tick"
+    SERVICE_LIST = "service.list"
+    APPOINTMENT_BOOK = "appointment.book"
+    APPOINTMENT_LIST = "appointment.list"
+    AGENDA_READ = "agenda.read"  # a specialist's own day
+    APPOINTMENT_CHANGE = "appointment.change"  # another time, or none
+    APPOINTMENT_ATTEND = "appointment.attend"  # arrived, fulfilled, no-show
+    APPOINTMENT_CORRECT = "appointment.correct"
+    VISIT_JOIN = "visit.join"  # the video room
+    OWN_APPOINTMENT_BOOK = "own_appointment.book"  # by the patient or a guardian
+    OWN_APPOINTMENT_READ = "own_appointment.read"
+    OWN_APPOINTMENT_CHANGE = "own_appointment.change"
+    OWN_VISIT_JOIN = "own_visit.join"
     IMPERSONATION_OPEN = "impersonation.open"
     IMPERSONATION_LIST = "impersonation.list"
     IMPERSONATION_END = "impersonation.end"
@@ -108,6 +120,7 @@ class ProcessAction(StrEnum):
     """What processes and operators' commands do; recorded with what it changed."""
 
     CLINIC_ADD = "clinic.add"
+    CLINIC_CONFIGURE = "clinic.configure"
     SEGMENT_SAVE = "segment.save"
     SEGMENT_COUNTS = "segment.counts"
     IMPORT_CSV = "import.csv"

@@ -68,6 +68,7 @@ class World:
     keys: dict[str, str] = field(default_factory=dict)
     # Doubtful registrations: of Finch and the clinic's other patient.
     cases: dict[str, UUID] = field(default_factory=dict)
+    # One to come at each clinic, of Finch's, by video.
     appointments: dict[str, UUID] = field(default_factory=dict)
     guardianship: UUID = field(default_factory=uuid4)
     # Of Finch at each clinic: the id of a form, plan, exercise and appointment.
@@ -223,14 +224,7 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     world.cases[clinic] = uuid4()
     other = world.patients[clinic, WREN if clinic == "north" else HERON]
     doubtful = {"kept_patient_id": patient["patient_id"], "other_patient_id": other}
-    world.appointments[clinic] = uuid4()
-    visit = {
-        "appointment_id": world.appointments[clinic],
-        "status": "booked",
-        "booked_on": day,
-        "starts_on": day,
-        "specialist": f"Dr. {clinic.title()}",
-    }
+    visit = {"status": "booked", "booked_on": day, "starts_on": day, "specialist": f"Dr. {clinic.title()}"}
     exercise = uuid4()
     world.items |= {(clinic, "form"): form, (clinic, "plan"): plan, (clinic, "exercise"): exercise}
     # Finch shares the profile with north; at south only messages were agreed to.
@@ -263,6 +257,41 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
                     "next_try_at": "2999-01-01"},
         "quarantine": {**clinic_only, **row, "quarantine_id": uuid4(), **rejected},
     }.items():  # fmt: skip
+        _insert(admin, table, values)
+    _bookings(admin, world, clinic)
+
+
+def _bookings(admin: psycopg.Connection, world: World, clinic: str) -> None:
+    """What a clinic offers, and an appointment of Finch's in a week, by video, with all that belongs to it."""
+    patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, FINCH]}
+    clinic_only, name, appointment = {"clinic_id": patient["clinic_id"]}, f"Dr. {clinic.title()}", uuid4()
+    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
+    offered = {"minutes": 30, "templates": ["i"], "specialists": [name], "is_open": True}
+    system, one = uuid4(), {**clinic_only, "appointment_id": appointment}
+    admin.execute(
+        "insert into operational.principal (principal_id, kind, login, display_name) values (%s, 'system', %s, 'S')",
+        [system, f"seed.{clinic}"],
+    )
+    world.appointments[clinic] = appointment
+    booked = {"specialist": name, "status": "booked", "booked_on": "2026-01-01", "starts_on": start.date()}
+    times = {"starts_at": start, "ends_at": start + timedelta(minutes=30)}
+    digests = {"key_digest": "0" * 64, "request_digest": "0" * 64}
+    for table, values in (
+        ("service", {**clinic_only, "service": "visit", "name": "Visit", "modality": "in_person", **offered}),
+        ("service", {**clinic_only, "service": "call", "name": "Call", "modality": "video", **offered}),
+        (
+            "service",
+            {**clinic_only, "service": "shut", "name": "Shut", "modality": "video", **offered, "is_open": False},
+        ),
+        ("specialist", {**clinic_only, "name": name, "is_active": True}),
+        ("specialist", {**clinic_only, "name": f"{name} Junior", "is_active": True}),
+        ("booking_setting", {**clinic_only, "templates": ["i"], "days_ahead": 366}),
+        ("appointment", {**patient, **one, "service": "call", "modality": "video", **booked, **times}),
+        ("appointment_event", {**one, "step": "book", "to_status": "booked", "role": "clinic_staff"}),
+        ("video_room", {**one, "room": f"{clinic}-canary-room-of-a-visit-by-video"}),
+        ("patient_source", {**patient, "source": "staff", "source_id": "canary"}),
+        ("booking_request", {**one, "principal_id": system, **digests}),
+    ):
         _insert(admin, table, values)
 
 
@@ -379,6 +408,9 @@ def _accounts(world: World) -> None:
         world.keys[clinic] = system_keys.add_api_key(world.server, f"robot.{clinic}", clinic)
         world.keys[f"{clinic}.profile"] = system_keys.add_api_key(
             world.server, f"reader.{clinic}", clinic, fields=[Field.NAME, *PROFILE_FIELDS]
+        )
+        world.keys[f"{clinic}.bookings"] = system_keys.add_api_key(
+            world.server, f"booker.{clinic}", clinic, fields=[system_keys.BOOKINGS]
         )
         world.keys[f"{clinic}.contact"] = system_keys.add_api_key(
             world.server, f"caller.{clinic}", clinic, fields=list(ProfileField), purpose=Purpose.CARE

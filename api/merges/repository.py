@@ -11,7 +11,16 @@ from infra.errors import NotThere, Refused
 
 MOST = 200
 # Every table whose rows are a patient's at a clinic; a test compares it with the catalogue.
-MOVED = ("appointment", "form", "form_answer", "treatment_plan", "adherence")
+MOVED = (
+    "appointment",
+    "form",
+    "form_answer",
+    "treatment_plan",
+    "adherence",
+    "exercise",
+    "exercise_done",
+    "patient_source",
+)
 _REASON = "merged with another registration"
 
 _CASES = sql.SQL("""
@@ -28,6 +37,14 @@ update operational.merge_case
 set decision = %(decision)s, decided_at = statement_timestamp(), decided_by = %(by)s
 where clinic_id = %(clinic)s and case_id = %(case)s and decision is null
 returning case_id, kept_patient_id, other_patient_id""")
+# Of two forms for one occasion, such as the registration, each stays; one of them for none.
+_FREE = sql.SQL("""
+update operational.form as f set occasion = null
+where f.clinic_id = %(clinic)s and f.patient_id = %(other)s and exists (
+    select from operational.form as k
+    where k.clinic_id = f.clinic_id and k.patient_id = %(kept)s and k.template = f.template
+        and k.occasion = f.occasion and k.deleted_at is null
+)""")
 _MOVE = sql.SQL("""
 update operational.{} set patient_id = %(kept)s where clinic_id = %(clinic)s and patient_id = %(other)s""")
 # Who adds a record to it meanwhile comes before, or finds it deleted.
@@ -71,6 +88,7 @@ async def merge(work: Work, kept: UUID, other: UUID) -> None:
     conflict = Refused("records that cannot be one patient's", place="case", rule="conflicting_records")
     clinic = _clinic(work)
     await work.run(_HOLD, clinic=clinic, other=other)
+    await work.run(_FREE, clinic=clinic, kept=kept, other=other)
     for table in MOVED:
         await work.run(_MOVE.format(sql.Identifier(table)), clinic=clinic, kept=kept, other=other, conflict=conflict)
     await work.run(_REVIVE, clinic=clinic, kept=kept)

@@ -49,6 +49,8 @@ def demo(
         )
         _step("import", "csv", folder, "--mapping", str(SAMPLES / "sample.mapping.yml"))
         _step("segment", "add", "--all", str(SAMPLES / "mission.rules.json"))
+        for clinic in _clinics():
+            _step("clinic", "configure", clinic, str(SAMPLES / "bookings.yml"), "--specialists-of-records")
         (chosen.home / "demo-imported").touch()
     _step("materialize")
     _step("user", "demo")
@@ -56,6 +58,13 @@ def demo(
     if serve:
         # In place of this process: who stops the demo stops the server.
         os.execv(sys.executable, _command("serve"))  # nosec B606
+
+
+def _clinics() -> list[str]:
+    from infra.database import server  # late: the command line starts fast
+    from infra.segments import all_clinics
+
+    return all_clinics(server())
 
 
 def _imported(chosen: Settings) -> bool:

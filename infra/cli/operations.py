@@ -88,6 +88,22 @@ def clinic_add(
     typer.echo(f"made clinic '{slug}'" if made else f"clinic '{slug}' was there already")
 
 
+@clinic_app.command("configure")
+def clinic_configure(
+    clinic: Annotated[str, typer.Argument(help="Slug of the clinic.")],
+    file: Annotated[Path, typer.Argument(help="YAML: specialists, services, forms; see samples/bookings.yml.")],
+    of_records: Annotated[
+        bool, typer.Option("--specialists-of-records", help="And the specialists whom its appointments name.")
+    ] = False,
+) -> None:
+    """Say what a clinic offers, who offers it and which forms go with it; what the file leaves out is closed."""
+    from infra.clinic_settings import configure, read_settings
+    from infra.database import server
+
+    changed = configure(server(), clinic, read_settings(file), of_records=of_records)
+    typer.echo(f"'{clinic}': {changed} changes" if changed else f"'{clinic}' was like this already")
+
+
 @segment_app.command("add")
 def segment_add(
     rule: Annotated[Path, typer.Argument(help="JSON file with one segment or a list of them.")],

@@ -31,6 +31,14 @@ FACTS: dict[Action, tuple[str, ...]] = {
     Action.CONSENT_REVOKE: ("guarded",),
     Action.DEPENDENT_LEAVE: ("guarded",),
     Action.GUARDIAN_INVITE: ("guarded",),
+    Action.APPOINTMENT_CHANGE: ("treated",),
+    Action.APPOINTMENT_ATTEND: ("treated",),
+    Action.APPOINTMENT_CORRECT: ("treated",),
+    Action.VISIT_JOIN: ("treated",),
+    Action.OWN_APPOINTMENT_BOOK: ("guarded",),
+    Action.OWN_APPOINTMENT_READ: ("guarded",),
+    Action.OWN_APPOINTMENT_CHANGE: ("guarded",),
+    Action.OWN_VISIT_JOIN: ("guarded",),
 }
 CONSENTS = {"shared": ConsentPurpose.PROFILE_SHARING, "reachable": ConsentPurpose.COMMUNICATIONS}
 

@@ -1,0 +1,276 @@
+"""Appointments in the database: lists of them, and one with what becomes of it."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import sql
+
+from api.gateway import Grant, PersonGrant, Work
+from api.me.statements import WHOSE
+from api.recording import recorded_by_state
+from infra.errors import NotThere, Refused
+from policies.access.states import FACTS
+from policies.appointments import Status, Step
+from policies.words import Action, Role
+
+# Whose account the clinic's records mean by the name of the appointment's specialist.
+_TREATED = sql.SQL("""
+exists (
+    select from operational.specialist_name as s
+    where
+        s.clinic_id = a.clinic_id and s.name = a.specialist and s.unlinked_at is null
+        and s.principal_id = %(event__principal_id)s
+)""")
+_AT_CLINIC = sql.SQL("""
+select r.person_id, r.patient_id, a.clinic_id, a.appointment_id, null::uuid as acting_for,
+    null::uuid as consent_event_id, {treated} as treated, a.status, a.starts_at, a.ends_at, v.room
+from operational.appointment as a
+inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
+inner join operational.person as p on p.person_id = r.person_id
+left join operational.video_room as v on v.clinic_id = a.clinic_id and v.appointment_id = a.appointment_id
+where
+    a.clinic_id = %(event__clinic_id)s and a.appointment_id = %(appointment)s and a.deleted_at is null
+    and r.deleted_at is null and p.deleted_at is null""")
+_OF_PERSON = sql.SQL("""
+select w.*, r.patient_id, a.clinic_id, a.appointment_id, a.status, a.starts_at, a.ends_at, v.room
+from {whose} as w
+inner join operational.registration as r on r.person_id = w.person_id and r.deleted_at is null
+inner join operational.appointment as a on a.clinic_id = r.clinic_id and a.patient_id = r.patient_id
+left join operational.video_room as v on v.clinic_id = a.clinic_id and v.appointment_id = a.appointment_id
+where a.appointment_id = %(appointment)s and a.deleted_at is null""")
+_HELD = sql.SQL("""
+select a.patient_id, a.service, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at, a.confidential,
+    coalesce(s.minutes, 30) as minutes, s.specialists, coalesce(b.days_ahead, 366) as days_ahead
+from operational.appointment as a
+inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
+left join operational.service as s on s.clinic_id = a.clinic_id and s.service = a.service
+left join operational.booking_setting as b on b.clinic_id = a.clinic_id
+where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s
+for no key update of r, a""")
+_SPECIALIST = sql.SQL("""
+select name from operational.specialist
+where clinic_id = %(clinic)s and name = %(specialist)s and is_active for no key update""")
+_CHANGE = sql.SQL("""
+with noted as (
+    insert into operational.appointment_event (
+        clinic_id, event_id, appointment_id, step, from_status, to_status, from_starts_at, to_starts_at, role, reason
+    )
+    select clinic_id, %(event)s, appointment_id, %(step)s, status, %(status)s, starts_at, %(starts_at)s, %(role)s,
+        %(reason)s
+    from operational.appointment where clinic_id = %(clinic)s and appointment_id = %(appointment)s
+)
+update operational.appointment
+set status = %(status)s, starts_on = %(day)s, starts_at = %(starts_at)s, ends_at = %(ends_at)s,
+    specialist = %(specialist)s
+where clinic_id = %(clinic)s and appointment_id = %(appointment)s
+returning appointment_id as id, status, starts_at, ends_at, specialist, version""")
+_DAY = sql.SQL("""
+select
+    a.appointment_id as id, r.patient_id, p.name, a.service, a.modality, a.specialist, a.status, a.starts_on,
+    a.starts_at, a.ends_at, coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC') as position,
+    (
+        select jsonb_build_object(
+            'pending', count(*) filter (where f.status = 'pending'),
+            'in_progress', count(*) filter (where f.status = 'in_progress'),
+            'completed', count(*) filter (where f.status = 'completed')
+        )
+        from operational.form as f
+        where f.clinic_id = r.clinic_id and f.patient_id = r.patient_id and f.deleted_at is null
+    ) as forms
+from operational.appointment as a
+inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
+inner join operational.person as p on p.person_id = r.person_id
+where
+    a.clinic_id = %(clinic)s and a.starts_on = %(day)s and a.deleted_at is null and r.deleted_at is null
+    and p.deleted_at is null and ({everybody} or {treated})
+    and (
+        %(after)s::timestamptz is null
+        or (coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC'), a.appointment_id)
+            > (%(after)s, %(after_id)s::uuid)
+    )
+order by position, a.appointment_id
+limit %(limit)s::integer + 1""")
+_OWN = sql.SQL("""
+select w.*, (
+    select coalesce(jsonb_agg(to_jsonb(l) order by l.position desc, l.id desc), '[]')
+    from (
+        select
+            a.appointment_id as id, c.slug as clinic, c.name as clinic_name, coalesce(s.name, a.service) as service,
+            a.modality, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at,
+            coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC') as position
+        from operational.registration as r
+        inner join operational.clinic as c on c.clinic_id = r.clinic_id
+        inner join operational.appointment as a on a.clinic_id = r.clinic_id and a.patient_id = r.patient_id
+        left join operational.service as s on s.clinic_id = a.clinic_id and s.service = a.service
+        where
+            r.person_id = w.person_id and r.deleted_at is null and a.deleted_at is null
+            and (
+                %(before)s::timestamptz is null
+                or (coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC'), a.appointment_id)
+                    < (%(before)s, %(before_id)s::uuid)
+            )
+        order by position desc, a.appointment_id desc
+        limit %(limit)s::integer + 1
+    ) as l
+) as appointments
+from {whose} as w""")
+
+
+@dataclass(frozen=True)
+class Held:
+    """An appointment as it stands, held until the work ends."""
+
+    clinic_id: int
+    appointment_id: UUID
+    person_id: UUID
+    patient_id: UUID
+    service: str
+    specialist: str | None
+    status: str
+    starts_on: date
+    starts_at: datetime | None
+    ends_at: datetime | None
+    confidential: bool
+    minutes: int
+    specialists: list[str] | None
+    days_ahead: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """What an appointment becomes, by which step, in which role and why."""
+
+    step: Step
+    role: Role
+    reason: str | None
+    status: Status
+    day: date
+    starts_at: datetime | None
+    ends_at: datetime | None
+    specialist: str | None
+
+
+async def find(work: Work, appointment: UUID | None) -> Held:
+    """An appointment of the work's clinic.
+
+    Raises:
+        NotThere: none of that id, or not the caller's; recorded.
+    """
+    return await _held(work, await work.find(_at_clinic(Action.APPOINTMENT_CHANGE), appointment=appointment))
+
+
+async def find_own(work: Work, appointment: UUID | None, dependent: UUID | None, *, own: bool) -> Held:
+    """An appointment of the caller or their dependent, at whichever clinic.
+
+    Raises:
+        NotThere: none of that id, or not the caller's today, or hidden from guardians; recorded.
+    """
+    me = work.caller.principal.person_id
+    statement = _of_person(Action.OWN_APPOINTMENT_CHANGE, own)
+    return await _held(work, await work.find(statement, me=me, dependent=dependent, appointment=appointment))
+
+
+async def change(work: Work, held: Held, to: Change) -> dict[str, Any]:
+    """Take a step; the appointment's new row.
+
+    Raises:
+        Refused: specialist or patient has another appointment then; names the field.
+    """
+    conflict = {
+        "specialist_is_free": Refused("the specialist is not free", place="body.starts_at", rule="double_booked"),
+        "patient_is_free": Refused("the patient is not free", place="body.starts_at", rule="patient_double_booked"),
+    }
+    place = {"clinic": held.clinic_id, "appointment": held.appointment_id}
+    # In the order of a booking, so that nobody waits for each other.
+    if to.status is Status.BOOKED and to.specialist is not None:
+        await work.run(_SPECIALIST, clinic=held.clinic_id, specialist=to.specialist)
+    rows = await work.run(
+        _CHANGE,
+        conflict=conflict,
+        **place,
+        event=uuid4(),
+        step=to.step.value,
+        role=to.role.value,
+        reason=to.reason,
+        status=to.status.value,
+        day=to.day,
+        starts_at=to.starts_at,
+        ends_at=to.ends_at,
+        specialist=to.specialist,
+    )
+    return rows[0]
+
+
+async def of_day(
+    grant: Grant, day: date, after: tuple[datetime, UUID] | None, limit: int, *, own: bool
+) -> list[dict[str, Any]]:
+    """Up to `limit` + 1 appointments of a day at the clinic after a position; of `own` the caller's own patients'."""
+    at, after_id = after or (None, None)
+    query = _DAY.format(treated=_TREATED, everybody=sql.Literal(not own))
+    clinic = grant.clinic and grant.clinic.clinic_id
+    order = sql.SQL("position, id")
+    return await grant.disclose(query, order, clinic=clinic, day=day, after=at, after_id=after_id, limit=limit)
+
+
+async def of_person(
+    grant: PersonGrant, dependent: UUID | None, before: tuple[datetime, UUID] | None, limit: int, *, own: bool
+) -> list[dict[str, Any]]:
+    """Up to `limit` + 1 appointments of the caller or a dependent before a position, the latest first.
+
+    Raises:
+        NotThere: no such dependent, or not the caller's today.
+    """
+    at, before_id = before or (None, None)
+    me = grant.caller.principal.person_id
+    row = await grant.disclose(_own(own), me=me, dependent=dependent, before=at, before_id=before_id, limit=limit)
+    found: list[dict[str, Any]] = row["appointments"]
+    return found
+
+
+async def visit(grant: PersonGrant, appointment: UUID | None) -> dict[str, Any]:
+    """Room, status and time of an appointment of the specialist who asks.
+
+    Raises:
+        NotThere: none of that id, or another specialist's.
+    """
+    return await grant.disclose(_at_clinic(Action.VISIT_JOIN), appointment=appointment)
+
+
+async def own_visit(
+    grant: PersonGrant, appointment: UUID | None, dependent: UUID | None, *, own: bool
+) -> dict[str, Any]:
+    """Room, status and time of an appointment of the caller or a dependent.
+
+    Raises:
+        NotThere: none of that id, or not the caller's today.
+    """
+    me = grant.caller.principal.person_id
+    statement = _of_person(Action.OWN_VISIT_JOIN, own)
+    return await grant.disclose(statement, me=me, dependent=dependent, appointment=appointment)
+
+
+async def _held(work: Work, found: dict[str, Any]) -> Held:
+    place = {"clinic": found["clinic_id"], "appointment": found["appointment_id"]}
+    rows = await work.run(_HELD, **place)
+    if not rows:
+        raise NotThere("no such appointment")
+    return Held(found["clinic_id"], found["appointment_id"], found["person_id"], **rows[0])
+
+
+@cache
+def _at_clinic(action: Action) -> str:
+    return recorded_by_state(_AT_CLINIC.format(treated=_TREATED), FACTS[action], in_clinic=True)
+
+
+@cache
+def _of_person(action: Action, own: bool) -> str:
+    return recorded_by_state(_OF_PERSON.format(whose=WHOSE[own]), FACTS[action], in_clinic=False)
+
+
+@cache
+def _own(own: bool) -> str:
+    query = _OWN.format(whose=WHOSE[own])
+    return recorded_by_state(query, FACTS[Action.OWN_APPOINTMENT_READ], in_clinic=False)

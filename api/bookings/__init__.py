@@ -1,0 +1,1 @@
+"""Bookings: one operation that makes whatever a first appointment needs."""

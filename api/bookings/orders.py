@@ -1,0 +1,142 @@
+"""A booking as it is asked for, checked by itself: before anything of the database is looked at."""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import unicodedata
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from api.bookings.schemas import BookedPatient, Booking
+from api.directory import ClinicEntry
+from api.identity.principals import Principal
+from infra.database import Server, read_secret
+from infra.encryption.contacts import canonical
+from infra.errors import InvalidInput
+from policies.text import fault_of_identifier
+
+KEY_HEADER = "header.idempotency-key"
+ROOM_BYTES = 32
+# Visible ASCII: a UUID, as a rule.
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+
+
+class RequestDigests:
+    """Keyed hashes (HMAC-SHA-256) of requests: what is kept of them tells nothing of what was asked."""
+
+    def __init__(self, at: Server) -> None:
+        self._key = read_secret(at.secrets_folder / "requests").encode()
+
+    def of(self, *parts: str) -> str:
+        """The digest of these texts in this order, as hexadecimal digits."""
+        return hmac.new(self._key, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Who somebody new is, and how to reach their account."""
+
+    name: str
+    email: str | None
+    phone: str | None
+
+
+@dataclass(frozen=True)
+class Order:
+    """One booking: its terms, who is meant, and the ids that it takes if it is the first of its key."""
+
+    clinic: ClinicEntry
+    service: str
+    specialist: str
+    starts_at: datetime
+    key_digest: str
+    request_digest: str
+    source: str = ""
+    source_id: str | None = None
+    known_patient: UUID | None = None
+    new: Contacts | None = None
+    appointment_id: UUID = field(default_factory=uuid4)
+    new_patient: UUID = field(default_factory=uuid4)
+    room: str = field(default_factory=lambda: secrets.token_urlsafe(ROOM_BYTES))
+
+    @property
+    def day(self) -> date:
+        """The day at the clinic."""
+        return self.starts_at.astimezone(ZoneInfo(self.clinic.time_zone)).date()
+
+    @property
+    def today(self) -> date:
+        """Today at the clinic."""
+        return datetime.now(ZoneInfo(self.clinic.time_zone)).date()
+
+
+def order(
+    digests: RequestDigests, principal: Principal, clinic: ClinicEntry, asked: Booking, key: str | None, *, own: bool
+) -> Order:
+    """What is asked for, checked.
+
+    Raises:
+        InvalidInput: no good key, or something is missing or no good; names the place.
+    """
+    if key is None or not _KEY.fullmatch(key):
+        raise InvalidInput("a key is needed", place=KEY_HEADER, rule="missing" if key is None else "not_valid")
+    if asked.starts_at is None:
+        raise _missing("starts_at")
+    terms = {"service": asked.service or None, "specialist": asked.specialist or None}
+    for name, value in terms.items():
+        if value is None:
+            raise _missing(name)
+    if asked.dependent is not None and not own:
+        raise InvalidInput("a clinic names its patient", place="body.dependent", rule="not_alone")
+    patient = None if own else (asked.patient or BookedPatient())
+    starts_at = asked.starts_at.astimezone(UTC)
+    content = asked.model_copy(update={"starts_at": starts_at}).model_dump_json()
+    return Order(
+        clinic=clinic,
+        service=asked.service,
+        specialist=asked.specialist,
+        starts_at=starts_at,
+        key_digest=digests.of("key", key),
+        request_digest=digests.of("request", content),
+        source=str(principal.principal_id) if principal.key else "staff",
+        source_id=patient.source_id if patient else None,
+        known_patient=patient.id if patient else None,
+        new=_contacts(patient) if patient else None,
+    )
+
+
+def _contacts(patient: BookedPatient) -> Contacts | None:
+    """Who somebody new is; None where an id says who is meant.
+
+    Raises:
+        InvalidInput: an id and more; or neither an id nor a name and a contact.
+    """
+    given = patient.name.strip() or patient.email or patient.phone
+    if patient.id is not None:
+        if given or patient.source_id:
+            raise InvalidInput("an id goes with nothing else", place="body.patient.id", rule="not_alone")
+        return None
+    if patient.source_id and not given:
+        return None
+    name = unicodedata.normalize("NFC", patient.name.strip())
+    if not name or fault_of_identifier(name):
+        raise InvalidInput("no name", place="body.patient.name", rule="not_valid" if name else "missing")
+    if not patient.email and not patient.phone:
+        raise _missing("patient.email")
+    return Contacts(name, _contact("email", patient), _contact("phone", patient))
+
+
+def _contact(kind: str, patient: BookedPatient) -> str | None:
+    value = getattr(patient, kind)
+    try:
+        return canonical(kind, value, patient.country) if value else None
+    except InvalidInput:
+        raise InvalidInput(f"no {kind}", place=f"body.patient.{kind}") from None
+
+
+def _missing(name: str) -> InvalidInput:
+    return InvalidInput("something is missing", place=f"body.{name}", rule="missing")

@@ -1,0 +1,247 @@
+"""Bookings in the database. Held in one order: key, source's patient, patient, specialist."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID, uuid4
+
+from psycopg import sql
+
+from api.bookings.orders import Order
+from api.gateway import Grant, Work
+from api.me.statements import WHOSE
+from api.recording import recorded_by_state
+from infra.errors import NotThere, Refused
+from policies.access.states import FACTS
+from policies.appointments import Status, Step
+from policies.words import Action, Role
+
+# Who books for themselves or a dependent, and whether the clinic is one.
+_BOOKING = sql.SQL("""
+select w.*, c.clinic_id
+from {whose} as w
+inner join operational.clinic as c on c.clinic_id = %(clinic)s and c.archived_at is null""")
+# The first of a key stays in `booking_request`; the others wait here until it is done, and find it afterwards.
+_CLAIM = sql.SQL("""
+with claimed as (
+    insert into operational.booking_request (clinic_id, principal_id, key_digest, request_digest, appointment_id)
+    values (%(clinic)s, %(principal)s, %(key)s, %(request)s, %(appointment)s)
+    on conflict do nothing returning appointment_id
+),
+named as (
+    insert into operational.patient_source (clinic_id, source, source_id, patient_id)
+    select %(clinic)s, %(source)s::text, %(source_id)s::text, %(patient)s
+    where %(source_id)s::text is not null and exists (select from claimed)
+    on conflict do nothing returning patient_id
+)
+select
+    exists (select from claimed) as is_first,
+    exists (select from named) as is_new,
+    s.modality,
+    s.minutes,
+    s.templates,
+    coalesce(s.is_open, false) as is_open,
+    coalesce(d.is_active and d.name = any(s.specialists), false) as is_offered,
+    coalesce(b.templates, '{intake,profile_sharing_consent}') as registration_templates,
+    coalesce(b.days_ahead, 366) as days_ahead
+from (select) as x
+left join operational.service as s on s.clinic_id = %(clinic)s and s.service = %(service)s
+left join operational.specialist as d on d.clinic_id = %(clinic)s and d.name = %(specialist)s
+left join operational.booking_setting as b on b.clinic_id = %(clinic)s""")
+_DONE = sql.SQL("""
+select q.request_digest, a.appointment_id, a.patient_id
+from operational.booking_request as q
+inner join operational.appointment as a on a.clinic_id = q.clinic_id and a.appointment_id = q.appointment_id
+where q.clinic_id = %(clinic)s and q.principal_id = %(principal)s and q.key_digest = %(key)s""")
+_PATIENT = "select patient_id, person_id, deleted_at is not null as is_deleted from operational.registration"
+_BY_ID = sql.SQL(f"{_PATIENT} where clinic_id = %(clinic)s and patient_id = %(patient)s for no key update")
+_BY_PERSON = sql.SQL(f"{_PATIENT} where clinic_id = %(clinic)s and person_id = %(person)s for no key update")
+_BY_SOURCE = sql.SQL(f"""
+{_PATIENT} where clinic_id = %(clinic)s and patient_id = (
+    select patient_id from operational.patient_source
+    where clinic_id = %(clinic)s and source = %(source)s and source_id = %(source_id)s
+) for no key update""")  # nosec B608: a constant
+# A provisional person: nobody has proven yet that the contacts are theirs.
+_NEWCOMER = sql.SQL("""
+with someone as (insert into operational.person (person_id, name) values (%(person)s, %(name)s)),
+empty as (insert into operational.profile (person_id) values (%(person)s))
+insert into operational.registration (clinic_id, patient_id, person_id, registered_on)
+values (%(clinic)s, %(patient)s, %(person)s, %(today)s)""")
+_REGISTER = sql.SQL("""
+insert into operational.registration (clinic_id, patient_id, person_id, registered_on)
+values (%(clinic)s, %(patient)s, %(person)s, %(today)s) on conflict (person_id, clinic_id) do nothing""")
+_REVIVE = sql.SQL("""
+update operational.registration set deleted_at = null, deleted_by = null, delete_reason = null
+where clinic_id = %(clinic)s and patient_id = %(patient)s""")
+# The specialist's row is held from here on: two that met in the constraint would wait for each other.
+_APPOINT = sql.SQL("""
+with held as materialized (
+    select name from operational.specialist
+    where clinic_id = %(clinic)s and name = %(specialist)s and is_active for no key update
+),
+booked as (
+    insert into operational.appointment (
+        clinic_id, appointment_id, patient_id, service, modality, specialist, status, booked_on, starts_on, starts_at,
+        ends_at
+    )
+    select %(clinic)s, %(appointment)s, %(patient)s, %(service)s, %(modality)s, name, %(status)s, %(today)s, %(day)s,
+        %(starts_at)s, %(ends_at)s
+    from held
+),
+noted as (
+    insert into operational.appointment_event (
+        clinic_id, event_id, appointment_id, step, to_status, to_starts_at, role
+    )
+    select %(clinic)s, %(event)s, %(appointment)s, %(step)s, %(status)s, %(starts_at)s, %(role)s from held
+),
+room as (
+    insert into operational.video_room (clinic_id, appointment_id, room)
+    select %(clinic)s, %(appointment)s, %(room)s from held where %(modality)s = 'video'
+)
+select name from held""")
+_SERVICES = sql.SQL("""
+select service, name, modality, minutes, is_open as open, specialists
+from operational.service where clinic_id = %(clinic)s""")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What the clinic's configuration says of an order, and whether it is the first of its key and of its source."""
+
+    is_first: bool
+    is_new: bool
+    modality: str | None
+    minutes: int | None
+    templates: list[str] | None
+    is_open: bool
+    is_offered: bool
+    registration_templates: list[str]
+    days_ahead: int
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A patient of the clinic, held until the work ends; `fresh` if this booking made or revived the registration."""
+
+    patient_id: UUID
+    person_id: UUID
+    fresh: bool = False
+
+
+async def find(work: Work, clinic_id: int | None, dependent: UUID | None, *, own: bool) -> UUID:
+    """The person whom the caller books for, in whose and the clinic's context the work goes on.
+
+    Raises:
+        NotThere: no such clinic or dependent, or not the caller's today; recorded.
+    """
+    me = work.caller.principal.person_id
+    found = await work.find(_booking(own), me=me, dependent=dependent, clinic=clinic_id)
+    person: UUID = found["person_id"]
+    return person
+
+
+async def claim(work: Work, order: Order) -> Plan:
+    """Take the order's key, unless somebody has it: then wait until they are done."""
+    values: dict[str, Any] = {"source": order.source, "source_id": order.source_id, "patient": order.new_patient}
+    terms: dict[str, Any] = {
+        "service": order.service,
+        "specialist": order.specialist,
+        "appointment": order.appointment_id,
+    }
+    rows = await work.run(_CLAIM, **_key(work, order), request=order.request_digest, **values, **terms)
+    return Plan(**rows[0])
+
+
+async def done(work: Work, order: Order) -> dict[str, Any]:
+    """What was booked with the order's key: its digest and ids."""
+    return (await work.run(_DONE, **_key(work, order)))[0]
+
+
+async def register_newcomer(work: Work, order: Order, name: str) -> Registered:
+    """A new person, provisional, with an empty profile, as a patient of the clinic."""
+    person = uuid4()
+    values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "patient": order.new_patient, "today": order.today}
+    await work.run(_NEWCOMER, person=person, name=name, **values)
+    return Registered(order.new_patient, person, fresh=True)
+
+
+async def register_person(work: Work, order: Order, person: UUID) -> Registered:
+    """A known person as a patient of the clinic, once, and again if they were one."""
+    values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "person": person}
+    found = await work.run(_BY_PERSON, **values)
+    if found:
+        return await _alive(work, order, found[0])
+    await work.run(_REGISTER, **values, patient=order.new_patient, today=order.today)
+    row = (await work.run(_BY_PERSON, **values))[0]
+    return Registered(row["patient_id"], person, fresh=True)
+
+
+async def registered(work: Work, order: Order) -> Registered:
+    """The patient whom the clinic means by its own id, or its booking system by another.
+
+    Raises:
+        NotThere: no such patient of this clinic.
+    """
+    clinic = order.clinic.clinic_id
+    if order.known_patient is not None:
+        found = await work.run(_BY_ID, clinic=clinic, patient=order.known_patient)
+        if not found or found[0]["is_deleted"]:
+            raise NotThere("no such patient")
+    else:
+        found = await work.run(_BY_SOURCE, clinic=clinic, source=order.source, source_id=order.source_id)
+    return await _alive(work, order, found[0])
+
+
+async def appoint(work: Work, order: Order, plan: Plan, patient: UUID, ends_at: datetime, role: Role) -> None:
+    """The appointment, the first line of its history, and its room if it is a video consultation.
+
+    Raises:
+        Refused: the specialist, or the patient, has another appointment then; names the field.
+    """
+    conflict = {
+        "specialist_is_free": Refused("the specialist is not free", place="body.specialist", rule="double_booked"),
+        "patient_is_free": Refused("the patient is not free", place="body.starts_at", rule="double_booked"),
+    }
+    values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "appointment": order.appointment_id, "patient": patient}
+    held = await work.run(
+        _APPOINT,
+        conflict=conflict,
+        **values,
+        service=order.service,
+        modality=plan.modality,
+        specialist=order.specialist,
+        status=Status.BOOKED.value,
+        today=order.today,
+        day=order.day,
+        starts_at=order.starts_at,
+        ends_at=ends_at,
+        event=uuid4(),
+        step=Step.BOOK.value,
+        role=role.value,
+        room=order.room,
+    )
+    if not held:
+        raise Refused("the specialist does not offer this", place="body.specialist", rule="not_offered")
+
+
+async def services(grant: Grant) -> list[dict[str, Any]]:
+    """What the clinic offers, by name."""
+    return await grant.read(_SERVICES, sql.SQL("name, service"), clinic=grant.clinic and grant.clinic.clinic_id)
+
+
+async def _alive(work: Work, order: Order, row: dict[str, Any]) -> Registered:
+    if row["is_deleted"]:
+        await work.run(_REVIVE, clinic=order.clinic.clinic_id, patient=row["patient_id"])
+    return Registered(row["patient_id"], row["person_id"], fresh=row["is_deleted"])
+
+
+def _key(work: Work, order: Order) -> dict[str, Any]:
+    principal = work.caller.principal.principal_id
+    return {"clinic": order.clinic.clinic_id, "principal": principal, "key": order.key_digest}
+
+
+@cache
+def _booking(own: bool) -> str:
+    query = _BOOKING.format(whose=WHOSE[own])
+    return recorded_by_state(query, FACTS[Action.OWN_APPOINTMENT_BOOK], in_clinic=False)

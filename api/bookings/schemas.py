@@ -1,0 +1,54 @@
+"""Bookings as they are asked for and answered. What is missing is refused after the decision, and recorded."""
+
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, Field
+
+ISO_COUNTRY = r"^[A-Z]{2}$"
+
+
+class BookedPatient(BaseModel):
+    """Whom a clinic books for: by its own id, by the booking system's id, or somebody new by name and contact."""
+
+    id: UUID | None = Field(default=None, description="`patient_id` of this clinic. Goes with nothing else.")
+    source_id: str | None = Field(
+        default=None, min_length=1, max_length=200, description="The booking system's own id: finds the patient again."
+    )
+    name: str = Field(default="", max_length=200, description="Of somebody new.")
+    email: str | None = Field(default=None, max_length=320)
+    phone: str | None = Field(default=None, max_length=60)
+    country: str = Field(default="ZZ", pattern=ISO_COUNTRY, description="ISO 3166: whose national phone numbers.")
+
+
+class Booking(BaseModel):
+    """An appointment to be booked: for a patient by the clinic, otherwise for the caller or their dependent."""
+
+    service: str = Field(default="", max_length=60, description="One of `GET …/services`.")
+    specialist: str = Field(default="", max_length=200, description="By name, one of those who offer the service.")
+    starts_at: AwareDatetime | None = Field(default=None, description="With its offset.")
+    patient: BookedPatient | None = Field(default=None, description="Of staff and keys alone.")
+    dependent: str | None = Field(default=None, max_length=60, description="`id` of `GET /v1/me/dependents`.")
+
+
+class Booked(BaseModel):
+    """What was booked; the same to whoever sends the same again."""
+
+    id: UUID
+    patient: UUID | None = Field(description="`patient_id` of this clinic; null to patients and guardians.")
+
+
+class Service(BaseModel):
+    """What a clinic offers."""
+
+    service: str
+    name: str
+    modality: str
+    minutes: int
+    open: bool
+    specialists: list[str]
+
+
+class ClinicServices(BaseModel):
+    """Services by name."""
+
+    services: list[Service]

@@ -1,0 +1,55 @@
+"""Books once in a process of its own and kills itself before the statement of that number: see test_booking_crash.py.
+
+Usage: python -m tests.integration.booking_killed <json of what `book` takes>
+"""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+from psycopg import AsyncConnection, AsyncTransaction
+
+from api.app import create_app
+from api.limits import Rates
+from infra.database import Server
+from infra.roles import RoleNames
+
+FINISHED = 40
+
+
+def kill_at(fatal: int) -> None:
+    """Have this process end, as by a power cut, before its `fatal`th step: a statement, or the end of a transaction."""
+    steps = 0
+
+    def counted(function: Any) -> Any:
+        async def stepping(self: Any, *given: Any, **named: Any) -> Any:
+            nonlocal steps
+            steps += 1
+            if steps == fatal:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return await function(self, *given, **named)
+
+        return stepping
+
+    AsyncConnection.execute = counted(AsyncConnection.execute)  # type: ignore[method-assign]
+    AsyncTransaction.__aexit__ = counted(AsyncTransaction.__aexit__)  # type: ignore[method-assign]
+
+
+async def book(given: dict[str, Any]) -> int:
+    rates = Rates(principal=0, address=0, sign_ins=0)
+    app = create_app(Server(given["admin"], RoleNames(given["prefix"]), Path(given["secrets"])), rates)
+    headers = {"Authorization": f"Bearer {given['key']}", "Idempotency-Key": given["idempotency_key"]}
+    async with app.state.services.pool:
+        kill_at(given["fatal"])
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://booking") as client:
+            answer = await client.post(given["path"], json=given["asked"], headers=headers)
+    return answer.status_code
+
+
+if __name__ == "__main__":
+    sys.exit(FINISHED if asyncio.run(book(json.loads(sys.argv[1]))) == 201 else 1)
