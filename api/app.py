@@ -104,7 +104,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
         templates, forms, plans, briefs, confidential, messages, deletions, impersonations, audit, verifications,
         merges,
     ):  # fmt: skip
-        app.include_router(router, prefix="/v1")
+        app.include_router(router, prefix="/v1", responses=problems.RESPONSES)
     app.include_router(published)
     app.include_router(health)
     install_pages(app)

@@ -11,6 +11,7 @@ import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from api.identity.jwks import IssuerUnavailable
@@ -28,6 +29,22 @@ from infra.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 FOR_PROGRAMS = ("/v1/", "/.well-known/", "/healthz")
+
+
+class Fault(BaseModel):
+    """Where a request is wrong, and the rule that it breaks."""
+
+    place: str
+    rule: str
+
+
+class Problem(BaseModel):
+    """What every error is answered with (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    errors: list[Fault] | None = None
 
 
 class NotSignedIn(CloisterError):
@@ -65,6 +82,26 @@ TITLES = {
     405: ("method-not-allowed", "This cannot be done here."),
     413: ("too-large", "The request is too large."),
     415: ("unsupported-content", "This kind of content is not taken here."),
+}
+
+
+# What an operation may answer besides what it is asked for; the envelope's own answers included.
+_DOCUMENTED = {
+    401: "Not signed in, or no good credentials.",
+    404: "Not there, or not yours.",
+    409: "Not now, or not like this.",
+    413: "Too large.",
+    415: "A kind of content that is not taken.",
+    422: "Not valid; names the place and the rule.",
+    429: "Too many requests; `Retry-After` says when to come again.",
+    503: "The service cannot answer or record now.",
+}
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    status: {
+        "description": text,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for status, text in _DOCUMENTED.items()
 }
 
 
@@ -108,6 +145,16 @@ def install(app: FastAPI) -> None:
     async def database(request: Request, _error: Exception) -> Response:
         return respond(request, problem(*KINDS[DatabaseUnavailable]))
 
+    described = app.openapi
+
+    def with_problems() -> dict[str, Any]:
+        document = described()
+        components = document.setdefault("components", {}).setdefault("schemas", {})
+        found = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        components.update(found.pop("$defs"), Problem=found)
+        return document
+
+    app.openapi = with_problems  # type: ignore[method-assign]
     app.add_exception_handler(CloisterError, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, known)

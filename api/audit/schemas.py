@@ -1,11 +1,23 @@
 """Access events as auditors see them: ids, categories and policies; never a value."""
 
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Annotated
 from uuid import UUID
 
-from pydantic import BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from policies.words import Decision
+
+
+def _in_utc(value: datetime) -> datetime:
+    """A time in UTC, as which one without a zone is taken: PostgreSQL knows no zone 16 hours from it."""
+    try:
+        return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+    except OverflowError:
+        raise ValueError("beyond the calendar") from None
+
+
+Time = Annotated[datetime, AfterValidator(_in_utc)]
 
 
 class Filters(BaseModel):
@@ -16,8 +28,8 @@ class Filters(BaseModel):
     principal: UUID | None = None
     impersonation: UUID | None = None
     patient: UUID | None = None
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Time | None = None
+    until: Time | None = None
 
 
 class AccessEvent(BaseModel):

@@ -24,6 +24,8 @@ from api.forms.schemas import (
 )
 from api.gateway import Access, Caller, Work
 from api.me.service import person_of
+from api.messages.port import Message, MessageKind
+from api.messages.repository import enqueue
 from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import InvalidInput, NotThere, Refused
@@ -56,7 +58,17 @@ async def assign(serving: Services, caller: Caller, clinic: str, patient: str, a
         forms = await repository.assign(
             work, found["patient_id"], names, occasion=f"by hand {today.isoformat()}", today=today
         )
+        await _ask(serving, work, found)
     return Assigned(forms=forms)
+
+
+async def _ask(serving: Services, work: Work, found: dict[str, Any]) -> None:
+    """Tell the patient that there is a form."""
+    request = Message(
+        MessageKind.FORM_REQUEST, found["person_id"], clinic_id=work.clinic_id, patient_id=found["patient_id"],
+        confidential=found["confidential"],
+    )  # fmt: skip
+    await enqueue(work, serving.codec, request)
 
 
 async def list_statuses(serving: Services, caller: Caller, clinic: str, patient: str) -> Statuses:

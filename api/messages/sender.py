@@ -49,7 +49,8 @@ from (
 where m.message_id = due.message_id
 returning m.message_id"""
 _SENT = """
-update operational.message set state = 'sent', sent_at = statement_timestamp(), failure = null, attempts = %(attempts)s
+update operational.message
+set state = 'sent', sent_at = statement_timestamp(), failure = null, attempts = %(attempts)s, content = null, address = null
 where message_id = %(message)s and state = 'pending'"""
 _TOLD = """
 update operational.impersonation set notified_at = statement_timestamp()
@@ -57,6 +58,7 @@ where impersonation_id = %s and notified_at is null"""
 _AGAIN = """
 update operational.message set next_try_at = statement_timestamp() + %s, failure = %s
 where message_id = %s and state = 'pending'"""
+_PASSED = "update operational.message set state = 'passed_on', content = null where message_id = %s"
 _ENDED = "update operational.message set state = %s, failure = %s where message_id = %s and state = 'pending'"
 _PASS_ON = """
 insert into operational.message
@@ -160,8 +162,10 @@ class Post:
                 sealed = self.codec.seal(found.keys[0], Place(TABLE, "content", str(copy)), content)
                 values = [row["kind"], row["clinic_id"], row["patient_id"], guardian, row["about_id"], sealed]
                 await connection.execute(_PASS_ON, [copy, *values])
-            state = "passed_on" if told else "unreachable"
-            await connection.execute(_ENDED, [state, None if told else "no_address", found.message_id])
+            if told:
+                await connection.execute(_PASSED, [found.message_id])
+            else:
+                await connection.execute(_ENDED, ["unreachable", "no_address", found.message_id])
 
     async def _later(self, found: Queued, failed: Undelivered) -> None:
         async with self.pool.connection() as connection:

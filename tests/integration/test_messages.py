@@ -53,6 +53,8 @@ def test_a_message_arrives_with_its_link_and_is_recorded(world: World, finch: UU
     text = mail.get_payload(decode=True).decode()  # type: ignore[union-attr]
     assert "123456" in text and "https://cloister.example/appointments/1" in text
     assert state(world, message) == ("sent", None, 1)
+    left = world.look("select content, address from operational.message where message_id = %s", message)
+    assert left == [(None, None)], "what it said is gone"
     events = world.look("select action, acting_for from audit.access_event where resource_id = %s", str(message))
     assert events == [("message.send", finch)]
 

@@ -10,7 +10,8 @@ create table operational.message (
     about_id uuid,
     -- Not for guardians.
     confidential boolean not null default false,
-    content bytea not null,
+    -- Gone once it was sent or passed on.
+    content bytea check (content is not null or state in ('sent', 'passed_on')),
     -- Where to, if that is not the account's to say.
     address bytea,
     state text not null default 'pending' check (state in ('pending', 'sent', 'passed_on', 'unreachable', 'dead')),

@@ -114,7 +114,7 @@ begin
         execute format('grant select, insert on operational.%I to {service}', t);
     end loop;
     -- Rows of these alone change: what happened stays.
-    foreach t in array array['service', 'specialist', 'booking_setting'] loop
+    foreach t in array array['service', 'specialist', 'booking_setting', 'patient_source'] loop
         execute format('grant update on operational.%I to {service}', t);
     end loop;
     foreach t in array array['service', 'video_room'] loop
