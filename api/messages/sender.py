@@ -50,7 +50,8 @@ where m.message_id = due.message_id
 returning m.message_id"""
 _SENT = """
 update operational.message
-set state = 'sent', sent_at = statement_timestamp(), failure = null, attempts = %(attempts)s, content = null, address = null
+set state = 'sent', sent_at = statement_timestamp(), failure = null, attempts = %(attempts)s,
+    content = null, address = null
 where message_id = %(message)s and state = 'pending'"""
 _TOLD = """
 update operational.impersonation set notified_at = statement_timestamp()
