@@ -66,7 +66,7 @@ def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World)
 @pytest.mark.parametrize(
     ("field", "value"),
     [("birth_date", "1990-01-01"), ("birth_date", str(TODAY + timedelta(days=2))), ("name", "\u202eEve"),
-     ("relationship", ""), ("sex", "x"), ("person_id", str(uuid4()))],
+     ("relationship", ""), ("sex", "x"), ("person_id", str(UUID(int=7)))],
 )  # fmt: skip
 def test_a_dependent_that_is_none_is_refused_by_name(world: World, api: Api, field: str, value: str) -> None:
     before = world.look("select count(*) from operational.person")
