@@ -33,11 +33,6 @@ on conflict (person_id, field, key_version) do update set digest = excluded.dige
 where i.digest <> excluded.digest""")
 
 
-async def new_person_key(work: Work, codec: FieldCodec, person: UUID) -> StoredKey:
-    """The first data key of a person whom this work makes."""
-    return await _stored(work, codec, person=person)
-
-
 async def person_keys(work: Work, codec: FieldCodec, person: UUID) -> Sequence[StoredKey]:
     """The live data keys of a person, the newest first, held until the work ends; made if there is none."""
     found = await work.run(_OF_PERSON, person=person)

@@ -1,4 +1,4 @@
-"""Marks on forms, appointments and plans. The walls of `p0012` and `p0016` read them."""
+"""Marks on forms, appointments and plans. The walls of `p0012_writing.sql` and `p0015_forms.sql` read them."""
 
 from dataclasses import dataclass
 from functools import cache

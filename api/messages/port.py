@@ -14,8 +14,6 @@ class MessageKind(StrEnum):
     APPOINTMENT_CHANGED = "appointment_changed"
     APPOINTMENT_REMINDER = "appointment_reminder"
     FORM_REQUEST = "form_request"
-    CONSENT_REQUEST = "consent_request"
-    GUARDIAN_NOTICE = "guardian_notice"
     CONTACT_NOTICE = "contact_notice"
     IMPERSONATION_NOTICE = "impersonation_notice"
 

@@ -20,14 +20,6 @@ TEXTS: dict[MessageKind, tuple[str, str]] = {
     MessageKind.APPOINTMENT_CHANGED: ("Your appointment", "Your appointment has changed.\n\nSee it here: {link}"),
     MessageKind.APPOINTMENT_REMINDER: ("Your appointment", "You have an appointment.\n\nSee it here: {link}"),
     MessageKind.FORM_REQUEST: ("A form for you", "There is a form for you to fill in.\n\nOpen it here: {link}"),
-    MessageKind.CONSENT_REQUEST: (
-        "Your consent is asked for",
-        "There is a consent for you to read. Signing it is up to you.\n\nRead it here: {link}",
-    ),
-    MessageKind.GUARDIAN_NOTICE: (
-        "Your family's accounts",
-        "Something changed in who looks after whom.\n\nSee it here: {link}",
-    ),
     MessageKind.CONTACT_NOTICE: (
         "Your contact details",
         "The contact details of your account are being changed.\n\nIf that was not you, go here: {link}",
