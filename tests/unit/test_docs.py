@@ -1,4 +1,4 @@
-"""What is not documented breaks the build: measures, operators, settings, commands, fields of imports."""
+"""What is not documented breaks the build: measures, operators, settings, commands, routes, fields of imports."""
 
 import json
 import re
@@ -74,6 +74,15 @@ def test_every_command_is_documented_and_nothing_else() -> None:
 
 def test_every_reason_of_an_impersonation_is_documented_and_nothing_else() -> None:
     assert {name for row in rows(ACCESS, "Impersonation") for name in named(row[0])} == set(ImpersonationReason)
+
+
+def test_every_route_stands_in_who_sees_what_and_nothing_else() -> None:
+    cells = (name for row in rows(ACCESS, "Who sees what") for name in named(row[2]))
+    routes = (re.fullmatch(r"([A-Z, ]+) (/v1/\S+)", cell) for cell in cells)
+    documented = {(method, route[2]) for route in routes if route for method in route[1].split(", ")}
+    reviewed = (ROOT / "tests" / "integration" / "routes_by_roles.txt").read_text().splitlines()[1:]
+    there = {(line.split()[0], line.split()[1]) for line in reviewed if "/v1/" in line}
+    assert documented == there - {("GET", "/v1/openapi.json")}
 
 
 @pytest.mark.parametrize("entity", ENTITIES)
