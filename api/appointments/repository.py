@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
+from api.forms.statements import FORM
 from api.gateway import Grant, PersonGrant, Work
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
@@ -73,11 +74,12 @@ select
     a.starts_at, a.ends_at, coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC') as position,
     (
         select jsonb_build_object(
-            'pending', count(*) filter (where f.status = 'pending'),
-            'in_progress', count(*) filter (where f.status = 'in_progress'),
-            'completed', count(*) filter (where f.status = 'completed')
+            'pending', count(*) filter (where x.status = 'pending'),
+            'in_progress', count(*) filter (where x.status = 'in_progress'),
+            'completed', count(*) filter (where x.status = 'completed'),
+            'expired', count(*) filter (where x.status = 'expired')
         )
-        from operational.form as f
+        from {form}
         where f.clinic_id = r.clinic_id and f.patient_id = r.patient_id and f.deleted_at is null
     ) as forms
 from operational.appointment as a
@@ -209,7 +211,7 @@ async def of_day(
 ) -> list[dict[str, Any]]:
     """Up to `limit` + 1 appointments of a day at the clinic after a position; of `own` the caller's own patients'."""
     at, after_id = after or (None, None)
-    query = _DAY.format(treated=_TREATED, everybody=sql.Literal(not own))
+    query = _DAY.format(form=FORM, treated=_TREATED, everybody=sql.Literal(not own))
     clinic = grant.clinic and grant.clinic.clinic_id
     order = sql.SQL("position, id")
     return await grant.disclose(query, order, clinic=clinic, day=day, after=at, after_id=after_id, limit=limit)

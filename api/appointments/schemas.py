@@ -43,6 +43,7 @@ class FormCounts(BaseModel):
     pending: int
     in_progress: int
     completed: int
+    expired: int
 
 
 class ClinicAppointment(BaseModel):

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from psycopg import sql
 
+from api.forms.statements import ENTRY, FORM
 from api.gateway import PersonGrant
 from api.profiles.columns import columns
 from api.recording import recorded_by_state
@@ -44,15 +45,8 @@ select
     (
         select coalesce(jsonb_agg(o order by o.assigned_on desc, o.id), '[]')
         from (
-            select
-                f.form_id as id, f.template, f.template_version, coalesce(t.title, f.template) as title, f.assigned_on,
-                f.due_on, f.expires_on, f.completed_at, case
-                    when f.status in ('pending', 'in_progress') and f.expires_on < z.today then 'expired'
-                    else f.status
-                end as status
-            from operational.form as f
-            left join operational.form_template as t
-                on t.clinic_id = f.clinic_id and t.template = f.template and t.template_version = f.template_version
+            select {entry}
+            from {form}
             where f.clinic_id = a.clinic_id and f.patient_id = a.patient_id and f.deleted_at is null
         ) as o
     ) as forms,
@@ -115,5 +109,5 @@ async def brief(grant: PersonGrant, appointment: UUID | None, fields: tuple[Prof
 @cache
 def _statement(fields: tuple[ProfileField, ...]) -> str:
     read, keys = columns(fields)
-    query = _BRIEF.format(columns=read, keys=keys)
+    query = _BRIEF.format(columns=read, keys=keys, entry=ENTRY, form=FORM)
     return recorded_by_state(query, FACTS[Action.BRIEF_READ], in_clinic=True)

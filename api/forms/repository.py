@@ -8,6 +8,7 @@ from uuid import UUID
 
 from psycopg import sql
 
+from api.forms.statements import ENTRY, FORM
 from api.gateway import Grant, PersonGrant, Work
 from api.me.statements import WHOSE
 from api.profiles.columns import TREATED
@@ -23,22 +24,6 @@ from policies.words import Action
 PURPOSE = "forms"
 TABLE = "operational.form_sealed"
 
-# Past its last day a form is expired, whatever was last written of it.
-_FORM = sql.SQL("""
-operational.form as f
-inner join operational.clinic as c on c.clinic_id = f.clinic_id
-left join operational.form_template as t
-    on t.clinic_id = f.clinic_id and t.template = f.template and t.template_version = f.template_version
-cross join lateral (
-    select case
-        when f.status in ('pending', 'in_progress')
-            and f.expires_on < (statement_timestamp() at time zone c.time_zone)::date then 'expired'
-        else f.status
-    end as status
-) as x""")
-_ENTRY = sql.SQL("""
-f.form_id as id, f.template, f.template_version, coalesce(t.title, f.template) as title, x.status, f.assigned_on,
-f.due_on, f.expires_on, f.completed_at""")
 # What was answered: as it was given, or as an import brought it; and the keys that open the former.
 _WHOLE = sql.SQL("""
 f.clinic_id, f.patient_id, f.version, t.kind, t.purpose, t.questions, t.scores, s.content, k.key_ids, k.wrapped,
@@ -106,7 +91,7 @@ left join lateral (
 ) as e on true
 where
     r.clinic_id = %(event__clinic_id)s and r.patient_id = %(patient)s
-    and r.deleted_at is null and p.deleted_at is null""").format(entry=_ENTRY, form=_FORM)
+    and r.deleted_at is null and p.deleted_at is null""").format(entry=ENTRY, form=FORM)
 _PATIENT = sql.SQL("""
 select
     r.patient_id, r.person_id, null::uuid as acting_for, null::uuid as consent_event_id, false as treated,
@@ -271,17 +256,17 @@ def _patient() -> str:
 
 @cache
 def _of_patient() -> str:
-    query = _OF_PATIENT.format(treated=TREATED, entry=_ENTRY, whole=_WHOLE, form=_FORM, content=_CONTENT)
+    query = _OF_PATIENT.format(treated=TREATED, entry=ENTRY, whole=_WHOLE, form=FORM, content=_CONTENT)
     return recorded_by_state(query, FACTS[Action.RECORD_READ], in_clinic=True)
 
 
 @cache
 def _own_list(own: bool) -> str:
-    query = _OWN_LIST.format(entry=_ENTRY, form=_FORM, whose=WHOSE[own])
+    query = _OWN_LIST.format(entry=ENTRY, form=FORM, whose=WHOSE[own])
     return recorded_by_state(query, FACTS[Action.OWN_RECORD_READ], in_clinic=False)
 
 
 @cache
 def _own_form(own: bool, action: Action) -> str:
-    query = _OWN_FORM.format(entry=_ENTRY, whole=_WHOLE, whose=WHOSE[own], form=_FORM, content=_CONTENT)
+    query = _OWN_FORM.format(entry=ENTRY, whole=_WHOLE, whose=WHOSE[own], form=FORM, content=_CONTENT)
     return recorded_by_state(query, FACTS[action], in_clinic=False)

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from api.database import Connection
+from api.me.statements import STANDS
 from infra.encryption.codec import Place
 from infra.encryption.data_keys import StoredKey
 from infra.encryption.field_codec import FieldCodec
@@ -35,22 +36,17 @@ where
         a.email_verified_at is not null
         or not exists (select from operational.principal as o where o.person_id = a.person_id)
     )"""  # nosec B608: constants
-# The rule of policies/guardianship.py. Whoever has an account is told there or not at all.
-_GUARDIANS = """
+# Whoever has an account is told there or not at all.
+_GUARDIANS = f"""
 select g.guardian_id
 from operational.guardianship as g
 inner join operational.person as p on p.person_id = g.dependent_id and p.deleted_at is null
 inner join operational.person as o on o.person_id = g.guardian_id and o.deleted_at is null
 inner join operational.profile as q on q.person_id = g.dependent_id
-cross join (select (statement_timestamp() at time zone 'UTC')::date as today) as x
 where
-    g.dependent_id = %(person)s and g.starts_on <= x.today and (g.ends_on is null or x.today < g.ends_on)
-    and (
-        q.birth_date is null or x.today < (q.birth_date + make_interval(years => g.majority_age))::date
-        or g.starts_on >= (q.birth_date + make_interval(years => g.majority_age))::date
-    )
+    g.dependent_id = %(person)s and {STANDS}
     and not exists (select from operational.principal as o where o.person_id = g.dependent_id)
-order by g.guardian_id"""
+order by g.guardian_id"""  # nosec B608: a constant
 
 
 @dataclass(frozen=True)
