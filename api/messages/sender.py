@@ -59,9 +59,9 @@ where impersonation_id = %s and notified_at is null"""
 _AGAIN = """
 update operational.message set next_try_at = statement_timestamp() + %s, failure = %s
 where message_id = %s and state = 'pending'"""
-_PASSED = "update operational.message set state = 'passed_on', content = null where message_id = %s"
+_HANDED_ON = "update operational.message set state = 'passed_on', content = null where message_id = %s"
 _ENDED = "update operational.message set state = %s, failure = %s where message_id = %s and state = 'pending'"
-_PASS_ON = """
+_HAND_ON = """
 insert into operational.message
     (message_id, kind, clinic_id, patient_id, person_id, about_id, confidential, content)
 values (%s, %s, %s, %s, %s, %s, true, %s)"""
@@ -162,9 +162,9 @@ class Post:
                 await connection.execute(_HOLD, [found.keys[0].data_key_id])
                 sealed = self.codec.seal(found.keys[0], Place(TABLE, "content", str(copy)), content)
                 values = [row["kind"], row["clinic_id"], row["patient_id"], guardian, row["about_id"], sealed]
-                await connection.execute(_PASS_ON, [copy, *values])
+                await connection.execute(_HAND_ON, [copy, *values])
             if told:
-                await connection.execute(_PASSED, [found.message_id])
+                await connection.execute(_HANDED_ON, [found.message_id])
             else:
                 await connection.execute(_ENDED, ["unreachable", "no_address", found.message_id])
 
