@@ -6,7 +6,7 @@ from typing import Any
 
 from api.forms.repository import TABLE
 from infra.encryption.codec import Place
-from infra.encryption.data_keys import StoredKey
+from infra.encryption.data_keys import stored_keys
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import InvalidInput
 from policies.forms.answers import Answers, WrongAnswer, checked
@@ -30,9 +30,8 @@ def answers_of(row: Mapping[str, Any], codec: FieldCodec) -> Answers:
     if row["content"] is None:
         imported: Answers = row["imported"]
         return imported
-    parts = zip(row["key_ids"], row["wrapped"], row["kek_ids"], row["kek_versions"], strict=True)
     place = Place(TABLE, "content", str(row["id"]))
-    opened: Answers = json.loads(codec.open([StoredKey(*part) for part in parts], place, row["content"]))
+    opened: Answers = json.loads(codec.open(stored_keys(row), place, row["content"]))
     return opened
 
 

@@ -15,6 +15,7 @@ from api.profiles.columns import TREATED
 from api.recording import recorded_by_state
 from api.sealing import purpose_keys
 from infra.encryption.codec import Place
+from infra.encryption.data_keys import KEY_ARRAYS
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import Refused
 from policies.access.states import FACTS
@@ -28,16 +29,10 @@ TABLE = "operational.form_sealed"
 _WHOLE = sql.SQL("""
 f.clinic_id, f.patient_id, f.version, t.kind, t.purpose, t.questions, t.scores, s.content, k.key_ids, k.wrapped,
 k.kek_ids, k.kek_versions, coalesce(i.answers, '{}') as imported""")
-_CONTENT = sql.SQL("""
+_CONTENT = sql.SQL(f"""
 left join operational.form_sealed as s on s.clinic_id = f.clinic_id and s.form_id = f.form_id
 left join lateral (
-    select
-        array_agg(d.data_key_id) as key_ids,
-        array_agg(d.wrapped) as wrapped,
-        array_agg(d.kek_id) as kek_ids,
-        array_agg(d.kek_version) as kek_versions
-    from operational.data_key as d
-    where d.purpose = 'forms' and d.retired_at is null
+    select {KEY_ARRAYS} from operational.data_key as d where d.purpose = '{PURPOSE}' and d.retired_at is null
 ) as k on s.content is not null
 left join lateral (
     select jsonb_object_agg(
@@ -45,7 +40,7 @@ left join lateral (
     ) as answers
     from operational.form_answer as a
     where a.clinic_id = f.clinic_id and a.form_id = f.form_id and a.deleted_at is null
-) as i on s.content is null""")
+) as i on s.content is null""")  # nosec B608: constants
 _OWN_LIST = sql.SQL("""
 select w.*, (
     select coalesce(jsonb_agg(o order by o.assigned_on desc, o.id), '[]')

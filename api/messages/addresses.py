@@ -10,18 +10,15 @@ from uuid import UUID
 from api.database import Connection
 from api.me.statements import STANDS
 from infra.encryption.codec import Place
-from infra.encryption.data_keys import StoredKey
+from infra.encryption.data_keys import KEY_ARRAYS, StoredKey, stored_keys
 from infra.encryption.field_codec import FieldCodec
 
 CONTACTS = "operational.account_contact"
-_KEYS = """
-select
-    array_agg(data_key_id) as key_ids, array_agg(wrapped) as wrapped,
-    array_agg(kek_id) as kek_ids, array_agg(kek_version) as kek_versions
-from operational.data_key where retired_at is null"""
+_KEYS = f"""
+select {KEY_ARRAYS} from operational.data_key where retired_at is null"""  # nosec B608: a constant
 _QUEUED = f"""
 select m.message_id, m.kind, m.clinic_id, m.patient_id, m.person_id, m.about_id, m.confidential, m.content, m.address,
-    m.attempts, m.created_at, to_jsonb(k) - 'wrapped' as keys, k.wrapped
+    m.attempts, m.created_at, k.*
 from operational.message as m
 inner join lateral ({_KEYS} and purpose = 'message') as k on true
 where m.message_id = %s and m.state = 'pending'"""  # nosec B608: constants
@@ -68,8 +65,7 @@ async def queued(connection: Connection, message_id: UUID) -> Queued | None:
     row = await (await connection.execute(_QUEUED, [message_id])).fetchone()
     if row is None:
         return None
-    keys = row.pop("keys")
-    return Queued(row, _stored({**keys, "wrapped": row.pop("wrapped")}))
+    return Queued(row, stored_keys(row))
 
 
 async def own_address(connection: Connection, codec: FieldCodec, person: UUID) -> str | None:
@@ -77,15 +73,10 @@ async def own_address(connection: Connection, codec: FieldCodec, person: UUID) -
     row = await (await connection.execute(_OWN, {"person": person})).fetchone()
     if row is None:
         return None
-    return codec.open(_stored(row), Place(CONTACTS, "email", str(person)), row["email"]).decode()
+    return codec.open(stored_keys(row), Place(CONTACTS, "email", str(person)), row["email"]).decode()
 
 
 async def guardians(connection: Connection, person: UUID) -> list[UUID]:
     """Who is told in the place of a person without an account."""
     found = await connection.execute(_GUARDIANS, {"person": person})
     return [row["guardian_id"] for row in await found.fetchall()]
-
-
-def _stored(row: dict[str, Any]) -> tuple[StoredKey, ...]:
-    keys = zip(row["key_ids"] or (), row["wrapped"] or (), row["kek_ids"] or (), row["kek_versions"] or (), strict=True)
-    return tuple(StoredKey(UUID(str(key_id)), *rest) for key_id, *rest in keys)

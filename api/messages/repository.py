@@ -10,7 +10,7 @@ from api.gateway import Grant, Work
 from api.messages.port import Message
 from api.sealing import purpose_keys
 from infra.encryption.codec import Place
-from infra.encryption.data_keys import StoredKey
+from infra.encryption.data_keys import KEY_ARRAYS, StoredKey
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import NotThere, Refused
 
@@ -38,16 +38,13 @@ inner join operational.registration as r
     on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id and r.deleted_at is null
 where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s and a.deleted_at is null
 for update of a""")
-_MAIL = sql.SQL("""
+_MAIL = sql.SQL(f"""
 select d.message_id as id, d.content, d.arrived_at, k.key_ids, k.wrapped, k.kek_ids, k.kek_versions
 from operational.demo_mail as d
 inner join lateral (
-    select
-        array_agg(data_key_id) as key_ids, array_agg(wrapped) as wrapped,
-        array_agg(kek_id) as kek_ids, array_agg(kek_version) as kek_versions
-    from operational.data_key where purpose = 'message' and retired_at is null
+    select {KEY_ARRAYS} from operational.data_key where purpose = '{PURPOSE}' and retired_at is null
 ) as k on true
-order by d.arrived_at desc limit %(limit)s""")
+order by d.arrived_at desc limit %(limit)s""")  # nosec B608: constants
 
 
 async def enqueue(work: Work, codec: FieldCodec, message: Message) -> UUID:

@@ -13,7 +13,7 @@ from api.messages.port import Message, MessageKind
 from api.profiles.service import as_id
 from api.services import Services
 from infra.encryption.codec import Place
-from infra.encryption.data_keys import StoredKey
+from infra.encryption.data_keys import stored_keys
 from infra.errors import NotThere
 from policies.access.model import Resource
 from policies.words import Action
@@ -61,12 +61,8 @@ async def read_mailbox(serving: Services, caller: Caller) -> list[Mail]:
         rows = await repository.demo_mail(grant, SHOWN)
     found = []
     for row in rows:
-        keys = [
-            StoredKey(*key)
-            for key in zip(row["key_ids"], row["wrapped"], row["kek_ids"], row["kek_versions"], strict=True)
-        ]
         place = Place(repository.MAIL_TABLE, "content", str(row["id"]))
-        found.append(_mail(row["id"], row["arrived_at"], serving.codec.open(keys, place, row["content"])))
+        found.append(_mail(row["id"], row["arrived_at"], serving.codec.open(stored_keys(row), place, row["content"])))
     return found
 
 

@@ -7,22 +7,16 @@ from typing import Any
 from psycopg import sql
 
 from infra.encryption.codec import Place
-from infra.encryption.data_keys import StoredKey
+from infra.encryption.data_keys import KEY_ARRAYS, stored_keys
 from infra.encryption.field_codec import FieldCodec
 from policies.classification import ProfileField, is_contact, needs_consent
 
 # A profile `q` as these columns, and the keys `k` that its contacts were sealed with.
 _KEY_COLUMNS = sql.SQL("k.key_ids, k.wrapped, k.kek_ids, k.kek_versions")
-KEYS = sql.SQL("""
+KEYS = sql.SQL(f"""
 left join lateral (
-    select
-        array_agg(d.data_key_id) as key_ids,
-        array_agg(d.wrapped) as wrapped,
-        array_agg(d.kek_id) as kek_ids,
-        array_agg(d.kek_version) as kek_versions
-    from operational.data_key as d
-    where d.person_id = q.person_id and d.retired_at is null
-) as k on true""")
+    select {KEY_ARRAYS} from operational.data_key as d where d.person_id = q.person_id and d.retired_at is null
+) as k on true""")  # nosec B608: a constant
 _TABLE = "operational.profile"
 # Of a registration `r`: an appointment or a plan names the specialist as this clinic's records call them.
 TREATED = sql.SQL("""
@@ -62,7 +56,7 @@ def shown(row: dict[str, Any], fields: Iterable[ProfileField], codec: FieldCodec
     Raises:
         Undecryptable: a contact was altered, moved, or sealed with another key.
     """
-    keys, person = (_keys(row) if row["key_ids"] else ()), str(row["person_id"])
+    keys, person = stored_keys(row), str(row["person_id"])
 
     def value(field: ProfileField) -> Any:
         stored = row[field]
@@ -82,8 +76,3 @@ def emergency_contacts(text: str) -> Any:
         return text
     written = isinstance(found, list) and all(isinstance(one, dict) and one.keys() == _OF_CONTACT for one in found)
     return found if written else text
-
-
-def _keys(row: dict[str, Any]) -> tuple[StoredKey, ...]:
-    rows = zip(row["key_ids"], row["wrapped"], row["kek_ids"], row["kek_versions"], strict=True)
-    return tuple(StoredKey(*stored) for stored in rows)

@@ -8,8 +8,9 @@ locks nothing.
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -22,6 +23,10 @@ LIVE_OF_PURPOSE = """
 select data_key_id, wrapped, kek_id, kek_version, key_version from operational.data_key
 where purpose = %s and retired_at is null order by key_version desc"""
 
+# Live keys as arrays beside the ciphertexts that they open, in the one statement of a read.
+KEY_ARRAYS = """array_agg(data_key_id) as key_ids, array_agg(wrapped) as wrapped, array_agg(kek_id) as kek_ids,
+    array_agg(kek_version) as kek_versions"""
+
 
 @dataclass(frozen=True)
 class StoredKey:
@@ -31,6 +36,12 @@ class StoredKey:
     wrapped: bytes
     kek_id: str
     kek_version: int
+
+
+def stored_keys(row: Mapping[str, Any]) -> tuple[StoredKey, ...]:
+    """The keys of a row that was read with `KEY_ARRAYS`; none where there were none, or none was asked for."""
+    names = ("key_ids", "wrapped", "kek_ids", "kek_versions")
+    return tuple(StoredKey(*key) for key in zip(*(row[name] for name in names), strict=True)) if row["key_ids"] else ()
 
 
 @dataclass(frozen=True)
