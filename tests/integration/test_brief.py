@@ -42,7 +42,7 @@ def test_a_brief_has_what_belongs_to_the_visit_and_is_recorded(family: Family) -
     assert [f["template"] for f in found["done"]] == ["pain"] and [f["template"] for f in found["missing"]] == ["i"]
     assert [(n["template"], n["question"], n["value"]) for n in found["numbers"]] == [("pain", "score", 8.0)]
     assert [(p["title"], p["prescribed"], p["done"]) for p in found["plans"]] == [("P", 2, 1)]
-    assert [a["status"] for a in found["appointments"]] == ["fulfilled"]
+    assert [a["status"] for a in found["appointments"]] == ["fulfilled", "booked"]
     assert family.world.look(NEWEST) == [
         ("brief.read", "specialist", "care", "permit", 1, ["clinical", "identifier", "name", "profile"], True)
     ]
