@@ -13,6 +13,7 @@ from infra.database import Server
 from infra.segments import count_members
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
+from tests.integration.test_routes_by_roles import PUBLIC
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 MEMBERS = "/v1/clinics/{}/segments/{}/members"
