@@ -56,14 +56,16 @@ def serve(
 def _post(chosen: "Settings") -> "Post | None":
     """The messenger; without a mail server messages wait for one."""
     from api.messages.post import open_post
+    from api.messages.transports import transport_of
     from infra.database import server
     from infra.errors import Misconfigured
 
     try:
-        return open_post(server(), chosen)
+        transport = transport_of(chosen)
     except Misconfigured as error:
         typer.echo(f"cloister: messages wait: {error.message} ({error.hint})", err=True)
         return None
+    return open_post(server(), chosen, transport)
 
 
 @app.command()

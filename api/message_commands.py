@@ -11,11 +11,12 @@ messages = typer.Typer(no_args_is_help=True, help="Messages to people.")
 def send() -> None:
     """Send the messages that are due; `cloister serve` does the same all the time."""
     from api.messages.post import open_post  # late, like every heavy import here: the command line starts fast
+    from api.messages.transports import transport_of
     from infra.database import server
     from infra.settings import settings
 
     async def all_due() -> int:
-        post, sent = open_post(server(), settings()), 0
+        post, sent = open_post(server(), settings(), transport_of(settings())), 0
         async with post.pool:
             while found := await post.send_due():
                 sent += found

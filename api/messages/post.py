@@ -4,7 +4,7 @@ from api.database import make_pool
 from api.identity.sealed import codec_of
 from api.messages.mail import Sender
 from api.messages.sender import Post
-from api.messages.transports import transport_of
+from api.messages.transports import Transport
 from infra.audit import record_process
 from infra.database import Server, connect
 from infra.roles import Login
@@ -14,14 +14,14 @@ from policies.words import ProcessAction
 CONNECTIONS = 4
 
 
-def open_post(at: Server, chosen: Settings) -> Post:
+def open_post(at: Server, chosen: Settings, transport: Transport | None) -> Post:
     """The messenger of an instance, its connections not open yet.
 
     Raises:
-        Misconfigured: there is no mail server, or it cannot be read.
+        Misconfigured: the key provider cannot be used as it is set.
     """
     pool = make_pool(at, timeout_ms=chosen.statement_timeout_ms, size=CONNECTIONS, login=Login.MESSENGER)
-    return Post(pool, codec_of(at), transport_of(chosen), Sender(chosen.mail_from, chosen.issuer))
+    return Post(pool, codec_of(at), transport, Sender(chosen.mail_from, chosen.issuer))
 
 
 def survey(at: Server) -> list[tuple[str, str, str | None, int]]:

@@ -68,7 +68,7 @@ where person_id = %(person)s""")
 _ROLE = sql.SQL("""
 insert into operational.principal_role (principal_id, role)
 select principal_id, %(role)s from operational.principal where person_id = %(person)s
-on conflict (principal_id, role, clinic_id) do update set revoked_at = null""")
+on conflict (principal_id, role, clinic_id) do nothing""")
 _GUARD = sql.SQL("""
 insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
 values (%(guardian)s, %(dependent)s, %(relationship)s, (statement_timestamp() at time zone 'UTC')::date)""")
@@ -145,10 +145,14 @@ async def is_provisional(work: Work, person: UUID) -> bool:
 
 
 async def open_account(work: Work, person: UUID, *roles: Role) -> None:
-    """Make the person whom the work serves an account's, with a login that says nothing of them."""
+    """Make the person whom the work serves an account's, with a login that says nothing of them, and these roles.
+
+    A role that was taken away stays so.
+    """
     login = "p-" + base64.b32encode(secrets.token_bytes(7)).decode().lower()[:10]
     await work.run(_NEW_ACCOUNT, login=login, person=person)
     await work.run(_SETTLED, person=person)
+    await work.run(_PROFILE, person=person)
     for role in roles:
         await work.run(_ROLE, role=role.value, person=person)
 

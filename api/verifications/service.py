@@ -102,6 +102,9 @@ async def _for_self(work: Work, codec: FieldCodec, proven: Proven, holder: UUID 
         await _open(work, codec, proven, proven.person_id, Role.PATIENT, shared=False)
         return proven.person_id
     await _relink(work, proven, holder)
+    # Until now they may have been a guardian alone.
+    await work.serve(holder, proven.clinic_id)
+    await people.open_account(work, holder, Role.PATIENT)
     return holder
 
 

@@ -1,20 +1,13 @@
 """In a real browser: the pages that messages lead to, for somebody who has no account yet."""
 
 import pytest
-from access_world import PASSWORD, Api, World
+from access_world import PASSWORD, World
 from in_browser import fits
 from playwright.sync_api import Page
 
 from tests.integration.provisional import Mailbox, book, mailbox
 
 __all__ = ["mailbox"]
-
-
-@pytest.fixture
-def world(api: Api) -> World:
-    found = World(api.server)
-    found.clinic_ids = dict(found.look("select slug, clinic_id from operational.clinic"))  # type: ignore[arg-type]
-    return found
 
 
 def test_a_booking_is_confirmed_and_the_account_gets_a_password(

@@ -95,7 +95,9 @@ def test_a_bad_value_is_refused_by_its_fields_name_and_not_told(world: World, ap
     answer = api.patch("/v1/me/profile", headers=headers, content=body)
     assert answer.status_code == 422, answer.text
     places = [error["place"] for error in answer.json()["errors"]]
-    assert places and all(place.startswith(f"body.{field}") for place in places)
+    # A name that no field has is not said back.
+    where = "body" if field == "person_id" else f"body.{field}"
+    assert places and all(place.startswith(where) for place in places)
     assert read(api, "wren").json() == before.json()
 
 

@@ -71,9 +71,9 @@ def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World)
 def test_a_dependent_that_is_none_is_refused_by_name(world: World, api: Api, field: str, value: str) -> None:
     before = world.look("select count(*) from operational.person")
     answer = add(api, "wren", **{field: value})
-    # The name of a field that is none is not said back.
-    place = "body" if field == "person_id" else f"body.{field}"
-    assert answer.status_code == 422 and answer.json()["errors"][0]["place"] == place
+    # A name that no field has is not said back.
+    where = "body" if field == "person_id" else f"body.{field}"
+    assert answer.status_code == 422 and answer.json()["errors"][0]["place"] == where
     assert world.look("select count(*) from operational.person") == before
 
 

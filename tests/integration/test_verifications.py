@@ -257,6 +257,12 @@ def test_for_a_dependent_the_holder_is_the_guardian(fresh: World, running: Api, 
     third = book(fresh, "south")
     verified(running, mailbox, third, booked_for="dependent", relationship="carer", holder_name="x")
     assert sorted(d["relationship"] for d in dependents(running)) == ["carer", "parent"]
+    # Who was a guardian alone becomes a patient with a booking for themself.
+    headers = access_world.sign_in(running, MAIL)
+    assert running.get("/v1/me/profile", headers=headers).status_code == 404
+    own = book(fresh, "north")
+    verified(running, mailbox, own)
+    assert running.get("/v1/me/profile", headers=headers).json()["name"] == "Canary Crane senior"
     assert fresh.look("select count(*) from operational.principal where starts_with(login, 'p-')") == [(1,)]
 
 
