@@ -19,4 +19,5 @@ def give_code(page: Page, api: Api, login: str) -> None:
 
 def fits(page: Page) -> bool:
     """Nothing sticks out: the page itself never scrolls sideways."""
+    page.wait_for_load_state()  # with its style sheet
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
