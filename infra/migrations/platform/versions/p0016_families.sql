@@ -144,9 +144,16 @@ grant execute on function operational.consent_ends(integer, uuid, text, text, uu
     to {service}, {family};
 
 -- The state holds the end that counts, so that every wall and every load asks for it alone.
+-- What ends depend on is held meanwhile: a text, a clinic's country or a birth date that is being changed is waited
+-- for, and then counts; one that comes later finds the signature. Clinics before profiles, each in their order.
 create or replace function operational.apply_consent() returns trigger
 language plpgsql security definer set search_path = ''
 as $$ begin
+    perform from operational.clinic as k where k.clinic_id in (select clinic_id from changed)
+    order by k.clinic_id for share;
+    perform from operational.profile as q
+    where q.person_id in (select person_id from changed where kind = 'signed' and signer_id <> person_id)
+    order by q.person_id for share;
     insert into operational.consent as c (clinic_id, person_id, purpose, state, event_id, occurred_at, expires_at)
     select e.clinic_id, e.person_id, e.purpose, e.kind, e.event_id, e.occurred_at, n.ends_at
     from (
@@ -210,6 +217,10 @@ alter function operational.settle_consents(integer, uuid) owner to {owner};
 create function operational.settle_by_text() returns trigger
 language plpgsql security definer set search_path = ''
 as $$ begin
+    -- A signature that is being written under an older text is waited for. Keys may be referred to all the while.
+    perform from operational.clinic as k
+    where k.clinic_id in (select clinic_id from changed where required_from is not null)
+    order by k.clinic_id for no key update;
     perform operational.settle_consents(t.clinic_id, null)
     from (select distinct clinic_id from changed where required_from is not null) as t;
     return null;
@@ -221,6 +232,10 @@ create trigger settle after insert on operational.consent_text referencing new t
 create function operational.settle_by_birth() returns trigger
 language plpgsql security definer set search_path = ''
 as $$ begin
+    -- The profile is held by its update; the clinics' texts and countries stay as they are until the ends are moved.
+    perform from operational.clinic as k
+    where k.clinic_id in (select c.clinic_id from operational.consent as c where c.person_id = new.person_id)
+    order by k.clinic_id for share;
     perform operational.settle_consents(null, new.person_id);
     return null;
 end $$;
