@@ -9,31 +9,23 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from api.gateway import Grant, Work
-from api.me.statements import statement
+from api.me.statements import STANDS, TODAY, statement
 from infra.errors import NotThere, Refused
 from policies.words import Action, DeletionReason
 
 INVITED_FOR = timedelta(days=7)
-_TODAY = "(statement_timestamp() at time zone 'UTC')::date"
-# The rule of policies/guardianship.py, for a guardianship `g` and the dependent's profile `q`.
-_STANDS = f"""
-g.starts_on <= {_TODAY} and (g.ends_on is null or {_TODAY} < g.ends_on)
-and (
-    q.birth_date is null or {_TODAY} < (q.birth_date + make_interval(years => g.majority_age))::date
-    or g.starts_on >= (q.birth_date + make_interval(years => g.majority_age))::date
-)"""
 _STANDING = f"""
 from operational.guardianship as g
 left join operational.profile as q on q.person_id = g.dependent_id
-where {_STANDS}"""
+where {STANDS}"""
 _PERSON = sql.SQL("insert into operational.person (person_id, name) values (%(person)s, %(name)s)")
 _PROFILE = sql.SQL("""
 insert into operational.profile (person_id, birth_date, sex, asserted_on)
 values (%(person)s, %(birth_date)s, %(sex)s, 'infinity')""")
 _EMPTY_PROFILE = sql.SQL("insert into operational.profile (person_id) values (%(person)s) on conflict do nothing")
 _BEGIN = sql.SQL(f"""
-insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
-values (%(guardian)s, %(dependent)s, %(relationship)s, {_TODAY})
+insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on, agreed)
+values (%(guardian)s, %(dependent)s, %(relationship)s, {TODAY}, %(agreed)s)
 returning guardianship_id, majority_age""")  # nosec B608: constants
 _ROLE = sql.SQL("""
 insert into operational.principal_role as r (principal_id, role) values (%(principal)s, 'guardian')
@@ -64,10 +56,10 @@ _STANDS_ALREADY = sql.SQL(
     f"select g.guardianship_id {_STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
 )  # nosec B608: constants
 _END = sql.SQL(f"""
-update operational.guardianship as g set ends_on = {_TODAY}, ended_by = %(by)s, end_reason = %(reason)s
+update operational.guardianship as g set ends_on = {TODAY}, ended_by = %(by)s, end_reason = %(reason)s
 from operational.profile as q
 where g.guardianship_id = %(guardianship)s and g.dependent_id = %(dependent)s and q.person_id = g.dependent_id
-    and {_STANDS}
+    and {STANDS}
 returning g.guardianship_id as id, g.ends_on""")  # nosec B608: constants
 _CARED_FOR = sql.SQL(f"""
 select
@@ -82,7 +74,7 @@ where person_id = %(person)s and deleted_at is null""")
 _OF_AGE = sql.SQL(f"""
 select exists (
     select from operational.profile as q
-    where q.person_id = %(person)s and {_TODAY} >= (q.birth_date + make_interval(years => coalesce((
+    where q.person_id = %(person)s and {TODAY} >= (q.birth_date + make_interval(years => coalesce((
         select min(operational.majority_age(k.country))
         from operational.registration as r inner join operational.clinic as k on k.clinic_id = r.clinic_id
         where r.person_id = q.person_id and r.deleted_at is null and k.country <> 'ZZ'
@@ -93,7 +85,7 @@ select g.guardianship_id as id, p.name, g.relationship, g.starts_on as since
 from operational.guardianship as g
 inner join operational.person as p on p.person_id = g.guardian_id and p.deleted_at is null
 left join operational.profile as q on q.person_id = g.dependent_id
-where g.dependent_id = %(me)s and {_STANDS}""")  # nosec B608: constants
+where g.dependent_id = %(me)s and {STANDS}""")  # nosec B608: constants
 _PATIENT = sql.SQL("""
 select r.patient_id, r.person_id
 from operational.registration as r
@@ -114,8 +106,10 @@ async def add(work: Work, *, name: str, birth_date: date, sex: str) -> UUID:
     return person
 
 
-async def begin(work: Work, dependent: UUID, relationship: str) -> tuple[UUID, int]:
+async def begin(work: Work, dependent: UUID, relationship: str, *, agreed: bool = False) -> tuple[UUID, int]:
     """Make the caller a guardian from today on, in the dependent's context; its id and the age at which it ends.
+
+    One that an adult dependent agreed to ends at no age.
 
     Raises:
         Refused: they are one already, or were one until today.
@@ -126,7 +120,7 @@ async def begin(work: Work, dependent: UUID, relationship: str) -> tuple[UUID, i
         raise conflict
     await work.run(_EMPTY_PROFILE, person=dependent)
     (row,) = await work.run(
-        _BEGIN, conflict=conflict, guardian=guardian, dependent=dependent, relationship=relationship
+        _BEGIN, conflict=conflict, guardian=guardian, dependent=dependent, relationship=relationship, agreed=agreed
     )
     await work.run(_ROLE, principal=principal)
     return row["guardianship_id"], row["majority_age"]
@@ -143,14 +137,19 @@ async def find(work: Work, action: Action, dependent: UUID | None, *, own: bool)
     return person
 
 
+async def is_of_age(work: Work, person: UUID) -> bool:
+    """Whether a person, in whose context the work is, is known to be of age."""
+    (row,) = await work.run(_OF_AGE, person=person)
+    return bool(row["of_age"])
+
+
 async def check_of_age(work: Work, person: UUID) -> None:
     """See that a person, in whose context the work is, is known to be of age: others agree to nobody, and end nothing.
 
     Raises:
         Refused: not of age, or of no known birth date.
     """
-    (row,) = await work.run(_OF_AGE, person=person)
-    if not row["of_age"]:
+    if not await is_of_age(work, person):
         raise Refused("not known to be of age", rule="not_of_age", place="profile.birth_date")
 
 
@@ -163,11 +162,11 @@ async def invite(work: Work, dependent: UUID, code: str) -> dict[str, Any]:
     return row
 
 
-async def redeem(work: Work, code: str) -> UUID:
-    """Use up an invitation, and go on as its dependent.
+async def redeem(work: Work, code: str) -> tuple[UUID, bool]:
+    """Use up an invitation, and go on as its dependent; whether it is an adult's own agreement.
 
     Raises:
-        NotThere: no such code, or it is used, over, or from somebody who may not invite any more.
+        NotThere: no such code, or it is used, over, or from somebody who may not invite (any more).
         Refused: the caller is the dependent.
     """
     presented = _digest(code).hex()
@@ -182,7 +181,11 @@ async def redeem(work: Work, code: str) -> UUID:
         raise NotThere("no such thing")
     if dependent == me:
         raise Refused("nobody is their own guardian", place="body.code", rule="oneself")
-    return dependent
+    agreed = rows[0]["made_by"] == dependent
+    # Who is of age invites alone, and who is not invites nobody.
+    if agreed is not await is_of_age(work, dependent):
+        raise NotThere("no such thing")
+    return dependent, agreed
 
 
 async def end(work: Work, guardianship: UUID | None, dependent: UUID, reason: DeletionReason) -> dict[str, Any]:

@@ -71,8 +71,8 @@ async def join(serving: Services, caller: Caller, asked: Joining | None) -> Guar
     async with serving.gateway.work(caller, Access(Action.GUARDIAN_JOIN, person_of(caller, None))) as work:
         joining = given(asked)
         await work.record()
-        dependent = await repository.redeem(work, joining.code)
-        guardianship, _ = await repository.begin(work, dependent, joining.relationship)
+        dependent, agreed = await repository.redeem(work, joining.code)
+        guardianship, _ = await repository.begin(work, dependent, joining.relationship, agreed=agreed)
     return Guardianship(id=guardianship)
 
 

@@ -6,18 +6,20 @@ from api.recording import recorded_by_state
 from policies.access.states import FACTS
 from policies.words import Action
 
-# The rule of policies/guardianship.py, for a guardianship `g` and a profile `q`.
-GUARDED = sql.SQL("""
+TODAY = "(statement_timestamp() at time zone 'UTC')::date"
+# The rule of policies/guardianship.py, for a guardianship `g` and the dependent's profile `q`.
+STANDS = f"""
+g.starts_on <= {TODAY} and (g.ends_on is null or {TODAY} < g.ends_on)
+and (
+    g.agreed or q.birth_date is null
+    or {TODAY} < (q.birth_date + make_interval(years => g.majority_age))::date
+)"""
+GUARDED = sql.SQL(f"""
 operational.guardianship as g
 inner join operational.person as p on p.person_id = g.dependent_id and p.deleted_at is null
 inner join operational.person as me on me.person_id = g.guardian_id and me.deleted_at is null
 inner join operational.profile as q on q.person_id = g.dependent_id
-inner join (select (statement_timestamp() at time zone 'UTC')::date as today) as x
-    on g.guardian_id = %(me)s and g.starts_on <= x.today and (g.ends_on is null or x.today < g.ends_on)
-    and (
-        q.birth_date is null or x.today < (q.birth_date + make_interval(years => g.majority_age))::date
-        or g.starts_on >= (q.birth_date + make_interval(years => g.majority_age))::date
-    )""")
+    and g.guardian_id = %(me)s and {STANDS}""")
 _OWN = sql.SQL("""
 select p.person_id, p.name, null::uuid as acting_for, null::uuid as consent_event_id, false as guarded, {columns}
 from operational.person as p

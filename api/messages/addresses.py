@@ -46,8 +46,8 @@ cross join (select (statement_timestamp() at time zone 'UTC')::date as today) as
 where
     g.dependent_id = %(person)s and g.starts_on <= x.today and (g.ends_on is null or x.today < g.ends_on)
     and (
-        q.birth_date is null or x.today < (q.birth_date + make_interval(years => g.majority_age))::date
-        or g.starts_on >= (q.birth_date + make_interval(years => g.majority_age))::date
+        g.agreed or q.birth_date is null
+        or x.today < (q.birth_date + make_interval(years => g.majority_age))::date
     )
     and not exists (select from operational.principal as o where o.person_id = g.dependent_id)
 order by g.guardian_id"""

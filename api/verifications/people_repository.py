@@ -73,7 +73,7 @@ _GUARD = sql.SQL("""
 insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
 values (%(guardian)s, %(dependent)s, %(relationship)s, (statement_timestamp() at time zone 'UTC')::date)""")
 _GUARDIANSHIP = sql.SQL("""
-select dependent_id, starts_on, ends_on, (statement_timestamp() at time zone 'UTC')::date as today
+select dependent_id, starts_on, ends_on, majority_age, agreed, (statement_timestamp() at time zone 'UTC')::date as today
 from operational.guardianship where guardianship_id = %(guardianship)s and guardian_id = %(guardian)s""")
 _BORN = sql.SQL("select birth_date from operational.profile where person_id = %(person)s")
 _THEIR_REGISTRATION = sql.SQL("""

@@ -323,7 +323,7 @@ def test_a_signature_and_what_ends_it_wait_for_each_other(fresh: World, other: s
     with connect_admin(fresh.server) as one, connect_admin(fresh.server) as two, ThreadPoolExecutor(1) as pool:
         with one.transaction():
             one.execute(*first)
-            waiting = pool.submit(two.execute, *second)
+            waiting = pool.submit(lambda: two.execute(*second))
             until_blocked(fresh, two.info.backend_pid, by=one.info.backend_pid)
         waiting.result(timeout=30)
     assert fresh.look(_FALSE_ENDS, chick) == [(1, 1, 0)]

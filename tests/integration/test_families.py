@@ -128,7 +128,7 @@ def test_an_adult_agrees_to_a_guardian_and_takes_it_back(fresh: World) -> None:
         assert {each["name"] for each in dependents(api, "finch")} == {CHICK}
         assert call(api, "wren", "DELETE", path, {"reason": "asked"}).json() == NOT_THERE
         assert call(api, "wren", "GET", "me/guardians").json() == {"guardians": []}
-    ended = fresh.look("select ended_by, end_reason from operational.guardianship where ended_by is not null")
+    ended = fresh.look("select ended_by, end_reason from operational.guardianship where agreed")
     assert ended == [(fresh.people[WREN], "asked")]
 
 
@@ -195,6 +195,18 @@ def test_a_clinic_sees_guardians_of_its_patients_by_name_alone(fresh: World) -> 
 def test_the_ages_of_majority_are_the_databases(world: World) -> None:
     for country in (*OTHER_AGES, "DE", "BR", "US", "ZZ"):
         assert world.look("select operational.majority_age(%s)", country) == [(majority_age(country),)]
+
+
+@pytest.mark.check(33)
+@pytest.mark.parametrize(("born", "agreed"), [(None, False), ("1990-01-01", True), (str(TODAY), False)])
+def test_what_began_of_a_known_adult_is_agreed_and_nothing_else(fresh: World, born: str | None, agreed: bool) -> None:
+    wren = fresh.people[WREN]
+    fresh.change("update operational.profile set birth_date = %s where person_id = %s", born, wren)
+    fresh.change("insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)"
+                 " values (%s, %s, 'court', current_date)", fresh.people[FINCH], wren)  # fmt: skip
+    fresh.change("update operational.profile set birth_date = '1980-01-01' where person_id = %s", wren)
+    with access_world.client(fresh.server) as api:
+        assert (WREN in {each["name"] for each in dependents(api, "finch")}) is agreed
 
 
 @pytest.mark.check(33)

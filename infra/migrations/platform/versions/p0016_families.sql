@@ -32,6 +32,8 @@ grant execute on function operational.majority_age(text) to {service}, {family};
 
 alter table operational.guardianship
     add column majority_age smallint check (majority_age between 14 and 25),
+    -- An adult's own agreement, or a court's: it began when the dependent was known to be of age, and ends by its date.
+    add column agreed boolean not null default false,
     add column ended_by uuid,
     add column end_reason text,
     add check (ended_by is null or (end_reason is not null and ends_on is not null));
@@ -49,12 +51,22 @@ as $$ begin
          from operational.registration as r inner join operational.clinic as k on k.clinic_id = r.clinic_id
          where r.person_id = new.guardian_id and r.deleted_at is null and k.country <> 'ZZ'),
         operational.majority_age('ZZ'));
+    if tg_op = 'INSERT' then
+        new.agreed := new.agreed or exists (
+            select from operational.profile as q
+            where q.person_id = new.dependent_id
+              and new.starts_on >= (q.birth_date + make_interval(years => new.majority_age))::date);
+    end if;
     return new;
 end $$;
 alter function operational.set_majority() owner to {owner};
 create trigger set_majority before insert or update of majority_age on operational.guardianship
     for each row execute function operational.set_majority();
 update operational.guardianship set majority_age = null;
+update operational.guardianship as g set agreed = true
+from operational.profile as q
+where q.person_id = g.dependent_id
+  and g.starts_on >= (q.birth_date + make_interval(years => g.majority_age))::date;
 alter table operational.guardianship alter column majority_age set not null;
 
 drop policy own_family on operational.profile;
@@ -65,10 +77,9 @@ create policy own_family on operational.profile for select to {family}
                         and g.guardian_id = (select operational.context_person())
                         and g.starts_on <= (now() at time zone 'UTC')::date
                         and (g.ends_on is null or g.ends_on > (now() at time zone 'UTC')::date)
-                        and (profile.birth_date is null
+                        and (g.agreed or profile.birth_date is null
                              or (now() at time zone 'UTC')::date
-                                < (profile.birth_date + make_interval(years => g.majority_age))::date
-                             or g.starts_on >= (profile.birth_date + make_interval(years => g.majority_age))::date)));
+                                < (profile.birth_date + make_interval(years => g.majority_age))::date)));
 
 -- People see who their guardians are, by name.
 create policy own_guardians on operational.guardianship for select to {family}
@@ -264,11 +275,9 @@ create policy own_or_guarded on operational.consent_event as restrictive for ins
                                   and g.guardian_id = consent_event.signer_id
                                   and g.starts_on <= (now() at time zone 'UTC')::date
                                   and (g.ends_on is null or g.ends_on > (now() at time zone 'UTC')::date)
-                                  and (q.birth_date is null
+                                  and (g.agreed or q.birth_date is null
                                        or (now() at time zone 'UTC')::date
-                                          < (q.birth_date + make_interval(years => g.majority_age))::date
-                                       or g.starts_on
-                                          >= (q.birth_date + make_interval(years => g.majority_age))::date))));
+                                          < (q.birth_date + make_interval(years => g.majority_age))::date))));
 
 do $$
 declare t text;
@@ -283,4 +292,4 @@ begin
 end $$;
 
 -- The messenger asks whose guardian somebody is today, as everybody does.
-grant select (majority_age) on operational.guardianship to {messenger};
+grant select (majority_age, agreed) on operational.guardianship to {messenger};
