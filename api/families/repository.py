@@ -153,6 +153,18 @@ async def check_of_age(work: Work, person: UUID) -> None:
         raise Refused("not known to be of age", rule="not_of_age", place="profile.birth_date")
 
 
+async def check_inviting(work: Work, person: UUID, *, own: bool) -> None:
+    """See that an adult alone invites guardians of themselves, and guardians only further ones of a minor.
+
+    Raises:
+        Refused: not known to be of age, or, where a guardian invites, known to be.
+    """
+    if own:
+        await check_of_age(work, person)
+    elif await is_of_age(work, person):
+        raise Refused("of age", rule="of_age", place="path.dependent")
+
+
 async def invite(work: Work, dependent: UUID, code: str) -> dict[str, Any]:
     """Store an invitation to become a guardian; of the code its digest alone."""
     by, code_hash = work.caller.principal.person_id, _digest(code)

@@ -49,13 +49,12 @@ async def invite(serving: Services, caller: Caller, dependent: str | None = None
 
     Raises:
         NotThere: no such dependent, or not the caller's today.
-        Refused: the caller, for themselves, is not known to be of age.
+        Refused: the caller, for themselves, is not known to be of age; a dependent is, and invites alone.
     """
     code = secrets.token_urlsafe(24)
     async with serving.gateway.work(caller, Access(Action.GUARDIAN_INVITE, person_of(caller, dependent))) as work:
         person = await repository.find(work, Action.GUARDIAN_INVITE, as_id(dependent or ""), own=dependent is None)
-        if dependent is None:
-            await repository.check_of_age(work, person)
+        await repository.check_inviting(work, person, own=dependent is None)
         row = await repository.invite(work, person, code)
     return Invitation(**row, code=code)
 

@@ -132,6 +132,20 @@ def test_an_adult_agrees_to_a_guardian_and_takes_it_back(fresh: World) -> None:
     assert ended == [(fresh.people[WREN], "asked")]
 
 
+@pytest.mark.check(33)
+def test_a_guardian_of_an_adult_brings_in_no_other(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        whose = f"me/dependents/{join(api, 'finch', invitation(api, 'wren')).json()['id']}"
+        answer = call(api, "finch", "POST", f"{whose}/invitations")
+        assert (answer.status_code, answer.json()["errors"][0]["rule"]) == (409, "of_age")
+        # Nor by a code from before the dependent came of age.
+        code = invitation(api, "finch", f"me/dependents/{fresh.guardianship}")
+        fresh.change("update operational.guardianship set agreed = true")
+        fresh.change("update operational.profile set birth_date = '1990-01-01' where person_id = %s",
+                     fresh.people[CHICK])  # fmt: skip
+        assert join(api, "heron", code).json() == NOT_THERE
+
+
 def test_a_child_agrees_to_nobody_and_ends_nothing(fresh: World) -> None:
     with access_world.client(fresh.server) as api:
         access_world._own_account(fresh, "chick", CHICK, [Role.PATIENT])
