@@ -237,3 +237,24 @@ def test_majority_is_the_clinics_countrys(fresh: World) -> None:
         fresh.change("update operational.clinic set country = 'DE' where slug = 'north'")
         fresh.change("update operational.guardianship set majority_age = null")
         assert dependents(api, "finch") == []
+
+
+@pytest.mark.check(33)
+def test_a_clinic_that_comes_to_know_a_dependent_lowers_the_age_and_never_raises_it(fresh: World) -> None:
+    fresh.change("update operational.clinic set country = 'EG'")
+    with access_world.client(fresh.server) as api:
+        guardianship = add(api, "finch").json()["id"]
+        age = "select majority_age from operational.guardianship where guardianship_id = %s"
+        assert fresh.look(age, guardianship) == [(21,)], "the guardian's clinics'"
+        ((dependent,),) = fresh.look(
+            "select dependent_id from operational.guardianship where guardianship_id = %s", guardianship
+        )
+        with access_world.connect_admin(fresh.server) as admin:
+            for country, clinic, expected in (("TH", "north", 20), ("SG", "south", 20)):
+                fresh.change("update operational.clinic set country = %s where slug = %s", country, clinic)
+                access_world._register(admin, fresh.clinic_ids[clinic], dependent)
+                assert fresh.look(age, guardianship) == [(expected,)]
+        # One that is taken over from a provisional person, or revived, counts too.
+        fresh.change("update operational.clinic set country = 'KR' where slug = 'north'")
+        fresh.change("update operational.registration set version = version + 1 where person_id = %s", dependent)
+        assert fresh.look(age, guardianship) == [(19,)]

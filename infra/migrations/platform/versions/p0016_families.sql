@@ -62,6 +62,25 @@ end $$;
 alter function operational.set_majority() owner to {owner};
 create trigger set_majority before insert or update of majority_age on operational.guardianship
     for each row execute function operational.set_majority();
+-- A clinic that comes to know the dependent later can only lower the age.
+create function operational.lower_majority() returns trigger
+language plpgsql security definer set search_path = ''
+as $$ begin
+    update operational.guardianship as g set majority_age = n.age
+    from (
+        select r.person_id, min(operational.majority_age(k.country)) as age
+        from changed as r inner join operational.clinic as k on k.clinic_id = r.clinic_id
+        where r.deleted_at is null and k.country <> 'ZZ'
+        group by r.person_id
+    ) as n
+    where g.dependent_id = n.person_id and g.majority_age > n.age;
+    return null;
+end $$;
+alter function operational.lower_majority() owner to {owner};
+create trigger lower_majority after insert on operational.registration referencing new table as changed
+    for each statement execute function operational.lower_majority();
+create trigger lower_majority_again after update on operational.registration referencing new table as changed
+    for each statement execute function operational.lower_majority();
 update operational.guardianship set majority_age = null;
 update operational.guardianship as g set agreed = true
 from operational.profile as q
