@@ -55,6 +55,8 @@ returning invitation_id""")  # nosec B608: constants
 _STANDS_ALREADY = sql.SQL(
     f"select g.guardianship_id {_STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
 )  # nosec B608: constants
+# Guardians leave one after the other, so that the last one is known.
+_HOLD = sql.SQL("select person_id from operational.person where person_id = %(dependent)s for no key update")
 _END = sql.SQL(f"""
 update operational.guardianship as g set ends_on = {TODAY}, ended_by = %(by)s, end_reason = %(reason)s
 from operational.profile as q
@@ -207,6 +209,7 @@ async def end(work: Work, guardianship: UUID | None, dependent: UUID, reason: De
         NotThere: no such guardianship of today.
     """
     by = work.caller.principal.person_id
+    await work.run(_HOLD, dependent=dependent)
     rows = await work.run(_END, guardianship=guardianship, dependent=dependent, by=by, reason=reason.value)
     if not rows:
         raise NotThere("no such thing")

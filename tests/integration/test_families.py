@@ -184,6 +184,32 @@ def test_a_clinics_patient_is_not_left_without_a_guardian(fresh: World) -> None:
         assert dependents(api, "finch")
 
 
+_SLOWLY = """
+create function operational.slowly() returns trigger language plpgsql
+as $$ begin perform pg_sleep(0.5); return new; end $$;
+create trigger slowly after update on operational.guardianship
+    for each row execute function operational.slowly();"""
+
+
+def test_of_two_guardians_who_leave_at_once_one_stays(fresh: World) -> None:
+    with access_world.connect_admin(fresh.server) as admin:
+        access_world._register(admin, fresh.clinic_ids["north"], fresh.people[CHICK])
+    finch = str(fresh.guardianship)
+    with access_world.client(fresh.server) as api:
+        heron = join(api, "heron", invitation(api, "finch", f"me/dependents/{finch}")).json()["id"]
+        fresh.change(_SLOWLY)
+        leaving = [(access_world.sign_in(api, "finch"), finch), (access_world.sign_in(api, "heron"), heron)]
+
+        def leave(one: tuple[dict[str, str], str]) -> int:
+            answer = api.request("DELETE", f"/v1/me/dependents/{one[1]}", headers=one[0], json={"reason": "asked"})
+            return answer.status_code
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(leave, leaving)) == [200, 409]
+    standing = fresh.look("select count(*) from operational.guardianship where ends_on is null")
+    assert standing == [(1,)]
+
+
 @pytest.mark.check(52)
 def test_a_clinic_sees_guardians_of_its_patients_by_name_alone(fresh: World) -> None:
     with access_world.connect_admin(fresh.server) as admin:
