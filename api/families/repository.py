@@ -29,8 +29,8 @@ values (%(guardian)s, %(dependent)s, %(relationship)s, {TODAY}, %(agreed)s)
 returning guardianship_id, majority_age""")  # nosec B608: constants
 _ROLE = sql.SQL("""
 insert into operational.principal_role as r (principal_id, role) values (%(principal)s, 'guardian')
-on conflict (principal_id, role, clinic_id) do update set revoked_at = null, granted_at = now()
-where r.revoked_at is not null""")
+on conflict (principal_id, role, clinic_id) do update set role = excluded.role where r.revoked_at is null
+returning r.role""")
 _FOUND = sql.SQL("p.version")
 _INVITE = sql.SQL("""
 insert into operational.guardian_invitation (invitation_id, dependent_id, made_by, code_hash, made_at, expires_at)
@@ -114,7 +114,7 @@ async def begin(work: Work, dependent: UUID, relationship: str, *, agreed: bool 
     One that an adult dependent agreed to ends at no age.
 
     Raises:
-        Refused: they are one already, or were one until today.
+        Refused: they are one already, or were one until today, or the role was taken from them.
     """
     guardian, principal = work.caller.principal.person_id, work.caller.principal.principal_id
     conflict = Refused("a guardian already", place="body", rule="guardian_already")
@@ -124,7 +124,9 @@ async def begin(work: Work, dependent: UUID, relationship: str, *, agreed: bool 
     (row,) = await work.run(
         _BEGIN, conflict=conflict, guardian=guardian, dependent=dependent, relationship=relationship, agreed=agreed
     )
-    await work.run(_ROLE, principal=principal)
+    # Who took the role away gives it back.
+    if not await work.run(_ROLE, principal=principal):
+        raise Refused("may be nobody's guardian", place="body", rule="role_revoked")
     return row["guardianship_id"], row["majority_age"]
 
 

@@ -65,10 +65,11 @@ values ('human', %(login)s, %(login)s, %(person)s) on conflict (person_id) do no
 _ACCOUNT = sql.SQL("""
 select principal_id, password_hash is null as without_password from operational.principal
 where person_id = %(person)s""")
+# A role that was taken away does not come back by itself.
 _ROLE = sql.SQL("""
 insert into operational.principal_role (principal_id, role)
 select principal_id, %(role)s from operational.principal where person_id = %(person)s
-on conflict (principal_id, role, clinic_id) do update set revoked_at = null""")
+on conflict (principal_id, role, clinic_id) do nothing""")
 _GUARD = sql.SQL("""
 insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
 values (%(guardian)s, %(dependent)s, %(relationship)s, (statement_timestamp() at time zone 'UTC')::date)""")

@@ -210,6 +210,17 @@ def test_of_two_guardians_who_leave_at_once_one_stays(fresh: World) -> None:
     assert standing == [(1,)]
 
 
+@pytest.mark.check(33)
+def test_a_guardians_role_that_was_taken_away_does_not_come_back_by_itself(fresh: World) -> None:
+    taken = "update operational.principal_role as r set revoked_at = now() from operational.principal as p"
+    fresh.change(taken + " where p.principal_id = r.principal_id and p.login = 'finch' and r.role = 'guardian'")
+    with access_world.client(fresh.server) as api:
+        for answer in (add(api, "finch"), join(api, "finch", invitation(api, "wren"))):
+            assert (answer.status_code, answer.json()["errors"][0]["rule"]) == (409, "role_revoked")
+        profile = call(api, "finch", "GET", f"me/dependents/{fresh.guardianship}/profile")
+        assert profile.json() == call(api, "finch", "GET", "me/dependents").json() == NOT_THERE
+
+
 @pytest.mark.check(52)
 def test_a_clinic_sees_guardians_of_its_patients_by_name_alone(fresh: World) -> None:
     with access_world.connect_admin(fresh.server) as admin:
