@@ -1,9 +1,10 @@
 """When a guardianship stands: the rule that the database's policies repeat as a wall.
 
 From its first day until the day it ends, or the day the dependent comes of age: on that day access
-is over. One that began when the dependent was of age already (a court's, or by the adult's own
-agreement) ends by its date alone. Days are UTC's: a guardianship is no clinic's, so no clinic's time
-zone counts; which age counts is the clinic's country's, and stands in the guardianship from its beginning.
+is over. One that was agreed (by the adult, or a court's: the dependent was known to be of age when it
+began) ends by its date alone, and nothing that is learned later makes one agreed. Days are UTC's: a
+guardianship is no clinic's, so no clinic's time zone counts; which age counts is the clinic's country's,
+and stands in the guardianship.
 """
 
 from datetime import date
@@ -30,11 +31,15 @@ def of_age_on(birth_date: date, age: int = AGE_OF_MAJORITY) -> date:
 
 
 def stands(
-    starts_on: date, ends_on: date | None, birth_date: date | None, on: date, age: int = AGE_OF_MAJORITY
+    starts_on: date,
+    ends_on: date | None,
+    birth_date: date | None,
+    on: date,
+    age: int = AGE_OF_MAJORITY,
+    *,
+    agreed: bool = False,
 ) -> bool:
     """Whether a guardianship gives access on a day; without a birth date only its own dates count."""
     if not starts_on <= on or (ends_on is not None and on >= ends_on):
         return False
-    if birth_date is None or starts_on >= of_age_on(birth_date, age):
-        return True
-    return on < of_age_on(birth_date, age)
+    return agreed or birth_date is None or on < of_age_on(birth_date, age)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from api.gateway import Work
-from api.me.statements import statement
+from api.me.statements import STANDS, statement
 from api.profiles.columns import emergency_contacts
 from api.sealing import index_contact, person_keys, purpose_keys
 from infra.encryption.codec import Place
@@ -26,16 +26,17 @@ _MAKE = sql.SQL("insert into operational.profile (person_id) values (%(person)s)
 _LOCK = sql.SQL("""
 select
     p.name, p.version as name_version, q.version as profile_version,
-    exists (
-        select from operational.guardianship as g
-        where g.dependent_id = p.person_id
-            and (g.ends_on is null or g.ends_on > (statement_timestamp() at time zone 'UTC')::date)
-    ) as has_guardian,
+    (
+        select min(g.majority_age) from operational.guardianship as g
+        where g.dependent_id = p.person_id and {stands}
+    ) as guarded_until,
     {columns}
 from operational.person as p
 inner join operational.profile as q on q.person_id = p.person_id
 where p.person_id = %(person)s
-for no key update of p, q""").format(columns=sql.SQL(", ").join(sql.Identifier("q", name) for name in _NAMES))
+for no key update of p, q""").format(
+    stands=sql.SQL(STANDS), columns=sql.SQL(", ").join(sql.Identifier("q", name) for name in _NAMES)
+)
 _RENAME = sql.SQL("update operational.person set name = %(name)s where person_id = %(person)s returning version")
 # What people say of themselves is newer than any file's assertion.
 _WRITE = sql.SQL("""
@@ -61,7 +62,10 @@ async def find(work: Work, action: Action, dependent: UUID | None, *, own: bool)
 
 
 async def lock(work: Work, codec: FieldCodec, person: UUID) -> dict[str, Any]:
-    """A person's profile as it is, contacts opened, held until the work ends; made if there is none."""
+    """A person's profile as it is, contacts opened, held until the work ends; made if there is none.
+
+    `guarded_until` is the age at which the first guardianship of today ends, null without one.
+    """
     await work.run(_MAKE, person=person)
     (row,) = await work.run(_LOCK, person=person)
     keys = await person_keys(work, codec, person)

@@ -1,5 +1,6 @@
 """Edits of one's own profile and one's dependents', and the history of them."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 from api.bodies import given
@@ -10,6 +11,7 @@ from api.me.service import entity_tag, person_of
 from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import InvalidInput, Refused
+from policies.guardianship import of_age_on
 from policies.words import Action
 
 
@@ -21,7 +23,8 @@ async def edit(
     Raises:
         NotThere: no such dependent, or not the caller's today.
         InvalidInput: nothing was sent, or not of which version.
-        Refused: somebody else changed it meanwhile; a birth date that is known, of somebody with a guardian.
+        Refused: somebody else changed it meanwhile; of somebody with a guardian, a birth date that is known,
+            or a first one that makes them of age.
     """
     fields = frozenset(asked.model_fields_set) if asked else frozenset()
     access = Access(Action.PERSON_EDIT, person_of(caller, dependent), fields)
@@ -35,9 +38,8 @@ async def edit(
         if if_match != _tag(before):
             raise Refused("changed meanwhile", place="header.if-match", rule="changed_meanwhile")
         changes = {name: value for name, value in changes.items() if value != before[name]}
-        # Another birth date would move the day that a guardian's access ends.
-        if before["has_guardian"] and "birth_date" in changes and before["birth_date"] is not None:
-            raise Refused("is known", place="body.birth_date", rule="known_already")
+        if "birth_date" in changes and before["guarded_until"] is not None:
+            _check_birth_date(before, changes["birth_date"])
         if changes:
             await repository.remember(work, serving.codec, person, {name: before[name] for name in changes})
             before |= await repository.write(work, serving.codec, person, changes)
@@ -55,6 +57,14 @@ async def history(serving: Services, caller: Caller) -> History:
         rows = await repository.past(work, serving.codec, found["person_id"])
     me = caller.principal.person_id
     return History(edits=[_past(row, by_me=row["changed_by"] == me) for row in rows])
+
+
+def _check_birth_date(before: dict[str, Any], birth_date: date) -> None:
+    """See that an edit neither moves the day that a guardian's access ends, nor makes it today: a clinic says that."""
+    if before["birth_date"] is not None:
+        raise Refused("is known", place="body.birth_date", rule="known_already")
+    if of_age_on(birth_date, before["guarded_until"]) <= datetime.now(UTC).date():
+        raise Refused("is of age", place="body.birth_date", rule="of_age")
 
 
 def _past(row: dict[str, Any], *, by_me: bool) -> PastEdit:

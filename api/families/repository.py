@@ -24,13 +24,13 @@ insert into operational.profile (person_id, birth_date, sex, asserted_on)
 values (%(person)s, %(birth_date)s, %(sex)s, 'infinity')""")
 _EMPTY_PROFILE = sql.SQL("insert into operational.profile (person_id) values (%(person)s) on conflict do nothing")
 _BEGIN = sql.SQL(f"""
-insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
-values (%(guardian)s, %(dependent)s, %(relationship)s, {TODAY})
+insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on, agreed)
+values (%(guardian)s, %(dependent)s, %(relationship)s, {TODAY}, %(agreed)s)
 returning guardianship_id, majority_age""")  # nosec B608: constants
 _ROLE = sql.SQL("""
 insert into operational.principal_role as r (principal_id, role) values (%(principal)s, 'guardian')
-on conflict (principal_id, role, clinic_id) do update set revoked_at = null, granted_at = now()
-where r.revoked_at is not null""")
+on conflict (principal_id, role, clinic_id) do update set role = excluded.role where r.revoked_at is null
+returning r.role""")
 _FOUND = sql.SQL("p.version")
 _INVITE = sql.SQL("""
 insert into operational.guardian_invitation (invitation_id, dependent_id, made_by, code_hash, made_at, expires_at)
@@ -55,6 +55,8 @@ returning invitation_id""")  # nosec B608: constants
 _STANDS_ALREADY = sql.SQL(
     f"select g.guardianship_id {_STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
 )  # nosec B608: constants
+# Guardians leave one after the other, so that the last one is known.
+_HOLD = sql.SQL("select person_id from operational.person where person_id = %(dependent)s for no key update")
 _END = sql.SQL(f"""
 update operational.guardianship as g set ends_on = {TODAY}, ended_by = %(by)s, end_reason = %(reason)s
 from operational.profile as q
@@ -106,11 +108,13 @@ async def add(work: Work, *, name: str, birth_date: date, sex: str) -> UUID:
     return person
 
 
-async def begin(work: Work, dependent: UUID, relationship: str) -> tuple[UUID, int]:
+async def begin(work: Work, dependent: UUID, relationship: str, *, agreed: bool = False) -> tuple[UUID, int]:
     """Make the caller a guardian from today on, in the dependent's context; its id and the age at which it ends.
 
+    One that an adult dependent agreed to ends at no age.
+
     Raises:
-        Refused: they are one already, or were one until today.
+        Refused: they are one already, or were one until today, or the role was taken from them.
     """
     guardian, principal = work.caller.principal.person_id, work.caller.principal.principal_id
     conflict = Refused("a guardian already", place="body", rule="guardian_already")
@@ -118,9 +122,11 @@ async def begin(work: Work, dependent: UUID, relationship: str) -> tuple[UUID, i
         raise conflict
     await work.run(_EMPTY_PROFILE, person=dependent)
     (row,) = await work.run(
-        _BEGIN, conflict=conflict, guardian=guardian, dependent=dependent, relationship=relationship
+        _BEGIN, conflict=conflict, guardian=guardian, dependent=dependent, relationship=relationship, agreed=agreed
     )
-    await work.run(_ROLE, principal=principal)
+    # Who took the role away gives it back.
+    if not await work.run(_ROLE, principal=principal):
+        raise Refused("may be nobody's guardian", place="body", rule="role_revoked")
     return row["guardianship_id"], row["majority_age"]
 
 
@@ -135,15 +141,32 @@ async def find(work: Work, action: Action, dependent: UUID | None, *, own: bool)
     return person
 
 
+async def is_of_age(work: Work, person: UUID) -> bool:
+    """Whether a person, in whose context the work is, is known to be of age."""
+    (row,) = await work.run(_OF_AGE, person=person)
+    return bool(row["of_age"])
+
+
 async def check_of_age(work: Work, person: UUID) -> None:
     """See that a person, in whose context the work is, is known to be of age: others agree to nobody, and end nothing.
 
     Raises:
         Refused: not of age, or of no known birth date.
     """
-    (row,) = await work.run(_OF_AGE, person=person)
-    if not row["of_age"]:
+    if not await is_of_age(work, person):
         raise Refused("not known to be of age", rule="not_of_age", place="profile.birth_date")
+
+
+async def check_inviting(work: Work, person: UUID, *, own: bool) -> None:
+    """See that an adult alone invites guardians of themselves, and guardians only further ones of a minor.
+
+    Raises:
+        Refused: not known to be of age, or, where a guardian invites, known to be.
+    """
+    if own:
+        await check_of_age(work, person)
+    elif await is_of_age(work, person):
+        raise Refused("of age", rule="of_age", place="path.dependent")
 
 
 async def invite(work: Work, dependent: UUID, code: str) -> dict[str, Any]:
@@ -155,11 +178,11 @@ async def invite(work: Work, dependent: UUID, code: str) -> dict[str, Any]:
     return row
 
 
-async def redeem(work: Work, code: str) -> UUID:
-    """Use up an invitation, and go on as its dependent.
+async def redeem(work: Work, code: str) -> tuple[UUID, bool]:
+    """Use up an invitation, and go on as its dependent; whether it is an adult's own agreement.
 
     Raises:
-        NotThere: no such code, or it is used, over, or from somebody who may not invite any more.
+        NotThere: no such code, or it is used, over, or from somebody who may not invite (any more).
         Refused: the caller is the dependent.
     """
     presented = _digest(code).hex()
@@ -174,7 +197,11 @@ async def redeem(work: Work, code: str) -> UUID:
         raise NotThere("no such thing")
     if dependent == me:
         raise Refused("nobody is their own guardian", place="body.code", rule="oneself")
-    return dependent
+    agreed = rows[0]["made_by"] == dependent
+    # Who is of age invites alone, and who is not invites nobody.
+    if agreed is not await is_of_age(work, dependent):
+        raise NotThere("no such thing")
+    return dependent, agreed
 
 
 async def end(work: Work, guardianship: UUID | None, dependent: UUID, reason: DeletionReason) -> dict[str, Any]:
@@ -184,6 +211,7 @@ async def end(work: Work, guardianship: UUID | None, dependent: UUID, reason: De
         NotThere: no such guardianship of today.
     """
     by = work.caller.principal.person_id
+    await work.run(_HOLD, dependent=dependent)
     rows = await work.run(_END, guardianship=guardianship, dependent=dependent, by=by, reason=reason.value)
     if not rows:
         raise NotThere("no such thing")

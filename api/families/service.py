@@ -49,13 +49,12 @@ async def invite(serving: Services, caller: Caller, dependent: str | None = None
 
     Raises:
         NotThere: no such dependent, or not the caller's today.
-        Refused: the caller, for themselves, is not known to be of age.
+        Refused: the caller, for themselves, is not known to be of age; a dependent is, and invites alone.
     """
     code = secrets.token_urlsafe(24)
     async with serving.gateway.work(caller, Access(Action.GUARDIAN_INVITE, person_of(caller, dependent))) as work:
         person = await repository.find(work, Action.GUARDIAN_INVITE, as_id(dependent or ""), own=dependent is None)
-        if dependent is None:
-            await repository.check_of_age(work, person)
+        await repository.check_inviting(work, person, own=dependent is None)
         row = await repository.invite(work, person, code)
     return Invitation(**row, code=code)
 
@@ -71,8 +70,8 @@ async def join(serving: Services, caller: Caller, asked: Joining | None) -> Guar
     async with serving.gateway.work(caller, Access(Action.GUARDIAN_JOIN, person_of(caller, None))) as work:
         joining = given(asked)
         await work.record()
-        dependent = await repository.redeem(work, joining.code)
-        guardianship, _ = await repository.begin(work, dependent, joining.relationship)
+        dependent, agreed = await repository.redeem(work, joining.code)
+        guardianship, _ = await repository.begin(work, dependent, joining.relationship, agreed=agreed)
     return Guardianship(id=guardianship)
 
 

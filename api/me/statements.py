@@ -11,15 +11,15 @@ TODAY = "(statement_timestamp() at time zone 'UTC')::date"
 STANDS = f"""
 g.starts_on <= {TODAY} and (g.ends_on is null or {TODAY} < g.ends_on)
 and (
-    q.birth_date is null or {TODAY} < (q.birth_date + make_interval(years => g.majority_age))::date
-    or g.starts_on >= (q.birth_date + make_interval(years => g.majority_age))::date
+    g.agreed or q.birth_date is null
+    or {TODAY} < (q.birth_date + make_interval(years => g.majority_age))::date
 )"""
 GUARDED = sql.SQL(f"""
 operational.guardianship as g
 inner join operational.person as p on p.person_id = g.dependent_id and p.deleted_at is null
 inner join operational.person as me on me.person_id = g.guardian_id and me.deleted_at is null
-inner join operational.profile as q
-    on q.person_id = g.dependent_id and g.guardian_id = %(me)s and {STANDS}""")
+inner join operational.profile as q on q.person_id = g.dependent_id
+    and g.guardian_id = %(me)s and {STANDS}""")
 _OWN = sql.SQL("""
 select p.person_id, p.name, null::uuid as acting_for, null::uuid as consent_event_id, false as guarded, {columns}
 from operational.person as p

@@ -65,6 +65,7 @@ values ('human', %(login)s, %(login)s, %(person)s) on conflict (person_id) do no
 _ACCOUNT = sql.SQL("""
 select principal_id, password_hash is null as without_password from operational.principal
 where person_id = %(person)s""")
+# A role that was taken away does not come back by itself.
 _ROLE = sql.SQL("""
 insert into operational.principal_role (principal_id, role)
 select principal_id, %(role)s from operational.principal where person_id = %(person)s
@@ -73,7 +74,7 @@ _GUARD = sql.SQL("""
 insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
 values (%(guardian)s, %(dependent)s, %(relationship)s, (statement_timestamp() at time zone 'UTC')::date)""")
 _GUARDIANSHIP = sql.SQL("""
-select dependent_id, starts_on, ends_on, (statement_timestamp() at time zone 'UTC')::date as today
+select dependent_id, starts_on, ends_on, majority_age, agreed, (statement_timestamp() at time zone 'UTC')::date as today
 from operational.guardianship where guardianship_id = %(guardianship)s and guardian_id = %(guardian)s""")
 _BORN = sql.SQL("select birth_date from operational.profile where person_id = %(person)s")
 _THEIR_REGISTRATION = sql.SQL("""

@@ -149,7 +149,8 @@ async def _dependent_of(work: Work, proven: Proven, holder: UUID | None, guardia
             dependent: UUID = found["dependent_id"]
             await work.serve(dependent, proven.clinic_id)
             born = await people.birth_date(work, dependent)
-            if stands(found["starts_on"], found["ends_on"], born, found["today"]):
+            age, agreed = found["majority_age"], found["agreed"]
+            if stands(found["starts_on"], found["ends_on"], born, found["today"], age, agreed=agreed):
                 return dependent
     raise InvalidInput("no such dependent", place="dependent", rule="not_there")
 

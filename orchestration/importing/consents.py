@@ -72,7 +72,7 @@ left join operational.guardianship as g
     and (s.occurred_at at time zone 'UTC')::date >= g.starts_on
     and ((s.occurred_at at time zone 'UTC')::date < g.ends_on) is not false
     and (
-        g.starts_on >= f.birth_date + make_interval(years => g.majority_age)
+        g.agreed
         or (s.occurred_at at time zone 'UTC')::date < f.birth_date + make_interval(years => g.majority_age)
     ) is not false
 left join operational.consent_text as t

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
 
-from infra.database import Server, connect, set_context
+from infra.database import Server, connect, connect_admin, set_context
 from infra.roles import Login
 from policies.guardianship import of_age_on
 
@@ -292,3 +292,47 @@ def test_a_guardian_of_one_signs_for_no_other(world: World, api: Api) -> None:
     for whose in (f"me/dependents/{uuid4()}", f"me/dependents/{world.people[WREN]}", "me/dependents/x"):
         assert sign(api, "finch", whose=whose).json() == NOT_THERE
     assert sign(api, "heron", "south", f"me/dependents/{world.guardianship}").json() == NOT_THERE
+
+
+_SIGN = """
+insert into operational.consent_event
+    (clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at)
+values (%s, %s, 'profile_sharing', 'signed', 'v1', %s, 'app', clock_timestamp())"""
+_PUBLISH = """
+insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256, created_at, required_from)
+select %s, 'profile_sharing', 'v2', 'b', sha256('b'), t.now, t.now from (select clock_timestamp() as now) as t"""
+_BORN = "update operational.profile set birth_date = %s where person_id = %s"
+_FALSE_ENDS = """
+select count(*), count(c.expires_at), count(*) filter (where c.expires_at is distinct from n.ends_at)
+from operational.consent as c inner join operational.consent_event as e on e.event_id = c.event_id
+cross join lateral operational.consent_ends(
+    e.clinic_id, e.person_id, e.purpose, e.text_version, e.signer_id, e.occurred_at, e.expires_at) as n
+where c.person_id = %s"""
+
+
+@pytest.mark.check(18)
+@pytest.mark.parametrize("signed_first", [True, False])
+@pytest.mark.parametrize("other", ["text", "birth date"])
+def test_a_signature_and_what_ends_it_wait_for_each_other(fresh: World, other: str, signed_first: bool) -> None:
+    register_chick(fresh)
+    chick, north = fresh.people[CHICK], fresh.clinic_ids["north"]
+    fresh.change(_BORN, None, chick)
+    signing = (_SIGN, [north, chick, fresh.people[FINCH]])
+    moving = (_PUBLISH, [north]) if other == "text" else (_BORN, [NOW.date() - timedelta(days=4000), chick])
+    first, second = (signing, moving) if signed_first else (moving, signing)
+    with connect_admin(fresh.server) as one, connect_admin(fresh.server) as two, ThreadPoolExecutor(1) as pool:
+        with one.transaction():
+            one.execute(*first)
+            waiting = pool.submit(lambda: two.execute(*second))
+            until_blocked(fresh, two.info.backend_pid, by=one.info.backend_pid)
+        waiting.result(timeout=30)
+    assert fresh.look(_FALSE_ENDS, chick) == [(1, 1, 0)]
+
+
+def until_blocked(world: World, pid: int, by: int) -> None:
+    """Until one connection waits for another; what does not wait is a failure."""
+    for _ in range(100):
+        if world.look("select %s = any(pg_blocking_pids(%s))", by, pid) == [(True,)]:
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError("did not wait")

@@ -173,6 +173,24 @@ def test_a_guardian_edits_but_neither_emergency_contacts_nor_a_known_birth_date(
 
 
 @pytest.mark.check(33)
+def test_a_first_birth_date_neither_ends_a_guardianship_nor_makes_it_endless(fresh: World) -> None:
+    whose, chick = f"me/dependents/{fresh.guardianship}", fresh.people[CHICK]
+    access_world._own_account(fresh, "chick", CHICK, [Role.PATIENT])
+    fresh.change("update operational.profile set birth_date = null where person_id = %s", chick)
+    with access_world.client(fresh.server) as api:
+        for login, at in (("finch", whose), ("chick", "me")):
+            for of_age in ("1900-01-01", str(TODAY.replace(year=TODAY.year - 18, day=1))):
+                answer = edit(api, login, {"birth_date": of_age}, at)
+                assert answer.json()["errors"] == [{"place": "body.birth_date", "rule": "of_age"}]
+        # Whatever date is learned from elsewhere, it makes no old guardianship an agreed one.
+        fresh.change("update operational.profile set birth_date = '1990-01-01' where person_id = %s", chick)
+        assert read(api, "finch", whose).json() == NOT_THERE
+        # Whose guardianship is over corrects their own date.
+        assert edit(api, "chick", {"birth_date": "1991-01-01"}).status_code == 200
+        assert read(api, "finch", whose).json() == NOT_THERE
+
+
+@pytest.mark.check(33)
 @pytest.mark.parametrize("login", ["finch", "heron", "staff.north", "specialist.north", "admin"])
 def test_nobody_edits_a_profile_that_is_not_theirs(world: World, api: Api, login: str) -> None:
     for dependent in (uuid4(), world.people[WREN], "x") if login == "finch" else (world.guardianship,):

@@ -130,8 +130,22 @@ def test_an_adult_agrees_to_a_guardian_and_takes_it_back(fresh: World) -> None:
         assert {each["name"] for each in dependents(api, "finch")} == {CHICK}
         assert call(api, "wren", "DELETE", path, {"reason": "asked"}).json() == NOT_THERE
         assert call(api, "wren", "GET", "me/guardians").json() == {"guardians": []}
-    ended = fresh.look("select ended_by, end_reason from operational.guardianship where ended_by is not null")
+    ended = fresh.look("select ended_by, end_reason from operational.guardianship where agreed")
     assert ended == [(fresh.people[WREN], "asked")]
+
+
+@pytest.mark.check(33)
+def test_a_guardian_of_an_adult_brings_in_no_other(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        whose = f"me/dependents/{join(api, 'finch', invitation(api, 'wren')).json()['id']}"
+        answer = call(api, "finch", "POST", f"{whose}/invitations")
+        assert (answer.status_code, answer.json()["errors"][0]["rule"]) == (409, "of_age")
+        # Nor by a code from before the dependent came of age.
+        code = invitation(api, "finch", f"me/dependents/{fresh.guardianship}")
+        fresh.change("update operational.guardianship set agreed = true")
+        fresh.change("update operational.profile set birth_date = '1990-01-01' where person_id = %s",
+                     fresh.people[CHICK])  # fmt: skip
+        assert join(api, "heron", code).json() == NOT_THERE
 
 
 def test_a_child_agrees_to_nobody_and_ends_nothing(fresh: World) -> None:
@@ -172,6 +186,43 @@ def test_a_clinics_patient_is_not_left_without_a_guardian(fresh: World) -> None:
         assert dependents(api, "finch")
 
 
+_SLOWLY = """
+create function operational.slowly() returns trigger language plpgsql
+as $$ begin perform pg_sleep(0.5); return new; end $$;
+create trigger slowly after update on operational.guardianship
+    for each row execute function operational.slowly();"""
+
+
+def test_of_two_guardians_who_leave_at_once_one_stays(fresh: World) -> None:
+    with access_world.connect_admin(fresh.server) as admin:
+        access_world._register(admin, fresh.clinic_ids["north"], fresh.people[CHICK])
+    finch = str(fresh.guardianship)
+    with access_world.client(fresh.server) as api:
+        heron = join(api, "heron", invitation(api, "finch", f"me/dependents/{finch}")).json()["id"]
+        fresh.change(_SLOWLY)
+        leaving = [(access_world.sign_in(api, "finch"), finch), (access_world.sign_in(api, "heron"), heron)]
+
+        def leave(one: tuple[dict[str, str], str]) -> int:
+            answer = api.request("DELETE", f"/v1/me/dependents/{one[1]}", headers=one[0], json={"reason": "asked"})
+            return answer.status_code
+
+        with ThreadPoolExecutor(2) as pool:
+            assert sorted(pool.map(leave, leaving)) == [200, 409]
+    standing = fresh.look("select count(*) from operational.guardianship where ends_on is null")
+    assert standing == [(1,)]
+
+
+@pytest.mark.check(33)
+def test_a_guardians_role_that_was_taken_away_does_not_come_back_by_itself(fresh: World) -> None:
+    taken = "update operational.principal_role as r set revoked_at = now() from operational.principal as p"
+    fresh.change(taken + " where p.principal_id = r.principal_id and p.login = 'finch' and r.role = 'guardian'")
+    with access_world.client(fresh.server) as api:
+        for answer in (add(api, "finch"), join(api, "finch", invitation(api, "wren"))):
+            assert (answer.status_code, answer.json()["errors"][0]["rule"]) == (409, "role_revoked")
+        profile = call(api, "finch", "GET", f"me/dependents/{fresh.guardianship}/profile")
+        assert profile.json() == call(api, "finch", "GET", "me/dependents").json() == NOT_THERE
+
+
 @pytest.mark.check(52)
 def test_a_clinic_sees_guardians_of_its_patients_by_name_alone(fresh: World) -> None:
     with access_world.connect_admin(fresh.server) as admin:
@@ -200,6 +251,18 @@ def test_the_ages_of_majority_are_the_databases(world: World) -> None:
 
 
 @pytest.mark.check(33)
+@pytest.mark.parametrize(("born", "agreed"), [(None, False), ("1990-01-01", True), (str(TODAY), False)])
+def test_what_began_of_a_known_adult_is_agreed_and_nothing_else(fresh: World, born: str | None, agreed: bool) -> None:
+    wren = fresh.people[WREN]
+    fresh.change("update operational.profile set birth_date = %s where person_id = %s", born, wren)
+    fresh.change("insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)"
+                 " values (%s, %s, 'court', current_date)", fresh.people[FINCH], wren)  # fmt: skip
+    fresh.change("update operational.profile set birth_date = '1980-01-01' where person_id = %s", wren)
+    with access_world.client(fresh.server) as api:
+        assert (WREN in {each["name"] for each in dependents(api, "finch")}) is agreed
+
+
+@pytest.mark.check(33)
 def test_majority_is_the_clinics_countrys(fresh: World) -> None:
     """At a clinic in Thailand somebody of 19 has a guardian still; at one in Germany no more."""
     fresh.change("update operational.clinic set country = 'TH' where slug = 'north'")
@@ -213,3 +276,24 @@ def test_majority_is_the_clinics_countrys(fresh: World) -> None:
         fresh.change("update operational.clinic set country = 'DE' where slug = 'north'")
         fresh.change("update operational.guardianship set majority_age = null")
         assert dependents(api, "finch") == []
+
+
+@pytest.mark.check(33)
+def test_a_clinic_that_comes_to_know_a_dependent_lowers_the_age_and_never_raises_it(fresh: World) -> None:
+    fresh.change("update operational.clinic set country = 'EG'")
+    with access_world.client(fresh.server) as api:
+        guardianship = add(api, "finch").json()["id"]
+        age = "select majority_age from operational.guardianship where guardianship_id = %s"
+        assert fresh.look(age, guardianship) == [(21,)], "the guardian's clinics'"
+        ((dependent,),) = fresh.look(
+            "select dependent_id from operational.guardianship where guardianship_id = %s", guardianship
+        )
+        with access_world.connect_admin(fresh.server) as admin:
+            for country, clinic, expected in (("TH", "north", 20), ("SG", "south", 20)):
+                fresh.change("update operational.clinic set country = %s where slug = %s", country, clinic)
+                access_world._register(admin, fresh.clinic_ids[clinic], dependent)
+                assert fresh.look(age, guardianship) == [(expected,)]
+        # One that is taken over from a provisional person, or revived, counts too.
+        fresh.change("update operational.clinic set country = 'KR' where slug = 'north'")
+        fresh.change("update operational.registration set version = version + 1 where person_id = %s", dependent)
+        assert fresh.look(age, guardianship) == [(19,)]

@@ -87,27 +87,29 @@ def test_an_account_that_is_no_persons_has_no_own_data(api: Api, login: str, pat
     assert get(api, login, path).json() == NOT_THERE
 
 
-GUARDIANSHIPS: list[tuple[date, date | None, date | None]] = [
-    (TODAY - ONE, None, None), (TODAY, None, None), (TODAY + ONE, None, None),
-    (TODAY - YEAR, TODAY + ONE, None), (TODAY - YEAR, TODAY, None), (TODAY - YEAR, TODAY - ONE, None),
-    (TODAY - YEAR, None, TODAY.replace(year=TODAY.year - 18, day=1) - ONE),
-    (TODAY - YEAR, None, TODAY.replace(year=TODAY.year - 17, day=1)),
-    (date(2019, 1, 1), None, date(2000, 2, 29)), (date(2010, 1, 1), None, date(2000, 2, 29)),
+GUARDIANSHIPS: list[tuple[date, date | None, date | None, bool]] = [
+    (TODAY - ONE, None, None, False), (TODAY, None, None, False), (TODAY + ONE, None, None, True),
+    (TODAY - YEAR, TODAY + ONE, None, False), (TODAY - YEAR, TODAY, None, True),
+    (TODAY - YEAR, TODAY - ONE, None, False),
+    (TODAY - YEAR, None, TODAY.replace(year=TODAY.year - 18, day=1) - ONE, False),
+    (TODAY - YEAR, None, TODAY.replace(year=TODAY.year - 17, day=1), False),
+    (date(2019, 1, 1), None, date(2000, 2, 29), False), (date(2019, 1, 1), None, date(2000, 2, 29), True),
+    (date(2019, 1, 1), TODAY, date(2000, 2, 29), True),
 ]  # fmt: skip
 
 
 @pytest.mark.check(33)
-@pytest.mark.parametrize(("starts_on", "ends_on", "birth_date"), GUARDIANSHIPS)
+@pytest.mark.parametrize(("starts_on", "ends_on", "birth_date", "agreed"), GUARDIANSHIPS)
 def test_the_rule_of_guardianship_the_wall_and_the_route_agree(
-    world: World, api: Api, starts_on: date, ends_on: date | None, birth_date: date | None
+    world: World, api: Api, starts_on: date, ends_on: date | None, birth_date: date | None, agreed: bool
 ) -> None:
     world.change(
-        "update operational.guardianship set starts_on = %s, ends_on = %s where guardianship_id = %s",
-        starts_on, ends_on, world.guardianship,
+        "update operational.guardianship set starts_on = %s, ends_on = %s, agreed = %s where guardianship_id = %s",
+        starts_on, ends_on, agreed, world.guardianship,
     )  # fmt: skip
     chick = world.people[CHICK]
     world.change("update operational.profile set birth_date = %s where person_id = %s", birth_date, chick)
-    expected = stands(starts_on, ends_on, birth_date, TODAY)
+    expected = stands(starts_on, ends_on, birth_date, TODAY, agreed=agreed)
     assert (chick in family(world, FINCH)) is expected
     for path in ("profile", "accesses"):
         status = get(api, "finch", f"dependents/{world.guardianship}/{path}").status_code
@@ -128,7 +130,7 @@ def family(world: World, name: str) -> set[UUID]:
 
 
 def restore(world: World) -> None:
-    world.change("update operational.guardianship set starts_on = '2020-01-01', ends_on = null")
+    world.change("update operational.guardianship set starts_on = '2020-01-01', ends_on = null, agreed = false")
     world.change("update operational.profile set birth_date = %s where person_id = %s",
                  TODAY - timedelta(days=3000), world.people[CHICK])  # fmt: skip
 

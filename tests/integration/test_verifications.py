@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import access_world
 import pytest
-from access_world import PASSWORD, Api, World
+from access_world import CHICK, PASSWORD, Api, World
 from provisional import (
     MAIL,
     NOT_GOOD,
@@ -278,6 +279,45 @@ def test_nobody_books_for_anothers_dependent(fresh: World, running: Api, mailbox
         assert person_at(fresh, booked) == booked.person
     # What did not come to pass did not use the code up, but the tries.
     assert {row[0] for row in fresh.look("select tries from operational.verification where answered_at is null")} == {2}
+
+
+@pytest.mark.check(33)
+@pytest.mark.parametrize(("age", "agreed", "booked_for"), [(21, False, True), (18, True, True), (18, False, False)])
+def test_a_guardian_books_for_whom_the_guardianship_stands(
+    fresh: World, running: Api, mailbox: Mailbox, age: int, agreed: bool, booked_for: bool
+) -> None:
+    guardian, chick = account(fresh, running, mailbox).person, fresh.people[CHICK]
+    born = datetime.now(UTC).date().replace(year=datetime.now(UTC).year - 19, day=1)
+    fresh.change("update operational.profile set birth_date = %s where person_id = %s", born, chick)
+    ((guardianship,),) = fresh.look(
+        "insert into operational.guardianship"
+        " (guardian_id, dependent_id, relationship, starts_on, majority_age, agreed)"
+        " values (%s, %s, 'parent', %s, %s, %s) returning guardianship_id",
+        guardian, chick, born, age, agreed,
+    )  # fmt: skip
+    booked = book(fresh, "south", MAIL)
+    found = answer(
+        running, booked, mailbox.code(booked.verification), booked_for="dependent", dependent=str(guardianship)
+    )
+    assert found.status_code == (200 if booked_for else 422)
+    assert (person_at(fresh, booked) == chick) is booked_for
+
+
+@pytest.mark.check(33)
+def test_a_guardians_role_that_was_taken_away_is_not_given_back_by_a_code(
+    fresh: World, running: Api, mailbox: Mailbox
+) -> None:
+    guardian = account(fresh, running, mailbox).person
+    fresh.change("insert into operational.principal_role (principal_id, role, revoked_at)"
+                 " select principal_id, 'guardian', now() from operational.principal where person_id = %s",
+                 guardian)  # fmt: skip
+    verified(
+        running, mailbox, book(fresh, "south", MAIL), booked_for="dependent", relationship="parent", holder_name="x"
+    )
+    roles = fresh.look("select role, revoked_at is null from operational.principal_role inner join"
+                       " operational.principal using (principal_id) where person_id = %s order by role",
+                       guardian)  # fmt: skip
+    assert roles == [("guardian", False), ("patient", True)]
 
 
 def test_someone_new_shares_the_contact_and_has_a_login_of_their_own(

@@ -32,6 +32,8 @@ grant execute on function operational.majority_age(text) to {service}, {family};
 
 alter table operational.guardianship
     add column majority_age smallint check (majority_age between 14 and 25),
+    -- An adult's own agreement, or a court's: it began when the dependent was known to be of age, and ends by its date.
+    add column agreed boolean not null default false,
     add column ended_by uuid,
     add column end_reason text,
     add check (ended_by is null or (end_reason is not null and ends_on is not null));
@@ -49,12 +51,41 @@ as $$ begin
          from operational.registration as r inner join operational.clinic as k on k.clinic_id = r.clinic_id
          where r.person_id = new.guardian_id and r.deleted_at is null and k.country <> 'ZZ'),
         operational.majority_age('ZZ'));
+    if tg_op = 'INSERT' then
+        new.agreed := new.agreed or exists (
+            select from operational.profile as q
+            where q.person_id = new.dependent_id
+              and new.starts_on >= (q.birth_date + make_interval(years => new.majority_age))::date);
+    end if;
     return new;
 end $$;
 alter function operational.set_majority() owner to {owner};
 create trigger set_majority before insert or update of majority_age on operational.guardianship
     for each row execute function operational.set_majority();
+-- A clinic that comes to know the dependent later can only lower the age.
+create function operational.lower_majority() returns trigger
+language plpgsql security definer set search_path = ''
+as $$ begin
+    update operational.guardianship as g set majority_age = n.age
+    from (
+        select r.person_id, min(operational.majority_age(k.country)) as age
+        from changed as r inner join operational.clinic as k on k.clinic_id = r.clinic_id
+        where r.deleted_at is null and k.country <> 'ZZ'
+        group by r.person_id
+    ) as n
+    where g.dependent_id = n.person_id and g.majority_age > n.age;
+    return null;
+end $$;
+alter function operational.lower_majority() owner to {owner};
+create trigger lower_majority after insert on operational.registration referencing new table as changed
+    for each statement execute function operational.lower_majority();
+create trigger lower_majority_again after update on operational.registration referencing new table as changed
+    for each statement execute function operational.lower_majority();
 update operational.guardianship set majority_age = null;
+update operational.guardianship as g set agreed = true
+from operational.profile as q
+where q.person_id = g.dependent_id
+  and g.starts_on >= (q.birth_date + make_interval(years => g.majority_age))::date;
 alter table operational.guardianship alter column majority_age set not null;
 
 drop policy own_family on operational.profile;
@@ -65,10 +96,9 @@ create policy own_family on operational.profile for select to {family}
                         and g.guardian_id = (select operational.context_person())
                         and g.starts_on <= (now() at time zone 'UTC')::date
                         and (g.ends_on is null or g.ends_on > (now() at time zone 'UTC')::date)
-                        and (profile.birth_date is null
+                        and (g.agreed or profile.birth_date is null
                              or (now() at time zone 'UTC')::date
-                                < (profile.birth_date + make_interval(years => g.majority_age))::date
-                             or g.starts_on >= (profile.birth_date + make_interval(years => g.majority_age))::date)));
+                                < (profile.birth_date + make_interval(years => g.majority_age))::date)));
 
 -- People see who their guardians are, by name.
 create policy own_guardians on operational.guardianship for select to {family}
@@ -144,9 +174,16 @@ grant execute on function operational.consent_ends(integer, uuid, text, text, uu
     to {service}, {family};
 
 -- The state holds the end that counts, so that every wall and every load asks for it alone.
+-- What ends depend on is held meanwhile: a text, a clinic's country or a birth date that is being changed is waited
+-- for, and then counts; one that comes later finds the signature. Clinics before profiles, each in their order.
 create or replace function operational.apply_consent() returns trigger
 language plpgsql security definer set search_path = ''
 as $$ begin
+    perform from operational.clinic as k where k.clinic_id in (select clinic_id from changed)
+    order by k.clinic_id for share;
+    perform from operational.profile as q
+    where q.person_id in (select person_id from changed where kind = 'signed' and signer_id <> person_id)
+    order by q.person_id for share;
     insert into operational.consent as c (clinic_id, person_id, purpose, state, event_id, occurred_at, expires_at)
     select e.clinic_id, e.person_id, e.purpose, e.kind, e.event_id, e.occurred_at, n.ends_at
     from (
@@ -210,6 +247,10 @@ alter function operational.settle_consents(integer, uuid) owner to {owner};
 create function operational.settle_by_text() returns trigger
 language plpgsql security definer set search_path = ''
 as $$ begin
+    -- A signature that is being written under an older text is waited for. Keys may be referred to all the while.
+    perform from operational.clinic as k
+    where k.clinic_id in (select clinic_id from changed where required_from is not null)
+    order by k.clinic_id for no key update;
     perform operational.settle_consents(t.clinic_id, null)
     from (select distinct clinic_id from changed where required_from is not null) as t;
     return null;
@@ -221,6 +262,10 @@ create trigger settle after insert on operational.consent_text referencing new t
 create function operational.settle_by_birth() returns trigger
 language plpgsql security definer set search_path = ''
 as $$ begin
+    -- The profile is held by its update; the clinics' texts and countries stay as they are until the ends are moved.
+    perform from operational.clinic as k
+    where k.clinic_id in (select c.clinic_id from operational.consent as c where c.person_id = new.person_id)
+    order by k.clinic_id for share;
     perform operational.settle_consents(null, new.person_id);
     return null;
 end $$;
@@ -249,11 +294,9 @@ create policy own_or_guarded on operational.consent_event as restrictive for ins
                                   and g.guardian_id = consent_event.signer_id
                                   and g.starts_on <= (now() at time zone 'UTC')::date
                                   and (g.ends_on is null or g.ends_on > (now() at time zone 'UTC')::date)
-                                  and (q.birth_date is null
+                                  and (g.agreed or q.birth_date is null
                                        or (now() at time zone 'UTC')::date
-                                          < (q.birth_date + make_interval(years => g.majority_age))::date
-                                       or g.starts_on
-                                          >= (q.birth_date + make_interval(years => g.majority_age))::date))));
+                                          < (q.birth_date + make_interval(years => g.majority_age))::date))));
 
 do $$
 declare t text;
@@ -268,4 +311,4 @@ begin
 end $$;
 
 -- The messenger asks whose guardian somebody is today, as everybody does.
-grant select (majority_age) on operational.guardianship to {messenger};
+grant select (majority_age, agreed) on operational.guardianship to {messenger};
