@@ -51,6 +51,18 @@ where
     clinic_id = operational.context_clinic() and patient_id = %(patient)s and {id} = %(item)s
     and confidential <> %(confidential)s""")
 
+# Before the copies: a sender who makes some meanwhile is waited for.
+_HUSH = sql.SQL("""
+update operational.message set confidential = %(confidential)s
+where
+    clinic_id = operational.context_clinic() and about_id = %(item)s and copied_from is null
+    and state in ('pending', 'dead')""")
+_STOP_COPIES = sql.SQL("""
+update operational.message set state = 'unreachable', failure = 'confidential', content = null, address = null
+where
+    clinic_id = operational.context_clinic() and about_id = %(item)s and copied_from is not null
+    and state in ('pending', 'dead')""")
+
 
 async def mark_patients(work: Work, kind: Kind, item: UUID | None, confidential: bool) -> None:
     """Hide an item of a patient of the clinic from guardians, or show it again.
@@ -75,6 +87,9 @@ async def mark_own(work: Work, kind: Kind, item: UUID | None, confidential: bool
 async def _mark(work: Work, kind: Kind, found: dict[str, Any], item: UUID | None, confidential: bool) -> None:
     query = _MARK.format(table=sql.Identifier(kind.table), id=sql.Identifier(kind.id))
     await work.run(query, patient=found["patient_id"], item=item, confidential=confidential)
+    await work.run(_HUSH, item=item, confidential=confidential)
+    if confidential:
+        await work.run(_STOP_COPIES, item=item)
 
 
 @cache

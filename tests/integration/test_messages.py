@@ -14,6 +14,7 @@ import access_world
 import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
 
+from api.messages import sender
 from api.messages.mail import mail_of
 from api.messages.port import Message, MessageKind
 from api.messages.sender import MOST_TRIES, waiting
@@ -142,6 +143,21 @@ def test_guardians_are_told_for_a_dependent_each_alone_and_of_nothing_confidenti
         send(world, smtp, times=3)
     assert [to for to, _ in mailman.came] == ["finch@example.org"]
     assert state(world, told)[0] == "passed_on" and state(world, hidden)[0] == "unreachable"
+
+
+@pytest.mark.check(52)
+def test_what_is_hidden_while_a_sender_has_it_is_not_passed_on(
+    world: World, finch: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = queue(world, Message(MessageKind.FORM_REQUEST, world.people[CHICK]))
+
+    async def hidden_meanwhile(*_: object) -> None:
+        world.change("update operational.message set confidential = true where message_id = %s", message)
+
+    monkeypatch.setattr(sender, "own_address", hidden_meanwhile)
+    with mail_server() as (mailman, smtp):
+        send(world, smtp, times=2)
+    assert not mailman.came and state(world, message)[:2] == ("unreachable", "no_address")
 
 
 @pytest.mark.check(33)
