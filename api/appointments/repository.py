@@ -26,7 +26,7 @@ exists (
 )""")
 _AT_CLINIC = sql.SQL("""
 select r.person_id, r.patient_id, a.clinic_id, a.appointment_id, null::uuid as acting_for,
-    null::uuid as consent_event_id, {treated} as treated, a.status, a.starts_at, a.ends_at, v.room
+    null::uuid as consent_event_id, {treated} as treated, a.confidential, a.status, a.starts_at, a.ends_at, v.room
 from operational.appointment as a
 inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
 inner join operational.person as p on p.person_id = r.person_id
@@ -70,7 +70,8 @@ returning appointment_id as id, status, starts_at, ends_at, specialist, version"
 _DAY = sql.SQL("""
 select
     a.appointment_id as id, r.patient_id, p.name, a.service, a.modality, a.specialist, a.status, a.starts_on,
-    a.starts_at, a.ends_at, coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC') as position,
+    a.starts_at, a.ends_at, a.confidential,
+    coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC') as position,
     (
         select jsonb_build_object(
             'pending', count(*) filter (where f.status = 'pending'),
@@ -212,7 +213,8 @@ async def of_day(
     query = _DAY.format(treated=_TREATED, everybody=sql.Literal(not own))
     clinic = grant.clinic and grant.clinic.clinic_id
     order = sql.SQL("position, id")
-    return await grant.disclose(query, order, clinic=clinic, day=day, after=at, after_id=after_id, limit=limit)
+    values = {"clinic": clinic, "day": day, "after": at, "after_id": after_id, "limit": limit}
+    return await grant.disclose(query, order, hiding=True, **values)
 
 
 async def of_person(
