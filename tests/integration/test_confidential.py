@@ -7,6 +7,7 @@ import pytest
 from access_world import CHICK, FINCH, Api, World
 from psycopg import sql
 
+from api.forms import repository as forms_repository
 from infra.database import connect, set_context
 from infra.roles import Group, Login
 from tests.integration.booking import as_key, ask, at, post
@@ -174,6 +175,41 @@ def test_the_log_tells_no_guardian_what_becomes_of_a_hidden_appointment(family: 
     open_one = booked(family, 56.5)
     family.done("staff.north", "GET", f"/clinics/north/appointments?day={day}")
     assert actions(family, "finch", family.of_chick) == ["appointment.list", "appointment.book", *before], open_one
+
+
+@pytest.mark.check(52)
+def test_an_appointments_forms_are_hidden_with_it_and_so_are_later_ones(family: Family) -> None:
+    item = booked(family, 5)
+    forms = "select form_id::text, confidential from operational.form where occasion = %s order by 2, 1"
+    early = [form for form, hidden in family.world.look(forms, item) if not hidden]
+    assert early and all(form in family.ask("finch", "GET", f"{family.of_chick}/forms").text for form in early)
+    family.done("chick", "POST", f"/me/appointments/{item}/confidential")
+    assert all(hidden for _, hidden in family.world.look(forms, item))
+    assert not any(form in family.ask("finch", "GET", f"{family.of_chick}/forms").text for form in early)
+    family.world.change("update operational.form set occasion = null where occasion = %s", item)
+    with connect(Login.SERVICE, at=family.world.server) as connection:
+        set_context(connection, clinic_id=family.world.clinic_ids["north"])
+        patient = family.world.patients["north", CHICK]
+        values = {"patient": patient, "templates": ["pain"], "occasion": item, "today": today()}
+        connection.execute(forms_repository._ASSIGN, values)
+        connection.execute(forms_repository._ASSIGN, {**values, "occasion": "another"})
+    assert [hidden for _, hidden in family.world.look(forms, item)] == [True]
+    assert [hidden for _, hidden in family.world.look(forms, "another")] == [False]
+
+
+@pytest.mark.check(52)
+def test_a_guardian_finds_no_hidden_appointment_by_booking(family: Family) -> None:
+    family.world.change("update operational.service set specialists = array['Dr. North', 'Dr. North Junior']")
+    item = booked(family, 4)
+    family.done("chick", "POST", f"/me/appointments/{item}/confidential")
+    asked = ask(dependent=str(family.world.guardianship), specialist="Dr. North Junior", starts_at=at(4))
+    family.ask("finch", "GET", "/me/dependents")
+    answer = post(family.api, family.headers["finch"], asked)
+    assert answer.status_code == 201, answer.text
+    shown = family.refused("chick", "POST", f"/me/appointments/{item}/confidential", {"confidential": False})
+    assert shown == (409, "body.confidential", "double_booked")
+    again = post(family.api, family.headers["finch"], {**asked, "starts_at": at(4.25), "specialist": "Dr. North"})
+    assert [error["place"] for error in again.json()["errors"]] == ["body.specialist"]
 
 
 def actions(family: Family, login: str, path: str) -> list[str]:
