@@ -51,8 +51,8 @@ left join operational.booking_setting as b on b.clinic_id = a.clinic_id
 where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s
 for no key update of r, a""")
 _SPECIALIST = sql.SQL("""
-select name from operational.specialist
-where clinic_id = %(clinic)s and name = %(specialist)s and is_active for no key update""")
+select is_active from operational.specialist
+where clinic_id = %(clinic)s and name = %(specialist)s for no key update""")
 _CHANGE = sql.SQL("""
 with noted as (
     insert into operational.appointment_event (
@@ -178,7 +178,7 @@ async def change(work: Work, held: Held, to: Change) -> dict[str, Any]:
     """Take a step; the appointment's new row.
 
     Raises:
-        Refused: specialist or patient has another appointment then; names the field.
+        Refused: specialist or patient has another appointment then, or the specialist sees nobody now; names the field.
     """
     conflict = {
         "specialist_is_free": Refused("the specialist is not free", place="body.starts_at", rule="double_booked"),
@@ -187,7 +187,9 @@ async def change(work: Work, held: Held, to: Change) -> dict[str, Any]:
     place = {"clinic": held.clinic_id, "appointment": held.appointment_id}
     # In the order of a booking, so that nobody waits for each other.
     if to.status is Status.BOOKED and to.specialist is not None:
-        await work.run(_SPECIALIST, clinic=held.clinic_id, specialist=to.specialist)
+        found = await work.run(_SPECIALIST, clinic=held.clinic_id, specialist=to.specialist)
+        if to.step is Step.RESCHEDULE and found and not found[0]["is_active"]:
+            raise Refused("the specialist sees nobody now", place="body.specialist", rule="not_offered")
     rows = await work.run(
         _CHANGE,
         conflict=conflict,

@@ -60,7 +60,13 @@ _AGAIN = """
 update operational.message set next_try_at = statement_timestamp() + %s, failure = %s
 where message_id = %s and state = 'pending'"""
 _PASSED = "update operational.message set state = 'passed_on', content = null where message_id = %s"
-_ENDED = "update operational.message set state = %s, failure = %s where message_id = %s and state = 'pending'"
+# What signs in by itself is gone at once; the rest may be tried again.
+_ENDED = """
+update operational.message
+set state = %s, failure = %s,
+    content = case when kind not in ('code', 'welcome') then content end,
+    address = case when kind not in ('code', 'welcome') then address end
+where message_id = %s and state = 'pending'"""
 _PASS_ON = """
 insert into operational.message
     (message_id, kind, clinic_id, patient_id, person_id, about_id, copied_from, content)

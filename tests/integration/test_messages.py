@@ -17,6 +17,7 @@ from access_world import CHICK, FINCH, WREN, Api, World
 from api.messages import sender
 from api.messages.mail import mail_of
 from api.messages.port import Message, MessageKind
+from api.messages.post import revive
 from api.messages.sender import MOST_TRIES, waiting
 from api.messages.texts import TEXTS
 from api.messages.transports import Smtp, transport_of
@@ -92,6 +93,25 @@ def test_what_a_server_refuses_for_good_is_dead_until_somebody_says_so(world: Wo
         message = queue(world, Message(MessageKind.FORM_REQUEST, finch))
         send(world, smtp)
     assert state(world, message) == ("dead", "refused", 1)
+
+
+@pytest.mark.check(51)
+@pytest.mark.parametrize(
+    ("kind", "kept"), [(MessageKind.CODE, 0), (MessageKind.WELCOME, 0), (MessageKind.FORM_REQUEST, 1)]
+)
+def test_of_what_is_dead_only_what_signs_nobody_in_is_kept_for_another_try(
+    world: World, finch: UUID, kind: MessageKind, kept: int
+) -> None:
+    with mail_server() as (mailman, smtp):
+        mailman.answers = ["550 no such user"]
+        message = queue(world, Message(kind, finch, code="123456", address="other@example.org"))
+        send(world, smtp)
+    left = "select count(content), count(address) from operational.message where message_id = %s and state = 'dead'"
+    assert world.look(left, message) == [(kept, kept)]
+    revive(world.server)
+    assert state(world, message)[0] == ("pending" if kept else "dead")
+    with mail_server() as (_, smtp):
+        send(world, smtp)
 
 
 def test_without_a_server_it_is_tried_so_often_and_each_time_later(world: World, finch: UUID) -> None:
