@@ -1,10 +1,15 @@
 """Bodies of requests that whoever may not ask gets no rule of: they are looked at once it is known that they may be."""
 
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+from pydantic import AwareDatetime, Field
 
 from infra.errors import InvalidInput
 
 Body = TypeVar("Body")
+# A time with its offset, far enough from the ends of what calendars and databases hold.
+Moment = Annotated[AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
 
 
 def given(asked: Body | None) -> Body:

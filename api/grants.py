@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import structlog
@@ -14,9 +14,10 @@ from psycopg import sql
 from api.asking import Caller
 from api.database import Connection, Pool
 from api.directory import ClinicEntry
-from api.recording import Event, record, record_disclosing, recorded
+from api.recording import Event, record, record_disclosing, recorded, recorded_hiding
 from infra.errors import CloisterError, NotRecorded, NotThere
 from infra.log import where
+from policies.words import Category
 
 log = structlog.get_logger()
 
@@ -56,16 +57,28 @@ class Grant:
         """Rows that disclose no single patient, recorded as one event."""
         return await self._read(query, order, values, disclosing=False)
 
-    async def disclose(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
-        """Rows with a `patient_id`, each of these patients recorded with the event."""
-        return await self._read(query, order, values, disclosing=True)
+    async def disclose(
+        self, query: sql.Composable, order: sql.Composable, *, hiding: bool = False, **values: Any
+    ) -> list[dict[str, Any]]:
+        """Rows with a `patient_id`, each of these patients recorded with the event.
+
+        With `hiding` they have `confidential` too: what is hidden from guardians is recorded in an event apart.
+        """
+        return await self._read(query, order, values, disclosing=True, hiding=hiding)
 
     async def _read(
-        self, query: sql.Composable, order: sql.Composable, values: dict[str, Any], *, disclosing: bool
+        self,
+        query: sql.Composable,
+        order: sql.Composable,
+        values: dict[str, Any],
+        *,
+        disclosing: bool,
+        hiding: bool = False,
     ) -> list[dict[str, Any]]:
         _use(self)
-        statement = recorded(query, order, disclosing=disclosing)
-        found = await self._connection.execute(statement, {**values, **self._event.parameters()})
+        statement = recorded_hiding(query, order) if hiding else recorded(query, order, disclosing=disclosing)
+        apart = {"hidden__event_id": uuid4()} if hiding else {}
+        found = await self._connection.execute(statement, {**values, **apart, **self._event.parameters()})
         return await found.fetchall()
 
 
@@ -165,13 +178,16 @@ class Work:
         """Have the event name the impersonation that it opens."""
         self._event = replace(self._event, impersonation_id=impersonation_id)
 
-    async def record(self, *patients: UUID) -> None:
-        """Record the event, naming the patients of the clinic that it is about."""
+    async def record(self, *patients: UUID, confidential: bool = False) -> None:
+        """Record the event, naming the patients of the clinic that it is about; guardians see no confidential one."""
         self.recorded = True
+        event = self._event
+        if confidential:
+            event = replace(event, categories=sorted([*event.categories, Category.CONFIDENTIAL.value]))
         if patients:
-            await record_disclosing(self._connection, self._event, patients)
+            await record_disclosing(self._connection, event, patients)
         else:
-            await record(self._connection, self._event)
+            await record(self._connection, event)
 
     async def run(
         self,

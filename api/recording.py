@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from api.database import Connection
+from policies.words import Category
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,19 @@ disclosed as (
     select distinct {event_id}, statement_timestamp(), {clinic_id}::integer, patient_id from found
 ),
 event as ({event})
+select * from found order by {order}""")
+# Of what is hidden from guardians, an event of its own: theirs tells nothing of it.
+_HIDING = sql.SQL("""
+with found as materialized ({query}),
+disclosed as (
+    insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
+    select distinct
+        case when confidential then %(hidden__event_id)s::uuid else {event_id}::uuid end, statement_timestamp(),
+        {clinic_id}::integer, patient_id
+    from found
+),
+event as ({event}),
+hidden as ({hidden} where exists (select from found where confidential))
 select * from found order by {order}""")
 _BY_STATE = sql.SQL("""
 with found as materialized ({query}),
@@ -118,6 +132,27 @@ def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool) 
     return (_DISCLOSING if disclosing else _READ).format(
         query=query,
         event=_event(patients),
+        event_id=sql.Placeholder(_PLACES["event_id"]),
+        clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
+        order=order,
+    )
+
+
+def recorded_hiding(query: sql.Composable, order: sql.Composable) -> sql.Composed:
+    """One statement that reads and records, in an event apart whatever is hidden from guardians.
+
+    The query has the columns `patient_id` and `confidential`; the parameter `hidden__event_id` is the event apart.
+    """
+    count = "(select count(distinct patient_id) from found where {})"
+    categories = f"array_append({{}}::text[], '{Category.CONFIDENTIAL.value}')"
+    apart = [
+        ("event_id", "%(hidden__event_id)s::uuid"),
+        ("categories", categories.format(f"%({_PLACES['categories']})s")),
+    ]
+    return _HIDING.format(
+        query=query,
+        event=_event(sql.SQL(count.format("not confidential"))),
+        hidden=_event(sql.SQL(count.format("confidential")), ("event_id", "categories"), apart),
         event_id=sql.Placeholder(_PLACES["event_id"]),
         clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
         order=order,

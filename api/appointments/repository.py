@@ -27,7 +27,7 @@ exists (
 )""")
 _AT_CLINIC = sql.SQL("""
 select r.person_id, r.patient_id, a.clinic_id, a.appointment_id, null::uuid as acting_for,
-    null::uuid as consent_event_id, {treated} as treated, a.status, a.starts_at, a.ends_at, v.room
+    null::uuid as consent_event_id, {treated} as treated, a.confidential, a.status, a.starts_at, a.ends_at, v.room
 from operational.appointment as a
 inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
 inner join operational.person as p on p.person_id = r.person_id
@@ -52,8 +52,8 @@ left join operational.booking_setting as b on b.clinic_id = a.clinic_id
 where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s
 for no key update of r, a""")
 _SPECIALIST = sql.SQL("""
-select name from operational.specialist
-where clinic_id = %(clinic)s and name = %(specialist)s and is_active for no key update""")
+select is_active from operational.specialist
+where clinic_id = %(clinic)s and name = %(specialist)s for no key update""")
 _CHANGE = sql.SQL("""
 with noted as (
     insert into operational.appointment_event (
@@ -71,7 +71,8 @@ returning appointment_id as id, status, starts_at, ends_at, specialist, version"
 _DAY = sql.SQL("""
 select
     a.appointment_id as id, r.patient_id, p.name, a.service, a.modality, a.specialist, a.status, a.starts_on,
-    a.starts_at, a.ends_at, coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC') as position,
+    a.starts_at, a.ends_at, a.confidential,
+    coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC') as position,
     (
         select jsonb_build_object(
             'pending', count(*) filter (where x.status = 'pending'),
@@ -179,7 +180,7 @@ async def change(work: Work, held: Held, to: Change) -> dict[str, Any]:
     """Take a step; the appointment's new row.
 
     Raises:
-        Refused: specialist or patient has another appointment then; names the field.
+        Refused: specialist or patient has another appointment then, or the specialist sees nobody now; names the field.
     """
     conflict = {
         "specialist_is_free": Refused("the specialist is not free", place="body.starts_at", rule="double_booked"),
@@ -188,7 +189,9 @@ async def change(work: Work, held: Held, to: Change) -> dict[str, Any]:
     place = {"clinic": held.clinic_id, "appointment": held.appointment_id}
     # In the order of a booking, so that nobody waits for each other.
     if to.status is Status.BOOKED and to.specialist is not None:
-        await work.run(_SPECIALIST, clinic=held.clinic_id, specialist=to.specialist)
+        found = await work.run(_SPECIALIST, clinic=held.clinic_id, specialist=to.specialist)
+        if to.step is Step.RESCHEDULE and found and not found[0]["is_active"]:
+            raise Refused("the specialist sees nobody now", place="body.specialist", rule="not_offered")
     rows = await work.run(
         _CHANGE,
         conflict=conflict,
@@ -214,7 +217,8 @@ async def of_day(
     query = _DAY.format(form=FORM, treated=_TREATED, everybody=sql.Literal(not own))
     clinic = grant.clinic and grant.clinic.clinic_id
     order = sql.SQL("position, id")
-    return await grant.disclose(query, order, clinic=clinic, day=day, after=at, after_id=after_id, limit=limit)
+    values = {"clinic": clinic, "day": day, "after": at, "after_id": after_id, "limit": limit}
+    return await grant.disclose(query, order, hiding=True, **values)
 
 
 async def of_person(

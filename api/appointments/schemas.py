@@ -3,8 +3,9 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 
+from api.bodies import Moment
 from policies.appointments import Reason, Status
 
 
@@ -17,7 +18,7 @@ class Reasoned(BaseModel):
 class Rescheduling(Reasoned):
     """Another time, and another specialist if one is named."""
 
-    starts_at: AwareDatetime | None = None
+    starts_at: Moment | None = None
     specialist: str | None = Field(default=None, min_length=1, max_length=200)
 
 

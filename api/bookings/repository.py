@@ -15,7 +15,7 @@ from api.recording import recorded_by_state
 from infra.errors import NotThere, Refused
 from policies.access.states import FACTS
 from policies.appointments import Status, Step
-from policies.words import Action, Role
+from policies.words import Action, DeletionReason, Role
 
 # Who books for themselves or a dependent, and whether the clinic is one.
 _BOOKING = sql.SQL("""
@@ -54,7 +54,9 @@ select q.request_digest, a.appointment_id, a.patient_id
 from operational.booking_request as q
 inner join operational.appointment as a on a.clinic_id = q.clinic_id and a.appointment_id = q.appointment_id
 where q.clinic_id = %(clinic)s and q.principal_id = %(principal)s and q.key_digest = %(key)s""")
-_PATIENT = "select patient_id, person_id, deleted_at is not null as is_deleted from operational.registration"
+_PATIENT = (
+    "select patient_id, person_id, deleted_at is not null as is_deleted, delete_reason from operational.registration"
+)
 _BY_ID = sql.SQL(f"{_PATIENT} where clinic_id = %(clinic)s and patient_id = %(patient)s for no key update")
 _BY_PERSON = sql.SQL(f"{_PATIENT} where clinic_id = %(clinic)s and person_id = %(person)s for no key update")
 _BY_SOURCE = sql.SQL(f"""
@@ -74,6 +76,9 @@ values (%(clinic)s, %(patient)s, %(person)s, %(today)s) on conflict (person_id, 
 _REVIVE = sql.SQL("""
 update operational.registration set deleted_at = null, deleted_by = null, delete_reason = null
 where clinic_id = %(clinic)s and patient_id = %(patient)s""")
+_IS_THERE = sql.SQL("select person_id from operational.person where person_id = %(person)s and deleted_at is null")
+# What else is deleted was no patient, or is another registration's by now: only an admin brings it back.
+_COME_BACK = {DeletionReason.ASKED, DeletionReason.MOVED_AWAY, DeletionReason.NO_LONGER}
 # The specialist's row is held from here on: two that met in the constraint would wait for each other.
 _APPOINT = sql.SQL("""
 with held as materialized (
@@ -167,7 +172,11 @@ async def register_newcomer(work: Work, order: Order, name: str) -> Registered:
 
 
 async def register_person(work: Work, order: Order, person: UUID) -> Registered:
-    """A known person as a patient of the clinic, once, and again if they were one."""
+    """A known person as a patient of the clinic, once, and again if they were one.
+
+    Raises:
+        Refused: they were one by mistake, or are one twice.
+    """
     values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "person": person}
     found = await work.run(_BY_PERSON, **values)
     if found:
@@ -182,6 +191,7 @@ async def registered(work: Work, order: Order) -> Registered:
 
     Raises:
         NotThere: no such patient of this clinic.
+        Refused: the booking system means one who was no patient, or was one twice.
     """
     clinic = order.clinic.clinic_id
     if order.known_patient is not None:
@@ -189,7 +199,10 @@ async def registered(work: Work, order: Order) -> Registered:
         if not found or found[0]["is_deleted"]:
             raise NotThere("no such patient")
     else:
-        found = await work.run(_BY_SOURCE, clinic=clinic, source=order.source, source_id=order.source_id)
+        source: dict[str, Any] = {"clinic": clinic, "source": order.source, "source_id": order.source_id}
+        await work.run(_BY_SOURCE, **source)
+        # Again: a merge that was waited for has moved it.
+        found = await work.run(_BY_SOURCE, **source)
     return await _alive(work, order, found[0])
 
 
@@ -232,7 +245,11 @@ async def services(grant: Grant) -> list[dict[str, Any]]:
 
 async def _alive(work: Work, order: Order, row: dict[str, Any]) -> Registered:
     if row["is_deleted"]:
+        if row["delete_reason"] not in _COME_BACK:
+            raise Refused("no patient any more", place="body.patient", rule="deleted")
         await work.run(_REVIVE, clinic=order.clinic.clinic_id, patient=row["patient_id"])
+    if not await work.run(_IS_THERE, person=row["person_id"]):
+        raise NotThere("no such patient")
     return Registered(row["patient_id"], row["person_id"], fresh=row["is_deleted"])
 
 

@@ -2,7 +2,9 @@
 
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
+
+from api.bodies import Moment
 
 ISO_COUNTRY = r"^[A-Z]{2}$"
 
@@ -25,7 +27,7 @@ class Booking(BaseModel):
 
     service: str = Field(default="", max_length=60, description="One of `GET …/services`.")
     specialist: str = Field(default="", max_length=200, description="By name, one of those who offer the service.")
-    starts_at: AwareDatetime | None = Field(default=None, description="With its offset.")
+    starts_at: Moment | None = Field(default=None, description="With its offset.")
     patient: BookedPatient | None = Field(default=None, description="Of staff and keys alone.")
     dependent: str | None = Field(default=None, max_length=60, description="`id` of `GET /v1/me/dependents`.")
 

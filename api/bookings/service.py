@@ -133,7 +133,9 @@ async def _arrange(serving: Services, work: Work, wanted: Order, plan: Plan, pat
     await repository.appoint(work, wanted, plan, patient.patient_id, ends_at, role)
     await _assign(work, wanted, patient, plan.templates or [], str(wanted.appointment_id))
     entry = Entry(wanted.appointment_id, wanted.starts_at, ends_at)
-    address = wanted.new.email if patient.fresh and wanted.new else None
+    # Only of somebody new: an address that came with a patient's id is nobody's yet.
+    is_new = patient.patient_id == wanted.new_patient
+    address = wanted.new.email if is_new and wanted.new else None
     await messages.enqueue(
         work,
         serving.codec,

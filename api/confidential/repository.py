@@ -11,6 +11,7 @@ from api.gateway import Work
 from api.me.statements import WHOSE
 from api.profiles.columns import TREATED
 from api.recording import recorded_by_state
+from infra.errors import Refused
 from policies.access.states import FACTS
 from policies.words import Action
 
@@ -51,22 +52,42 @@ where
     clinic_id = operational.context_clinic() and patient_id = %(patient)s and {id} = %(item)s
     and confidential <> %(confidential)s""")
 
+# Shown again, its forms stay hidden: some were for their own sake.
+_HIDE_FORMS = sql.SQL("""
+update operational.form set confidential = true
+where
+    clinic_id = operational.context_clinic() and patient_id = %(patient)s and occasion = %(item)s::uuid::text
+    and not confidential""")
+# Before the copies: a sender who makes some meanwhile is waited for.
+_HUSH = sql.SQL("""
+update operational.message set confidential = %(confidential)s
+where
+    clinic_id = operational.context_clinic() and about_id = %(item)s and copied_from is null
+    and state in ('pending', 'dead')""")
+_STOP_COPIES = sql.SQL("""
+update operational.message set state = 'unreachable', failure = 'confidential', content = null, address = null
+where
+    clinic_id = operational.context_clinic() and about_id = %(item)s and copied_from is not null
+    and state in ('pending', 'dead')""")
+
 
 async def mark_patients(work: Work, kind: Kind, item: UUID | None, confidential: bool) -> None:
-    """Hide an item of a patient of the clinic from guardians, or show it again.
+    """Hide an item of a patient of the clinic from guardians, an appointment with its forms, or show it again.
 
     Raises:
         NotThere: no such item of the clinic, or not of a patient whom the caller treats.
+        Refused: an appointment that is shown again, and the patient has another one then.
     """
     found = await work.find(_of_patient(kind), item=item, confidential=confidential)
     await _mark(work, kind, found, item, confidential)
 
 
 async def mark_own(work: Work, kind: Kind, item: UUID | None, confidential: bool) -> None:
-    """Hide an item of the caller's own from their guardians, or show it again.
+    """Hide an item of the caller's own from their guardians, an appointment with its forms, or show it again.
 
     Raises:
         NotThere: no such item of the caller's.
+        Refused: an appointment that is shown again, and the caller has another one then.
     """
     found = await work.find(_own(kind), me=work.caller.principal.person_id, item=item)
     await _mark(work, kind, found, item, confidential)
@@ -74,7 +95,13 @@ async def mark_own(work: Work, kind: Kind, item: UUID | None, confidential: bool
 
 async def _mark(work: Work, kind: Kind, found: dict[str, Any], item: UUID | None, confidential: bool) -> None:
     query = _MARK.format(table=sql.Identifier(kind.table), id=sql.Identifier(kind.id))
-    await work.run(query, patient=found["patient_id"], item=item, confidential=confidential)
+    conflict = Refused("the patient has another appointment then", place="body.confidential", rule="double_booked")
+    await work.run(query, conflict=conflict, patient=found["patient_id"], item=item, confidential=confidential)
+    await work.run(_HUSH, item=item, confidential=confidential)
+    if confidential:
+        await work.run(_STOP_COPIES, item=item)
+        if kind is APPOINTMENT:
+            await work.run(_HIDE_FORMS, patient=found["patient_id"], item=item)
 
 
 @cache

@@ -3,8 +3,8 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
-from pydantic import AwareDatetime
 
+from api.bodies import Moment
 from api.consents import service
 from api.consents.schemas import (
     Consents,
@@ -19,7 +19,7 @@ from api.consents.schemas import (
 from api.services import ApiCaller, Serving
 
 router = APIRouter(tags=["consents"])
-At = Annotated[AwareDatetime | None, Query(description="As it stood at this time; now where it is left out.")]
+At = Annotated[Moment | None, Query(description="As it stood at this time; now where it is left out.")]
 
 
 @router.get("/me/consents")

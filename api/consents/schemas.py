@@ -4,8 +4,9 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from api.bodies import Moment
 from policies.consent import ConsentState
 from policies.words import ConsentPurpose
 
@@ -52,7 +53,7 @@ class Signing(BaseModel):
     purpose: ConsentPurpose
     text_version: Version
     sha256: Digest
-    expires_at: AwareDatetime | None = None
+    expires_at: Moment | None = None
 
 
 class Revoking(BaseModel):
@@ -91,7 +92,7 @@ class Publishing(BaseModel):
     purpose: ConsentPurpose
     text_version: Version
     body: str = Field(min_length=1, max_length=20_000)
-    required_from: AwareDatetime | None = Field(
+    required_from: Moment | None = Field(
         default=None,
         description="From then on consents to older texts do not do; not in the past. Null: they stand as they are.",
     )

@@ -6,19 +6,34 @@ from psycopg import sql
 
 from api.deletions.schemas import RecordKind
 from api.gateway import Work
-from infra.errors import NotThere
+from api.merges.repository import MERGED
+from infra.errors import NotThere, Refused
 from policies.words import DeletionReason
 
+# Table, id, and whether it is hidden from guardians.
 _PLACES = {
-    RecordKind.REGISTRATION: (sql.Identifier("operational", "registration"), sql.Identifier("patient_id")),
-    RecordKind.APPOINTMENT: (sql.Identifier("operational", "appointment"), sql.Identifier("appointment_id")),
-}
+    RecordKind.REGISTRATION: (
+        sql.Identifier("operational", "registration"), sql.Identifier("patient_id"), sql.SQL("false"),
+    ),
+    RecordKind.APPOINTMENT: (
+        sql.Identifier("operational", "appointment"), sql.Identifier("appointment_id"), sql.SQL("confidential"),
+    ),
+}  # fmt: skip
 _MARK = sql.SQL("""
 update {} set deleted_at = clock_timestamp(), deleted_by = %(by)s, delete_reason = %(reason)s
-where clinic_id = %(clinic_id)s and {} = %(record)s and deleted_at is null returning patient_id""")
+where clinic_id = %(clinic_id)s and {} = %(record)s and deleted_at is null
+returning patient_id, {} as confidential""")
 _UNMARK = sql.SQL("""
 update {} set deleted_at = null, deleted_by = null, delete_reason = null
-where clinic_id = %(clinic_id)s and {} = %(record)s and deleted_at is not null returning patient_id""")
+where
+    clinic_id = %(clinic_id)s and {} = %(record)s and deleted_at is not null
+    and delete_reason is distinct from %(merged)s
+returning patient_id, {} as confidential""")
+# Seen only once the registration is there again.
+_IS_THERE = sql.SQL("""
+select r.patient_id from operational.registration as r
+inner join operational.person as p on p.person_id = r.person_id and p.deleted_at is null
+where r.clinic_id = %(clinic_id)s and r.patient_id = %(patient)s""")
 
 
 async def mark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | None, reason: DeletionReason) -> None:
@@ -32,16 +47,22 @@ async def mark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | None
     rows = await work.run(statement, clinic_id=clinic_id, record=record, by=by, reason=reason.value)
     if not rows:
         raise NotThere("no such thing")
-    await work.record(rows[0]["patient_id"])
+    await work.record(rows[0]["patient_id"], confidential=rows[0]["confidential"])
 
 
 async def unmark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | None) -> None:
     """Take the mark away, and record of which patient.
 
     Raises:
-        NotThere: no such record of the clinic, or it is not deleted.
+        NotThere: no such record of the clinic, or it is not deleted; of a merge, or of a person who is deleted.
+        Refused: specialist or patient has another appointment at the time of this one.
     """
-    rows = await work.run(_UNMARK.format(*_PLACES[kind]), clinic_id=clinic_id, record=record)
+    conflict = Refused("the time is another appointment's", place=kind.value, rule="double_booked")
+    statement = _UNMARK.format(*_PLACES[kind])
+    rows = await work.run(statement, conflict=conflict, clinic_id=clinic_id, record=record, merged=MERGED)
     if not rows:
         raise NotThere("no such thing")
-    await work.record(rows[0]["patient_id"])
+    patient = rows[0]["patient_id"]
+    if kind is RecordKind.REGISTRATION and not await work.run(_IS_THERE, clinic_id=clinic_id, patient=patient):
+        raise NotThere("no such thing")
+    await work.record(rows[0]["patient_id"], confidential=rows[0]["confidential"])

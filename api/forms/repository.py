@@ -112,7 +112,13 @@ insert into operational.form
     (clinic_id, patient_id, template, template_version, status, assigned_on, due_on, expires_on, confidential, occasion)
 select distinct on (t.template)
     t.clinic_id, %(patient)s, t.template, t.template_version, 'pending', %(today)s::date, %(today)s::date + t.due_days,
-    %(today)s::date + t.due_days + t.expire_days, t.confidential, %(occasion)s
+    %(today)s::date + t.due_days + t.expire_days,
+    t.confidential or exists (
+        select from operational.appointment as a
+        where a.clinic_id = t.clinic_id and a.patient_id = %(patient)s and a.appointment_id::text = %(occasion)s
+            and a.confidential
+    ),
+    %(occasion)s
 from operational.form_template as t
 where t.clinic_id = operational.context_clinic() and t.template = any(%(templates)s::text[])
 order by t.template, t.template_version desc
@@ -147,7 +153,8 @@ async def assign(work: Work, patient_id: UUID, templates: Sequence[str], *, occa
     """Assign the newest versions of these templates of the work's clinic, none twice for one occasion; ids of the new.
 
     `occasion` is `registration`, the id of an appointment, or whatever else must not bring a form twice. A name that is
-    none of the clinic's templates brings nothing. `today` is the day at the clinic.
+    none of the clinic's templates brings nothing. A hidden appointment's forms are hidden.
+    `today` is the day at the clinic.
     """
     rows = await work.run(_ASSIGN, patient=patient_id, templates=list(templates), occasion=occasion, today=today)
     return [row["form_id"] for row in rows]

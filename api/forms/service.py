@@ -58,15 +58,16 @@ async def assign(serving: Services, caller: Caller, clinic: str, patient: str, a
         forms = await repository.assign(
             work, found["patient_id"], names, occasion=f"by hand {today.isoformat()}", today=today
         )
-        await _ask(serving, work, found)
+        if forms:
+            await _ask(serving, work, found, forms)
     return Assigned(forms=forms)
 
 
-async def _ask(serving: Services, work: Work, found: dict[str, Any]) -> None:
-    """Tell the patient that there is a form."""
+async def _ask(serving: Services, work: Work, found: dict[str, Any], forms: list[UUID]) -> None:
+    """Tell the patient that there are forms; of a single one, hushed with it."""
     request = Message(
         MessageKind.FORM_REQUEST, found["person_id"], clinic_id=work.clinic_id, patient_id=found["patient_id"],
-        confidential=found["confidential"],
+        confidential=found["confidential"], about_id=forms[0] if len(forms) == 1 else None,
     )  # fmt: skip
     await enqueue(work, serving.codec, request)
 

@@ -21,7 +21,7 @@ MOVED = (
     "exercise_done",
     "patient_source",
 )
-_REASON = "merged with another registration"
+MERGED = "merged with another registration"
 
 _CASES = sql.SQL("""
 select c.case_id, c.opened_at, s.side, r.patient_id, p.name, r.registered_on
@@ -93,9 +93,9 @@ async def merge(work: Work, kept: UUID, other: UUID) -> None:
         await work.run(_MOVE.format(sql.Identifier(table)), clinic=clinic, kept=kept, other=other, conflict=conflict)
     await work.run(_REVIVE, clinic=clinic, kept=kept)
     by = work.caller.principal.principal_id
-    for row in await work.run(_DELETE, clinic=clinic, other=other, by=by, reason=_REASON):
+    for row in await work.run(_DELETE, clinic=clinic, other=other, by=by, reason=MERGED):
         await work.serve(row["person_id"])
-        await people.retire(work, row["person_id"], _REASON)
+        await people.retire(work, row["person_id"], MERGED)
 
 
 def _clinic(held: Grant | Work) -> int | None:

@@ -60,11 +60,21 @@ _AGAIN = """
 update operational.message set next_try_at = statement_timestamp() + %s, failure = %s
 where message_id = %s and state = 'pending'"""
 _HANDED_ON = "update operational.message set state = 'passed_on', content = null where message_id = %s"
-_ENDED = "update operational.message set state = %s, failure = %s where message_id = %s and state = 'pending'"
+# What signs in by itself is gone at once; the rest may be tried again.
+_ENDED = """
+update operational.message
+set state = %s, failure = %s,
+    content = case when kind not in ('code', 'welcome') then content end,
+    address = case when kind not in ('code', 'welcome') then address end
+where message_id = %s and state = 'pending'"""
 _HAND_ON = """
 insert into operational.message
-    (message_id, kind, clinic_id, patient_id, person_id, about_id, confidential, content)
-values (%s, %s, %s, %s, %s, %s, true, %s)"""
+    (message_id, kind, clinic_id, patient_id, person_id, about_id, copied_from, content)
+values (%s, %s, %s, %s, %s, %s, %s, %s)"""
+# Held: who hides it meanwhile waits, and finds the copies.
+_MAY_BE_TOLD = """
+select not confidential and copied_from is null as may_be_told from operational.message
+where message_id = %s and state = 'pending' for update"""
 _MAIL = """
 insert into operational.demo_mail (message_id, content) values (%s, %s) on conflict do nothing"""
 _HOLD = "select from operational.data_key where data_key_id = %s for share"
@@ -133,13 +143,16 @@ class Post:
 
     async def _mark_sent(self, connection: Connection, found: Queued) -> None:
         row = found.row
+        # A notice without a patient is in the person's own log.
+        hidden = row["confidential"] and row["patient_id"] is not None
+        categories = [Category.CONFIDENTIAL.value, Category.CONTACT.value] if hidden else [Category.CONTACT.value]
         await connection.execute(_SENT, {"message": found.message_id, "attempts": row["attempts"]})
         if row["kind"] == MessageKind.IMPERSONATION_NOTICE:
             await connection.execute(_TOLD, [row["about_id"]])
         event = Event(
             principal_id=None, principal_kind="process", role="messenger", action=ProcessAction.MESSAGE_SEND.value,
             resource_type="message", resource_id=str(found.message_id), decision=Decision.PERMIT.value,
-            clinic_id=row["clinic_id"], acting_for=row["person_id"], categories=[Category.CONTACT.value],
+            clinic_id=row["clinic_id"], acting_for=row["person_id"], categories=categories,
         )  # fmt: skip
         if row["clinic_id"] is not None and row["patient_id"] is not None:
             await record_disclosing(connection, event, [row["patient_id"]])
@@ -154,15 +167,18 @@ class Post:
     async def _pass_on(self, connection: Connection, found: Queued) -> None:
         """Queue the message for each guardian, none of whom sees the other; each copy goes no further."""
         row = found.row
-        told = [] if row["confidential"] else await guardians(connection, row["person_id"])
         content = self._opened(found, "content").encode()
         async with connection.transaction():
+            held = await (await connection.execute(_MAY_BE_TOLD, [found.message_id])).fetchone()
+            if held is None:
+                return
+            told = await guardians(connection, row["person_id"]) if held["may_be_told"] else []
             for guardian in told:
                 copy = uuid4()
                 await connection.execute(_HOLD, [found.keys[0].data_key_id])
                 sealed = self.codec.seal(found.keys[0], Place(TABLE, "content", str(copy)), content)
-                values = [row["kind"], row["clinic_id"], row["patient_id"], guardian, row["about_id"], sealed]
-                await connection.execute(_HAND_ON, [copy, *values])
+                about = [row["kind"], row["clinic_id"], row["patient_id"], guardian, row["about_id"]]
+                await connection.execute(_HAND_ON, [copy, *about, found.message_id, sealed])
             if told:
                 await connection.execute(_HANDED_ON, [found.message_id])
             else:

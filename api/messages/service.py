@@ -42,7 +42,7 @@ async def remind(serving: Services, caller: Caller, clinic: str, appointment: st
     """
     async with serving.gateway.work(caller, Access(Action.REMINDER_SEND, Resource(clinic))) as work:
         found = await repository.next_appointment(work, as_id(appointment))
-        await work.record(found["patient_id"])
+        await work.record(found["patient_id"], confidential=found["confidential"])
         about = Message(
             MessageKind.APPOINTMENT_REMINDER, clinic_id=work.clinic_id, about_id=as_id(appointment), **found
         )  # fmt: skip

@@ -80,6 +80,9 @@ _BORN = sql.SQL("select birth_date from operational.profile where person_id = %(
 _THEIR_REGISTRATION = sql.SQL("""
 select patient_id from operational.registration
 where clinic_id = %(clinic)s and person_id = %(person)s for no key update""")
+_FRESH_REGISTRATION = sql.SQL("""
+select patient_id from operational.registration
+where clinic_id = %(clinic)s and person_id = %(person)s and deleted_at is null for no key update""")
 _RELINK = sql.SQL("""
 update operational.registration set person_id = %(to)s where clinic_id = %(clinic)s and patient_id = %(patient)s""")
 _CASE = sql.SQL("""
@@ -206,7 +209,7 @@ async def relink(work: Work, clinic_id: int, provisional: UUID, person: UUID) ->
     Raises:
         Refused: a registration of theirs came to be meanwhile.
     """
-    fresh = await work.run(_THEIR_REGISTRATION, clinic=clinic_id, person=provisional)
+    fresh = await work.run(_FRESH_REGISTRATION, clinic=clinic_id, person=provisional)
     theirs = await work.run(_THEIR_REGISTRATION, clinic=clinic_id, person=person)
     conflict = Refused("registered meanwhile", place="verification", rule="try_again")
     for row in fresh:

@@ -119,6 +119,15 @@ def test_a_bad_rescheduling_names_its_field(
     assert (answer.status_code, errors(answer)) == (422, [(place, rule)])
 
 
+def test_nobody_is_moved_to_a_specialist_who_sees_nobody_now(world: World, api: Api) -> None:
+    appointment = book(world, api, 90)
+    active = "update operational.specialist set is_active = %s where name = 'Dr. North'"
+    world.change(active, False)
+    answer = step(api, sign_in(api, "staff.north"), appointment, "reschedule", starts_at=at(91))
+    world.change(active, True)
+    assert (answer.status_code, errors(answer)) == (409, [("body.specialist", "not_offered")])
+
+
 def test_who_may_take_which_step(world: World, api: Api) -> None:
     """Specialists say who came to their own appointments; keys move and cancel; nobody else anything."""
     appointment = book(world, api, 9)

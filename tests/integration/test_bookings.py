@@ -1,11 +1,14 @@
 """Bookings: one operation that makes whatever a first appointment needs, once, and tells nobody who was known."""
 
 from concurrent.futures import ThreadPoolExecutor
+from time import sleep
 from uuid import UUID, uuid4
 
 import pytest
 from access_world import CHICK, FINCH, HERON, WREN, Api, World
 from booking import ONE_NEW, added, as_key, ask, at, counts, errors, post, sign_in, someone
+
+from infra.database import connect_admin
 
 
 @pytest.mark.check(39)
@@ -87,6 +90,8 @@ def test_a_refused_booking_leaves_nothing_and_its_key_is_free(world: World, api:
         ({"starts_at": "2027-02-29T09:00:00Z"}, 422, "body.starts_at", "timezone_aware"),
         ({"starts_at": "2099-02-28T09:00:00"}, 422, "body.starts_at", "timezone_aware"),
         ({"starts_at": None}, 422, "body.starts_at", "missing"),
+        ({"starts_at": "0001-01-01T00:00:00+14:00"}, 422, "body.starts_at", "greater_than_equal"),
+        ({"starts_at": "9999-12-31T23:59:59-14:00"}, 422, "body.starts_at", "less_than"),
         ({"patient": {}}, 422, "body.patient.name", "missing"),
         ({"patient": None}, 422, "body.patient.name", "missing"),
         ({"patient": {"name": "Canary Swift"}}, 422, "body.patient.email", "missing"),
@@ -207,7 +212,7 @@ def test_a_guardian_books_for_a_dependent_and_for_nobody_else(world: World, api:
 @pytest.mark.check(34)
 def test_a_deleted_registration_is_revived_by_a_booking_of_the_person(world: World, api: Api) -> None:
     patient = world.patients["north", FINCH]
-    world.change("update operational.registration set deleted_at = now() where patient_id = %s", patient)
+    deleted(world, patient, "moved_away")
     gone = post(api, as_key(world), ask(starts_at=at(30), patient={"id": str(patient)}))
     assert gone.status_code == 404
     answer = post(api, sign_in(api, "finch"), ask(starts_at=at(30)))
@@ -217,10 +222,75 @@ def test_a_deleted_registration_is_revived_by_a_booking_of_the_person(world: Wor
 
 def test_a_deleted_registration_is_revived_by_its_source(world: World, api: Api) -> None:
     first = post(api, as_key(world), ask(starts_at=at(31), patient=someone(source_id="back"))).json()["patient"]
-    world.change("update operational.registration set deleted_at = now() where patient_id = %s", first)
-    again = post(api, as_key(world), ask(starts_at=at(32), patient={"source_id": "back"}))
+    deleted(world, first, "no_longer")
+    contact = someone(source_id="back", email="elsewhere@example.org")
+    again = post(api, as_key(world), ask(starts_at=at(32), patient=contact))
     assert again.json()["patient"] == first
     assert world.look("select deleted_at from operational.registration where patient_id = %s", first) == [(None,)]
+    confirmed = "select address is null from operational.message where about_id = %s"
+    assert world.look(confirmed, again.json()["id"]) == [(True,)], "nobody has proven that the address is theirs"
+
+
+def deleted(world: World, patient: object, reason: str | None) -> None:
+    """Mark a registration as deleted."""
+    world.change(
+        "update operational.registration set deleted_at = now(), delete_reason = %s where patient_id = %s",
+        reason, patient,
+    )  # fmt: skip
+
+
+@pytest.mark.check(34)
+@pytest.mark.parametrize("reason", ["mistake", "duplicate", "merged with another registration", None])
+def test_what_was_deleted_for_good_no_booking_revives(world: World, api: Api, reason: str | None) -> None:
+    source, hour = str(uuid4()), 200 + len(reason or "")
+    first = post(api, as_key(world), ask(starts_at=at(hour), patient=someone(source_id=source))).json()["patient"]
+    wren = world.patients["north", WREN]
+    for patient in (first, wren):
+        deleted(world, patient, reason)
+    for who, asked in ((as_key(world), {"patient": {"source_id": source}}), (sign_in(api, "wren"), {})):
+        answer = post(api, who, ask(starts_at=at(hour + 0.5), **asked))
+        assert (answer.status_code, errors(answer)) == (409, [("body.patient", "deleted")])
+    gone = "select count(*) from operational.registration where patient_id = any(%s) and deleted_at is not null"
+    assert world.look(gone, [UUID(first), wren]) == [(2,)]
+    world.change("update operational.registration set deleted_at = null where patient_id = %s", wren)
+
+
+@pytest.mark.check(34)
+def test_a_person_who_is_deleted_is_not_booked_for(world: World, api: Api) -> None:
+    source = str(uuid4())
+    first = post(api, as_key(world), ask(starts_at=at(240), patient=someone(source_id=source))).json()["patient"]
+    world.change(
+        "update operational.person set deleted_at = now() where person_id ="
+        " (select person_id from operational.registration where patient_id = %s)", first,
+    )  # fmt: skip
+    for patient in ({"source_id": source}, {"id": first}):
+        assert post(api, as_key(world), ask(starts_at=at(241), patient=patient)).status_code == 404
+
+
+@pytest.mark.check(34)
+def test_a_source_that_a_merge_moves_meanwhile_is_looked_up_again(world: World, api: Api) -> None:
+    kept, other = (
+        post(api, as_key(world), ask(starts_at=at(hour), patient=someone(source_id=f"moves {hour}"))).json()["patient"]
+        for hour in (250, 251)
+    )
+    with connect_admin(world.server) as merging, ThreadPoolExecutor(1) as pool:
+        merging.autocommit = False
+        merging.execute("select from operational.registration where patient_id = %s for update", [other])
+        asked = ask(starts_at=at(252), patient={"source_id": "moves 251"})
+        booking = pool.submit(post, api, as_key(world), asked)
+        waiting = (
+            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+        )
+        while world.look(waiting) == [(0,)] and not booking.done():
+            sleep(0.02)
+        merging.execute("update operational.patient_source set patient_id = %s where patient_id = %s", [kept, other])
+        merging.execute(
+            "update operational.registration set deleted_at = now(), delete_reason = 'merged with another registration'"
+            " where patient_id = %s", [other],
+        )  # fmt: skip
+        merging.commit()
+        answer = booking.result()
+    assert (answer.status_code, answer.json().get("patient")) == (201, kept)
 
 
 def test_nobody_is_booked_twice_at_a_time(world: World, api: Api) -> None:

@@ -7,8 +7,10 @@ import pytest
 from access_world import CHICK, FINCH, Api, World
 from psycopg import sql
 
+from api.forms import repository as forms_repository
 from infra.database import connect, set_context
 from infra.roles import Group, Login
+from tests.integration.booking import as_key, ask, at, post
 from tests.integration.records import NOT_THERE, Family, add_chick, days, today
 
 KINDS = ["forms", "plans", "appointments"]
@@ -119,6 +121,95 @@ def test_the_log_tells_the_patient_and_no_guardian(family: Family) -> None:
     assert actions(family, "chick", "/me")[:4] == ["form.assign", "record.hide", "record.read", "record.hide"]
     family.done("specialist.north", "GET", f"/clinics/north/forms/{form}")
     assert actions(family, "finch", family.of_chick) == ["record.read", *before]
+
+
+def booked(family: Family, hour: float) -> str:
+    patient = {"id": str(family.world.patients["north", CHICK])}
+    answer = post(family.api, as_key(family.world), ask(patient=patient, starts_at=at(hour)))
+    assert answer.status_code == 201, answer.text
+    return str(answer.json()["id"])
+
+
+@pytest.mark.check(52)
+def test_what_is_still_to_be_said_of_it_is_for_no_guardian(family: Family) -> None:
+    """Messages that wait are confidential with it, and copies that were passed on already are not sent."""
+    item = booked(family, 6)
+    family.world.change(
+        "insert into operational.message (message_id, kind, clinic_id, patient_id, person_id, about_id, copied_from,"
+        " content) select gen_random_uuid(), kind, clinic_id, patient_id, %s, about_id, message_id, content"
+        " from operational.message where about_id = %s",
+        family.world.people[FINCH], item,
+    )  # fmt: skip
+    waiting = (
+        "select state, confidential, content is null from operational.message where about_id = %s"
+        " order by copied_from nulls first"
+    )
+    assert family.world.look(waiting, item) == [("pending", False, False)] * 2
+    family.done("specialist.north", "POST", f"/clinics/north/appointments/{item}/confidential")
+    assert family.world.look(waiting, item) == [("pending", True, False), ("unreachable", False, True)]
+    family.done("chick", "POST", f"/me/appointments/{item}/confidential", {"confidential": False})
+    assert family.world.look(waiting, item) == [("pending", False, False), ("unreachable", False, True)]
+
+
+@pytest.mark.check(52)
+def test_the_log_tells_no_guardian_what_becomes_of_a_hidden_appointment(family: Family) -> None:
+    item = booked(family, 55)
+    family.done("specialist.north", "POST", f"/clinics/north/appointments/{item}/confidential")
+    before = actions(family, "finch", family.of_chick)
+    of_item, day = f"/clinics/north/appointments/{item}", at(56)[:10]
+    for who, method, path, body in (
+        ("staff.north", "POST", f"{of_item}/reminders", None),
+        ("staff.north", "POST", f"{of_item}/reschedule", {"starts_at": at(56)}),
+        ("staff.north", "GET", f"/clinics/north/appointments?day={day}", None),
+        ("specialist.north", "GET", f"/clinics/north/appointments?day={day}", None),
+        ("staff.north", "POST", f"{of_item}/cancel", {}),
+        ("staff.north", "POST", f"/clinics/north/deletions/appointment/{item}", {"reason": "mistake"}),
+        ("admin", "POST", f"/clinics/north/deletions/appointment/{item}/undo", None),
+    ):
+        family.done(who, method, path, body)
+    assert actions(family, "finch", family.of_chick) == before
+    assert actions(family, "chick", "/me")[:7] == [
+        "record.restore", "record.delete", "appointment.change", "agenda.read", "appointment.list",
+        "appointment.change", "reminder.send",
+    ]  # fmt: skip
+    open_one = booked(family, 56.5)
+    family.done("staff.north", "GET", f"/clinics/north/appointments?day={day}")
+    assert actions(family, "finch", family.of_chick) == ["appointment.list", "appointment.book", *before], open_one
+
+
+@pytest.mark.check(52)
+def test_an_appointments_forms_are_hidden_with_it_and_so_are_later_ones(family: Family) -> None:
+    item = booked(family, 5)
+    forms = "select form_id::text, confidential from operational.form where occasion = %s order by 2, 1"
+    early = [form for form, hidden in family.world.look(forms, item) if not hidden]
+    assert early and all(form in family.ask("finch", "GET", f"{family.of_chick}/forms").text for form in early)
+    family.done("chick", "POST", f"/me/appointments/{item}/confidential")
+    assert all(hidden for _, hidden in family.world.look(forms, item))
+    assert not any(form in family.ask("finch", "GET", f"{family.of_chick}/forms").text for form in early)
+    family.world.change("update operational.form set occasion = null where occasion = %s", item)
+    with connect(Login.SERVICE, at=family.world.server) as connection:
+        set_context(connection, clinic_id=family.world.clinic_ids["north"])
+        patient = family.world.patients["north", CHICK]
+        values = {"patient": patient, "templates": ["pain"], "occasion": item, "today": today()}
+        connection.execute(forms_repository._ASSIGN, values)
+        connection.execute(forms_repository._ASSIGN, {**values, "occasion": "another"})
+    assert [hidden for _, hidden in family.world.look(forms, item)] == [True]
+    assert [hidden for _, hidden in family.world.look(forms, "another")] == [False]
+
+
+@pytest.mark.check(52)
+def test_a_guardian_finds_no_hidden_appointment_by_booking(family: Family) -> None:
+    family.world.change("update operational.service set specialists = array['Dr. North', 'Dr. North Junior']")
+    item = booked(family, 4)
+    family.done("chick", "POST", f"/me/appointments/{item}/confidential")
+    asked = ask(dependent=str(family.world.guardianship), specialist="Dr. North Junior", starts_at=at(4))
+    family.ask("finch", "GET", "/me/dependents")
+    answer = post(family.api, family.headers["finch"], asked)
+    assert answer.status_code == 201, answer.text
+    shown = family.refused("chick", "POST", f"/me/appointments/{item}/confidential", {"confidential": False})
+    assert shown == (409, "body.confidential", "double_booked")
+    again = post(family.api, family.headers["finch"], {**asked, "starts_at": at(4.25), "specialist": "Dr. North"})
+    assert [error["place"] for error in again.json()["errors"]] == ["body.specialist"]
 
 
 def actions(family: Family, login: str, path: str) -> list[str]:

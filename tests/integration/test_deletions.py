@@ -7,6 +7,7 @@ import access_world
 import psycopg
 import pytest
 from access_world import FINCH, HERON, Api, World
+from booking import as_key, ask, errors, post, someone
 from psycopg import sql
 
 from infra.database import Server, clinic_transaction, connect
@@ -90,6 +91,33 @@ def test_a_deleted_appointment_is_gone_from_the_load(fresh: World) -> None:
         assert "raw_appointments" in sources(fresh, "south", patient)
         assert call(api, "staff.north", f"south/deletions/appointment/{appointment}", {"reason": "mistake"}).is_success
         assert "raw_appointments" not in sources(fresh, "south", patient)
+
+
+@pytest.mark.check(34)
+@pytest.mark.parametrize("gone", ["merged", "person"])
+def test_what_a_merge_closed_or_whose_person_is_deleted_does_not_come_back(fresh: World, gone: str) -> None:
+    patient = fresh.patients["north", FINCH]
+    reason = "merged with another registration" if gone == "merged" else "asked"
+    fresh.change(
+        "update operational.registration set deleted_at = now(), delete_reason = %s where patient_id = %s",
+        reason, patient,
+    )  # fmt: skip
+    if gone == "person":
+        fresh.change("update operational.person set deleted_at = now() where person_id = %s", fresh.people[FINCH])
+    with access_world.client(fresh.server) as api:
+        assert call(api, "admin", f"north/deletions/registration/{patient}/undo").json() == NOT_THERE
+    left = fresh.look("select deleted_at is null from operational.registration where patient_id = %s", patient)
+    assert left == [(False,)]
+
+
+@pytest.mark.check(39)
+def test_an_appointment_does_not_come_back_to_a_time_that_is_taken(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        first = post(api, as_key(fresh), ask(patient=someone(source_id="first"))).json()["id"]
+        assert call(api, "staff.north", f"north/deletions/appointment/{first}", {"reason": "mistake"}).is_success
+        assert post(api, as_key(fresh), ask(patient=someone(source_id="second"))).status_code == 201
+        answer = call(api, "admin", f"north/deletions/appointment/{first}/undo")
+    assert (answer.status_code, errors(answer)) == (409, [("appointment", "double_booked")])
 
 
 @pytest.mark.check(7)

@@ -117,6 +117,8 @@ def test_staff_assigns_none_twice_on_a_day_however_many_ask_at_once(family: Fami
         "mood": str(today() + days(7)),
     }
     assert {f["template"]: f["expires_on"] for f in found} == {"pain": None, "mood": str(today() + days(21))}
+    asked = "select count(*) from operational.message where kind = 'form_request' and patient_id = %s"
+    assert family.world.look(asked, family.world.patients["north", WREN]) == [(1,)], "asked once, as they were assigned"
 
 
 @pytest.mark.check(7)

@@ -141,7 +141,8 @@ def test_of_age_on_the_day_itself() -> None:
     assert of_age_on(date(2000, 2, 29)) == date(2018, 2, 28)
     born, before, day = date(2007, 11, 24), date(2025, 11, 23), date(2025, 11, 24)
     assert stands(born, None, born, before) and not stands(born, None, born, day)
-    assert stands(day, None, born, day), "begun when of age already: a court's"
+    assert not stands(day, None, born, day)
+    assert stands(day, None, born, day, agreed=True), "an adult's own agreement, or a court's"
     assert not stands(born, day, None, day) and stands(born, day, None, before)
 
 

@@ -5,7 +5,9 @@ import pytest
 from access_world import FINCH, HERON, WREN, Api, World
 
 from api.merges.repository import MOVED
+from api.verifications import people_repository as people
 from infra.database import Server
+from tests.integration.provisional import in_work
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 MERGES = "/v1/clinics/{}/merges"
@@ -93,6 +95,16 @@ def test_a_registration_that_was_deleted_comes_back_with_the_merge(fresh: World)
         assert decide(api, fresh, "merge") == 200
     alive = fresh.look("select deleted_at is null from operational.registration where patient_id = %s", kept)
     assert alive == [(True,)]
+
+
+@pytest.mark.check(34)
+def test_a_deleted_registration_goes_to_nobody_by_a_code(fresh: World) -> None:
+    provisional, clinic = fresh.newcomer("north"), fresh.clinic_ids["north"]
+    registered = "select person_id from operational.registration where person_id = %s"
+    deletion = "update operational.registration set deleted_at = now(), delete_reason = 'mistake' where person_id = %s"
+    fresh.change(deletion, provisional)
+    relinked = in_work(fresh, "north", lambda work, _: people.relink(work, clinic, provisional, fresh.people[HERON]))
+    assert relinked and fresh.look(registered, provisional) == [(provisional,)]
 
 
 @pytest.mark.check(1)

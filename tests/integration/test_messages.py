@@ -14,8 +14,10 @@ import access_world
 import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
 
+from api.messages import sender
 from api.messages.mail import mail_of
 from api.messages.port import Message, MessageKind
+from api.messages.post import revive
 from api.messages.sender import MOST_TRIES, waiting
 from api.messages.texts import TEXTS
 from api.messages.transports import Smtp, transport_of
@@ -93,6 +95,25 @@ def test_what_a_server_refuses_for_good_is_dead_until_somebody_says_so(world: Wo
     assert state(world, message) == ("dead", "refused", 1)
 
 
+@pytest.mark.check(51)
+@pytest.mark.parametrize(
+    ("kind", "kept"), [(MessageKind.CODE, 0), (MessageKind.WELCOME, 0), (MessageKind.FORM_REQUEST, 1)]
+)
+def test_of_what_is_dead_only_what_signs_nobody_in_is_kept_for_another_try(
+    world: World, finch: UUID, kind: MessageKind, kept: int
+) -> None:
+    with mail_server() as (mailman, smtp):
+        mailman.answers = ["550 no such user"]
+        message = queue(world, Message(kind, finch, code="123456", address="other@example.org"))
+        send(world, smtp)
+    left = "select count(content), count(address) from operational.message where message_id = %s and state = 'dead'"
+    assert world.look(left, message) == [(kept, kept)]
+    revive(world.server)
+    assert state(world, message)[0] == ("pending" if kept else "dead")
+    with mail_server() as (_, smtp):
+        send(world, smtp)
+
+
 def test_without_a_server_it_is_tried_so_often_and_each_time_later(world: World, finch: UUID) -> None:
     message = queue(world, Message(MessageKind.FORM_REQUEST, finch))
     nowhere = Smtp("127.0.0.1", 9, None, None, False, None)
@@ -142,6 +163,21 @@ def test_guardians_are_told_for_a_dependent_each_alone_and_of_nothing_confidenti
         send(world, smtp, times=3)
     assert [to for to, _ in mailman.came] == ["finch@example.org"]
     assert state(world, told)[0] == "passed_on" and state(world, hidden)[0] == "unreachable"
+
+
+@pytest.mark.check(52)
+def test_what_is_hidden_while_a_sender_has_it_is_not_passed_on(
+    world: World, finch: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = queue(world, Message(MessageKind.FORM_REQUEST, world.people[CHICK]))
+
+    async def hidden_meanwhile(*_: object) -> None:
+        world.change("update operational.message set confidential = true where message_id = %s", message)
+
+    monkeypatch.setattr(sender, "own_address", hidden_meanwhile)
+    with mail_server() as (mailman, smtp):
+        send(world, smtp, times=2)
+    assert not mailman.came and state(world, message)[:2] == ("unreachable", "no_address")
 
 
 @pytest.mark.check(33)

@@ -10,8 +10,10 @@ create table operational.message (
     about_id uuid,
     -- Not for guardians.
     confidential boolean not null default false,
-    -- Gone once it was sent or passed on.
-    content bytea check (content is not null or state in ('sent', 'passed_on')),
+    -- Of a guardian's copy, which is passed on no further: the message whose copy it is.
+    copied_from uuid references operational.message,
+    -- Gone once it is of no use: sent, passed on, or not to be sent any more.
+    content bytea check (content is not null or state <> 'pending'),
     -- Where to, if that is not the account's to say.
     address bytea,
     state text not null default 'pending' check (state in ('pending', 'sent', 'passed_on', 'unreachable', 'dead')),
@@ -52,6 +54,8 @@ create policy context on operational.message to {service}
                 or (clinic_id is null and person_id = (select operational.context_person())));
 create policy reading on operational.demo_mail for select to {service} using (true);
 grant select, insert on operational.message to {service};
+-- Who hides something hushes what is still to be said of it.
+grant update (confidential, state, failure, content, address) on operational.message to {service};
 grant select on operational.demo_mail to {service};
 grant select (message_id, content, address), update (content, address) on operational.message to {rotator};
 grant select (message_id, content), update (content) on operational.demo_mail to {rotator};

@@ -39,9 +39,11 @@ alter table operational.appointment
         clinic_id with =, specialist with =, tstzrange(starts_at, ends_at) with &&
     ) where (ends_at is not null and specialist is not null and deleted_at is null
              and status not in ('cancelled', 'noshow')),
+    -- What is hidden from guardians is in nobody's way: a guardian who books would find it.
     add constraint patient_is_free exclude using gist (
         clinic_id with =, patient_id with =, tstzrange(starts_at, ends_at) with &&
-    ) where (ends_at is not null and deleted_at is null and status not in ('cancelled', 'noshow'));
+    ) where (ends_at is not null and not confidential and deleted_at is null
+             and status not in ('cancelled', 'noshow'));
 create index appointment_day on operational.appointment (clinic_id, starts_on);
 
 -- What became of an appointment: every step, when, by whom in which role. The reason is a word, never a story.
