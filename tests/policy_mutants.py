@@ -22,8 +22,8 @@ ROLES = ("platform_admin", "platform_auditor", "patient", "guardian")
 VOCABULARIES: list[list[str]] = [[*Purpose], [*Category], [*ConsentPurpose], list(ROLES)]
 
 
-def mutants(text: str) -> Iterator[tuple[str, str]]:
-    """Name and text of every mutant of a set of policies, valid or not."""
+def mutants(text: str) -> Iterator[tuple[str, str, str]]:
+    """Name of every mutant of a set of policies, valid or not, its own text (empty if left out), and that of the set."""
     parsed = json.loads(cedarpy.policies_to_json_str(text))
     for key, policy in parsed["staticPolicies"].items():
         name = policy["annotations"]["id"]
@@ -32,7 +32,9 @@ def mutants(text: str) -> Iterator[tuple[str, str]]:
             if mutant is None:
                 del policies[key]
             changed = {**parsed, "staticPolicies": policies}
-            yield f"{name}: {what}", cedarpy.policies_from_json_str(json.dumps(changed))
+            own = {**parsed, "staticPolicies": {key: mutant} if mutant else {}}
+            texts = [cedarpy.policies_from_json_str(json.dumps(found)) for found in (own, changed)]
+            yield f"{name}: {what}", *texts
 
 
 def _policy(policy: Json) -> Iterator[tuple[str, Json]]:
