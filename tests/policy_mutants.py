@@ -23,7 +23,7 @@ VOCABULARIES: list[list[str]] = [[*Purpose], [*Category], [*ConsentPurpose], lis
 
 
 def mutants(text: str) -> Iterator[tuple[str, str, str]]:
-    """Name of every mutant of a set of policies, valid or not, its own text (empty if left out), and that of the set."""
+    """Name of every mutant of a set of policies, valid or not, its own text (empty if left out), the set's."""
     parsed = json.loads(cedarpy.policies_to_json_str(text))
     for key, policy in parsed["staticPolicies"].items():
         name = policy["annotations"]["id"]
