@@ -54,7 +54,12 @@ def known(world: World) -> dict[str, str]:
         "patient": str(world.patients["north", FINCH]),
         "dependent": str(world.guardianship),
         "impersonation": world.impersonation,
-        "appointment": str(world.look("select appointment_id from operational.appointment limit 1")[0][0]),
+        "appointment": str(world.appointments["north"]),
+        "case": str(world.cases["north"]),
+        "template": "pain",
+        "kind": "registration",
+        "guardianship": str(world.guardianship),
+        **{kind: str(world.items["north", kind]) for kind in ("form", "plan", "exercise")},
     }
 
 
