@@ -31,7 +31,17 @@ class Segment:
     profile_dependent: bool
 
 
-class Grant:
+class Recorded:
+    """What leaves one event."""
+
+    _event: Event
+
+    def about(self, impersonation_id: UUID) -> None:
+        """Have the event name the impersonation that it opens or ends."""
+        self._event = replace(self._event, impersonation_id=impersonation_id)
+
+
+class Grant(Recorded):
     """The right to one recorded read, inside its transaction. Only the gateway makes one."""
 
     def __init__(
@@ -48,10 +58,6 @@ class Grant:
         self.clinic = clinic
         self.segment = segment
         self.used = False
-
-    def about(self, impersonation_id: UUID) -> None:
-        """Have the event name the impersonation that it opens or ends."""
-        self._event = replace(self._event, impersonation_id=impersonation_id)
 
     async def read(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
         """Rows that disclose no single patient, recorded as one event."""
@@ -114,7 +120,7 @@ class PersonGrant:
         return row
 
 
-class Work:
+class Work(Recorded):
     """The right to change something of one clinic or person, in one transaction with its event.
 
     Where the policies ask for facts, `find` comes first: it looks, rules and records under the role that
@@ -173,10 +179,6 @@ class Work:
                 "cloister.actor_id": str(own or ""),
             },
         )
-
-    def about(self, impersonation_id: UUID) -> None:
-        """Have the event name the impersonation that it opens."""
-        self._event = replace(self._event, impersonation_id=impersonation_id)
 
     async def record(self, *patients: UUID, confidential: bool = False) -> None:
         """Record the event, naming the patients of the clinic that it is about; guardians see no confidential one."""
