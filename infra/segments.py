@@ -11,8 +11,9 @@ from infra.database import Server, clinic_transaction, connect
 from infra.errors import InvalidInput
 from infra.provisioner import resolve_clinic
 from infra.roles import ClinicKind, Login
-from policies.segments.compiler import ActiveSegment, compile_program
+from policies.segments.compiler import ActiveSegment
 from policies.segments.definition import SegmentDefinition
+from policies.segments.reconcile import compile_program
 from policies.segments.rule import RuleError, needs_profile, parse_rule, to_json
 from policies.words import ProcessAction
 

@@ -19,7 +19,7 @@ from infra.roles import ClinicKind, Login
 from orchestration.clinics import ClinicDay
 from orchestration.dbt_run import PROJECT
 from orchestration.programs import active_segments
-from policies.segments.compiler import compile_program
+from policies.segments.reconcile import compile_program
 from policies.segments.rule import RuleError
 
 

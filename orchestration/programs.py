@@ -5,7 +5,8 @@ from psycopg.types.json import Jsonb
 
 from infra.database import Server, clinic_transaction, connect, lock_clinic
 from infra.roles import ClinicKind, Login
-from policies.segments.compiler import ActiveSegment, Program, compile_program
+from policies.segments.compiler import ActiveSegment
+from policies.segments.reconcile import Program, compile_program
 from policies.segments.rule import parse_rule
 
 

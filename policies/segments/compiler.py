@@ -1,15 +1,13 @@
-"""Compiles all active segments of one clinic into one statement.
+"""Compiles all segments of one clinic into one pass over its marts: who is in which.
 
 Measures come out of one pass per fact table, each distinct one computed once; then the boolean
 trees are evaluated over the joined row. Cost grows with distinct measures, not with segments.
 
-The statement's parameters: `$1` the as-of date, `$2` the instant of the run, `$3` a jsonb array
-with every constant of the rules. Nothing of a rule stands in the text but names from the
-catalogue. It runs with `search_path` set to the clinic's schema and returns one row: entered, left.
+Parameters of the text: `$1` the as-of date, `$3` a jsonb array with every constant of the rules
+(`$2` is left to whoever wraps it). Nothing of a rule stands in the text but names from the catalogue.
+It runs with `search_path` set to the clinic's schema.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,7 +18,6 @@ from policies.segments.condition import LISTS, Condition
 from policies.segments.rule import AllOf, Not, Rule, RuleError
 from policies.segments.windows import Window
 
-COMPILER_VERSION = 1
 MOST_MEASURES = 1000
 AS_OF = "$1"
 _CAST = {ValueType.NUMBER: "double precision", ValueType.DATE: "date", ValueType.TEXT: "text"}
@@ -36,12 +33,17 @@ class ActiveSegment:
 
 
 @dataclass(frozen=True)
-class Program:
-    """A clinic's compiled segments; equal fingerprints mean equal statements and parameters."""
+class Verdicts:
+    """The text of a clinic's verdicts, to be put into a statement.
 
-    statement: str
+    `passes` are common table expressions, each with its comma behind; `source` is what follows `from`: a row
+    for each patient and segment with `raw_patients.patient_id` and `verdict.segment_id`, `verdict.version` and
+    `verdict.holds`, which is null where the segment is undecided.
+    """
+
+    passes: str
+    source: str
     parameters: list[Any]
-    fingerprint: str
 
 
 @dataclass
@@ -71,8 +73,8 @@ class _Build:
         return f"coalesce({name}, 0)" if measure.counts else name
 
 
-def compile_program(segments: list[ActiveSegment]) -> Program:
-    """Compile a clinic's active segments into one statement that brings their members up to date.
+def compile_verdicts(segments: list[ActiveSegment]) -> Verdicts:
+    """Compile a clinic's segments together.
 
     Raises:
         RuleError: the segments together ask for more measures than a row of PostgreSQL has columns.
@@ -86,9 +88,7 @@ def compile_program(segments: list[ActiveSegment]) -> Program:
         f"({build.scalar(str(s.segment_id), 'uuid')}, {build.scalar(s.version, 'integer')}, {tree})"
         for s, tree in zip(ordered, trees, strict=True)
     ]
-    text = _reconcile(_fact_tables(build), _joins(build), ",\n        ".join(listed) or _NO_SEGMENTS)
-    digest = hashlib.sha256(json.dumps([COMPILER_VERSION, text, build.parameters]).encode()).hexdigest()
-    return Program(text, build.parameters, digest)
+    return Verdicts(_fact_tables(build), _source(build, listed or [_NO_SEGMENTS]), build.parameters)
 
 
 _NO_SEGMENTS = "(null::uuid, null::integer, false)"
@@ -172,38 +172,10 @@ def _fact_tables(build: _Build) -> str:
     return "".join(passes)
 
 
-def _joins(build: _Build) -> str:
-    return "".join(f"\n    left join {table.value}_facts using (patient_id)" for table in build.measures)
-
-
-def _reconcile(passes: str, joins: str, listed: str) -> str:
-    """Data-modifying CTEs and no MERGE: that form gives its changes back and also runs on Citus."""
-    return f"""with {passes}held as materialized (
-    select raw_patients.patient_id, verdict.segment_id, verdict.version
-    from raw_patients{joins}
+def _source(build: _Build, listed: list[str]) -> str:
+    joins = "".join(f"\n    left join {table.value}_facts using (patient_id)" for table in build.measures)
+    verdicts = ",\n        ".join(listed)
+    return f"""raw_patients{joins}
     cross join lateral (values
-        {listed}
-    ) as verdict (segment_id, version, holds)
-    where verdict.holds
-),
-entered as (
-    insert into segment_member (segment_id, patient_id, entered_at, version, entered_by)
-    select held.segment_id, held.patient_id, $2, held.version, 'data'
-    from held
-    where not exists (
-        select from segment_member as known
-        where known.segment_id = held.segment_id and known.patient_id = held.patient_id
-            and known.left_at is null
-    )
-    returning segment_id
-),
-gone as (
-    update segment_member as known set left_at = greatest($2, known.entered_at), left_by = 'data'
-    where known.left_at is null and not exists (
-        select from held
-        where held.segment_id = known.segment_id and held.patient_id = known.patient_id
-    )
-    returning known.segment_id
-)
-select (select count(*) from entered) as entered, (select count(*) from gone) as left
-"""  # nosec B608: names from the catalogue only
+        {verdicts}
+    ) as verdict (segment_id, version, holds)"""

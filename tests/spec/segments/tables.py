@@ -15,7 +15,8 @@ from psycopg.types.json import Jsonb
 
 from infra.database import Server, clinic_transaction, connect
 from infra.roles import ClinicKind, Login
-from policies.segments.compiler import ActiveSegment, compile_program
+from policies.segments.compiler import ActiveSegment
+from policies.segments.reconcile import compile_program
 from policies.segments.rule import parse_rule
 
 RUN_AT = datetime(2030, 1, 1, tzinfo=UTC)
