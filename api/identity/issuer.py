@@ -6,8 +6,10 @@ signs, and an old one is accepted until its last token has ended, so that rotati
 """
 
 import asyncio
+import hashlib
 import json
 import time
+from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -42,6 +44,7 @@ PUBLISHED_SECONDS = 300
 # How long a running service may not know of a rotation; well below the time above.
 RELOADED_SECONDS = 60.0
 PASSWORD_ONLY = ("pwd",)
+REMEMBERED_TOKENS = 10_000
 WITH_CODE = ("pwd", "otp", "mfa")
 # Beside `act` (RFC 8693, section 4.1): which impersonation lets the actor act.
 IMPERSONATION = "impersonation"
@@ -56,6 +59,7 @@ class Claims:
     principal_id: UUID
     token_id: str
     issued_at: int
+    expires_at: int
     second_factor: bool = False
     acting: Acting | None = None
 
@@ -76,6 +80,8 @@ class Issuer:
         self.name = name
         self._rules = tokens.rules(name, AUDIENCE, LEEWAY_SECONDS, "jti")
         self._read_at = time.monotonic()
+        # What verified tokens say, by their digest: their signature is checked once, their end each time.
+        self._verified: OrderedDict[bytes, Claims] = OrderedDict()
         self._take(keys)
 
     def issue(
@@ -106,14 +112,28 @@ class Issuer:
 
         Whether the impersonation that it names still lives is the database's to say.
         """
+        digest = hashlib.sha256(token.encode(errors="replace")).digest()
+        known = self._verified.get(digest)
+        if known is not None:
+            return known if time.time() < known.expires_at + LEEWAY_SECONDS else None
+        found = self._verify(token)
+        if found is not None:
+            self._verified[digest] = found
+            if len(self._verified) > REMEMBERED_TOKENS:
+                self._verified.popitem(last=False)
+        return found
+
+    def _verify(self, token: str) -> Claims | None:
         claimed = tokens.claimed(token)
         key = self._accepted.get(claimed.key_id) if claimed else None
         claims = tokens.verified(token, key, ALGORITHM, self._rules, {TYPE}) if key else None
         if claims is None:
             return None
         try:
-            second = tokens.has_second_factor(claims)
-            return Claims(UUID(claims["sub"]), str(claims["jti"]), int(claims["iat"]), second, _acting(claims))
+            second, acting = tokens.has_second_factor(claims), _acting(claims)
+            return Claims(
+                UUID(claims["sub"]), str(claims["jti"]), int(claims["iat"]), int(claims["exp"]), second, acting
+            )
         except ValueError:
             return None
 
@@ -135,6 +155,7 @@ class Issuer:
         published = datetime.now(UTC) - timedelta(seconds=PUBLISHED_SECONDS)
         # The first key of an instance signs at once: nobody kept an older key set.
         self._signing = next((found.key for found in keys if found.created_at <= published), keys[-1].key)
+        self._verified.clear()
         self._accepted = {found.key.kid or "": found.key for found in keys}
 
 

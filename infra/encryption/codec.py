@@ -7,6 +7,7 @@ else's value.
 
 import os
 from dataclasses import dataclass
+from functools import cached_property
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -32,6 +33,11 @@ class DataKey:
     key_id: UUID
     key: bytes
 
+    @cached_property
+    def cipher(self) -> AESGCM:
+        """The cipher under this key; safe to share between threads."""
+        return AESGCM(self.key)
+
     def __repr__(self) -> str:
         return f"DataKey({self.key_id})"
 
@@ -53,7 +59,7 @@ class Place:
 def encrypt(key: DataKey, place: Place, clear: bytes) -> bytes:
     """Encrypt a field's bytes for one place."""
     nonce = os.urandom(NONCE_BYTES)
-    sealed = AESGCM(key.key).encrypt(nonce, clear, FORMAT + place.associated_data())
+    sealed = key.cipher.encrypt(nonce, clear, FORMAT + place.associated_data())
     return FORMAT + key.key_id.bytes + nonce + sealed
 
 
@@ -78,6 +84,6 @@ def decrypt(key: DataKey, place: Place, ciphertext: bytes) -> bytes:
         raise Undecryptable("the ciphertext belongs to another key")
     try:
         body = ciphertext[_BODY]
-        return AESGCM(key.key).decrypt(ciphertext[_NONCE], body, FORMAT + place.associated_data())
+        return key.cipher.decrypt(ciphertext[_NONCE], body, FORMAT + place.associated_data())
     except InvalidTag:
         raise Undecryptable("the ciphertext does not belong here, or was altered") from None

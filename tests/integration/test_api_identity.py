@@ -4,6 +4,7 @@ import base64
 import json
 import stat
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -48,6 +49,36 @@ def manager(world: World) -> object:
 
 def test_a_token_of_the_issuer_is_good(world: World, api: Api, manager: Any) -> None:
     assert status(api, issuing.open_issuer(world.server).issue(manager)) == 200
+
+
+def test_a_token_that_was_verified_before_still_ends(
+    world: World, manager: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issuer = issuing.open_issuer(world.server)
+    token = issuer.issue(manager, lifetime=60)
+    found = issuer.verify(token)
+    assert found is not None and issuer.verify(token) is found
+    assert issuer.verify(f"{token}A") is None and issuer.verify(token[:-6] + "AAAAAA") is None
+    ended = found.expires_at + issuing.LEEWAY_SECONDS
+    monkeypatch.setattr(issuing.time, "time", lambda: ended)
+    assert issuer.verify(token) is None
+
+
+def test_a_token_that_was_verified_before_goes_with_its_key(world: World, manager: Any) -> None:
+    issuer = issuing.open_issuer(world.server)
+    token = issuer.issue(manager)
+    assert issuer.verify(token)
+    issuer._take([issuing.SigningKey(OKPKey.generate_key("Ed25519", auto_kid=True), datetime.now(UTC))])
+    assert issuer.verify(token) is None
+
+
+def test_no_more_than_so_many_tokens_are_remembered(
+    world: World, manager: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuing, "REMEMBERED_TOKENS", 3)
+    issuer = issuing.open_issuer(world.server)
+    tokens = [issuer.issue(manager) for _ in range(5)]
+    assert all(issuer.verify(token) for token in tokens + tokens) and len(issuer._verified) == 3
 
 
 @pytest.mark.check(32)
