@@ -17,7 +17,8 @@ from typing import Any
 from uuid import UUID
 
 from policies.segments.catalogue import FactTable, Measure, ValueType
-from policies.segments.condition import LISTS, Condition
+from policies.segments.condition import Condition
+from policies.segments.operators import LISTS
 from policies.segments.references import levels, named
 from policies.segments.rule import AllOf, InSegment, Not, Rule, RuleError
 from policies.segments.windows import Window
@@ -74,6 +75,9 @@ class _Build:
     def text_list(self, values: Iterable[str]) -> str:
         return f"array(select jsonb_array_elements_text($3 -> {self.bind(list(values))}))"
 
+    def array(self, values: Iterable[Any], cast: str) -> str:
+        return f"array(select jsonb_array_elements_text($3 -> {self.bind(list(values))})::{cast})"
+
     def column(self, measure: Measure, text: str) -> str:
         """Name of a measure's column, with what a missing row of the fact table means."""
         known = self.measures.setdefault(measure.table, {})
@@ -98,15 +102,12 @@ def compile_verdicts(segments: list[ActiveSegment], *, given: bool = False) -> V
     trees = [build.verdicts.get(segment.slug) or _tree(segment.rule, build) for segment in ordered]
     if sum(map(len, build.measures.values())) > MOST_MEASURES:
         raise RuleError(f"the clinic's segments use more than {MOST_MEASURES} different measures")
-    listed = [
-        f"({build.scalar(str(s.segment_id), 'uuid')}, {build.scalar(s.version, 'integer')}, {tree})"
-        for s, tree in zip(ordered, trees, strict=True)
-    ]
+    ids = build.array((str(segment.segment_id) for segment in ordered), "uuid")
+    versions = build.array((segment.version for segment in ordered), "integer")
+    joined = ",\n        ".join(trees)
     only = "\n    where patient_id = any($4::uuid[])" if given else ""
-    return Verdicts(_fact_tables(build, only), _source(build, listed or [_NO_SEGMENTS], only), build.parameters)
-
-
-_NO_SEGMENTS = "(null::uuid, null::integer, false)"
+    listed = f"unnest({ids}, {versions}, array[\n        {joined}\n    ]::boolean[])"
+    return Verdicts(_fact_tables(build, only), _source(build, listed, only), build.parameters)
 
 
 def _layer(rules: dict[str, Rule], build: _Build) -> None:
@@ -167,12 +168,19 @@ def _measure(condition: Condition, build: _Build) -> str:
     if measure.table is FactTable.PATIENTS:
         return measure.sql.format(as_of=AS_OF)
     where = " and ".join(_restrictions(condition, build))
-    return build.column(measure, measure.sql.format(as_of=AS_OF, where=where))
+    months = ""
+    if measure.needs_window and condition.window:
+        months = build.scalar(Window.parse(condition.window).length_in_months, "double precision")
+    return build.column(measure, measure.sql.format(as_of=AS_OF, where=where, months=months))
 
 
 def _restrictions(condition: Condition, build: _Build) -> list[str]:
     measure = condition.definition
-    found = [f"{measure.day} <= {AS_OF}"]
+    found = [f"{measure.day} {'>=' if measure.ahead else '<='} {AS_OF}"]
+    if measure.value:
+        found.append(f"{measure.value} is not null")
+    if measure.statuses:
+        found.append(f"status in ({', '.join(map(repr, measure.statuses))})")
     if condition.window:
         found.append(f"{measure.day} > {_window_start(Window.parse(condition.window), build)}")
     for name, argument in measure.arguments.items():
@@ -190,18 +198,29 @@ def _window_start(window: Window, build: _Build) -> str:
     return f"({AS_OF} - make_interval(months => {build.scalar(window.months, 'integer')}))::date"
 
 
+# A plan, as the days of it say; all are there from the moment that the clinic prescribes it.
+_PLANS = """(
+    select patient_id, plan_id, min(day) as starts_on, sum(prescribed) as prescribed,
+        coalesce(sum(done) filter (where day <= {as_of}), 0) as done
+    from raw_adherence{only}
+    group by patient_id, plan_id
+    ) as plans"""
+
+
 def _fact_tables(build: _Build, only: str) -> str:
     passes = []
     for table, columns in build.measures.items():
         listed = ",\n        ".join(f"{text} as {name}" for text, name in columns.items())
+        source = _PLANS.format(as_of=AS_OF, only=only) if table is FactTable.PLANS else f"{table.value}{only}"
         passes.append(
             f"{table.value}_facts as (\n    select patient_id,\n        {listed}\n"
-            f"    from {table.value}{only}\n    group by patient_id\n),\n"  # nosec B608: names from the catalogue
+            f"    from {source}\n    group by patient_id\n),\n"  # nosec B608: names from the catalogue
         )
     return "".join(passes)
 
 
-def _source(build: _Build, listed: list[str], only: str) -> str:
+def _source(build: _Build, listed: str, only: str) -> str:
+    """`listed` is no `values` list: of such a one, PostgreSQL prepares the expressions anew for each patient."""
     patients = f"(select * from raw_patients{only}) as raw_patients" if only else "raw_patients"
     joins = "".join(f"\n    left join {table.value}_facts using (patient_id)" for table in build.measures)
     layers = "".join(
@@ -209,8 +228,5 @@ def _source(build: _Build, listed: list[str], only: str) -> str:
         for level, layer in enumerate(build.layers)
         if layer
     )
-    verdicts = ",\n        ".join(listed)
     return f"""{patients}{joins}{layers}
-    cross join lateral (values
-        {verdicts}
-    ) as verdict (segment_id, version, holds)"""
+    cross join lateral {listed} as verdict (segment_id, version, holds)"""
