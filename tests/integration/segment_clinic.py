@@ -84,6 +84,12 @@ class SegmentClinic:
         for (patient,) in self.admin.execute(query, [appointment]).fetchall():
             self.note(chr(patient.int), "correction")
 
+    def lose(self, letter: str) -> None:
+        """Delete a patient, as one who was deleted upstream; what is known of visits stays behind."""
+        self._enter()
+        self.admin.execute("delete from raw_patients where patient_id = %s", [UUID(int=ord(letter))])
+        self.note(letter, "correction")
+
     def note(self, letter: str | None, cause: str | None) -> None:
         """Why a patient, or everybody, may have changed."""
         self._enter()
