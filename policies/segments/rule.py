@@ -5,17 +5,22 @@ A rule is a tree of `all`, `any` and `not` over conditions:
     {"all": [{"measure": "age", "op": ">", "value": 65},
              {"measure": "adherence.completion_rate", "window": "30d", "op": "<", "value": 0.5}]}
 
+A rule may name another segment of the clinic: `{"in_segment": "high-pain"}`.
 Errors name the place in the rule and what was expected there.
 """
 
-from typing import Annotated, Any
+from collections.abc import Iterator
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from policies.segments.condition import Condition
+from policies.segments.condition import Condition, Misfit, near
+from policies.segments.operators import Operator
 
 LARGEST_RULE_BYTES = 1_000_000
 DEEPEST_RULE = 40
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+_EXPECTED = "expected an object with 'all', 'any', 'not', 'in_segment' or 'measure'"
 
 
 class RuleError(ValueError):
@@ -47,19 +52,35 @@ class Not(BaseModel):
     part: Annotated["Rule", Field(alias="not")]
 
 
-Rule = AllOf | AnyOf | Not | Condition
+class InSegment(BaseModel):
+    """Holds of a patient for whom the rule of another segment of the clinic holds; undecided there is unknown here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    in_segment: Slug
+
+
+Rule = AllOf | AnyOf | Not | Condition | InSegment
+
+
+def leaves(rule: Rule, place: str = "") -> Iterator[tuple[str, Condition | InSegment]]:
+    """What a tree is made of, in reading order, each with its place in the rule."""
+    if isinstance(rule, Condition | InSegment):
+        yield place, rule
+    elif isinstance(rule, Not):
+        yield from leaves(rule.part, join(place, "not"))
+    else:
+        key, parts = ("all", rule.all) if isinstance(rule, AllOf) else ("any", rule.any)
+        for index, part in enumerate(parts):
+            yield from leaves(part, f"{join(place, key)}[{index}]")
 
 
 def conditions(rule: Rule) -> list[Condition]:
-    """Every condition of a rule, in reading order."""
-    if isinstance(rule, Condition):
-        return [rule]
-    parts = rule.all if isinstance(rule, AllOf) else rule.any if isinstance(rule, AnyOf) else [rule.part]
-    return [found for part in parts for found in conditions(part)]
+    """Every condition of a rule itself, in reading order; those of segments that it names are not its own."""
+    return [leaf for _, leaf in leaves(rule) if isinstance(leaf, Condition)]
 
 
 def needs_profile(rule: Rule) -> bool:
-    """Whether the rule is profile-dependent: a revoked consent must take its members back."""
+    """Whether a condition of the rule itself is on the profile; see `references.profile_dependent`."""
     return any(condition.definition.needs_profile for condition in conditions(rule))
 
 
@@ -82,19 +103,32 @@ def parse_rule(found: object, place: str = "") -> Rule:
 
 def _parse(found: object, place: str) -> Rule:
     if not isinstance(found, dict):
-        raise RuleError("expected an object with 'all', 'any', 'not' or 'measure'", place)
+        raise RuleError(_EXPECTED, place)
     for key, model in (("all", AllOf), ("any", AnyOf)):
         if key in found:
             return _parse_list(found, key, model, place)
     if "not" in found:
         _only(found, "not", place)
         return Not(part=_parse(found["not"], join(place, "not")))
+    if "in_segment" in found:
+        return _parse_in_segment(found, place)
     if "measure" not in found:
-        raise RuleError("expected an object with 'all', 'any', 'not' or 'measure'", place)
+        raise RuleError(_EXPECTED, place)
+    _check_keys(found, place)
     try:
         return Condition.model_validate(found)
     except ValidationError as error:
         raise _rule_error(error, place) from None
+
+
+def _check_keys(found: dict[str, object], place: str) -> None:
+    """What the model would refuse as well, but not in words that help."""
+    op = found.get("op")
+    if isinstance(op, str) and op not in get_args(Operator):
+        raise RuleError(f"unknown operator '{op[:60]}'{near(op, get_args(Operator))}", join(place, "op"))
+    for key, value in found.items():
+        if value is None:
+            raise RuleError("leave it out where there is none: null is no value", join(place, key[:60]))
 
 
 def _parse_list(found: dict[str, object], key: str, model: type[AllOf] | type[AnyOf], place: str) -> Rule:
@@ -107,10 +141,18 @@ def _parse_list(found: dict[str, object], key: str, model: type[AllOf] | type[An
     )
 
 
+def _parse_in_segment(found: dict[str, object], place: str) -> Rule:
+    _only(found, "in_segment", place)
+    try:
+        return InSegment.model_validate(found)
+    except ValidationError:
+        raise RuleError("expected the slug of a segment, such as 'high-pain'", join(place, "in_segment")) from None
+
+
 def _only(found: dict[str, object], key: str, place: str) -> None:
     if len(found) > 1:
         other = next(name for name in found if name != key)
-        raise RuleError(f"'{other[:60]}' cannot stand beside '{key}'", place)
+        raise RuleError(f"'{str(other)[:60]}' cannot stand beside '{key}'", place)
 
 
 def join(*places: str) -> str:
@@ -120,11 +162,26 @@ def join(*places: str) -> str:
 
 def _rule_error(error: ValidationError, place: str) -> RuleError:
     first = error.errors(include_url=False, include_input=False)[0]
-    where = [str(part) for part in first["loc"] if str(part) in Condition.model_fields][:1]
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if where == ["value"]:
-        message = "the value must be a number, a text of 1 to 200 characters, or a list of these"
-    return RuleError(message, join(place, *where))
+    misfit = first.get("ctx", {}).get("error")
+    if isinstance(misfit, Misfit):
+        return RuleError(str(misfit), join(place, misfit.key))
+    key = str(first["loc"][0])
+    if first["type"] == "missing":
+        return RuleError(f"expected '{key}' beside 'measure'", place)
+    if first["type"] == "extra_forbidden":
+        return RuleError(f"unknown key '{key[:60]}'{near(key, Condition.model_fields)}", place)
+    return RuleError(_SAID.get(key, str(first["msg"])), join(place, key))
+
+
+_TEXTS = "expected a list of 1 to 1000 texts of 1 to 200 characters, without NUL"
+_TEXT = "expected a text of 1 to 200 characters, without NUL"
+_SAID = {
+    "measure": "expected the name of a measure",
+    "window": "expected a window such as '30d'",
+    "value": "the value must be a number, a text of 1 to 200 characters, or a list of these",
+    **dict.fromkeys(("status", "service", "modality"), _TEXTS),
+    **dict.fromkeys(("form", "question"), _TEXT),
+}
 
 
 def _depth(found: object) -> int:
