@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from policies.segments.catalogue import CATALOGUE, FactTable, ValueType
+from policies.segments.catalogue import CATALOGUE, FactTable, Measure, ValueType
 from policies.segments.condition import Condition
 from policies.segments.operators import LISTS, OPERATORS
 from policies.segments.reference import Patient, value_of
@@ -21,6 +21,7 @@ NAMES = st.sampled_from(["pain", "score"])
 STATUSES = st.sampled_from(["booked", "arrived", "fulfilled", "cancelled", "noshow"])
 FORM_STATUSES = st.sampled_from(["pending", "in_progress", "completed", "expired"])
 NUMBERS = st.integers(-4, 12).map(float) | st.sampled_from([0.5, 2.25])
+MOSTLY_PAIN = st.sampled_from(["pain", "pain", "pain", "score"])
 SETS = st.lists(NAMES, max_size=3, unique=True)
 WINDOWS = st.sampled_from(["1d", "30d", "4w", "1mo", "3mo", "1y"])
 
@@ -38,8 +39,14 @@ def near(as_of: date) -> st.SearchStrategy[date]:
 _KEY = itemgetter("patient", "plan", "day")
 
 
-def tables(as_of: date) -> st.SearchStrategy[dict[str, list[Row]]]:
-    day, someone = near(as_of), st.sampled_from(PATIENTS)
+@st.composite
+def tables(draw: st.DrawFn, as_of: date) -> dict[str, list[Row]]:
+    """Facts of a few days, so that many share one."""
+    return draw(_tables(as_of, st.sampled_from(draw(st.lists(near(as_of), min_size=2, max_size=4)))))
+
+
+def _tables(as_of: date, day: st.SearchStrategy[date]) -> st.SearchStrategy[dict[str, list[Row]]]:
+    someone = st.sampled_from(PATIENTS)
     years = st.integers(0, 100).map(lambda ago: as_of.year - ago)
     born = st.none() | day | years.map(lambda year: date(year, 2, 29 if year % 4 == 0 else 28))
     patient = st.fixed_dictionaries({
@@ -65,10 +72,10 @@ def tables(as_of: date) -> st.SearchStrategy[dict[str, list[Row]]]:
     instant = st.tuples(day, st.sampled_from([time(0), time(12)])).map(lambda at: datetime.combine(*at, UTC))
     answer = {
         "patient": someone,
-        "template": NAMES,
+        "template": MOSTLY_PAIN,
         "question": NAMES,
         "answered_at": instant,
-        "form": st.integers(0, 2),
+        "form": st.integers(0, 1),
         "number": st.none() | NUMBERS,
         "choice": st.none() | NAMES,
         "body": st.none() | NAMES,
@@ -168,11 +175,30 @@ def rules(as_of: date, known: list[Patient], named: Sequence[str] = ()) -> st.Se
     )
 
 
+def census(as_of: date, known: list[Patient], window: str | None) -> list[Row]:
+    """Of each measure, whether a patient has what one of these patients has."""
+    return [
+        _has(measure, known[number % len(known)], as_of, window) for number, measure in enumerate(CATALOGUE.values())
+    ]
+
+
+def _has(measure: Measure, patient: Patient, as_of: date, window: str | None) -> Row:
+    asked: Row = {"measure": measure.name, "op": "is_known"}
+    asked |= {name: {"form": "pain"}.get(name, "score") for name, given in measure.arguments.items() if given.required}
+    if measure.windowed and (window or measure.needs_window):
+        asked["window"] = window or "3mo"
+    value = value_of(Condition.model_validate(asked), patient, as_of)
+    if value is None or value == []:
+        return asked
+    op = "contains_all" if measure.type is ValueType.TEXT_SET else "="
+    return {**asked, "op": op, "value": str(value) if measure.type is ValueType.DATE else value}
+
+
 @st.composite
 def cases(draw: st.DrawFn, most: int) -> tuple[Spec, list[Row]]:
-    """Tables as of a day, and rules `s0`, `s1` and so on, of which each may name any that comes before it."""
+    """Tables as of a day; rules `s0`, `s1` and so on, each of which may name any before it; and a census."""
     as_of = draw(AS_OF)
     rows = draw(tables(as_of))
     known = patients(rows)
     asked = [draw(rules(as_of, known, [f"s{lower}" for lower in range(number)])) for number in range(most)]
-    return Spec(as_of, rows, []), asked
+    return Spec(as_of, rows, []), asked + census(as_of, known, draw(st.none() | WINDOWS))

@@ -15,7 +15,7 @@ from policies.segments.rule import parse_rule
 from tests.properties.segment_strategies import PATIENTS, cases, patients
 from tests.spec.segments.tables import Row, Spec, Verdict, filled, verdicts
 
-RULES = 4
+RULES = 3
 GIVEN = PATIENTS[1:]
 
 
