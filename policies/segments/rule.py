@@ -22,7 +22,9 @@ DEEPEST_RULE = 40
 # Values, keys and rules in lists, all counted together.
 MOST_PARTS = 10_000
 _DEEPER = ("all", "any", "not")
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+MOST_IN_LIST = 200
+SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG, max_length=80)]
 _EXPECTED = "expected an object with 'all', 'any', 'not', 'in_segment' or 'measure'"
 
 
@@ -38,14 +40,14 @@ class AllOf(BaseModel):
     """Holds if every part holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    all: Annotated[list["Rule"], Field(min_length=1, max_length=200)]
+    all: Annotated[list["Rule"], Field(min_length=1, max_length=MOST_IN_LIST)]
 
 
 class AnyOf(BaseModel):
     """Holds if at least one part holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    any: Annotated[list["Rule"], Field(min_length=1, max_length=200)]
+    any: Annotated[list["Rule"], Field(min_length=1, max_length=MOST_IN_LIST)]
 
 
 class Not(BaseModel):
@@ -140,8 +142,8 @@ def _check_keys(found: dict[str, object], place: str) -> None:
 def _parse_list(found: dict[str, object], key: str, model: type[AllOf] | type[AnyOf], place: str) -> Rule:
     _only(found, key, place)
     parts = found[key]
-    if not isinstance(parts, list) or not 1 <= len(parts) <= 200:
-        raise RuleError(f"'{key}' needs a list of 1 to 200 rules", join(place, key))
+    if not isinstance(parts, list) or not 1 <= len(parts) <= MOST_IN_LIST:
+        raise RuleError(f"'{key}' needs a list of 1 to {MOST_IN_LIST} rules", join(place, key))
     return model.model_validate(
         {key: [_parse(part, f"{join(place, key)}[{index}]") for index, part in enumerate(parts)]}
     )
