@@ -34,6 +34,11 @@ class Misfit(ValueError):
         self.key = key
 
 
+def shown(word: object) -> str:
+    """A word of somebody's as a message may show it: short, in quotes, and of characters that can be seen."""
+    return repr(str(word)[:60])
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """What somebody may have meant, as the end of a message; empty if nothing is like it."""
     found = difflib.get_close_matches(word[:60], sorted(known), n=3)
@@ -68,7 +73,7 @@ class Condition(BaseModel):
     @model_validator(mode="after")
     def _fits_the_catalogue(self) -> Self:
         if self.measure not in CATALOGUE:
-            raise Misfit("measure", f"unknown measure '{self.measure[:60]}'{near(self.measure, CATALOGUE)}")
+            raise Misfit("measure", f"unknown measure {shown(self.measure)}{near(self.measure, CATALOGUE)}")
         self._check_arguments()
         self._check_window()
         self._check_value()
@@ -86,7 +91,7 @@ class Condition(BaseModel):
             for value in given if options and isinstance(given, list) else ():
                 if value not in options:
                     listed = near(value, options) or f": expected {', '.join(options)}"
-                    raise Misfit(name, f"unknown {name} '{value[:60]}'{listed}")
+                    raise Misfit(name, f"unknown {name} {shown(value)}{listed}")
 
     def _check_window(self) -> None:
         if self.window is None:

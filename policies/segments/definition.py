@@ -5,9 +5,11 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from policies.segments.condition import NO_NUL, Text
+from policies.segments.condition import NO_NUL, Text, shown
 from policies.segments.rule import DEEPEST_RULE, LARGEST_RULE_BYTES, Rule, RuleError, Slug, join, parse_rule
 from policies.segments.text import read
+
+LARGEST_FILE_BYTES = 1_000_000
 
 
 class SegmentDefinition(BaseModel):
@@ -27,22 +29,41 @@ def parse_segments(text: str) -> list[SegmentDefinition]:
     Raises:
         RuleError: no JSON, or not of this shape; names the place.
     """
-    if len(text.encode()) > LARGEST_RULE_BYTES:
-        raise RuleError(f"the file is larger than {LARGEST_RULE_BYTES} bytes")
-    try:
-        found = json.loads(text, parse_constant=_no_constant)
-    except RecursionError:
-        raise RuleError(f"the rule is nested deeper than {DEEPEST_RULE} levels") from None
-    except json.JSONDecodeError as error:
-        raise RuleError(f"no JSON: {error.msg}", f"line {error.lineno}") from None
-    except ValueError as error:
-        raise error if isinstance(error, RuleError) else RuleError("a number is too long") from None
+    found = decode(text, LARGEST_FILE_BYTES)
     listed = found if isinstance(found, list) else [found]
     return [_segment(item, f"[{index}]" if isinstance(found, list) else "") for index, item in enumerate(listed)]
 
 
+def decode(text: str, largest: int = LARGEST_RULE_BYTES) -> object:
+    """Read JSON as strictly as rules ask for: numbers that are some, and no key twice.
+
+    Raises:
+        RuleError: it is none, or of more bytes than the largest; names the line.
+    """
+    # No character has less than a byte.
+    if len(text) > largest or len(text.encode(errors="replace")) > largest:
+        raise RuleError(f"it is larger than {largest} bytes")
+    try:
+        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_key_twice)
+    except RecursionError:
+        raise RuleError(f"the rule is nested deeper than {DEEPEST_RULE} levels") from None
+    except json.JSONDecodeError as error:
+        raise RuleError(f"no JSON: {error.msg}", f"line {error.lineno}, column {error.colno}") from None
+    except ValueError as error:
+        raise error if isinstance(error, RuleError) else RuleError("a number is too long") from None
+
+
 def _no_constant(name: str) -> float:
     raise RuleError(f"{name} is no number in JSON")
+
+
+def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen = set[str]()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise RuleError(f"the key {shown(twice)} is there twice")
+    return found
 
 
 def _segment(found: object, place: str) -> SegmentDefinition:

@@ -14,12 +14,17 @@ from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from policies.segments.condition import Condition, Misfit, near
+from policies.segments.condition import Condition, Misfit, near, shown
 from policies.segments.operators import Operator
 
-LARGEST_RULE_BYTES = 1_000_000
+LARGEST_RULE_BYTES = 250_000
 DEEPEST_RULE = 40
-Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+# Values, keys and rules in lists, all counted together.
+MOST_PARTS = 10_000
+_DEEPER = ("all", "any", "not")
+MOST_IN_LIST = 200
+SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
+Slug = Annotated[str, StringConstraints(pattern=SLUG, max_length=80)]
 _EXPECTED = "expected an object with 'all', 'any', 'not', 'in_segment' or 'measure'"
 
 
@@ -35,14 +40,14 @@ class AllOf(BaseModel):
     """Holds if every part holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    all: Annotated[list["Rule"], Field(min_length=1, max_length=200)]
+    all: Annotated[list["Rule"], Field(min_length=1, max_length=MOST_IN_LIST)]
 
 
 class AnyOf(BaseModel):
     """Holds if at least one part holds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-    any: Annotated[list["Rule"], Field(min_length=1, max_length=200)]
+    any: Annotated[list["Rule"], Field(min_length=1, max_length=MOST_IN_LIST)]
 
 
 class Not(BaseModel):
@@ -96,12 +101,13 @@ def parse_rule(found: object, place: str = "") -> Rule:
     Raises:
         RuleError: names the place in the rule and what was expected.
     """
-    if _depth(found) > DEEPEST_RULE:
-        raise RuleError(f"the rule is nested deeper than {DEEPEST_RULE} levels", place)
+    _check_size(found, place)
     return _parse(found, place)
 
 
 def _parse(found: object, place: str) -> Rule:
+    if isinstance(found, Condition | InSegment):  # of the text form, read where it stands
+        return found
     if not isinstance(found, dict):
         raise RuleError(_EXPECTED, place)
     for key, model in (("all", AllOf), ("any", AnyOf)):
@@ -125,17 +131,19 @@ def _check_keys(found: dict[str, object], place: str) -> None:
     """What the model would refuse as well, but not in words that help."""
     op = found.get("op")
     if isinstance(op, str) and op not in get_args(Operator):
-        raise RuleError(f"unknown operator '{op[:60]}'{near(op, get_args(Operator))}", join(place, "op"))
+        raise RuleError(f"unknown operator {shown(op)}{near(op, get_args(Operator))}", join(place, "op"))
     for key, value in found.items():
+        if key not in Condition.model_fields:
+            raise RuleError(f"unknown key {shown(key)}{near(str(key), Condition.model_fields)}", place)
         if value is None:
-            raise RuleError("leave it out where there is none: null is no value", join(place, key[:60]))
+            raise RuleError("leave it out where there is none: null is no value", join(place, key))
 
 
 def _parse_list(found: dict[str, object], key: str, model: type[AllOf] | type[AnyOf], place: str) -> Rule:
     _only(found, key, place)
     parts = found[key]
-    if not isinstance(parts, list) or not 1 <= len(parts) <= 200:
-        raise RuleError(f"'{key}' needs a list of 1 to 200 rules", join(place, key))
+    if not isinstance(parts, list) or not 1 <= len(parts) <= MOST_IN_LIST:
+        raise RuleError(f"'{key}' needs a list of 1 to {MOST_IN_LIST} rules", join(place, key))
     return model.model_validate(
         {key: [_parse(part, f"{join(place, key)}[{index}]") for index, part in enumerate(parts)]}
     )
@@ -152,7 +160,7 @@ def _parse_in_segment(found: dict[str, object], place: str) -> Rule:
 def _only(found: dict[str, object], key: str, place: str) -> None:
     if len(found) > 1:
         other = next(name for name in found if name != key)
-        raise RuleError(f"'{str(other)[:60]}' cannot stand beside '{key}'", place)
+        raise RuleError(f"{shown(other)} cannot stand beside '{key}'", place)
 
 
 def join(*places: str) -> str:
@@ -168,8 +176,6 @@ def _rule_error(error: ValidationError, place: str) -> RuleError:
     key = str(first["loc"][0])
     if first["type"] == "missing":
         return RuleError(f"expected '{key}' beside 'measure'", place)
-    if first["type"] == "extra_forbidden":
-        return RuleError(f"unknown key '{key[:60]}'{near(key, Condition.model_fields)}", place)
     return RuleError(_SAID.get(key, str(first["msg"])), join(place, key))
 
 
@@ -184,15 +190,23 @@ _SAID = {
 }
 
 
-def _depth(found: object) -> int:
-    deepest, todo = 0, [(found, 1)]
+def _check_size(found: object, place: str) -> None:
+    """Refuse what is too deep or too large before anything of it is read, and with no recursion."""
+    todo, parts = [(found, 1, place)], 0
     while todo:
-        node, level = todo.pop()
-        deepest = max(deepest, level)
+        node, level, where = todo.pop()
         if level > DEEPEST_RULE:
-            return level
-        if isinstance(node, dict):
-            todo += [(part, level + (1 if key in ("all", "any", "not") else 0)) for key, part in node.items()]
-        elif isinstance(node, list):
-            todo += [(part, level) for part in node]
-    return deepest
+            raise RuleError(f"the rule is nested deeper than {DEEPEST_RULE} levels", where)
+        if isinstance(node, dict | list):
+            parts += len(node)
+            if parts > MOST_PARTS:
+                raise RuleError(f"the rule has more than {MOST_PARTS} parts", place)
+            todo += _within(node, level, where)
+
+
+def _within(node: dict[str, object] | list[object], level: int, place: str) -> list[tuple[object, int, str]]:
+    if isinstance(node, list):
+        return [(part, level, f"{place}[{index}]") for index, part in enumerate(node)]
+    return [
+        (part, level + 1, join(place, key)) if key in _DEEPER else (part, level, place) for key, part in node.items()
+    ]

@@ -5,6 +5,7 @@ the same rule, its nesting included. `rule.lark` is the grammar. Errors name lin
 """
 
 import json
+import re
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -12,14 +13,19 @@ from typing import Any
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 
-from policies.segments.condition import Condition
+from policies.segments.catalogue import CATALOGUE
+from policies.segments.condition import ARGUMENTS, Condition, near, shown
 from policies.segments.rule import LARGEST_RULE_BYTES, AllOf, AnyOf, InSegment, Not, Rule, RuleError, parse_rule
 
+# Names, numbers, texts and signs, all counted together.
+MOST_WORDS = 5_000
+_WORD = re.compile(r'"[^"\\\n]*(?:\\.[^"\\\n]*)*"|[\w.+-]+|\S')
 _EXPECTED = {
     "MEASURE": "a measure", "NAME": "an argument", "WINDOW": "a window such as 30d", "NUMBER": "a number",
     "STRING": "a text in double quotes", "DATE": "a date", "COMPARED": "a comparison", "LPAR": "'('",
     "RPAR": "')'", "LSQB": "'['", "RSQB": "']'", "COMMA": "','", "EQUAL": "'='", "$END": "the end",
 }  # fmt: skip
+_MANY = {name for measure in CATALOGUE.values() for name, given in measure.arguments.items() if given.many}
 
 
 def read(text: str) -> Rule:
@@ -28,16 +34,26 @@ def read(text: str) -> Rule:
     Raises:
         RuleError: names line and column, and what was expected there.
     """
-    if len(text.encode(errors="replace")) > LARGEST_RULE_BYTES:
-        raise RuleError(f"the rule is larger than {LARGEST_RULE_BYTES} bytes")
+    _check_size(text)
     try:
         # The tree is made as the text is read, with no recursion: however deep it is.
         found = _grammar().parse(text)
     except UnexpectedInput as error:
-        raise RuleError(_said(error), _place(error)) from None
+        raise RuleError(_said(error, text), _place(error)) from None
     except VisitError as error:
         raise error.orig_exc if isinstance(error.orig_exc, RuleError) else RuleError("no rule") from None
     return parse_rule(found)
+
+
+def _check_size(text: str) -> None:
+    # No character has less than a byte.
+    if len(text) > LARGEST_RULE_BYTES or len(text.encode(errors="replace")) > LARGEST_RULE_BYTES:
+        raise RuleError(f"the rule is larger than {LARGEST_RULE_BYTES} bytes")
+    for count, word in enumerate(_WORD.finditer(text)):
+        if count >= MOST_WORDS:
+            line = text.count("\n", 0, word.start()) + 1
+            column = word.start() - text.rfind("\n", 0, word.start())
+            raise RuleError(f"the rule has more than {MOST_WORDS} words and signs", _at(line, column))
 
 
 def write(rule: Rule) -> str:
@@ -81,7 +97,7 @@ def _constant(value: Any) -> str:
 
 
 class _Reader(Transformer[Token, Any]):
-    """Makes the JSON form, and checks each condition where it stands."""
+    """Makes the JSON form, in which conditions are read already: each is checked where it stands."""
 
     def STRING(self, token: Token) -> str:  # noqa: N802
         try:
@@ -110,58 +126,60 @@ class _Reader(Transformer[Token, Any]):
     def single(self, parts: list[Any]) -> dict[str, Any]:
         return {str(parts[0]): [parts[1]]}
 
-    def member(self, parts: list[Any]) -> dict[str, Any]:
+    def member(self, parts: list[Any]) -> Rule:
         token, slug = parts
-        return self._checked(token, {"in_segment": slug})
+        return _leaf({"in_segment": slug}, {"": token})
 
     def values(self, values: list[Any]) -> list[Any]:
         return [value for value in values if value is not None]
 
-    def window(self, parts: list[Any]) -> dict[str, Any]:
-        return {"window": str(parts[0])}
+    def argument(self, parts: list[Any]) -> tuple[str, Token, Any]:
+        token = parts[0]
+        if token.type == "WINDOW":
+            return "window", token, str(token)
+        name, value = str(token), parts[1]
+        if name not in (*ARGUMENTS, "window"):
+            raise RuleError(f"unknown argument {shown(name)}{near(name, ARGUMENTS)}", _at(token.line, token.column))
+        return name, token, [value] if name in _MANY and isinstance(value, str) else value
 
-    def named(self, parts: list[Any]) -> dict[str, Any]:
-        return {str(parts[0]): parts[1]}
+    def measure(self, parts: list[Any]) -> tuple[dict[str, Any], dict[str, Token]]:
+        found, places = {"measure": str(parts[0])}, {"": parts[0]}
+        for name, token, value in filter(None, parts[1:]):
+            if name in found:
+                raise RuleError(f"'{name}' cannot stand here twice", _at(token.line, token.column))
+            found[name], places[name] = value, token
+        return found, places
 
-    def measure(self, parts: list[Any]) -> tuple[Token, dict[str, Any]]:
-        token: Token = parts[0]
-        found: dict[str, Any] = {"measure": str(token)}
-        for argument in filter(None, parts[1:]):
-            (name,) = argument
-            if name in found or name in ("op", "value"):
-                raise RuleError(f"'{name[:60]}' cannot stand here, or not twice", _at(token.line, token.column))
-            listed = name in ("status", "service", "modality") and isinstance(argument[name], str)
-            found[name] = [argument[name]] if listed else argument[name]
-        return token, found
+    def compare(self, parts: list[Any]) -> tuple[Token, dict[str, Any]]:
+        return parts[0], {"op": str(parts[0]), "value": _plain(parts[1])}
 
-    def compare(self, parts: list[Any]) -> dict[str, Any]:
-        return {"op": str(parts[0]), "value": _plain(parts[1])}
+    def between(self, parts: list[Any]) -> tuple[Token, dict[str, Any]]:
+        return parts[0], {"op": "between", "value": [_plain(part) for part in parts[1:]]}
 
-    def between(self, parts: list[Any]) -> dict[str, Any]:
-        return {"op": "between", "value": [_plain(part) for part in parts]}
+    def within(self, parts: list[Any]) -> tuple[Token, dict[str, Any]]:
+        return parts[0], {"op": "in", "value": [_plain(part) for part in parts[1]]}
 
-    def within(self, parts: list[Any]) -> dict[str, Any]:
-        return {"op": "in", "value": [_plain(part) for part in parts[0]]}
+    def starts(self, parts: list[Any]) -> tuple[Token, dict[str, Any]]:
+        return parts[0], {"op": "starts_with", "value": _plain(parts[1])}
 
-    def starts(self, parts: list[Any]) -> dict[str, Any]:
-        return {"op": "starts_with", "value": _plain(parts[0])}
+    def contains(self, parts: list[Any]) -> tuple[Token, dict[str, Any]]:
+        return parts[0], {"op": f"contains_{parts[1]}", "value": [_plain(part) for part in parts[2]]}
 
-    def contains(self, parts: list[Any]) -> dict[str, Any]:
-        return {"op": f"contains_{parts[0]}", "value": [_plain(part) for part in parts[1]]}
+    def known(self, parts: list[Any]) -> tuple[Token, dict[str, Any]]:
+        return parts[0], {"op": f"is_{parts[1]}"}
 
-    def known(self, parts: list[Any]) -> dict[str, Any]:
-        return {"op": f"is_{parts[0]}"}
+    def condition(self, parts: list[Any]) -> Rule:
+        (measure, places), (token, comparison) = parts
+        return _leaf({**measure, **comparison}, {**places, "op": token, "value": token})
 
-    def condition(self, parts: list[Any]) -> dict[str, Any]:
-        (token, measure), comparison = parts
-        return self._checked(token, {**measure, **comparison})
 
-    def _checked(self, token: Token, found: dict[str, Any]) -> dict[str, Any]:
-        try:
-            parse_rule(found)
-        except RuleError as error:
-            raise RuleError(str(error), _at(token.line, token.column)) from None
-        return found
+def _leaf(found: dict[str, Any], places: dict[str, Token]) -> Rule:
+    """Read a condition; an error is at the token of the key that it is about, or at the first one."""
+    try:
+        return parse_rule(found)
+    except RuleError as error:
+        token = places.get(error.place.split("[")[0], places[""])
+        raise RuleError(str(error), _at(token.line, token.column)) from None
 
 
 def _plain(value: Any) -> Any:
@@ -175,10 +193,13 @@ def _grammar() -> Lark:
     return Lark(text, start="rule", parser="lalr", transformer=_Reader())
 
 
-def _said(error: UnexpectedInput) -> str:
-    names = error.accepts if isinstance(error, UnexpectedToken) else getattr(error, "allowed", None)
-    expected = sorted({_EXPECTED.get(name, f"'{name.lower()}'") for name in names or ()})
-    return f"expected {' or '.join(expected)}" if expected else "this is no rule"
+def _said(error: UnexpectedInput, text: str) -> str:
+    names = set((error.accepts if isinstance(error, UnexpectedToken) else getattr(error, "allowed", None)) or ())
+    expected = sorted({_EXPECTED.get(name, f"'{name.lower()}'") for name in names})
+    there = _WORD.match(text, error.pos_in_stream or 0)
+    words = [name.lower() for name in names - _EXPECTED.keys()]
+    meant = near(there[0], words) if there else ""
+    return f"expected {' or '.join(expected)}{meant}" if expected else "this is no rule"
 
 
 def _place(error: UnexpectedInput) -> str:

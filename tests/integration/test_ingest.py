@@ -125,6 +125,29 @@ def test_days_are_the_clinics_own(server: Server, rows: Rows) -> None:
     assert rows.raw("north", "raw_forms", "completed_on") == [(date(2024, 3, 11),)]
 
 
+# Berlin's clocks go forward in the night to 31 March, and back in the night to 27 October.
+CLOCKS_CHANGE = [
+    ("2024-03-30T22:59:59Z", date(2024, 3, 30)),
+    ("2024-03-30T23:00:00Z", date(2024, 3, 31)),
+    ("2024-03-31T21:59:59Z", date(2024, 3, 31)),
+    ("2024-03-31T22:00:00Z", date(2024, 4, 1)),
+    ("2024-10-26T21:59:59Z", date(2024, 10, 26)),
+    ("2024-10-26T22:00:00Z", date(2024, 10, 27)),
+    ("2024-10-27T22:59:59Z", date(2024, 10, 27)),
+    ("2024-10-27T23:00:00Z", date(2024, 10, 28)),
+]
+
+
+def test_a_day_begins_at_the_clinics_midnight_where_the_clocks_change(server: Server, rows: Rows) -> None:
+    patient = rows.patient("north")
+    for instant, _ in CLOCKS_CHANGE:
+        rows.form("north", patient, datetime.fromisoformat(instant))
+    ingest(server, "north", Asset.FORMS, uuid4())
+    days = sorted(day for _, day in CLOCKS_CHANGE)
+    assert sorted(row[0] for row in rows.raw("north", "raw_answers", "answered_on")) == days
+    assert sorted(row[0] for row in rows.raw("north", "raw_forms", "completed_on")) == days
+
+
 def test_a_form_expires_in_the_mart_without_any_write(server: Server, rows: Rows, admin: psycopg.Connection) -> None:
     rows.form("north", rows.patient("north"), None)
     admin.execute("alter table operational.form disable trigger touch")
