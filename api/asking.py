@@ -21,6 +21,8 @@ CATEGORIES = {
     Action.SEGMENT_LIST: [Category.AGGREGATE],
     Action.SEGMENT_READ: [Category.AGGREGATE],
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
+    Action.SEGMENT_EXPLAIN: [Category.MEMBERSHIP],
+    Action.SEGMENT_UNDECIDED: [Category.MEMBERSHIP],
     Action.APPOINTMENT_LIST: [Category.NAME, Category.CLINICAL],
     Action.AGENDA_READ: [Category.NAME, Category.CLINICAL],
 }

@@ -63,14 +63,25 @@ class Grant(Recorded):
         """Rows that disclose no single patient, recorded as one event."""
         return await self._read(query, order, values, disclosing=False)
 
+    async def configured(self, query: sql.Composable, **values: Any) -> list[dict[str, Any]]:
+        """Rows of the clinic's configuration, such as rules: nothing of a patient, and not the read that is recorded."""
+        return await (await self._connection.execute(query, values)).fetchall()
+
     async def disclose(
-        self, query: sql.Composable, order: sql.Composable, *, hiding: bool = False, **values: Any
+        self,
+        query: sql.Composable,
+        order: sql.Composable,
+        *,
+        hiding: bool = False,
+        profiled: bool = False,
+        **values: Any,
     ) -> list[dict[str, Any]]:
         """Rows with a `patient_id`, each of these patients recorded with the event.
 
         With `hiding` they have `confidential` too: what is hidden from guardians is recorded in an event apart.
+        With `profiled` they have `profiled`: the event names the profile only where a row shows something of it.
         """
-        return await self._read(query, order, values, disclosing=True, hiding=hiding)
+        return await self._read(query, order, values, disclosing=True, hiding=hiding, profiled=profiled)
 
     async def _read(
         self,
@@ -80,9 +91,11 @@ class Grant(Recorded):
         *,
         disclosing: bool,
         hiding: bool = False,
+        profiled: bool = False,
     ) -> list[dict[str, Any]]:
         _use(self)
-        statement = recorded_hiding(query, order) if hiding else recorded(query, order, disclosing=disclosing)
+        plain = recorded(query, order, disclosing=disclosing, profiled=profiled)
+        statement = recorded_hiding(query, order) if hiding else plain
         apart = {"hidden__event_id": uuid4()} if hiding else {}
         found = await self._connection.execute(statement, {**values, **apart, **self._event.parameters()})
         return await found.fetchall()

@@ -32,6 +32,8 @@ class Action(StrEnum):
     SEGMENT_LIST = "segment.list"
     SEGMENT_READ = "segment.read"
     MEMBER_LIST = "member.list"
+    SEGMENT_EXPLAIN = "segment.explain"  # why one patient is in, or not
+    SEGMENT_UNDECIDED = "segment.undecided"
     PROFILE_READ = "profile.read"
     PERSON_READ = "person.read"
     DEPENDENT_LIST = "dependent.list"

@@ -16,6 +16,8 @@ WORDS: dict[str, str] = {
     Action.SEGMENT_LIST: "Listed segments",
     Action.SEGMENT_READ: "Read a segment",
     Action.MEMBER_LIST: "Listed members",
+    Action.SEGMENT_EXPLAIN: "Looked up why a patient is in a segment",
+    Action.SEGMENT_UNDECIDED: "Listed for whom a segment is undecided",
     Action.PROFILE_READ: "Read a patient's profile",
     Action.PERSON_READ: "Read a person's own profile",
     Action.DEPENDENT_LIST: "Listed dependents",
