@@ -64,7 +64,7 @@ class Grant(Recorded):
         return await self._read(query, order, values, disclosing=False)
 
     async def configured(self, query: sql.Composable, **values: Any) -> list[dict[str, Any]]:
-        """Rows of the clinic's configuration, such as rules: nothing of a patient, and not the read that is recorded."""
+        """Rows of the clinic's configuration, such as rules: nothing of a patient, and not the one recorded read."""
         return await (await self._connection.execute(query, values)).fetchall()
 
     async def disclose(

@@ -48,11 +48,8 @@ _FOUND = ("decision", "policies", "categories")
 # A guardian acts for the dependent who is read; an admin for the one who is impersonated, or their dependent.
 _ACTING_FOR = ("acting_for", "coalesce(acting_for, %(event__acting_for)s::uuid)")
 # The profile was asked for, and may have turned out not to be shared.
-_IF_PROFILED = (
-    "categories",
-    "case when exists (select from found where profiled) then %(event__categories)s::text[]"
-    f" else array_remove(%(event__categories)s::text[], '{Category.PROFILE.value}') end",
-)
+_PROFILED = "case when exists (select from found where profiled) then {0} else array_remove({0}, '{1}') end"
+_IF_PROFILED = ("categories", _PROFILED.format("%(event__categories)s::text[]", Category.PROFILE.value))
 _EVENT = sql.SQL("""
 insert into audit.access_event ({names}, occurred_at, patients{more})
 select {values}, statement_timestamp(), {patients}{found}""")
@@ -129,9 +126,7 @@ with disclosed as (
 )
 
 
-def recorded(
-    query: sql.Composable, order: sql.Composable, *, disclosing: bool, profiled: bool = False
-) -> sql.Composed:
+def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool, profiled: bool = False) -> sql.Composed:
     """One statement that reads and records: no row is returned that is not recorded.
 
     A disclosing query has a column `patient_id`; each patient of its rows gets a row in the log. One that is

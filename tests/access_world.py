@@ -53,6 +53,12 @@ CONTACTS = {
     "policy_number": "CANARY-1",
     "emergency_contacts": "Canary Aunt +4930901821",
 }
+# Members are put there by hand, whatever their rules say.
+RULES: dict[str, dict[str, Any]] = {
+    "everybody": {"measure": "registration.days", "op": ">=", "value": 0},
+    "elders": {"measure": "age", "op": ">", "value": 65},
+    "empty": {"measure": "registration.days", "op": "<", "value": 0},
+}
 PROFILE_FIELDS = [Field.BIRTH_DATE, Field.SEX, Field.INSURANCE_TYPE]
 
 
@@ -362,7 +368,7 @@ def _segment(
     )
     admin.execute(
         "insert into segment_version (segment_id, version, rule, created_at) values (%s, 1, %s, '2026-01-01')",
-        [segment, json.dumps({})],
+        [segment, json.dumps(RULES[slug])],
     )
     for name in names if slug != "empty" else ():
         admin.execute(
