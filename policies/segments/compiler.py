@@ -17,7 +17,8 @@ from typing import Any
 from uuid import UUID
 
 from policies.segments.catalogue import FactTable, Measure, ValueType
-from policies.segments.condition import LISTS, Condition
+from policies.segments.condition import Condition
+from policies.segments.operators import LISTS
 from policies.segments.references import levels, named
 from policies.segments.rule import AllOf, InSegment, Not, Rule, RuleError
 from policies.segments.windows import Window
@@ -167,12 +168,19 @@ def _measure(condition: Condition, build: _Build) -> str:
     if measure.table is FactTable.PATIENTS:
         return measure.sql.format(as_of=AS_OF)
     where = " and ".join(_restrictions(condition, build))
-    return build.column(measure, measure.sql.format(as_of=AS_OF, where=where))
+    months = ""
+    if measure.needs_window and condition.window:
+        months = build.scalar(Window.parse(condition.window).length_in_months, "double precision")
+    return build.column(measure, measure.sql.format(as_of=AS_OF, where=where, months=months))
 
 
 def _restrictions(condition: Condition, build: _Build) -> list[str]:
     measure = condition.definition
-    found = [f"{measure.day} <= {AS_OF}"]
+    found = [f"{measure.day} {'>=' if measure.ahead else '<='} {AS_OF}"]
+    if measure.value:
+        found.append(f"{measure.value} is not null")
+    if measure.statuses:
+        found.append(f"status in ({', '.join(map(repr, measure.statuses))})")
     if condition.window:
         found.append(f"{measure.day} > {_window_start(Window.parse(condition.window), build)}")
     for name, argument in measure.arguments.items():
@@ -190,13 +198,23 @@ def _window_start(window: Window, build: _Build) -> str:
     return f"({AS_OF} - make_interval(months => {build.scalar(window.months, 'integer')}))::date"
 
 
+# A plan, as the days of it say; all are there from the moment that the clinic prescribes it.
+_PLANS = """(
+    select patient_id, plan_id, min(day) as starts_on, sum(prescribed) as prescribed,
+        coalesce(sum(done) filter (where day <= {as_of}), 0) as done
+    from raw_adherence{only}
+    group by patient_id, plan_id
+    ) as plans"""
+
+
 def _fact_tables(build: _Build, only: str) -> str:
     passes = []
     for table, columns in build.measures.items():
         listed = ",\n        ".join(f"{text} as {name}" for text, name in columns.items())
+        source = _PLANS.format(as_of=AS_OF, only=only) if table is FactTable.PLANS else f"{table.value}{only}"
         passes.append(
             f"{table.value}_facts as (\n    select patient_id,\n        {listed}\n"
-            f"    from {table.value}{only}\n    group by patient_id\n),\n"  # nosec B608: names from the catalogue
+            f"    from {source}\n    group by patient_id\n),\n"  # nosec B608: names from the catalogue
         )
     return "".join(passes)
 
