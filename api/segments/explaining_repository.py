@@ -15,9 +15,10 @@ from psycopg.types.json import Jsonb
 
 from api.gateway import Grant
 from policies.classification import Field, needs_consent
-from policies.segments.catalogue import FactTable
 from policies.segments.compiler import ActiveSegment, compile_verdicts
 from policies.segments.condition import Condition
+from policies.segments.flips import raw_table
+from policies.segments.measure import FactTable
 from policies.segments.rule import Rule, conditions, parse_rule
 
 # The segment, and every one that it names, directly or not.
@@ -144,7 +145,7 @@ async def patient(grant: Grant, found: Rules, patient_id: UUID | None) -> dict[s
 
     `profile_shared` is false where the profile is withheld, and then its columns are null.
     """
-    tables = sorted({condition.definition.table for condition in found.conditions} - {FactTable.PATIENTS})
+    tables = sorted({raw_table(condition) for condition in found.conditions} - {FactTable.PATIENTS})
     facts: list[sql.Composable] = [_FACTS.format(table=sql.Identifier(table)) for table in tables]
     rows = await grant.disclose(
         _PATIENT.format(consulted=_CONSULTED, facts=sql.SQL(", ").join(facts or [sql.SQL("null as nothing")])),

@@ -3,25 +3,26 @@
 What a patient wrote is read where a rule asks for it, and never shown; nor is anything that no table here lists.
 """
 
-import re
 from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
 from api.segments import explaining_schemas as schemas
 from api.segments.explaining_repository import Rules
-from policies.segments.catalogue import FactTable, Measure
+from policies.classification import CATEGORY
 from policies.segments.condition import Condition
 from policies.segments.explanation import Explanation, Finding, Part
 from policies.segments.flips import Course
+from policies.segments.measure import FactTable, Measure
 from policies.segments.missing import Missing, missing_from, missing_of
-from policies.segments.reference import Patient, Row
+from policies.segments.reference import Patient
 from policies.segments.rule import AllOf, AnyOf, InSegment, Not
 from policies.segments.text import write
+from policies.segments.values import Row
+from policies.words import Category
 
 _DAYS = {"starts_on", "booked_on", "assigned_on", "due_on", "completed_on", "answered_on", "day"}
 _INSTANTS = {"answered_at", "starts_at"}
-_WRITTEN = re.compile(r"\bbody\b")
 # What is shown of a record, under which name for its kind.
 _SHOWN: dict[FactTable, tuple[str, tuple[str, ...]]] = {
     FactTable.APPOINTMENTS: ("appointment", ("appointment_id", "starts_on", "status", "service", "modality")),
@@ -30,6 +31,7 @@ _SHOWN: dict[FactTable, tuple[str, tuple[str, ...]]] = {
         "answer", ("answer_id", "form_id", "template", "question", "answered_on", "number", "choice", "day"),
     ),
     FactTable.ADHERENCE: ("exercises", ("plan_id", "day", "prescribed", "done")),
+    FactTable.PLANS: ("plan", ("plan_id", "starts_on", "prescribed", "done")),
 }  # fmt: skip
 
 
@@ -117,7 +119,7 @@ def _condition(condition: Condition, finding: Finding, shared: bool) -> schemas.
 
 def _shown(measure: Measure) -> bool:
     """Whether a measure's value may be shown: it is no text that a patient wrote."""
-    return not _WRITTEN.search(measure.sql)
+    return CATEGORY.get(measure.value) is not Category.FREE_TEXT
 
 
 def _changes(course: Course) -> schemas.Change | None:

@@ -12,11 +12,12 @@ from typing import Any
 
 from policies.segments.condition import Condition
 from policies.segments.flips import Course, course_of, together
-from policies.segments.reference import Patient, Row, Verdict, value_of
+from policies.segments.reference import Patient, Verdict, value_of
 from policies.segments.references import in_order
 from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule
 from policies.segments.sources import sources_of
 from policies.segments.text import write
+from policies.segments.values import Row
 
 MOST_SOURCES = 20
 

@@ -13,9 +13,10 @@ from itertools import groupby
 from math import floor
 from operator import itemgetter
 
-from policies.segments.catalogue import FactTable
 from policies.segments.condition import Condition
-from policies.segments.reference import Patient, Row, Verdict, holds
+from policies.segments.measure import FactTable
+from policies.segments.reference import Patient, Verdict, holds
+from policies.segments.values import Row
 from policies.segments.windows import Window
 
 HORIZON_DAYS = 3653
@@ -40,11 +41,17 @@ class Course:
         return self.steps[1][0] if len(self.steps) > 1 else None
 
 
+def raw_table(condition: Condition) -> FactTable:
+    """The table of the mart that a condition's measure is made from: plans are made of their days."""
+    table = condition.definition.table
+    return FactTable.ADHERENCE if table is FactTable.PLANS else table
+
+
 def course_of(condition: Condition, patient: Patient, as_of: date) -> Course:
     """The course of one condition for a patient."""
-    table, window = condition.definition.table, _window(condition)
+    window = _window(condition)
     rows = [row for row in _rows(condition, patient) if window is None or _still_counts(row, condition, window, as_of)]
-    narrowed = Patient(patient.columns, {table: rows})
+    narrowed = Patient(patient.columns, {raw_table(condition): rows})
     days = [as_of, *_days_of_change(condition, narrowed, as_of)]
     return _course((day, holds(condition, narrowed, day)) for day in days)
 
@@ -84,7 +91,7 @@ def _days_of_change(condition: Condition, patient: Patient, after: date) -> list
 
 
 def _rows(condition: Condition, patient: Patient) -> Sequence[Row]:
-    table = condition.definition.table
+    table = raw_table(condition)
     return [patient.columns] if table is FactTable.PATIENTS else patient.facts.get(table, ())
 
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
-from policies.segments.catalogue import FactTable
 from policies.segments.condition import Condition
 from policies.segments.explanation import Explanation, Part, explain_by
 from policies.segments.flips import Course
+from policies.segments.measure import FactTable
 from policies.segments.reference import Verdict
 from policies.segments.rule import Rule
 from policies.segments.text import write

@@ -1,14 +1,17 @@
 """The rows that a measure's value comes from.
 
-Of a count, a rate or a mean all that count; of what is first, latest, lowest or highest those that decide it.
+Of a count, a rate or a mean all that count; of what is first, latest, lowest or highest those that decide it. From
+the sources alone the value is the same.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
+from typing import Any
 
-from policies.segments.catalogue import FactTable
 from policies.segments.condition import Condition
-from policies.segments.reference import Patient, Row, rows_of
+from policies.segments.measure import FactTable
+from policies.segments.reference import Patient, rows_of
+from policies.segments.values import Row
 
 Chosen = Callable[[Sequence[Row], date], Iterable[Row]]
 ID_COLUMN = {
@@ -16,74 +19,71 @@ ID_COLUMN = {
     FactTable.FORMS: "form_id",
     FactTable.ANSWERS: "answer_id",
     FactTable.ADHERENCE: "plan_id",
+    FactTable.PLANS: "plan_id",
 }
 
 
 def sources_of(condition: Condition, patient: Patient, as_of: date) -> list[Row]:
-    """The rows that a condition's value comes from, the newest first; none for what the profile says.
-
-    Raises:
-        KeyError: nobody said which rows the measure comes from.
-    """
+    """The rows that a condition's value comes from, the newest first; none for what `raw_patients` says."""
     measure = condition.definition
     if measure.table is FactTable.PATIENTS:
         return []
+    chosen = _CHOSEN.get(measure.name, _all)(rows_of(condition, patient, as_of), as_of)
     id_column = ID_COLUMN[measure.table]
-    chosen = list(CHOSEN[measure.name](rows_of(condition, patient, as_of), as_of))
     return sorted(chosen, key=lambda row: (row[measure.day], str(row[id_column])), reverse=True)
-
-
-def _status(*statuses: str) -> Chosen:
-    return lambda rows, _: [row for row in rows if row["status"] in statuses]
-
-
-def _extreme(column: str, pick: Callable[..., object], among: Chosen) -> Chosen:
-    """Of those rows that have the column's lowest or highest value; of ties all."""
-
-    def chosen(rows: Sequence[Row], as_of: date) -> list[Row]:
-        found = [row for row in among(rows, as_of) if row[column] is not None]
-        return [row for row in found if row[column] == pick(other[column] for other in found)]
-
-    return chosen
 
 
 def _all(rows: Sequence[Row], _: date) -> Sequence[Row]:
     return rows
 
 
-def _numeric(rows: Sequence[Row], _: date) -> list[Row]:
-    return [row for row in rows if row["number"] is not None]
+def _extreme(column: str, pick: Callable[[Iterable[Any]], Any]) -> Chosen:
+    """Rows with the column's lowest or highest value; of ties all."""
 
-
-def _one(latest: bool) -> Chosen:
-    """The answer that `reference` takes for the latest or the first."""
-
-    def chosen(rows: Sequence[Row], as_of: date) -> list[Row]:
-        ordered = sorted(_numeric(rows, as_of), key=lambda row: (row["answered_at"], row["answer_id"]))
-        return ordered[-1:] if latest else ordered[:1]
+    def chosen(rows: Sequence[Row], _: date) -> list[Row]:
+        return [row for row in rows if row[column] == pick(other[column] for other in rows)]
 
     return chosen
 
 
-_attended = _status("fulfilled")
-_open = _status("pending", "in_progress")
-CHOSEN: dict[str, Chosen] = {
-    "appointments.count": _all,
-    "appointments.noshow_count": _status("noshow"),
-    "appointments.noshow_rate": _status("noshow", "fulfilled"),
-    "appointments.first_on": _extreme("starts_on", min, _attended),
-    "appointments.last_on": _extreme("starts_on", max, _attended),
-    "appointments.days_since_last": _extreme("starts_on", max, _attended),
-    "forms.completed": _status("completed"),
-    "forms.pending": _open,
-    "forms.overdue": lambda rows, as_of: [
-        row for row in _open(rows, as_of) if row["due_on"] is not None and row["due_on"] < as_of
-    ],
-    "answers.latest": _one(latest=True),
-    "answers.first": _one(latest=False),
-    "answers.min": _extreme("number", min, _all),
-    "answers.max": _extreme("number", max, _all),
-    "answers.mean": _numeric,
-    "adherence.completion_rate": _all,
-    "adherence.days_since_last": _extreme("day", max, lambda rows, _: [row for row in rows if row["done"] > 0]),
+def _last(*columns: str) -> Chosen:
+    """The one row that comes last by these columns."""
+    return lambda rows, _: sorted(rows, key=lambda row: [row[column] for column in columns])[-1:]
+
+
+def _first(*columns: str) -> Chosen:
+    return lambda rows, _: sorted(rows, key=lambda row: [row[column] for column in columns])[:1]
+
+
+def _overdue(rows: Sequence[Row], as_of: date) -> list[Row]:
+    return [row for row in rows if row["due_on"] is not None and row["due_on"] < as_of]
+
+
+def _of_latest_form(rows: Sequence[Row], as_of: date) -> list[Row]:
+    latest = {row["form_id"] for row in _last("answered_at", "form_id")(rows, as_of)}
+    return [row for row in rows if row["form_id"] in latest]
+
+
+def _last_done(rows: Sequence[Row], as_of: date) -> Iterable[Row]:
+    return _extreme("day", max)([row for row in rows if row["done"] > 0], as_of)
+
+
+_LATEST_ANSWER, _FIRST_ANSWER = _last("answered_at", "answer_id"), _first("answered_at", "answer_id")
+_CHOSEN: dict[str, Chosen] = {
+    "appointments.first_on": _extreme("starts_on", min),
+    "appointments.last_on": _extreme("starts_on", max),
+    "appointments.days_since_last": _extreme("starts_on", max),
+    "appointments.next_on": _extreme("starts_on", min),
+    "appointments.days_until_next": _extreme("starts_on", min),
+    "forms.overdue": _overdue,
+    "answers.days_since_last": _extreme("answered_on", max),
+    **{f"answers.latest{kind}": _LATEST_ANSWER for kind in ("", "_choice", "_text", "_date")},
+    **{f"answers.first{kind}": _FIRST_ANSWER for kind in ("", "_choice", "_text", "_date")},
+    "answers.latest_choices": _of_latest_form,
+    "answers.min": _extreme("number", min),
+    "answers.max": _extreme("number", max),
+    "answers.min_date": _extreme("day", min),
+    "answers.max_date": _extreme("day", max),
+    "adherence.days_since_last": _last_done,
+    "adherence.plan_progress": _last("starts_on", "plan_id"),
 }
