@@ -21,6 +21,8 @@ CATEGORIES = {
     Action.SEGMENT_LIST: [Category.AGGREGATE],
     Action.SEGMENT_READ: [Category.AGGREGATE],
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
+    Action.SEGMENT_PREVIEW: [Category.IDENTIFIER, Category.NAME, Category.MEMBERSHIP, Category.AGGREGATE],
+    Action.SEGMENT_COMPARE: [Category.IDENTIFIER, Category.NAME, Category.MEMBERSHIP, Category.AGGREGATE],
     Action.APPOINTMENT_LIST: [Category.NAME, Category.CLINICAL],
     Action.AGENDA_READ: [Category.NAME, Category.CLINICAL],
 }
@@ -29,6 +31,8 @@ OF_RECORDS = frozenset({
     Action.MERGE_LIST, Action.TEMPLATE_READ, Action.FORM_LIST, Action.CONSENT_CHECK, Action.CONSENT_TEXT_LIST,
     Action.SERVICE_LIST, Action.APPOINTMENT_LIST, Action.AGENDA_READ,
 })  # fmt: skip
+# Changes in a clinic's mart: its segments are the clinic's own, and no other zone's.
+OF_MARTS = frozenset({Action.SEGMENT_EDIT})
 # Why something is asked for, where nobody says.
 PURPOSES = {
     Action.AUDIT_SEARCH: Purpose.AUDIT,
