@@ -59,6 +59,7 @@ with found as materialized ({query}),
 disclosed as (
     insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
     select distinct {event_id}, statement_timestamp(), {clinic_id}::integer, patient_id from found
+    where patient_id is not null
 ),
 event as ({event})
 select * from found order by {order}""")
@@ -126,7 +127,8 @@ with disclosed as (
 def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool) -> sql.Composed:
     """One statement that reads and records: no row is returned that is not recorded.
 
-    A disclosing query has a column `patient_id`; each patient of its rows gets a row in the log.
+    A disclosing query has a column `patient_id`; each patient of its rows gets a row in the log. A row of counts
+    alone has none.
     """
     patients = sql.SQL("(select count(distinct patient_id) from found)") if disclosing else sql.Literal(0)
     return (_DISCLOSING if disclosing else _READ).format(
