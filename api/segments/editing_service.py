@@ -1,7 +1,5 @@
 """Adding, changing and archiving segments: by one editor of a clinic at a time, each step recorded."""
 
-import hashlib
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -12,6 +10,7 @@ from api.gateway import Access, Caller, Work
 from api.segments import editing_repository as repository
 from api.segments.editing_schemas import Archiving, Enabling, NewSegment, Reviving, Saved, SegmentChange
 from api.segments.rules import check_together, dependent, no_rule, rule_of
+from api.segments.service import entity_tag
 from api.services import Services
 from infra.errors import InvalidInput, NotThere, Refused, Stale
 from policies.access.model import Resource
@@ -174,12 +173,6 @@ async def revive(serving: Services, caller: Caller, clinic: str, slug: str, aske
         await repository.change(edit.work, before.segment_id, before.name, before.description, version)
         await edit.put(before.segment_id, version, before.rule, fires=asked.fires if asked else False)
         return _saved(slug, version, entity_tag(version, before.name, before.description, archived=False))
-
-
-def entity_tag(version: int, name: str, description: str, *, archived: bool) -> str:
-    """A segment's version and a digest of its words, as RFC 9110 writes a strong entity tag."""
-    words = json.dumps([name, description, archived]).encode()
-    return f'"{version}-{hashlib.sha256(words).hexdigest()[:16]}"'
 
 
 @asynccontextmanager

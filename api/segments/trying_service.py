@@ -21,8 +21,8 @@ from policies.segments.references import named, profile_dependent
 from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule, parse_rule
 from policies.words import Action
 
-# Stands for the rule that has no slug yet, and behind a slug for the segment as it would be: no slug has it.
-_TRIED = "~"
+# No slugs: of the rule that has none yet, and behind one, of the segment as it would be.
+_UNSAVED, _TRIED = "(this rule)", "~"
 
 
 async def preview(serving: Services, caller: Caller, clinic: str, asked: TriedRule | None) -> Preview:
@@ -34,14 +34,14 @@ async def preview(serving: Services, caller: Caller, clinic: str, asked: TriedRu
     """
     async with serving.gateway.open(caller, Access(Action.SEGMENT_PREVIEW, Resource(clinic))) as grant:
         asked = given(asked)
-        rules = {**await _rules(grant), _TRIED: rule_of(asked.rule)}
-        check_together(rules, _TRIED)
-        segments, as_of = _active(_behind(rules, [_TRIED])), as_of_day(grant.clinic)
-        tried = next(segment.segment_id for segment in segments if segment.slug == _TRIED)
+        rules = {**await _rules(grant), _UNSAVED: rule_of(asked.rule)}
+        check_together(rules, _UNSAVED)
+        segments, as_of = _active(_behind(rules, [_UNSAVED])), as_of_day(grant.clinic)
+        tried = next(segment.segment_id for segment in segments if segment.slug == _UNSAVED)
         rows = await repository.preview(grant, segments, tried, as_of, asked.limit)
     return Preview(
         as_of=as_of,
-        profile_dependent=profile_dependent(rules[_TRIED], rules),
+        profile_dependent=profile_dependent(rules[_UNSAVED], rules),
         sample=_patients(rows),
         **{count: rows[0][count] for count in ("patients", "members", "undecided")},
     )
