@@ -15,7 +15,11 @@ IfMatch = Annotated[str | None, Header(max_length=60, description="The ETag of t
 
 @router.post("", status_code=201)
 async def add_segment(
-    serving: Serving, caller: ApiCaller, clinic: str, response: Response, asked: Annotated[NewSegment | None, Body()] = None
+    serving: Serving,
+    caller: ApiCaller,
+    clinic: str,
+    response: Response,
+    asked: Annotated[NewSegment | None, Body()] = None,
 ) -> Saved:
     """Add a segment; the next build of the clinic's mart fills it."""
     return _tagged(response, await service.add(serving, caller, clinic, asked))

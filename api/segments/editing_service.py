@@ -37,6 +37,7 @@ class Known:
 
     @property
     def tag(self) -> str:
+        """Its entity tag."""
         return entity_tag(self.version, self.name, self.description, archived=self.archived)
 
 
@@ -60,7 +61,7 @@ class Edit:
         return self.known[self.slug]
 
     async def put(self, segment: UUID, version: int, rule: Rule, *, fires: bool) -> None:
-        """Put a version's rule there, once the clinic's rules fit together with it."""
+        """Put the rule of a segment's present version there, once the clinic's rules fit together with it."""
         rules = {**self.rules(), self.slug: rule}
         check_together(rules, self.slug)
         await repository.put_version(self.work, segment, version, rule, fires=fires)
@@ -129,9 +130,9 @@ async def change(
         version = before.version + (rule != before.rule)
         name = before.name if asked.name is None else asked.name
         description = before.description if asked.description is None else asked.description
+        await repository.change(edit.work, before.segment_id, name, description, version)
         if version != before.version:
             await edit.put(before.segment_id, version, rule, fires=asked.fires)
-        await repository.change(edit.work, before.segment_id, name, description, version)
         tag = entity_tag(version, name, description, archived=False)
         return Saved(slug=slug, version=version, changed=tag != before.tag), tag
 
@@ -157,7 +158,9 @@ async def archive(
         return _saved(slug, before.version, entity_tag(before.version, before.name, before.description, archived=True))
 
 
-async def revive(serving: Services, caller: Caller, clinic: str, slug: str, asked: Reviving | None) -> tuple[Saved, str]:
+async def revive(
+    serving: Services, caller: Caller, clinic: str, slug: str, asked: Reviving | None
+) -> tuple[Saved, str]:
     """Have an archived segment back, its rule as a new version: whom that brings in fires only if asked.
 
     Raises:

@@ -11,7 +11,9 @@ from api.segments.history_schemas import Changes, Days
 from api.services import ApiCaller, Serving
 
 router = APIRouter(prefix="/clinics/{clinic}/segments/{segment}", tags=["segments"])
-After = Annotated[str | None, Query(max_length=LONGEST, description="`next` of the page before; from the start if absent.")]
+After = Annotated[
+    str | None, Query(max_length=LONGEST, description="`next` of the page before; from the start if absent.")
+]
 First = Annotated[date | None, Query(alias="from", description="The first day; 30 days in all if absent.")]
 Last = Annotated[date | None, Query(alias="to", description="The last day; the clinic's today if absent.")]
 

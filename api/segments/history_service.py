@@ -29,9 +29,9 @@ async def list_changes(
     fields = [field for field in visible_fields(caller.principal) if field in (Field.PATIENT_ID, Field.NAME)]
     access = Access(Action.MEMBER_LIST, Resource(clinic, segment), frozenset(field.value for field in fields))
     async with serving.gateway.open(caller, access) as grant:
-        # Of the segment itself and not of its slug: it names one segment of one clinic for good.
-        bound_to = ("changes", clinic, grant.segment.segment_id if grant.segment else None)
-        bound_to = (*bound_to, caller.principal.principal_id)
+        # Of the segment itself: another one of that slug would not go on where this one ended.
+        this = grant.segment.segment_id if grant.segment else None
+        bound_to = ("changes", clinic, this, caller.principal.principal_id)
         position = _position(serving.cursors.open(after, *bound_to)) if after else repository.START
         rows, more = await repository.changes(grant, fields, position, limit)
     if rows:

@@ -142,7 +142,7 @@ async def members(
     grant: Grant, fields: Sequence[Field], at: datetime | None, after: UUID | None, limit: int
 ) -> tuple[list[dict[str, Any]], bool]:
     """Up to `limit` members, now or at a past time, after a patient id, by patient id, and whether more follow."""
-    when = {name: sql.SQL(text) for name, text in (_THEN if at else _NOW).items()}  # type: ignore[arg-type]
+    when = {name: sql.SQL(text) for name, text in (_THEN if at else _NOW).items()}
     rows = await grant.disclose(
         _PAGE.format(members=_MEMBERS.format(fields=_columns(fields), **when)),
         sql.SQL("patient_id"),

@@ -150,4 +150,4 @@ async def _try(
 
 def _placed(text: str) -> sql.SQL:
     """The text of verdicts with named parameters in the places of its numbered ones."""
-    return sql.SQL(re.sub(r"\$([13])", lambda found: _PLACES[found[1]], text.replace("%", "%%")))  # type: ignore[arg-type]
+    return sql.SQL(re.sub(r"\$([13])", lambda found: _PLACES[found[1]], text.replace("%", "%%")))

@@ -51,8 +51,7 @@ class Parameter(BaseModel):
 
     def _fault(self, value: Value) -> str | None:
         if self.type is ParameterType.NUMBER:
-            within = isinstance(value, int | float) and not isinstance(value, bool)
-            if not within or not self.minimum <= value <= self.maximum:
+            if isinstance(value, bool | str) or not self.minimum <= value <= self.maximum:
                 return f"expected a number from {self.minimum:g} to {self.maximum:g}"
             return None
         if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_TEXT:

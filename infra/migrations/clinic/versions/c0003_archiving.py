@@ -3,5 +3,5 @@
 from infra.migrations.sql_file import run_beside
 
 revision = "c0003"
-down_revision = "c0001"
+down_revision = "c0002"
 upgrade = run_beside(__file__)

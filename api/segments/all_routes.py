@@ -1,0 +1,13 @@
+"""The routes of segments together: words that stand in a path come before slugs."""
+
+from fastapi import APIRouter
+
+from api.segments.editing_routes import router as editing
+from api.segments.history_routes import router as history
+from api.segments.language_routes import router as language
+from api.segments.routes import router as reading
+from api.segments.trying_routes import router as trying
+
+router = APIRouter()
+for part in (language, trying, editing, history, reading):
+    router.include_router(part)
