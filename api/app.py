@@ -33,8 +33,7 @@ from api.messages.sender import Post
 from api.pages.setup import install as install_pages
 from api.plans.routes import router as plans
 from api.profiles.routes import router as profiles
-from api.segments.explaining_routes import router as explaining
-from api.segments.routes import router as segments
+from api.segments.all_routes import router as segments
 from api.services import Services
 from api.templates.routes import router as templates
 from api.verifications.routes import router as verifications
@@ -101,9 +100,9 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
     for router in (
-        identity, clinics, segments, explaining, profiles, me, own_contacts, editing, consents, families, bookings,
-        appointments, templates, forms, plans, briefs, confidential, messages, deletions, impersonations, audit,
-        verifications, merges,
+        identity, clinics, segments, profiles, me, own_contacts, editing, consents, families, bookings, appointments,
+        templates, forms, plans, briefs, confidential, messages, deletions, impersonations, audit, verifications,
+        merges,
     ):  # fmt: skip
         app.include_router(router, prefix="/v1", responses=problems.RESPONSES)
     app.include_router(published)

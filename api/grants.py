@@ -36,6 +36,10 @@ class Recorded:
 
     _event: Event
 
+    def named(self, resource_id: str) -> None:
+        """Have the event name what it turned out to be about."""
+        self._event = replace(self._event, resource_id=resource_id)
+
     def about(self, impersonation_id: UUID) -> None:
         """Have the event name the impersonation that it opens or ends."""
         self._event = replace(self._event, impersonation_id=impersonation_id)
@@ -59,13 +63,13 @@ class Grant(Recorded):
         self.segment = segment
         self.used = False
 
+    async def look(self, query: sql.SQL | sql.Composed, **values: Any) -> list[dict[str, Any]]:
+        """Rows of the clinic's own settings, such as its rules: of no patient, and not recorded."""
+        return await (await self._connection.execute(query, values)).fetchall()
+
     async def read(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
         """Rows that disclose no single patient, recorded as one event."""
         return await self._read(query, order, values, disclosing=False)
-
-    async def configured(self, query: sql.Composable, **values: Any) -> list[dict[str, Any]]:
-        """Rows of the clinic's configuration, such as rules: nothing of a patient, and not the one recorded read."""
-        return await (await self._connection.execute(query, values)).fetchall()
 
     async def disclose(
         self,

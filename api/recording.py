@@ -62,6 +62,7 @@ with found as materialized ({query}),
 disclosed as (
     insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
     select distinct {event_id}, statement_timestamp(), {clinic_id}::integer, patient_id from found
+    where patient_id is not null
 ),
 event as ({event})
 select * from found order by {order}""")
@@ -129,8 +130,9 @@ with disclosed as (
 def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool, profiled: bool = False) -> sql.Composed:
     """One statement that reads and records: no row is returned that is not recorded.
 
-    A disclosing query has a column `patient_id`; each patient of its rows gets a row in the log. One that is
-    `profiled` has that column too: where no row is, the event does not name the profile among its categories.
+    A disclosing query has a column `patient_id`; each patient of its rows gets a row in the log. A row of counts
+    alone has none. One that is `profiled` has that column too: where no row is, the event does not name the profile
+    among its categories.
     """
     patients = sql.SQL("(select count(distinct patient_id) from found)") if disclosing else sql.Literal(0)
     event = _event(patients, ("categories",), [_IF_PROFILED]) if profiled else _event(patients)

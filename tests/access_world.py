@@ -367,8 +367,9 @@ def _segment(
         [segment, slug, slug, dependent],
     )
     admin.execute(
-        "insert into segment_version (segment_id, version, rule, created_at) values (%s, 1, %s, '2026-01-01')",
-        [segment, json.dumps(RULES[slug])],
+        "insert into segment_version (segment_id, version, rule, profile_dependent, created_at)"
+        " values (%s, 1, %s, %s, '2026-01-01')",
+        [segment, json.dumps(RULES[slug]), dependent],
     )
     for name in names if slug != "empty" else ():
         admin.execute(

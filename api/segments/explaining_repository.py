@@ -134,7 +134,7 @@ async def rules(grant: Grant) -> Rules:
     """The rule in force of the grant's segment, and of every one that it names."""
     if grant.segment is None:
         raise ValueError("the grant is for no segment")
-    rows = {row["slug"]: row for row in await grant.configured(_RULES, segment=grant.segment.segment_id)}
+    rows = {row["slug"]: row for row in await grant.look(_RULES, segment=grant.segment.segment_id)}
     own = rows.pop(grant.segment.slug)
     named = {slug: parse_rule(row["rule"]) for slug, row in rows.items()}
     return Rules(own["version"], parse_rule(own["rule"]), named)
