@@ -14,7 +14,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from api.gateway import Grant
-from policies.classification import Field, needs_consent
+from api.segments.trying_repository import PATIENTS
 from policies.segments.compiler import ActiveSegment, compile_verdicts
 from policies.segments.condition import Condition
 from policies.segments.flips import raw_table
@@ -37,22 +37,8 @@ with recursive named as (
 )
 select segment_id, slug, version, rule from named""")
 
-# The mart's patients with what may be consulted of them.
-_CONSULTED = sql.SQL("""
-select p.patient_id, p.name, p.registered_on, x.shared as profile_shared, x.withheld, {profile}
-from raw_patients as p
-left join operational.profile_tombstone as w on w.patient_id = p.patient_id and w.cleared_at is null
-cross join lateral (
-    select w.patient_id is not null or coalesce(p.profile_until <= statement_timestamp(), false) as withheld
-) as u
-cross join lateral (select u.withheld, p.profile_shared and not u.withheld as shared) as x""").format(
-    profile=sql.SQL(", ").join(
-        sql.SQL("case when x.shared then p.{0} end as {0}").format(sql.Identifier(name))
-        for name in Field
-        if needs_consent(name)
-    )
-)
 _PATIENT = sql.SQL("""
+with {patients}
 select
     p.*, p.profile_shared and %(uses_profile)s as profiled,
     (
@@ -60,10 +46,14 @@ select
         from segment_member as m
         where
             m.segment_id = %(segment)s and m.patient_id = p.patient_id and m.left_at is null
-            and not (p.withheld and %(uses_profile)s)
+            and not (p.withheld and (%(uses_profile)s or exists (
+                select from segment_version as v
+                where v.segment_id = m.segment_id and v.version = m.version and v.profile_dependent
+            )))
     ) as member,
     {facts}
-from ({consulted} where p.patient_id = %(patient)s) as p""")
+from raw_patients as p
+where p.patient_id = %(patient)s""")
 _FACTS = sql.SQL("""(
     select coalesce(jsonb_agg(to_jsonb(f) - %(unread)s::text[]), '[]')
     from {table} as f
@@ -77,7 +67,7 @@ _AS_OF, _CONSTANTS = "%(as_of)s::date", "%(constants)s::jsonb"
 
 # One more than asked for is looked at, to know whether a page follows; it is neither returned nor recorded.
 _UNDECIDED = """
-with raw_patients as ({consulted}),
+with {patients},
 {passes}judged as (
     select raw_patients.patient_id, array_agg(verdict.holds order by verdict.version) as verdicts
     from {source}
@@ -148,7 +138,7 @@ async def patient(grant: Grant, found: Rules, patient_id: UUID | None) -> dict[s
     tables = sorted({raw_table(condition) for condition in found.conditions} - {FactTable.PATIENTS})
     facts: list[sql.Composable] = [_FACTS.format(table=sql.Identifier(table)) for table in tables]
     rows = await grant.disclose(
-        _PATIENT.format(consulted=_CONSULTED, facts=sql.SQL(", ").join(facts or [sql.SQL("null as nothing")])),
+        _PATIENT.format(patients=PATIENTS, facts=sql.SQL(", ").join(facts or [sql.SQL("null as nothing")])),
         sql.SQL("patient_id"),
         profiled=True,
         segment=grant.segment and grant.segment.segment_id,
@@ -169,7 +159,7 @@ async def undecided(
     """
     verdicts = compile_verdicts(_asked(found, leaves))
     text = _UNDECIDED.format(
-        consulted=_CONSULTED.as_string(),
+        patients=PATIENTS.as_string(),
         passes=verdicts.passes.replace("$1", _AS_OF).replace("$3", _CONSTANTS),
         source=verdicts.source.replace("$1", _AS_OF).replace("$3", _CONSTANTS),
     )

@@ -3,16 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable
-from datetime import date, datetime
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from api.directory import ClinicEntry
 from api.gateway import Access, Caller
 from api.profiles.service import as_id
 from api.segments import explaining_repository as repository
 from api.segments import explaining_schemas as schemas
 from api.segments.explaining_shown import explanation_of, missing_as, patient_of
+from api.segments.trying_service import as_of_day
 from api.services import Services
 from infra.errors import NotThere
 from policies.access.model import Resource
@@ -41,7 +39,7 @@ async def explain_patient(
         row = await repository.patient(grant, rules, as_id(patient))
         if row is None:
             raise NotThere("no such patient")
-    as_of = _as_of(grant.clinic)
+    as_of = as_of_day(grant.clinic)
     # Ten years of days are looked at: not on the thread that serves everybody.
     found = await asyncio.to_thread(explain, rules.rule, patient_of(row), as_of, rules.segments)
     return explanation_of(segment, rules, row, as_of, found)
@@ -60,7 +58,7 @@ async def list_undecided(
         caller, Access(Action.SEGMENT_UNDECIDED, Resource(clinic, segment), _FIELDS)
     ) as grant:
         after = as_id(serving.cursors.open(cursor, *bound_to)) if cursor else None
-        rules, as_of = await repository.rules(grant), _as_of(grant.clinic)
+        rules, as_of = await repository.rules(grant), as_of_day(grant.clinic)
         leaves = list({write(condition): condition for condition in rules.conditions}.values())
         rows = await repository.undecided(grant, rules, leaves, as_of, after, limit)
     lacking = _Lacking(rules, leaves)
@@ -107,10 +105,3 @@ class _Lacking:
                 tally[missing] += group["patients"]
         ordered = sorted(tally.items(), key=lambda item: (-item[1], item[0]))
         return [schemas.MissingCount(**missing_as(missing).model_dump(), patients=count) for missing, count in ordered]
-
-
-def _as_of(clinic: ClinicEntry | None) -> date:
-    """The day that the mart was last built for, which its members stand for; today before it ever was."""
-    if clinic is None:
-        raise NotThere("no such clinic")
-    return clinic.as_of or datetime.now(ZoneInfo(clinic.time_zone)).date()

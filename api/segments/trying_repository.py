@@ -25,15 +25,14 @@ from segment as s
 inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version
 where s.archived_at is null""")
 # In the place of the mart's own table, which the text of the verdicts reads by its name.
-_PATIENTS = sql.SQL("""raw_patients as (
-    select p.patient_id, p.name, p.registered_on, x.shared as profile_shared, {profile}
+PATIENTS = sql.SQL("""raw_patients as (
+    select p.patient_id, p.name, p.registered_on, x.shared as profile_shared, u.withheld, {profile}
     from raw_patients as p
     left join operational.profile_tombstone as w on w.patient_id = p.patient_id and w.cleared_at is null
     cross join lateral (
-        select
-            p.profile_shared and w.patient_id is null
-            and coalesce(p.profile_until > statement_timestamp(), true) as shared
-    ) as x
+        select w.patient_id is not null or coalesce(p.profile_until <= statement_timestamp(), false) as withheld
+    ) as u
+    cross join lateral (select p.profile_shared and not u.withheld as shared) as x
 )""").format(
     profile=sql.SQL(", ").join(
         sql.SQL("case when x.shared then p.{0} end as {0}").format(sql.Identifier(field))
@@ -142,7 +141,7 @@ async def _try(
     constants = Jsonb(verdicts.parameters)
     try:
         return await grant.disclose(
-            query.format(patients=_PATIENTS, **texts), order, as_of=as_of, constants=constants, **values
+            query.format(patients=PATIENTS, **texts), order, as_of=as_of, constants=constants, **values
         )
     except psycopg.errors.QueryCanceled:
         raise InvalidInput("takes too long", place="body.rule", rule="takes_too_long") from None
