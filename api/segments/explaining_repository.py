@@ -4,8 +4,6 @@ A profile that is withheld is not consulted: of a patient who revoked, or whose 
 take it for not shared, whatever the mart still holds.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 from uuid import UUID
@@ -14,12 +12,13 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from api.gateway import Grant
+from api.segments.explaining_rules import Rules
 from api.segments.trying_repository import PATIENTS
 from policies.segments.compiler import ActiveSegment, compile_verdicts
 from policies.segments.condition import Condition
 from policies.segments.flips import raw_table
 from policies.segments.measure import FactTable
-from policies.segments.rule import Rule, conditions, parse_rule
+from policies.segments.rule import parse_rule
 
 # The segment, and every one that it names, directly or not.
 _RULES = sql.SQL("""
@@ -99,25 +98,6 @@ select
 from page as p
 order by p.patient_id
 limit %(limit)s"""
-
-
-@dataclass(frozen=True)
-class Rules:
-    """A segment's rule in force, its version, and the rules of those that it names by slug."""
-
-    version: int
-    rule: Rule
-    segments: Mapping[str, Rule]
-
-    @property
-    def conditions(self) -> list[Condition]:
-        """Every condition of them, in reading order."""
-        return [found for rule in (self.rule, *self.segments.values()) for found in conditions(rule)]
-
-    @property
-    def uses_profile(self) -> bool:
-        """Whether any condition needs the profile."""
-        return any(condition.definition.needs_profile for condition in self.conditions)
 
 
 async def rules(grant: Grant) -> Rules:

@@ -9,6 +9,7 @@ from api.gateway import Access, Caller
 from api.profiles.service import as_id
 from api.segments import explaining_repository as repository
 from api.segments import explaining_schemas as schemas
+from api.segments.explaining_rules import Rules
 from api.segments.explaining_shown import explanation_of, missing_as, patient_of
 from api.segments.trying_service import as_of_day
 from api.services import Services
@@ -85,7 +86,7 @@ async def list_undecided(
 class _Lacking:
     """What patients lack, worked out once for equal verdicts."""
 
-    def __init__(self, rules: repository.Rules, leaves: list[Condition]) -> None:
+    def __init__(self, rules: Rules, leaves: list[Condition]) -> None:
         self._rules, self._texts = rules, list(map(write, leaves))
         self._known: dict[tuple[bool | None, ...], list[Missing]] = {}
 

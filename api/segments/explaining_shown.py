@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any
 
 from api.segments import explaining_schemas as schemas
-from api.segments.explaining_repository import Rules
+from api.segments.explaining_rules import Rules
 from policies.classification import CATEGORY
 from policies.segments.condition import Condition
 from policies.segments.explanation import Explanation, Finding, Part

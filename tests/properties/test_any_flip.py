@@ -6,12 +6,13 @@ from datetime import date, timedelta
 import hypothesis
 from hypothesis import strategies as st
 
+from policies.segments.condition import Condition
 from policies.segments.explanation import Part, explain
 from policies.segments.flips import Course, course_of
 from policies.segments.reference import Patient, Verdict, holds
-from policies.segments.rule import conditions as conditions_of
 from policies.segments.rule import parse_rule
-from tests.properties.test_any_segment import AS_OF, conditions, patients, rules, tables
+from tests.properties.segment_strategies import AS_OF, conditions, patients, rules, tables
+from tests.spec.segments.tables import Row
 
 DAYS = 800
 slow_to_draw = hypothesis.settings(
@@ -20,21 +21,25 @@ slow_to_draw = hypothesis.settings(
 
 
 @st.composite
-def of_conditions(draw: st.DrawFn) -> tuple[date, Patient, object]:
-    as_of = draw(AS_OF)
-    known = patients(draw(tables(as_of)))
-    return as_of, draw(st.sampled_from(known)), draw(conditions(as_of, known))
+def of_conditions(draw: st.DrawFn) -> tuple[date, Patient, list[Row]]:
+    """Several conditions on a patient, as of a day from which many facts and edges lie ahead."""
+    day = draw(AS_OF)
+    known = patients(draw(tables(day)))
+    ago = timedelta(days=draw(st.sampled_from([0, 1, 40, 400])))
+    return day - ago, draw(st.sampled_from(known)), [draw(conditions(day, known)) for _ in range(3)]
 
 
 @st.composite
-def of_rules(draw: st.DrawFn) -> tuple[date, Patient, object, object]:
-    """A rule that names another, beside it or alone."""
+def of_rules(draw: st.DrawFn) -> tuple[date, Patient, Row, Row]:
+    """A rule, and one that it may name."""
     as_of = draw(AS_OF)
     known = patients(draw(tables(as_of)))
-    named, own = draw(rules(as_of, known)), draw(rules(as_of, known))
-    naming = {"in_segment": "other"}
-    rule = draw(st.sampled_from([naming, {"not": naming}, {"all": [own, naming]}, {"any": [{"not": naming}, own]}]))
-    return as_of, draw(st.sampled_from(known)), named, rule
+    return (
+        as_of - timedelta(days=draw(st.sampled_from([0, 40, 400]))),
+        draw(st.sampled_from(known)),
+        draw(rules(as_of, known)),
+        {"any": [{"not": {"in_segment": "other"}}, draw(rules(as_of, known, ["other"]))]},
+    )
 
 
 def daily(course: Course) -> Iterator[tuple[date, Verdict]]:
@@ -48,16 +53,18 @@ def daily(course: Course) -> Iterator[tuple[date, Verdict]]:
 
 @slow_to_draw
 @hypothesis.given(of_conditions())
-def test_a_condition_changes_on_the_days_of_its_course_and_on_no_other(case: tuple[date, Patient, object]) -> None:
+def test_a_condition_changes_on_the_days_of_its_course_and_on_no_other(
+    case: tuple[date, Patient, list[Row]],
+) -> None:
     as_of, patient, found = case
-    (condition,) = conditions_of(parse_rule(found))
-    for day, verdict in daily(course_of(condition, patient, as_of)):
-        assert holds(condition, patient, day) is verdict, day
+    for condition in map(Condition.model_validate, found):
+        for day, verdict in daily(course_of(condition, patient, as_of)):
+            assert holds(condition, patient, day) is verdict, (condition, day)
 
 
 @slow_to_draw
 @hypothesis.given(of_rules())
-def test_a_rule_and_each_part_of_it_changes_as_the_reference_says(case: tuple[date, Patient, object, object]) -> None:
+def test_a_rule_and_each_part_of_it_changes_as_the_reference_says(case: tuple[date, Patient, Row, Row]) -> None:
     as_of, patient, named, found = case
     segments = {"other": parse_rule(named)}
     explained = explain(parse_rule(found), patient, as_of, segments)
