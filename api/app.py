@@ -33,7 +33,7 @@ from api.messages.sender import Post
 from api.pages.setup import install as install_pages
 from api.plans.routes import router as plans
 from api.profiles.routes import router as profiles
-from api.segments.routes import router as segments
+from api.segments.all_routes import router as segments
 from api.services import Services
 from api.templates.routes import router as templates
 from api.verifications.routes import router as verifications

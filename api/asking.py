@@ -21,14 +21,20 @@ CATEGORIES = {
     Action.SEGMENT_LIST: [Category.AGGREGATE],
     Action.SEGMENT_READ: [Category.AGGREGATE],
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
+    Action.SEGMENT_EXPLAIN: [Category.MEMBERSHIP],
+    Action.SEGMENT_UNDECIDED: [Category.MEMBERSHIP],
+    Action.SEGMENT_PREVIEW: [Category.IDENTIFIER, Category.NAME, Category.MEMBERSHIP, Category.AGGREGATE],
+    Action.SEGMENT_COMPARE: [Category.IDENTIFIER, Category.NAME, Category.MEMBERSHIP, Category.AGGREGATE],
     Action.APPOINTMENT_LIST: [Category.NAME, Category.CLINICAL],
     Action.AGENDA_READ: [Category.NAME, Category.CLINICAL],
 }
 # Reads of a clinic's records in the operational zone, and not of its mart.
 OF_RECORDS = frozenset({
     Action.MERGE_LIST, Action.TEMPLATE_READ, Action.FORM_LIST, Action.CONSENT_CHECK, Action.CONSENT_TEXT_LIST,
-    Action.SERVICE_LIST, Action.APPOINTMENT_LIST, Action.AGENDA_READ,
+    Action.SERVICE_LIST, Action.APPOINTMENT_LIST, Action.AGENDA_READ, Action.SEGMENT_VOCABULARY,
 })  # fmt: skip
+# Changes in a clinic's mart: its segments are the clinic's own, and no other zone's.
+OF_MARTS = frozenset({Action.SEGMENT_EDIT})
 # Why something is asked for, where nobody says.
 PURPOSES = {
     Action.AUDIT_SEARCH: Purpose.AUDIT,

@@ -16,7 +16,7 @@ from dataclasses import replace
 from typing import NoReturn
 from uuid import UUID
 
-from api.asking import OF_RECORDS, Access, Caller, event_of, origin_of, request_of, ruling_parameters
+from api.asking import OF_MARTS, OF_RECORDS, Access, Caller, event_of, origin_of, request_of, ruling_parameters
 from api.database import Connection, Pool
 from api.directory import ClinicEntry, Directory
 from api.grants import Grant, PersonGrant, Segment, Work, closing_on_failure, enter
@@ -31,7 +31,8 @@ from policies.words import Action, Decision
 
 __all__ = ["Access", "Caller", "Gateway", "Grant", "PersonGrant", "Segment", "Work", "origin_of"]
 
-_SEGMENT = "select segment_id, slug, profile_dependent from segment where slug = %s and archived_at is null"
+_SEGMENT = """
+select segment_id, slug, profile_dependent from segment where slug = %s and (archived_at is null or %s)"""
 _NO_PATH = "pg_temp"
 # Stands for every clinic that is none: what was typed is not remembered with its ruling.
 _NOWHERE = "-"
@@ -117,6 +118,8 @@ class Gateway:
                     work = Work(connection, event, caller, clinic, parameters)
                     if by_state:
                         await enter(connection, self._viewing(caller, clinic))
+                    elif access.action in OF_MARTS:
+                        await enter(connection, self._context(caller, access, clinic))
                     else:
                         await work.serve(caller.principal.person_id)
                     try:
@@ -212,5 +215,6 @@ async def _segment(connection: Connection, access: Access) -> Segment | None:
     # A text with a NUL names nothing that PostgreSQL could hold.
     if access.resource.segment is None or "\x00" in access.resource.segment:
         return None
-    row = await (await connection.execute(_SEGMENT, [access.resource.segment])).fetchone()
+    archived_too = access.action is Action.SEGMENT_READ
+    row = await (await connection.execute(_SEGMENT, [access.resource.segment, archived_too])).fetchone()
     return Segment(**row) if row else None

@@ -36,6 +36,10 @@ class Recorded:
 
     _event: Event
 
+    def named(self, resource_id: str) -> None:
+        """Have the event name what it turned out to be about."""
+        self._event = replace(self._event, resource_id=resource_id)
+
     def about(self, impersonation_id: UUID) -> None:
         """Have the event name the impersonation that it opens or ends."""
         self._event = replace(self._event, impersonation_id=impersonation_id)
@@ -59,18 +63,29 @@ class Grant(Recorded):
         self.segment = segment
         self.used = False
 
+    async def look(self, query: sql.SQL | sql.Composed, **values: Any) -> list[dict[str, Any]]:
+        """Rows of the clinic's own settings, such as its rules: of no patient, and not recorded."""
+        return await (await self._connection.execute(query, values)).fetchall()
+
     async def read(self, query: sql.Composable, order: sql.Composable, **values: Any) -> list[dict[str, Any]]:
         """Rows that disclose no single patient, recorded as one event."""
         return await self._read(query, order, values, disclosing=False)
 
     async def disclose(
-        self, query: sql.Composable, order: sql.Composable, *, hiding: bool = False, **values: Any
+        self,
+        query: sql.Composable,
+        order: sql.Composable,
+        *,
+        hiding: bool = False,
+        profiled: bool = False,
+        **values: Any,
     ) -> list[dict[str, Any]]:
         """Rows with a `patient_id`, each of these patients recorded with the event.
 
         With `hiding` they have `confidential` too: what is hidden from guardians is recorded in an event apart.
+        With `profiled` they have `profiled`: the event names the profile only where a row shows something of it.
         """
-        return await self._read(query, order, values, disclosing=True, hiding=hiding)
+        return await self._read(query, order, values, disclosing=True, hiding=hiding, profiled=profiled)
 
     async def _read(
         self,
@@ -80,9 +95,11 @@ class Grant(Recorded):
         *,
         disclosing: bool,
         hiding: bool = False,
+        profiled: bool = False,
     ) -> list[dict[str, Any]]:
         _use(self)
-        statement = recorded_hiding(query, order) if hiding else recorded(query, order, disclosing=disclosing)
+        plain = recorded(query, order, disclosing=disclosing, profiled=profiled)
+        statement = recorded_hiding(query, order) if hiding else plain
         apart = {"hidden__event_id": uuid4()} if hiding else {}
         found = await self._connection.execute(statement, {**values, **apart, **self._event.parameters()})
         return await found.fetchall()

@@ -11,7 +11,7 @@ import psycopg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.identity.jwks import IssuerUnavailable
@@ -25,6 +25,7 @@ from infra.errors import (
     NotRecorded,
     NotThere,
     Refused,
+    Stale,
 )
 
 MEDIA_TYPE = "application/problem+json"
@@ -36,6 +37,7 @@ class Fault(BaseModel):
 
     place: str
     rule: str
+    detail: str | None = Field(default=None, description="The same for people, where there is more to say.")
 
 
 class Problem(BaseModel):
@@ -71,6 +73,7 @@ KINDS: dict[type[CloisterError], tuple[int, str, str]] = {
     IssuerUnavailable: (503, "issuer-unavailable", "The issuer of this token does not answer now."),
     NotThere: (404, "not-there", "There is nothing here."),
     InvalidInput: (422, "invalid-input", "Something in the request is not valid."),
+    Stale: (412, "changed-meanwhile", "Somebody else changed this since it was read."),
     Refused: (409, "refused", "This cannot be done now."),
     NotRecorded: (503, "not-recorded", "The access could not be recorded, so nothing was done."),
     DatabaseUnavailable: (503, "unavailable", "The service cannot answer now."),
@@ -105,6 +108,11 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
+def documented(status: int, text: str) -> dict[int | str, dict[str, Any]]:
+    """A problem that an operation may answer with besides those of every operation."""
+    return {status: {**RESPONSES[404], "description": text}}
+
+
 def problem(status: int, kind: str, title: str, errors: Sequence[dict[str, str]] = ()) -> dict[str, Any]:
     """The body of a problem."""
     body: dict[str, Any] = {"type": f"urn:cloister:problem:{kind}", "title": title, "status": status}
@@ -119,7 +127,8 @@ def of(error: CloisterError | HTTPException) -> dict[str, Any]:
         return problem(error.status_code, *TITLES.get(error.status_code, ("refused", "The request was refused.")))
     status, kind, title = next((KINDS[k] for k in type(error).__mro__ if k in KINDS), KINDS[Failed])
     if isinstance(error, Misplaced) and error.place:
-        return problem(status, kind, title, [{"place": error.place, "rule": error.rule}])
+        detail = {"detail": error.detail} if error.detail else {}
+        return problem(status, kind, title, [{"place": error.place, "rule": error.rule, **detail}])
     return problem(status, kind, title)
 
 

@@ -47,6 +47,9 @@ _PLACES = {f.name: f"event__{f.name}" for f in fields(Event)}
 _FOUND = ("decision", "policies", "categories")
 # A guardian acts for the dependent who is read; an admin for the one who is impersonated, or their dependent.
 _ACTING_FOR = ("acting_for", "coalesce(acting_for, %(event__acting_for)s::uuid)")
+# The profile was asked for, and may have turned out not to be shared.
+_PROFILED = "case when exists (select from found where profiled) then {0} else array_remove({0}, '{1}') end"
+_IF_PROFILED = ("categories", _PROFILED.format("%(event__categories)s::text[]", Category.PROFILE.value))
 _EVENT = sql.SQL("""
 insert into audit.access_event ({names}, occurred_at, patients{more})
 select {values}, statement_timestamp(), {patients}{found}""")
@@ -59,6 +62,7 @@ with found as materialized ({query}),
 disclosed as (
     insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
     select distinct {event_id}, statement_timestamp(), {clinic_id}::integer, patient_id from found
+    where patient_id is not null
 ),
 event as ({event})
 select * from found order by {order}""")
@@ -123,15 +127,18 @@ with disclosed as (
 )
 
 
-def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool) -> sql.Composed:
+def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool, profiled: bool = False) -> sql.Composed:
     """One statement that reads and records: no row is returned that is not recorded.
 
-    A disclosing query has a column `patient_id`; each patient of its rows gets a row in the log.
+    A disclosing query has a column `patient_id`; each patient of its rows gets a row in the log. A row of counts
+    alone has none. One that is `profiled` has that column too: where no row is, the event does not name the profile
+    among its categories.
     """
     patients = sql.SQL("(select count(distinct patient_id) from found)") if disclosing else sql.Literal(0)
+    event = _event(patients, ("categories",), [_IF_PROFILED]) if profiled else _event(patients)
     return (_DISCLOSING if disclosing else _READ).format(
         query=query,
-        event=_event(patients),
+        event=event,
         event_id=sql.Placeholder(_PLACES["event_id"]),
         clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
         order=order,

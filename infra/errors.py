@@ -8,6 +8,7 @@ CloisterError
 ├── InvalidInput          what was given breaks a rule; names the place
 ├── NotThere              does not exist, or is not yours: the two look the same
 ├── Refused               known to exist, but not now or not like this
+│   └── Stale             changed by somebody else since it was read
 ├── NotRecorded           the access could not be recorded, so nothing was done
 ├── NotSignedIn           no credentials, or none that are good (api.problems)
 │   └── CodeNeeded        the password is right, a code is asked for as well (api.problems)
@@ -47,12 +48,18 @@ class KeysUnavailable(CloisterError):
 
 
 class Misplaced(CloisterError):
-    """An error with a place: a JSON-pointer-like path, a field or file:line; `rule` is a word for programs."""
+    """An error with a place: a JSON-pointer-like path, a field or file:line; `rule` is a word for programs.
 
-    def __init__(self, message: str, *, place: str = "", rule: str = "not_valid", hint: str = "") -> None:
+    `detail` tells people more of it, where that names nothing of a patient.
+    """
+
+    def __init__(
+        self, message: str, *, place: str = "", rule: str = "not_valid", hint: str = "", detail: str = ""
+    ) -> None:
         super().__init__(message, hint=hint)
         self.place = place
         self.rule = rule
+        self.detail = detail
 
 
 class InvalidInput(Misplaced):
@@ -65,6 +72,10 @@ class NotThere(CloisterError):
 
 class Refused(Misplaced):
     """The request conflicts with the state of things; names the field where there is one."""
+
+
+class Stale(Refused):
+    """Somebody else changed it since it was read; nothing of either change is lost."""
 
 
 class NotRecorded(CloisterError):

@@ -31,7 +31,13 @@ class Action(StrEnum):
     CLINIC_READ = "clinic.read"
     SEGMENT_LIST = "segment.list"
     SEGMENT_READ = "segment.read"
+    SEGMENT_EDIT = "segment.edit"
+    SEGMENT_PREVIEW = "segment.preview"  # whom an unsaved rule would mean
+    SEGMENT_COMPARE = "segment.compare"  # what a changed rule would change
+    SEGMENT_VOCABULARY = "segment.vocabulary"  # what a rule may name
     MEMBER_LIST = "member.list"
+    SEGMENT_EXPLAIN = "segment.explain"  # why one patient is in, or not
+    SEGMENT_UNDECIDED = "segment.undecided"
     PROFILE_READ = "profile.read"
     PERSON_READ = "person.read"
     DEPENDENT_LIST = "dependent.list"
@@ -171,6 +177,15 @@ class DeletionReason(StrEnum):
     DUPLICATE = "duplicate"
     ASKED = "asked"
     MOVED_AWAY = "moved_away"
+    NO_LONGER = "no_longer"
+
+
+class ArchiveReason(StrEnum):
+    """Why a segment is put away: a word, since a story could be a patient's."""
+
+    MISTAKE = "mistake"
+    DUPLICATE = "duplicate"
+    REPLACED = "replaced"
     NO_LONGER = "no_longer"
 
 

@@ -53,6 +53,12 @@ CONTACTS = {
     "policy_number": "CANARY-1",
     "emergency_contacts": "Canary Aunt +4930901821",
 }
+# Members are put there by hand, whatever their rules say.
+RULES: dict[str, dict[str, Any]] = {
+    "everybody": {"measure": "registration.days", "op": ">=", "value": 0},
+    "elders": {"measure": "age", "op": ">", "value": 65},
+    "empty": {"measure": "registration.days", "op": "<", "value": 0},
+}
 PROFILE_FIELDS = [Field.BIRTH_DATE, Field.SEX, Field.INSURANCE_TYPE]
 
 
@@ -361,8 +367,9 @@ def _segment(
         [segment, slug, slug, dependent],
     )
     admin.execute(
-        "insert into segment_version (segment_id, version, rule, created_at) values (%s, 1, %s, '2026-01-01')",
-        [segment, json.dumps({})],
+        "insert into segment_version (segment_id, version, rule, profile_dependent, created_at)"
+        " values (%s, 1, %s, %s, '2026-01-01')",
+        [segment, json.dumps(RULES[slug]), dependent],
     )
     for name in names if slug != "empty" else ():
         admin.execute(

@@ -217,7 +217,7 @@ async def of_day(
     query = _DAY.format(form=FORM, treated=_TREATED, everybody=sql.Literal(not own))
     clinic = grant.clinic and grant.clinic.clinic_id
     order = sql.SQL("position, id")
-    values = {"clinic": clinic, "day": day, "after": at, "after_id": after_id, "limit": limit}
+    values: dict[str, Any] = {"clinic": clinic, "day": day, "after": at, "after_id": after_id, "limit": limit}
     return await grant.disclose(query, order, hiding=True, **values)
 
 

@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from policies.words import ArchiveReason
+
 
 class Bucket(BaseModel):
     """How many present members fall into one bucket of one dimension."""
@@ -23,11 +25,35 @@ class Segment(BaseModel):
     version: int
     profile_dependent: bool
     created_at: datetime
+    archived_at: datetime | None
     members: int = Field(description="Present members.")
     make_up: list[Bucket] = Field(
         description="Present members by age, sex, insurance, attendance and adherence. Left out until the marts "
         "are rebuilt after a patient stopped sharing the profile."
     )
+
+
+class Version(BaseModel):
+    """One version of a segment's rule."""
+
+    version: int
+    rule: dict[str, Any]
+    text: str
+    profile_dependent: bool
+    fires: bool = Field(description="Whether automation may act on whom this version itself brought in or out.")
+    created_at: datetime
+    created_by: str | None = Field(description="Login of who saved it; null of commands, and to API keys.")
+
+
+class SegmentDetail(Segment):
+    """A segment with its rule, and how it came to be."""
+
+    rule: dict[str, Any] = Field(description="In JSON; see `GET /v1/segments/schema`.")
+    text: str = Field(description="The same rule as a text.")
+    versions: list[Version]
+    used_by: list[str] = Field(description="Slugs of the segments whose rules name this one.")
+    archived_by: str | None
+    archive_reason: ArchiveReason | None
 
 
 class Segments(BaseModel):

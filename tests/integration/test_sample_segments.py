@@ -7,9 +7,13 @@ from pathlib import Path
 import polars as pl
 import psycopg
 import pytest
+from psycopg.rows import dict_row
 
+from api.segments.explaining_shown import patient_of
 from infra.database import Server
 from infra.sample.generate import generate, write
+from policies.segments.explanation import explain
+from policies.segments.rule import parse_rule
 from tests.integration.importing import bring, evaluate, quarantined
 
 AS_OF = date(2025, 11, 22)
@@ -37,6 +41,35 @@ def test_the_missions_segments_have_the_members_that_the_files_give(
     # Nobody of these numbers is 0 by accident, and consent makes a difference.
     assert all(found.values())
     assert expected["over-65-low-adherence"].height < _over_65_low_adherence(sample).height
+    # Explained one by one, they are the same patients.
+    for slug in expected:
+        assert _explained_members(admin, made[0], slug) == _members(admin, made[0], slug)
+
+
+def _members(admin: psycopg.Connection, clinic: str, slug: str) -> set[object]:
+    rows = admin.execute(
+        f"select m.patient_id from clinic_{clinic}.segment_member as m"
+        f" inner join clinic_{clinic}.segment as s using (segment_id) where s.slug = %s and m.left_at is null",
+        [slug],
+    )
+    return {row[0] for row in rows}
+
+
+def _explained_members(admin: psycopg.Connection, clinic: str, slug: str) -> set[object]:
+    schema = f"clinic_{clinic}"
+    (rule,) = admin.execute(
+        f"select v.rule from {schema}.segment_version as v inner join {schema}.segment as s using (segment_id, version)"
+        " where s.slug = %s",
+        [slug],
+    ).fetchone() or (None,)
+    facts = ", ".join(
+        f"(select coalesce(jsonb_agg(to_jsonb(f)), '[]') from {schema}.{table} as f"
+        f" where f.patient_id = p.patient_id) as {table}"
+        for table in ("raw_appointments", "raw_forms", "raw_answers", "raw_adherence")
+    )
+    patients = admin.cursor(row_factory=dict_row).execute(f"select p.*, {facts} from {schema}.raw_patients as p")
+    explained = {row["patient_id"]: explain(parse_rule(rule), patient_of(row), AS_OF) for row in patients}
+    return {patient for patient, found in explained.items() if found.whole.holds}
 
 
 def _at(rows: pl.DataFrame, clinic: str) -> int:

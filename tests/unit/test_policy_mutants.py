@@ -18,6 +18,7 @@ _NO_SUCH_FIELD = "no field has this category: it stands for what an action discl
 _FORBIDDEN_ANYWAY = "no-contact-or-free-text-in-lists forbids it as well, and a denial names what forbids"
 _ACCOUNTS = "only an account is a User, and only one action asks for an account"
 _BY_NAME = "manager-reads-members-by-name: condition 0 /&&/right/containsAll/left with"
+_EXPLAINED = "manager-explains-segments: condition 0 /&&/right/containsAll/left with"
 _CONSENT = "profile-needs-its-consent: condition 0"
 EQUIVALENT = {
     "platform-auditor-searches-every-log: any principal": _ROLE_OF_USERS,
@@ -51,6 +52,11 @@ EQUIVALENT = {
     f"{_BY_NAME} confidential": _NO_SUCH_FIELD,
     f"{_BY_NAME} contact": _FORBIDDEN_ANYWAY,
     f"{_BY_NAME} free_text": _FORBIDDEN_ANYWAY,
+    f"{_EXPLAINED} membership": _NO_SUCH_FIELD,
+    f"{_EXPLAINED} aggregate": _NO_SUCH_FIELD,
+    f"{_EXPLAINED} confidential": _NO_SUCH_FIELD,
+    f"{_EXPLAINED} contact": _FORBIDDEN_ANYWAY,
+    f"{_EXPLAINED} free_text": _FORBIDDEN_ANYWAY,
 }
 
 

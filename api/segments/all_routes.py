@@ -1,0 +1,14 @@
+"""The routes of segments together: words that stand in a path come before slugs."""
+
+from fastapi import APIRouter
+
+from api.segments.editing_routes import router as editing
+from api.segments.explaining_routes import router as explaining
+from api.segments.history_routes import router as history
+from api.segments.language_routes import router as language
+from api.segments.routes import router as reading
+from api.segments.trying_routes import router as trying
+
+router = APIRouter()
+for part in (language, trying, editing, history, explaining, reading):
+    router.include_router(part)

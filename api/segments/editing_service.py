@@ -1,0 +1,210 @@
+"""Adding, changing and archiving segments: by one editor of a clinic at a time, each step recorded."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from uuid import UUID
+
+from api.bodies import given
+from api.gateway import Access, Caller, Work
+from api.segments import editing_repository as repository
+from api.segments.editing_schemas import Archiving, Enabling, NewSegment, Reviving, Saved, SegmentChange
+from api.segments.rules import check_together, dependent, no_rule, rule_of
+from api.segments.service import entity_tag
+from api.services import Services
+from infra.errors import InvalidInput, NotThere, Refused, Stale
+from policies.access.model import Resource
+from policies.segments.references import named
+from policies.segments.rule import Rule, RuleError, parse_rule
+from policies.segments.templates import segment_templates
+from policies.words import Action
+
+# Words that stand in paths where slugs do.
+RESERVED = frozenset({"preview", "templates", "vocabulary"})
+
+
+@dataclass(frozen=True)
+class Known:
+    """A segment as it is before an edit."""
+
+    segment_id: UUID
+    slug: str
+    name: str
+    description: str
+    version: int
+    archived: bool
+    rule: Rule
+
+    @property
+    def tag(self) -> str:
+        """Its entity tag."""
+        return entity_tag(self.version, self.name, self.description, archived=self.archived)
+
+
+@dataclass(frozen=True)
+class Edit:
+    """An edit under way: the segments there are, by slug, and the slug that it is about."""
+
+    work: Work
+    known: dict[str, Known]
+    slug: str
+
+    @property
+    def segment(self) -> Known:
+        """The segment that the edit is about.
+
+        Raises:
+            NotThere: there is none of this slug.
+        """
+        if self.slug not in self.known:
+            raise NotThere("no such segment")
+        return self.known[self.slug]
+
+    async def put(self, segment: UUID, version: int, rule: Rule, *, fires: bool) -> None:
+        """Put the rule of a segment's present version there, once the clinic's rules fit together with it."""
+        rules = {**self.rules(), self.slug: rule}
+        check_together(rules, self.slug)
+        await repository.put_version(self.work, segment, version, rule, fires=fires)
+        await repository.depend(self.work, dependent(rules))
+
+    def rules(self) -> dict[str, Rule]:
+        """The rules of what is not archived, by slug."""
+        return {slug: known.rule for slug, known in self.known.items() if not known.archived}
+
+
+async def add(serving: Services, caller: Caller, clinic: str, asked: NewSegment | None) -> tuple[Saved, str]:
+    """Add a segment.
+
+    Raises:
+        NotThere: no such clinic, or not the caller's to manage.
+        InvalidInput: nothing was sent, or no rule; names the place.
+        Refused: there is a segment of this slug.
+    """
+    async with _editing(serving, caller, clinic, asked.slug if asked else "") as edit:
+        return await _add(edit, given(asked), rule_of(given(asked).rule))
+
+
+async def enable(
+    serving: Services, caller: Caller, clinic: str, template: str, asked: Enabling | None
+) -> tuple[Saved, str]:
+    """Add the segment of a template with chosen values; the same again changes nothing.
+
+    Raises:
+        NotThere: no such template or clinic, or not the caller's to manage.
+        InvalidInput: a value is none of its parameter's.
+        Refused: there is another segment of this slug.
+    """
+    asked = asked or Enabling()
+    async with _editing(serving, caller, clinic, asked.slug or template) as edit:
+        found = segment_templates().get(template)
+        if found is None:
+            raise NotThere("no such template")
+        try:
+            rule = found.with_values(asked.values)
+        except RuleError as error:
+            raise no_rule(error, f"body.values.{error.place}".rstrip(".")) from None
+        known = edit.known.get(edit.slug)
+        if known and not known.archived and known.rule == rule:
+            return Saved(slug=known.slug, version=known.version, changed=False), known.tag
+        wanted = {"slug": edit.slug, "name": asked.name or found.name, "description": found.description}
+        return await _add(edit, NewSegment(**wanted, rule=found.rule, fires=asked.fires), rule)
+
+
+async def change(
+    serving: Services, caller: Caller, clinic: str, slug: str, asked: SegmentChange | None, if_match: str | None
+) -> tuple[Saved, str]:
+    """Change a segment, if it is still as it was read; another rule makes a new version.
+
+    Raises:
+        NotThere: no such segment, or not the caller's to manage.
+        InvalidInput: nothing was sent, or not of which version, or no rule; names the place.
+        Stale: somebody else changed it meanwhile.
+        Refused: it is archived.
+    """
+    async with _editing(serving, caller, clinic, slug) as edit:
+        before, asked = edit.segment, given(asked)
+        _check_version(before, if_match)
+        if before.archived:
+            raise Refused("archived", place="path.segment", rule="archived")
+        rule = before.rule if asked.rule is None else rule_of(asked.rule)
+        version = before.version + (rule != before.rule)
+        name = before.name if asked.name is None else asked.name
+        description = before.description if asked.description is None else asked.description
+        await repository.change(edit.work, before.segment_id, name, description, version)
+        if version != before.version:
+            await edit.put(before.segment_id, version, rule, fires=asked.fires)
+        tag = entity_tag(version, name, description, archived=False)
+        return Saved(slug=slug, version=version, changed=tag != before.tag), tag
+
+
+async def archive(
+    serving: Services, caller: Caller, clinic: str, slug: str, asked: Archiving | None
+) -> tuple[Saved, str]:
+    """Put a segment away: it is listed no more, and has no members.
+
+    Raises:
+        NotThere: no such segment, or not the caller's to manage.
+        InvalidInput: nothing was sent.
+        Refused: others name it, or it is archived.
+    """
+    async with _editing(serving, caller, clinic, slug) as edit:
+        before, asked = edit.segment, given(asked)
+        if before.archived:
+            raise Refused("archived", place="path.segment", rule="archived")
+        users = sorted(other for other, rule in edit.rules().items() if slug in named(rule))
+        if users:
+            raise Refused("used", place="path.segment", rule="used_by", detail=f"used by {', '.join(users)}")
+        await repository.archive(edit.work, before.segment_id, asked.reason)
+        return _saved(slug, before.version, entity_tag(before.version, before.name, before.description, archived=True))
+
+
+async def revive(
+    serving: Services, caller: Caller, clinic: str, slug: str, asked: Reviving | None
+) -> tuple[Saved, str]:
+    """Have an archived segment back, its rule as a new version: whom that brings in fires only if asked.
+
+    Raises:
+        NotThere: no such segment, or not the caller's to manage.
+        InvalidInput: its rule names segments that are there no more.
+        Refused: it is not archived.
+    """
+    async with _editing(serving, caller, clinic, slug) as edit:
+        before = edit.segment
+        if not before.archived:
+            raise Refused("not archived", place="path.segment", rule="not_archived")
+        version = before.version + 1
+        await repository.change(edit.work, before.segment_id, before.name, before.description, version)
+        await edit.put(before.segment_id, version, before.rule, fires=asked.fires if asked else False)
+        return _saved(slug, version, entity_tag(version, before.name, before.description, archived=False))
+
+
+@asynccontextmanager
+async def _editing(serving: Services, caller: Caller, clinic: str, slug: str) -> AsyncIterator[Edit]:
+    async with serving.gateway.work(caller, Access(Action.SEGMENT_EDIT, Resource(clinic, slug))) as work:
+        known = {row["slug"]: Known(**{**row, "rule": parse_rule(row["rule"])}) for row in await repository.known(work)}
+        yield Edit(work, known, slug)
+        work.named(slug)
+        await work.record()
+
+
+async def _add(edit: Edit, asked: NewSegment, rule: Rule) -> tuple[Saved, str]:
+    if asked.slug in RESERVED:
+        raise InvalidInput("reserved", place="body.slug", rule="reserved")
+    if asked.slug in edit.known:
+        raise Refused("taken", place="body.slug", rule="taken")
+    segment = await repository.add(edit.work, asked.slug, asked.name, asked.description)
+    await edit.put(segment, 1, rule, fires=asked.fires)
+    return _saved(asked.slug, 1, entity_tag(1, asked.name, asked.description, archived=False))
+
+
+def _saved(slug: str, version: int, tag: str) -> tuple[Saved, str]:
+    return Saved(slug=slug, version=version, changed=True), tag
+
+
+def _check_version(before: Known, if_match: str | None) -> None:
+    if if_match is None:
+        raise InvalidInput("says no version", place="header.if-match", rule="missing")
+    if if_match != before.tag:
+        raise Stale(
+            "changed meanwhile", place="header.if-match", rule="changed_meanwhile", detail=f"now at {before.version}"
+        )

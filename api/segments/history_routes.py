@@ -1,0 +1,34 @@
+"""Members of a segment over time."""
+
+from datetime import date
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.cursors import LONGEST, Limit
+from api.segments import history_service as service
+from api.segments.history_schemas import Changes, Days
+from api.services import ApiCaller, Serving
+
+router = APIRouter(prefix="/clinics/{clinic}/segments/{segment}", tags=["segments"])
+After = Annotated[
+    str | None, Query(max_length=LONGEST, description="`next` of the page before; from the start if absent.")
+]
+First = Annotated[date | None, Query(alias="from", description="The first day; 30 days in all if absent.")]
+Last = Annotated[date | None, Query(alias="to", description="The last day; the clinic's today if absent.")]
+
+
+@router.get("/changes")
+async def list_changes(
+    serving: Serving, caller: ApiCaller, clinic: str, segment: str, limit: Limit = 100, after: After = None
+) -> Changes:
+    """Who entered and left, in order, each recorded; `next` says where the feed goes on, whenever that is."""
+    return await service.list_changes(serving, caller, clinic, segment, limit, after)
+
+
+@router.get("/days")
+async def list_days(
+    serving: Serving, caller: ApiCaller, clinic: str, segment: str, first: First = None, last: Last = None
+) -> Days:
+    """How many entered and left on each of the clinic's days, and the members at its end."""
+    return await service.list_days(serving, caller, clinic, segment, first, last)

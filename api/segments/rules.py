@@ -1,0 +1,52 @@
+"""Rules as requests bring them: read, and seen to fit the clinic's others; what is wrong is told with its place."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import Field
+
+from infra.errors import InvalidInput
+from policies.segments.compiler import ActiveSegment, compile_verdicts
+from policies.segments.references import named, profile_dependent
+from policies.segments.rule import Rule, RuleError, join, parse_rule
+from policies.segments.text import read
+
+PLACE = "body.rule"
+AskedRule = Annotated[dict[str, Any] | str, Field(description="In JSON, or as a text; see `GET /v1/segments/schema`.")]
+
+
+def rule_of(asked: dict[str, Any] | str) -> Rule:
+    """The rule that was sent.
+
+    Raises:
+        InvalidInput: no rule; names the place in it, what was expected there, and near names.
+    """
+    try:
+        return read(asked) if isinstance(asked, str) else parse_rule(asked)
+    except RuleError as error:
+        at = f"{PLACE}, {error.place}" if isinstance(asked, str) and error.place else join(PLACE, error.place)
+        raise no_rule(error, at) from None
+
+
+def check_together(rules: Mapping[str, Rule], slug: str) -> None:
+    """See that a clinic's rules can be evaluated together, one of which is new.
+
+    Raises:
+        InvalidInput: it names one that is not there, or itself through others, or there are too many measures.
+    """
+    try:
+        compile_verdicts([ActiveSegment(UUID(int=index), 1, rules[each], each) for index, each in enumerate(rules)])
+    except RuleError as error:
+        # In a circle the place may be another rule's.
+        raise no_rule(error, join(PLACE, error.place) if named(rules[slug]) - rules.keys() else PLACE) from None
+
+
+def dependent(rules: Mapping[str, Rule]) -> list[str]:
+    """The slugs of those that depend on profiles, themselves or through those that they name."""
+    return [slug for slug, rule in rules.items() if profile_dependent(rule, rules)]
+
+
+def no_rule(error: RuleError, place: str) -> InvalidInput:
+    """The problem that a fault in a rule is."""
+    return InvalidInput("no rule", place=place, rule="no_rule", detail=str(error))

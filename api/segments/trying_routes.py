@@ -1,0 +1,26 @@
+"""Rules before they are saved."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from api.segments import trying_service as service
+from api.segments.trying_schemas import Difference, Preview, TriedRule
+from api.services import ApiCaller, Serving
+
+router = APIRouter(prefix="/clinics/{clinic}/segments", tags=["segments"])
+Tried = Annotated[TriedRule | None, Body()]
+
+
+@router.post("/preview")
+async def preview_rule(serving: Serving, caller: ApiCaller, clinic: str, asked: Tried = None) -> Preview:
+    """Whom a rule would mean: counts, and some of them by name."""
+    return await service.preview(serving, caller, clinic, asked)
+
+
+@router.post("/{segment}/diff")
+async def compare_rule(
+    serving: Serving, caller: ApiCaller, clinic: str, segment: str, asked: Tried = None
+) -> Difference:
+    """What this rule would change of the segment, by name, and of those that name it, by size."""
+    return await service.compare(serving, caller, clinic, segment, asked)

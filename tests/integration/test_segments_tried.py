@@ -1,0 +1,196 @@
+"""Rules that are not saved: whom they mean, what they would change; each patient shown is in the log."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import uuid4
+
+import access_world
+import httpx
+import pytest
+from access_world import FINCH, HERON, WREN, Api, World
+
+from infra.database import connect_admin
+from infra.settings import settings
+
+NORTH = "/v1/clinics/north/segments"
+OVER_65 = {"measure": "age", "op": ">", "value": 65}
+Headers = dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def manager(api: Api) -> Headers:
+    return access_world.sign_in(api, "manager.north")
+
+
+def tried(api: Api, headers: Headers, rule: Any, path: str = "preview", **more: Any) -> dict[str, Any]:
+    answer = api.post(f"{NORTH}/{path}", headers=headers, json={"rule": rule, **more})
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.json()
+    return found
+
+
+def counts(found: dict[str, Any]) -> tuple[int, int, int]:
+    return found["patients"], found["members"], found["undecided"]
+
+
+def names(patients: list[dict[str, Any]]) -> list[str]:
+    return sorted(patient["name"] for patient in patients)
+
+
+def newest_event(world: World) -> tuple[str, str, list[Any]]:
+    """The action and resource of the newest event, and the patients it discloses."""
+    (event, action, resource, patients), *_ = world.look(
+        "select event_id, action, resource_id, patients from audit.access_event order by occurred_at desc limit 1"
+    )
+    disclosed = [row[0] for row in world.look("select patient_id from audit.disclosure where event_id = %s", event)]
+    assert len(disclosed) == patients
+    return action, resource, disclosed
+
+
+@contextmanager
+def withdrawn(world: World, how: str) -> Iterator[None]:
+    """Finch's profile at north is withheld meanwhile, though the mart still holds it."""
+    if how == "revoked":
+        world.consent("north", FINCH, "revoked")
+        yield
+        world.consent("north", FINCH)
+        return
+    expiry = "update clinic_north.raw_patients set profile_until = {} where profile_shared"
+    world.change(expiry.format("now()"))
+    yield
+    world.change(expiry.format("null"))
+
+
+@pytest.mark.check(21)
+def test_a_rule_that_is_not_saved_names_whom_it_means_and_leaves_them_in_the_log(
+    world: World, api: Api, manager: Headers
+) -> None:
+    found = tried(api, manager, "age > 65")
+    assert counts(found) == (2, 1, 1) and found["as_of"] == "2026-03-04" and found["profile_dependent"]
+    assert found["sample"] == [{"patient_id": str(world.patients["north", FINCH]), "name": FINCH}]
+    assert newest_event(world) == ("segment.preview", "north", [world.patients["north", FINCH]])
+    assert tried(api, manager, OVER_65) == found
+    everybody = tried(api, manager, "registration.days > 1")
+    assert counts(everybody) == (2, 2, 0) and names(everybody["sample"]) == [FINCH, WREN]
+    assert len(newest_event(world)[2]) == 2
+    assert counts(tried(api, manager, "registration.days > 1", limit=1)) == (2, 2, 0)
+    assert len(newest_event(world)[2]) == 1
+    for nothing in (tried(api, manager, "registration.days < 0"), tried(api, manager, "age > 65", limit=0)):
+        assert nothing["sample"] == [] and newest_event(world) == ("segment.preview", "north", [])
+
+
+def test_a_rule_may_name_segments_and_stays_undecided_where_they_are(api: Api, manager: Headers) -> None:
+    assert counts(tried(api, manager, 'in_segment("elders")')) == (2, 1, 1)
+    assert counts(tried(api, manager, 'not in_segment("elders")')) == (2, 0, 1)
+    assert counts(tried(api, manager, 'in_segment("elders") or in_segment("everybody")')) == (2, 2, 0)
+
+
+@pytest.mark.check(12)
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+def test_no_rule_counts_on_a_profile_that_is_withheld(world: World, api: Api, manager: Headers, how: str) -> None:
+    rules = ("age > 65", "age <= 65", "not age > 65", 'sex = "female"', 'in_segment("elders")')
+    with withdrawn(world, how):
+        assert world.look("select birth_date from clinic_north.raw_patients where profile_shared") != []
+        for rule in rules:
+            found = tried(api, manager, rule)
+            assert counts(found) == (2, 0, 2) and found["sample"] == [], rule
+        assert counts(tried(api, manager, "age is unknown")) == (2, 2, 0)
+        compared = tried(api, manager, "age < 10", "elders/diff")
+        assert (compared["before"], compared["after"], compared["leaving"]) == (0, 0, [])
+    assert counts(tried(api, manager, "age > 65")) == (2, 1, 1)
+
+
+@pytest.mark.check(12)
+def test_an_attribute_that_is_not_shared_moves_no_count(world: World, api: Api, manager: Headers) -> None:
+    rules = ("age > 65", "age < 30", 'sex = "male"', 'not sex = "male"', "age is known")
+    before = [tried(api, manager, rule) for rule in rules]
+    world.change(
+        "update operational.profile set birth_date = '2010-01-01', sex = 'male' where person_id = %s",
+        world.people[WREN],
+    )
+    assert [tried(api, manager, rule) for rule in rules] == before
+
+
+@pytest.mark.check(21)
+def test_a_changed_rule_names_who_would_enter_and_leave_and_how_those_that_name_it_would_change(
+    world: World, api: Api, manager: Headers
+) -> None:
+    for slug, rule in (("no-elders", 'not in_segment("elders")'), ("neither", 'not in_segment("no-elders")')):
+        asked = {"slug": slug, "name": slug, "rule": rule}
+        assert api.post(NORTH, headers=manager, json=asked).status_code == 201
+    finch, wren = (world.patients["north", name] for name in (FINCH, WREN))
+    more = tried(api, manager, "registration.days > 1", "elders/diff")
+    assert (more["before"], more["after"], more["entered"], more["left"]) == (1, 2, 1, 0)
+    assert names(more["entering"]) == [WREN] and more["leaving"] == []
+    assert newest_event(world) == ("segment.compare", "elders", [wren])
+    sizes = {size["slug"]: (size["before"], size["after"]) for size in more["used_by"]}
+    assert sizes == {"no-elders": (0, 0), "neither": (1, 2)}
+    other = tried(api, manager, "age is unknown", "elders/diff")
+    assert (names(other["entering"]), names(other["leaving"])) == ([WREN], [FINCH])
+    assert {size["slug"]: (size["before"], size["after"]) for size in other["used_by"]} == {
+        "no-elders": (0, 1), "neither": (1, 1),
+    }  # fmt: skip
+    assert sorted(newest_event(world)[2]) == sorted([finch, wren])
+    same = tried(api, manager, OVER_65, "elders/diff")
+    assert (same["entered"], same["left"], same["entering"], same["leaving"]) == (0, 0, [], [])
+    assert newest_event(world) == ("segment.compare", "elders", [])
+
+
+def test_of_many_changes_the_first_are_named_and_all_are_counted(world: World, api: Api, manager: Headers) -> None:
+    many = [uuid4() for _ in range(30)]
+    for patient in many:
+        world.change(
+            "insert into clinic_north.raw_patients (patient_id, version, name, registered_on, profile_shared)"
+            " values (%s, 1, 'Canary Many', '2026-03-01', false)",
+            patient,
+        )
+    found = tried(api, manager, "registration.days < 10", "empty/diff", limit=7)
+    assert (found["entered"], len(found["entering"])) == (30, 7)
+    first = sorted(str(patient) for patient in many)[:7]
+    assert [patient["patient_id"] for patient in found["entering"]] == first
+    assert sorted(map(str, newest_event(world)[2])) == first
+    world.change("delete from clinic_north.raw_patients where name = 'Canary Many'")
+
+
+def test_a_rule_that_takes_too_long_is_refused_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLOISTER_STATEMENT_TIMEOUT_MS", "200")
+    settings.cache_clear()
+    with access_world.client(world.server) as api, connect_admin(world.server) as admin:
+        headers = access_world.sign_in(api, "manager.north")
+        with admin.transaction():
+            admin.execute("lock table clinic_north.raw_patients in access exclusive mode")
+            answer = api.post(f"{NORTH}/preview", headers=headers, json={"rule": "age > 65"})
+        assert (answer.status_code, answer.json()["errors"]) == (
+            422, [{"place": "body.rule", "rule": "takes_too_long"}],
+        )  # fmt: skip
+        assert counts(tried(api, headers, "age > 65")) == (2, 1, 1)
+
+
+@pytest.mark.check(9)
+def test_nothing_of_the_other_clinic_is_tried_or_named(world: World, api: Api, manager: Headers) -> None:
+    theirs = [str(patient) for (clinic, _), patient in world.patients.items() if clinic == "south"] + [HERON]
+    answers = [
+        api.post(f"{NORTH}/{path}", headers=manager, json={"rule": "registration.days > 0"})
+        for path in ("preview", "elders/diff", "everybody/diff")
+    ]
+    assert all(answer.status_code == 200 for answer in answers)
+    assert not [item for item in theirs for answer in answers if item in answer.text]
+    assert not set(theirs) & {
+        str(row[0])
+        for row in world.look("select d.patient_id from audit.disclosure d join audit.access_event e using (event_id)"
+                              " where e.action in ('segment.preview', 'segment.compare')")
+    }  # fmt: skip
+
+
+def test_what_is_asked_badly_is_refused_by_its_place(api: Api, manager: Headers) -> None:
+    def places(path: str, body: Any) -> list[str]:
+        answer: httpx.Response = api.post(f"{NORTH}/{path}", headers=manager, json=body)
+        assert answer.status_code == 422
+        return [error["place"] for error in answer.json()["errors"]]
+
+    for path in ("preview", "elders/diff"):
+        assert places(path, {"rule": "age > 1", "limit": 101}) == ["body.limit"]
+        assert places(path, {"rule": 1})[0].startswith("body.rule")
+        assert places(path, {}) == ["body.rule"]
+        assert places(path, None) == ["body"]
