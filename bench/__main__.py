@@ -21,6 +21,8 @@ AREAS = (
     "ingest_dbt",
     "ingest_csv",
     "segments",
+    "segments_one",
+    "segments_examples",
     "access_reads",
     "access_rotation",
     "onboarding",
