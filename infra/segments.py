@@ -58,11 +58,11 @@ def add_segments(at: Server, clinics: list[str], definitions: list[SegmentDefini
 def _check_together(connection: psycopg.Connection, slug: str) -> None:
     """Refuse what would compile for each segment alone, but not for the clinic's segments together."""
     rows = connection.execute(
-        "select s.segment_id, s.version, v.rule from segment as s inner join segment_version as v"
+        "select s.segment_id, s.version, v.rule, s.slug from segment as s inner join segment_version as v"
         " on v.segment_id = s.segment_id and v.version = s.version where s.archived_at is null"
     )
     try:
-        compile_program([ActiveSegment(segment_id, version, parse_rule(rule)) for segment_id, version, rule in rows])
+        compile_program([ActiveSegment(key, version, parse_rule(rule), named) for key, version, rule, named in rows])
     except RuleError as error:
         raise InvalidInput(str(error), place=slug) from None
 

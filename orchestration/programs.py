@@ -27,11 +27,11 @@ def write_program(at: Server, slug: str) -> bool:
 def active_segments(connection: psycopg.Connection) -> list[ActiveSegment]:
     """The segments in force of the clinic whose schema the transaction is in."""
     found = connection.execute(
-        "select segment.segment_id, segment.version, version.rule"
+        "select segment.segment_id, segment.version, version.rule, segment.slug"
         " from segment inner join segment_version as version using (segment_id, version)"
         " where segment.archived_at is null"
     ).fetchall()
-    return [ActiveSegment(segment_id, version, parse_rule(rule)) for segment_id, version, rule in found]
+    return [ActiveSegment(segment_id, version, parse_rule(rule), slug) for segment_id, version, rule, slug in found]
 
 
 def _store(connection: psycopg.Connection, program: Program) -> bool:

@@ -366,8 +366,8 @@ def _segment(
     )
     for name in names if slug != "empty" else ():
         admin.execute(
-            "insert into segment_member (segment_id, patient_id, entered_at, version, entered_by)"
-            " values (%s, %s, '2026-01-01', 1, 'data')",
+            "insert into segment_member (segment_id, patient_id, entered_at, entered_run, version, entered_by,"
+            " fires_in) values (%s, %s, '2026-01-01', 1, 1, 'data', false)",
             [segment, world.patients[clinic, name]],
         )
         for dimension, bucket in (("age", "80+"), ("attendance", "0")):

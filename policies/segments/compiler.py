@@ -5,7 +5,10 @@ trees are evaluated over the joined row. Cost grows with distinct measures, not 
 
 Parameters of the text: `$1` the as-of date, `$3` a jsonb array with every constant of the rules
 (`$2` is left to whoever wraps it). Nothing of a rule stands in the text but names from the catalogue.
-It runs with `search_path` set to the clinic's schema.
+It runs with `search_path` set to the clinic's schema. For given patients only, `$4` is their ids.
+
+A segment that others name is worked out once for each patient, in a layer below theirs. `offset 0` keeps PostgreSQL
+from putting its expression into theirs, which doubles with each layer where a segment names two.
 """
 
 from collections.abc import Iterable
@@ -15,7 +18,8 @@ from uuid import UUID
 
 from policies.segments.catalogue import FactTable, Measure, ValueType
 from policies.segments.condition import LISTS, Condition
-from policies.segments.rule import AllOf, Not, Rule, RuleError
+from policies.segments.references import levels, named
+from policies.segments.rule import AllOf, InSegment, Not, Rule, RuleError
 from policies.segments.windows import Window
 
 MOST_MEASURES = 1000
@@ -25,11 +29,12 @@ _CAST = {ValueType.NUMBER: "double precision", ValueType.DATE: "date", ValueType
 
 @dataclass(frozen=True)
 class ActiveSegment:
-    """A segment whose members are to be kept."""
+    """A segment whose members are to be kept; other rules name it by its slug."""
 
     segment_id: UUID
     version: int
     rule: Rule
+    slug: str
 
 
 @dataclass(frozen=True)
@@ -51,6 +56,9 @@ class _Build:
     parameters: list[Any] = field(default_factory=list)
     # Per fact table: the aggregate's text -> its column.
     measures: dict[FactTable, dict[str, str]] = field(default_factory=dict)
+    # Of each segment that another names: its column, and the layer that it is in.
+    verdicts: dict[str, str] = field(default_factory=dict)
+    layers: list[list[str]] = field(default_factory=list)
 
     def bind(self, value: Any) -> int:
         """Position of a constant among the parameters; equal constants share one."""
@@ -73,30 +81,51 @@ class _Build:
         return f"coalesce({name}, 0)" if measure.counts else name
 
 
-def compile_verdicts(segments: list[ActiveSegment]) -> Verdicts:
+def compile_verdicts(segments: list[ActiveSegment], *, given: bool = False) -> Verdicts:
     """Compile a clinic's segments together.
 
+    Args:
+        segments: all that they name among them.
+        given: for the patients of `$4`, an array of ids, alone.
+
     Raises:
-        RuleError: the segments together ask for more measures than a row of PostgreSQL has columns.
+        RuleError: the segments together ask for more measures than a row of PostgreSQL has columns, or one names
+            another that is not there, or itself.
     """
     build = _Build()
     ordered = sorted(segments, key=lambda segment: segment.segment_id)
-    trees = [_tree(segment.rule, build) for segment in ordered]
+    _layer({segment.slug: segment.rule for segment in ordered}, build)
+    trees = [build.verdicts.get(segment.slug) or _tree(segment.rule, build) for segment in ordered]
     if sum(map(len, build.measures.values())) > MOST_MEASURES:
         raise RuleError(f"the clinic's segments use more than {MOST_MEASURES} different measures")
     listed = [
         f"({build.scalar(str(s.segment_id), 'uuid')}, {build.scalar(s.version, 'integer')}, {tree})"
         for s, tree in zip(ordered, trees, strict=True)
     ]
-    return Verdicts(_fact_tables(build), _source(build, listed or [_NO_SEGMENTS]), build.parameters)
+    only = "\n    where patient_id = any($4::uuid[])" if given else ""
+    return Verdicts(_fact_tables(build, only), _source(build, listed or [_NO_SEGMENTS], only), build.parameters)
 
 
 _NO_SEGMENTS = "(null::uuid, null::integer, false)"
 
 
+def _layer(rules: dict[str, Rule], build: _Build) -> None:
+    """Give each segment that another names a column of its own."""
+    found = levels(rules)
+    asked = set[str]().union(*map(named, rules.values()))
+    for slug in [slug for slug in found if slug in asked]:
+        while len(build.layers) <= found[slug]:
+            build.layers.append([])
+        tree = _tree(rules[slug], build)
+        build.verdicts[slug] = f"verdict_{len(build.verdicts)}"
+        build.layers[found[slug]].append(f"{tree} as {build.verdicts[slug]}")
+
+
 def _tree(rule: Rule, build: _Build) -> str:
     if isinstance(rule, Condition):
         return _condition(rule, build)
+    if isinstance(rule, InSegment):
+        return build.verdicts[rule.in_segment]
     if isinstance(rule, Not):
         return f"(not {_tree(rule.part, build)})"
     parts, word = (rule.all, " and ") if isinstance(rule, AllOf) else (rule.any, " or ")
@@ -161,21 +190,27 @@ def _window_start(window: Window, build: _Build) -> str:
     return f"({AS_OF} - make_interval(months => {build.scalar(window.months, 'integer')}))::date"
 
 
-def _fact_tables(build: _Build) -> str:
+def _fact_tables(build: _Build, only: str) -> str:
     passes = []
     for table, columns in build.measures.items():
         listed = ",\n        ".join(f"{text} as {name}" for text, name in columns.items())
         passes.append(
             f"{table.value}_facts as (\n    select patient_id,\n        {listed}\n"
-            f"    from {table.value}\n    group by patient_id\n),\n"  # nosec B608: names from the catalogue
+            f"    from {table.value}{only}\n    group by patient_id\n),\n"  # nosec B608: names from the catalogue
         )
     return "".join(passes)
 
 
-def _source(build: _Build, listed: list[str]) -> str:
+def _source(build: _Build, listed: list[str], only: str) -> str:
+    patients = f"(select * from raw_patients{only}) as raw_patients" if only else "raw_patients"
     joins = "".join(f"\n    left join {table.value}_facts using (patient_id)" for table in build.measures)
+    layers = "".join(
+        f"\n    cross join lateral (select {', '.join(layer)} offset 0) as layer_{level}"
+        for level, layer in enumerate(build.layers)
+        if layer
+    )
     verdicts = ",\n        ".join(listed)
-    return f"""raw_patients{joins}
+    return f"""{patients}{joins}{layers}
     cross join lateral (values
         {verdicts}
     ) as verdict (segment_id, version, holds)"""

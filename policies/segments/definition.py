@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from policies.segments.condition import NO_NUL, Text
-from policies.segments.rule import DEEPEST_RULE, LARGEST_RULE_BYTES, Rule, RuleError, join, parse_rule
+from policies.segments.rule import DEEPEST_RULE, LARGEST_RULE_BYTES, Rule, RuleError, Slug, join, parse_rule
 from policies.segments.text import read
 
 
@@ -15,7 +15,7 @@ class SegmentDefinition(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    slug: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+    slug: Slug
     name: Text
     description: Annotated[str, StringConstraints(max_length=2000, pattern=NO_NUL)] = ""
     rule: Rule

@@ -11,7 +11,7 @@ from typing import Any
 
 from policies.segments.catalogue import FactTable
 from policies.segments.condition import Condition
-from policies.segments.rule import AllOf, Not, Rule
+from policies.segments.rule import AllOf, InSegment, Not, Rule
 from policies.segments.windows import Window
 
 Row = Mapping[str, Any]
@@ -26,16 +26,37 @@ class Patient:
     facts: Mapping[FactTable, Sequence[Row]] = field(default_factory=dict)
 
 
-def holds(rule: Rule, patient: Patient, as_of: date) -> Verdict:
-    """Whether a rule holds for a patient on a day; None is unknown."""
+def holds(rule: Rule, patient: Patient, as_of: date, segments: Mapping[str, Rule] | None = None) -> Verdict:
+    """Whether a rule holds for a patient on a day; None is unknown.
+
+    `segments` are the clinic's rules by slug, all that are named among them and none naming itself.
+    """
+    return _holds(rule, _Asked(patient, as_of, segments or {}))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """Of whom, and as of when; and what was found of segments, each worked out once however many name it."""
+
+    patient: Patient
+    as_of: date
+    segments: Mapping[str, Rule]
+    known: dict[str, Verdict] = field(default_factory=dict)
+
+
+def _holds(rule: Rule, asked: _Asked) -> Verdict:
     if isinstance(rule, Condition):
-        return _condition(rule, patient, as_of)
+        return _condition(rule, asked.patient, asked.as_of)
+    if isinstance(rule, InSegment):
+        if rule.in_segment not in asked.known:
+            asked.known[rule.in_segment] = _holds(asked.segments[rule.in_segment], asked)
+        return asked.known[rule.in_segment]
     if isinstance(rule, Not):
-        verdict = holds(rule.part, patient, as_of)
+        verdict = _holds(rule.part, asked)
         return None if verdict is None else not verdict
     if isinstance(rule, AllOf):
-        return _decided(False, (holds(part, patient, as_of) for part in rule.all))
-    return _decided(True, (holds(part, patient, as_of) for part in rule.any))
+        return _decided(False, (_holds(part, asked) for part in rule.all))
+    return _decided(True, (_holds(part, asked) for part in rule.any))
 
 
 def _decided(by: bool, verdicts: Iterable[Verdict]) -> Verdict:
@@ -49,8 +70,12 @@ def value_of(condition: Condition, patient: Patient, as_of: date) -> Any:
     measure = condition.definition
     if measure.table is FactTable.PATIENTS:
         return _OF_PATIENT[measure.name](patient.columns, as_of)
-    rows = [row for row in patient.facts.get(measure.table, ()) if _counts(condition, row, as_of)]
-    return _OF_FACTS[measure.name](rows, as_of)
+    return _OF_FACTS[measure.name](rows_of(condition, patient, as_of), as_of)
+
+
+def rows_of(condition: Condition, patient: Patient, as_of: date) -> list[Row]:
+    """The facts that the value of a condition's measure is made of; none for a measure of the patient."""
+    return [row for row in patient.facts.get(condition.definition.table, ()) if _counts(condition, row, as_of)]
 
 
 def _counts(condition: Condition, row: Row, as_of: date) -> bool:

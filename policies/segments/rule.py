@@ -5,17 +5,21 @@ A rule is a tree of `all`, `any` and `not` over conditions:
     {"all": [{"measure": "age", "op": ">", "value": 65},
              {"measure": "adherence.completion_rate", "window": "30d", "op": "<", "value": 0.5}]}
 
+A rule may name another segment of the clinic: `{"in_segment": "high-pain"}`.
 Errors name the place in the rule and what was expected there.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from policies.segments.condition import Condition
 
 LARGEST_RULE_BYTES = 1_000_000
 DEEPEST_RULE = 40
+Slug = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
+_EXPECTED = "expected an object with 'all', 'any', 'not', 'in_segment' or 'measure'"
 
 
 class RuleError(ValueError):
@@ -47,19 +51,35 @@ class Not(BaseModel):
     part: Annotated["Rule", Field(alias="not")]
 
 
-Rule = AllOf | AnyOf | Not | Condition
+class InSegment(BaseModel):
+    """Holds of a patient for whom the rule of another segment of the clinic holds; undecided there is unknown here."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    in_segment: Slug
+
+
+Rule = AllOf | AnyOf | Not | Condition | InSegment
+
+
+def leaves(rule: Rule, place: str = "") -> Iterator[tuple[str, Condition | InSegment]]:
+    """What a tree is made of, in reading order, each with its place in the rule."""
+    if isinstance(rule, Condition | InSegment):
+        yield place, rule
+    elif isinstance(rule, Not):
+        yield from leaves(rule.part, join(place, "not"))
+    else:
+        key, parts = ("all", rule.all) if isinstance(rule, AllOf) else ("any", rule.any)
+        for index, part in enumerate(parts):
+            yield from leaves(part, f"{join(place, key)}[{index}]")
 
 
 def conditions(rule: Rule) -> list[Condition]:
-    """Every condition of a rule, in reading order."""
-    if isinstance(rule, Condition):
-        return [rule]
-    parts = rule.all if isinstance(rule, AllOf) else rule.any if isinstance(rule, AnyOf) else [rule.part]
-    return [found for part in parts for found in conditions(part)]
+    """Every condition of a rule itself, in reading order; those of segments that it names are not its own."""
+    return [leaf for _, leaf in leaves(rule) if isinstance(leaf, Condition)]
 
 
 def needs_profile(rule: Rule) -> bool:
-    """Whether the rule is profile-dependent: a revoked consent must take its members back."""
+    """Whether a condition of the rule itself is on the profile; see `references.profile_dependent`."""
     return any(condition.definition.needs_profile for condition in conditions(rule))
 
 
@@ -82,15 +102,17 @@ def parse_rule(found: object, place: str = "") -> Rule:
 
 def _parse(found: object, place: str) -> Rule:
     if not isinstance(found, dict):
-        raise RuleError("expected an object with 'all', 'any', 'not' or 'measure'", place)
+        raise RuleError(_EXPECTED, place)
     for key, model in (("all", AllOf), ("any", AnyOf)):
         if key in found:
             return _parse_list(found, key, model, place)
     if "not" in found:
         _only(found, "not", place)
         return Not(part=_parse(found["not"], join(place, "not")))
+    if "in_segment" in found:
+        return _parse_in_segment(found, place)
     if "measure" not in found:
-        raise RuleError("expected an object with 'all', 'any', 'not' or 'measure'", place)
+        raise RuleError(_EXPECTED, place)
     try:
         return Condition.model_validate(found)
     except ValidationError as error:
@@ -105,6 +127,14 @@ def _parse_list(found: dict[str, object], key: str, model: type[AllOf] | type[An
     return model.model_validate(
         {key: [_parse(part, f"{join(place, key)}[{index}]") for index, part in enumerate(parts)]}
     )
+
+
+def _parse_in_segment(found: dict[str, object], place: str) -> Rule:
+    _only(found, "in_segment", place)
+    try:
+        return InSegment.model_validate(found)
+    except ValidationError:
+        raise RuleError("expected the slug of a segment, such as 'high-pain'", join(place, "in_segment")) from None
 
 
 def _only(found: dict[str, object], key: str, place: str) -> None:

@@ -13,7 +13,7 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput, UnexpectedToken, VisitError
 
 from policies.segments.condition import Condition
-from policies.segments.rule import LARGEST_RULE_BYTES, AllOf, AnyOf, Not, Rule, RuleError, parse_rule
+from policies.segments.rule import LARGEST_RULE_BYTES, AllOf, AnyOf, InSegment, Not, Rule, RuleError, parse_rule
 
 _EXPECTED = {
     "MEASURE": "a measure", "NAME": "an argument", "WINDOW": "a window such as 30d", "NUMBER": "a number",
@@ -44,6 +44,8 @@ def write(rule: Rule) -> str:
     """The text form of a rule."""
     if isinstance(rule, Condition):
         return _condition(rule)
+    if isinstance(rule, InSegment):
+        return f'in_segment("{rule.in_segment}")'
     if isinstance(rule, Not):
         return f"not {_part(rule.part)}"
     parts, word = (rule.all, "all") if isinstance(rule, AllOf) else (rule.any, "any")
@@ -108,6 +110,10 @@ class _Reader(Transformer[Token, Any]):
     def single(self, parts: list[Any]) -> dict[str, Any]:
         return {str(parts[0]): [parts[1]]}
 
+    def member(self, parts: list[Any]) -> dict[str, Any]:
+        token, slug = parts
+        return self._checked(token, {"in_segment": slug})
+
     def values(self, values: list[Any]) -> list[Any]:
         return [value for value in values if value is not None]
 
@@ -148,7 +154,9 @@ class _Reader(Transformer[Token, Any]):
 
     def condition(self, parts: list[Any]) -> dict[str, Any]:
         (token, measure), comparison = parts
-        found = {**measure, **comparison}
+        return self._checked(token, {**measure, **comparison})
+
+    def _checked(self, token: Token, found: dict[str, Any]) -> dict[str, Any]:
         try:
             parse_rule(found)
         except RuleError as error:

@@ -26,6 +26,7 @@ COUNT = {"measure": "appointments.count", "window": "3mo", "status": ["fulfilled
         ('sex starts with "a\\"\\u0041"', {"measure": "sex", "op": "starts_with", "value": 'a"A'}),
         ('allergies contains none ["nuts"]', {"measure": "allergies", "op": "contains_none", "value": ["nuts"]}),
         ("appointments.last_on >= 2024-05-31", {"measure": "appointments.last_on", "op": ">=", "value": "2024-05-31"}),
+        ('not in_segment("high-pain")', {"not": {"in_segment": "high-pain"}}),
         ("age >= -1.5e3", {"measure": "age", "op": ">=", "value": -1500.0}),
     ],
 )  # fmt: skip
@@ -47,6 +48,8 @@ def test_a_text_means(text: str, rule: dict[str, object]) -> None:
         ('appointments.count(status="a", status="b") = 1', "line 1, column 1", "twice"),
         ('age(op="x") > 1', "line 1, column 1", "cannot stand here"),
         ('age(measure="x") > 1', "line 1, column 1", "cannot stand here"),
+        ('age > 1 and in_segment("No Slug")', "line 1, column 13", "slug of a segment"),
+        ('in_segment("a", 30d)', "line 1, column 15", "'\\)'"),
         ("", "line 1, column 1", "expected"),
         ("age > NaN", "line 1, column 7", "expected"),
         ("age > " + "9" * 5000, "line 1, column 7", "too long"),

@@ -11,7 +11,14 @@ RATE = {"measure": "adherence.completion_rate", "window": "30d", "op": "<", "val
 
 @pytest.mark.parametrize(
     "rule",
-    [AGE, RATE, {"all": [AGE, RATE]}, {"any": [{"not": AGE}, {"all": [RATE]}]}, {"measure": "sex", "op": "is_known"}],
+    [
+        AGE,
+        RATE,
+        {"all": [AGE, RATE]},
+        {"any": [{"not": AGE}, {"all": [RATE]}]},
+        {"measure": "sex", "op": "is_known"},
+        {"not": {"in_segment": "high-pain"}},
+    ],
 )
 def test_a_rule_comes_back_as_it_was(rule: dict[str, object]) -> None:
     assert to_json(parse_rule(rule)) == rule
@@ -25,6 +32,9 @@ def test_a_rule_comes_back_as_it_was(rule: dict[str, object]) -> None:
         ({"all": [AGE, {"any": [{"measure": "age", "op": "<", "value": "x"}]}]}, "all[1].any[0]", "a number"),
         ({"not": {"not": {}}}, "not.not", "expected an object"),
         ({"all": [AGE], "any": [AGE]}, "", "cannot stand beside"),
+        ({"all": [{"in_segment": "No Slug"}]}, "all[0].in_segment", "slug of a segment"),
+        ({"in_segment": 3}, "in_segment", "slug of a segment"),
+        ({"in_segment": "a", "window": "30d"}, "", "cannot stand beside 'in_segment'"),
         ({**AGE, "op": "~"}, "op", "Input should be"),
         ({**AGE, "value": True}, "value", "must be a number"),
         ({**AGE, "value": float("nan")}, "", "finite"),

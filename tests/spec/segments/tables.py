@@ -49,7 +49,7 @@ def is_(measure: str, op: str, value: Any = None, **arguments: Any) -> Row:
 
 def members(at: Server, spec: Spec, rules: list[Row]) -> list[str]:
     """The members of each rule over a spec's tables, all rules in one program, run as the builder; kept nowhere."""
-    segments = [ActiveSegment(UUID(int=number), 1, parse_rule(rule)) for number, rule in enumerate(rules)]
+    segments = [ActiveSegment(UUID(int=number), 1, parse_rule(rule), f"s{number}") for number, rule in enumerate(rules)]
     program = compile_program(segments)
     with (
         connect(Login.PIPELINE, at=at) as connection,

@@ -32,6 +32,17 @@ def test_segments_compiled_together_hold_what_each_holds_alone(clinic: Server, s
     assert members(clinic, spec, [rule for rule, _ in spec.holds]) == [expected for _, expected in spec.holds]
 
 
+def test_undecided_stays_undecided_through_a_segment_that_is_named(clinic: Server) -> None:
+    rules: list[Row] = [
+        {"in_segment": "s1"},
+        {"measure": "age", "op": ">", "value": 65},
+        {"not": {"in_segment": "s0"}},
+        {"any": [{"in_segment": "s2"}, {"in_segment": "s1"}]},
+        {"not": {"any": [{"in_segment": "s2"}, {"in_segment": "s1"}]}},
+    ]
+    assert members(clinic, patients.AGE, rules) == ["a", "a", "bc", "abc", ""]
+
+
 def test_every_measure_and_operator_is_specified() -> None:
     found = [condition for _, rule, _ in CASES for condition in conditions(parse_rule(rule))]
     assert {condition.measure for condition in found} == set(CATALOGUE)
