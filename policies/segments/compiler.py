@@ -74,6 +74,9 @@ class _Build:
     def text_list(self, values: Iterable[str]) -> str:
         return f"array(select jsonb_array_elements_text($3 -> {self.bind(list(values))}))"
 
+    def array(self, values: Iterable[Any], cast: str) -> str:
+        return f"array(select jsonb_array_elements_text($3 -> {self.bind(list(values))})::{cast})"
+
     def column(self, measure: Measure, text: str) -> str:
         """Name of a measure's column, with what a missing row of the fact table means."""
         known = self.measures.setdefault(measure.table, {})
@@ -98,15 +101,12 @@ def compile_verdicts(segments: list[ActiveSegment], *, given: bool = False) -> V
     trees = [build.verdicts.get(segment.slug) or _tree(segment.rule, build) for segment in ordered]
     if sum(map(len, build.measures.values())) > MOST_MEASURES:
         raise RuleError(f"the clinic's segments use more than {MOST_MEASURES} different measures")
-    listed = [
-        f"({build.scalar(str(s.segment_id), 'uuid')}, {build.scalar(s.version, 'integer')}, {tree})"
-        for s, tree in zip(ordered, trees, strict=True)
-    ]
+    ids = build.array((str(segment.segment_id) for segment in ordered), "uuid")
+    versions = build.array((segment.version for segment in ordered), "integer")
+    joined = ",\n        ".join(trees)
     only = "\n    where patient_id = any($4::uuid[])" if given else ""
-    return Verdicts(_fact_tables(build, only), _source(build, listed or [_NO_SEGMENTS], only), build.parameters)
-
-
-_NO_SEGMENTS = "(null::uuid, null::integer, false)"
+    listed = f"unnest({ids}, {versions}, array[\n        {joined}\n    ]::boolean[])"
+    return Verdicts(_fact_tables(build, only), _source(build, listed, only), build.parameters)
 
 
 def _layer(rules: dict[str, Rule], build: _Build) -> None:
@@ -201,7 +201,8 @@ def _fact_tables(build: _Build, only: str) -> str:
     return "".join(passes)
 
 
-def _source(build: _Build, listed: list[str], only: str) -> str:
+def _source(build: _Build, listed: str, only: str) -> str:
+    """`listed` is no `values` list: of such a one, PostgreSQL prepares the expressions anew for each patient."""
     patients = f"(select * from raw_patients{only}) as raw_patients" if only else "raw_patients"
     joins = "".join(f"\n    left join {table.value}_facts using (patient_id)" for table in build.measures)
     layers = "".join(
@@ -209,8 +210,5 @@ def _source(build: _Build, listed: list[str], only: str) -> str:
         for level, layer in enumerate(build.layers)
         if layer
     )
-    verdicts = ",\n        ".join(listed)
     return f"""{patients}{joins}{layers}
-    cross join lateral (values
-        {verdicts}
-    ) as verdict (segment_id, version, holds)"""
+    cross join lateral {listed} as verdict (segment_id, version, holds)"""
