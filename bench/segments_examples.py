@@ -54,8 +54,8 @@ BY_HAND = {
         )""",
 }
 INSERT = """
-insert into segment_member (segment_id, patient_id, entered_at, version, entered_by)
-select s.segment_id, found.patient_id, $2, s.version, 'data' from ({}) as found
+insert into segment_member (segment_id, patient_id, entered_at, entered_run, version, entered_by, fires_in)
+select s.segment_id, found.patient_id, $2, 1, s.version, 'data', false from ({}) as found
 cross join segment as s where s.slug = $3"""
 
 

@@ -36,7 +36,7 @@ def put_segments(at: Server, slugs: list[str], rules: dict[str, str]) -> None:
     with connect_admin(at) as admin:
         for slug in slugs:
             schema = sql.Identifier(clinic_schema(slug))
-            for table in ("segment_member", "segment_version", "segment"):
+            for table in ("segment_member", "segment_state", "segment_version", "segment"):
                 admin.execute(sql.SQL("delete from {}.{}").format(schema, sql.Identifier(table)))
     add_segments(at, slugs, definitions(rules))
     empty(at, slugs)
@@ -46,9 +46,10 @@ def empty(at: Server, slugs: list[str]) -> None:
     """Take every member away, as if nothing had been evaluated; statistics as a first build finds them."""
     with connect_admin(at) as admin:
         for slug in slugs:
-            members = sql.Identifier(clinic_schema(slug), "segment_member")
-            admin.execute(sql.SQL("truncate {}").format(members))
-            admin.execute(sql.SQL("vacuum analyze {}").format(members))
+            schema = sql.Identifier(clinic_schema(slug))
+            tables = sql.SQL("{0}.segment_member, {0}.segment_state, {0}.changed_patient").format(schema)
+            admin.execute(sql.SQL("truncate {}").format(tables))
+            admin.execute(sql.SQL("vacuum analyze {}").format(tables))
         admin.execute("checkpoint")
 
 

@@ -51,11 +51,19 @@ class Verdicts:
     parameters: list[Any]
 
 
+@dataclass(frozen=True)
+class _Aggregate:
+    """A measure's text, and what a row must be for it to count."""
+
+    sql: str
+    restrictions: tuple[str, ...]
+
+
 @dataclass
 class _Build:
     parameters: list[Any] = field(default_factory=list)
-    # Per fact table: the aggregate's text -> its column.
-    measures: dict[FactTable, dict[str, str]] = field(default_factory=dict)
+    # Per fact table: the aggregate -> its column.
+    measures: dict[FactTable, dict[_Aggregate, str]] = field(default_factory=dict)
     # Of each segment that another names: its column, and the layer that it is in.
     verdicts: dict[str, str] = field(default_factory=dict)
     layers: list[list[str]] = field(default_factory=list)
@@ -77,10 +85,11 @@ class _Build:
     def array(self, values: Iterable[Any], cast: str) -> str:
         return f"array(select jsonb_array_elements_text($3 -> {self.bind(list(values))})::{cast})"
 
-    def column(self, measure: Measure, text: str) -> str:
+    def column(self, measure: Measure, restrictions: Iterable[str]) -> str:
         """Name of a measure's column, with what a missing row of the fact table means."""
         known = self.measures.setdefault(measure.table, {})
-        name = known.setdefault(text, f"{measure.table.value}_{len(known)}")
+        aggregate = _Aggregate(measure.sql, tuple(restrictions))
+        name = known.setdefault(aggregate, f"{measure.table.value}_{len(known)}")
         return f"coalesce({name}, 0)" if measure.counts else name
 
 
@@ -104,7 +113,7 @@ def compile_verdicts(segments: list[ActiveSegment], *, given: bool = False) -> V
     ids = build.array((str(segment.segment_id) for segment in ordered), "uuid")
     versions = build.array((segment.version for segment in ordered), "integer")
     joined = ",\n        ".join(trees)
-    only = "\n    where patient_id = any($4::uuid[])" if given else ""
+    only = ["patient_id = any($4::uuid[])"] if given else []
     listed = f"unnest({ids}, {versions}, array[\n        {joined}\n    ]::boolean[])"
     return Verdicts(_fact_tables(build, only), _source(build, listed, only), build.parameters)
 
@@ -166,8 +175,7 @@ def _measure(condition: Condition, build: _Build) -> str:
     measure = condition.definition
     if measure.table is FactTable.PATIENTS:
         return measure.sql.format(as_of=AS_OF)
-    where = " and ".join(_restrictions(condition, build))
-    return build.column(measure, measure.sql.format(as_of=AS_OF, where=where))
+    return build.column(measure, _restrictions(condition, build))
 
 
 def _restrictions(condition: Condition, build: _Build) -> list[str]:
@@ -190,20 +198,32 @@ def _window_start(window: Window, build: _Build) -> str:
     return f"({AS_OF} - make_interval(months => {build.scalar(window.months, 'integer')}))::date"
 
 
-def _fact_tables(build: _Build, only: str) -> str:
-    passes = []
-    for table, columns in build.measures.items():
-        listed = ",\n        ".join(f"{text} as {name}" for text, name in columns.items())
-        passes.append(
-            f"{table.value}_facts as (\n    select patient_id,\n        {listed}\n"
-            f"    from {table.value}{only}\n    group by patient_id\n),\n"  # nosec B608: names from the catalogue
-        )
-    return "".join(passes)
+def _fact_tables(build: _Build, only: list[str]) -> str:
+    return "".join(_pass(table, columns, only) for table, columns in build.measures.items())
 
 
-def _source(build: _Build, listed: str, only: str) -> str:
+def _pass(table: FactTable, columns: dict[_Aggregate, str], only: list[str]) -> str:
+    """All aggregates of one table. What each of them asks of a row is asked once: other rows are not even grouped."""
+    shared = [asked for asked in next(iter(columns)).restrictions if all(asked in one.restrictions for one in columns)]
+    listed = []
+    for aggregate, name in columns.items():
+        own = [asked for asked in aggregate.restrictions if asked not in shared]
+        text = aggregate.sql.format(as_of=AS_OF, where=" and ".join(own) or "true")
+        listed.append(f"{text} as {name}")
+    return (
+        f"{table.value}_facts as (\n    select patient_id,\n        "
+        + ",\n        ".join(listed)
+        + f"\n    from {table.value}{_where([*only, *shared])}\n    group by patient_id\n),\n"  # nosec B608
+    )
+
+
+def _where(restrictions: list[str]) -> str:
+    return "\n    where " + " and ".join(restrictions) if restrictions else ""
+
+
+def _source(build: _Build, listed: str, only: list[str]) -> str:
     """`listed` is no `values` list: of such a one, PostgreSQL prepares the expressions anew for each patient."""
-    patients = f"(select * from raw_patients{only}) as raw_patients" if only else "raw_patients"
+    patients = f"(select * from raw_patients{_where(only)}) as raw_patients" if only else "raw_patients"
     joins = "".join(f"\n    left join {table.value}_facts using (patient_id)" for table in build.measures)
     layers = "".join(
         f"\n    cross join lateral (select {', '.join(layer)} offset 0) as layer_{level}"
