@@ -4,35 +4,40 @@ Its keys beside `measure`, `op` and `value` are the measure's window and argumen
 """
 
 import difflib
+from collections.abc import Iterable
 from datetime import date
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from policies.segments.catalogue import CATALOGUE, Measure, ValueType
-from policies.segments.windows import PATTERN, Window
+from policies.segments.operators import KNOWN, LISTS, LONGEST_LIST, OPERATORS, Operator
+from policies.segments.windows import Window
+
+__all__ = ["LISTS", "OPERATORS", "Condition", "Operator"]
 
 LARGEST_NUMBER = 1e15
-
-Operator = Literal[
-    "=", "!=", "<", "<=", ">", ">=", "between", "in", "starts_with",
-    "contains_any", "contains_all", "contains_none", "is_known", "is_unknown",
-]  # fmt: skip
 # PostgreSQL cannot keep it.
 NO_NUL = r"^[^\x00]*$"
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=NO_NUL)]
-Texts = Annotated[list[Text], Field(min_length=1, max_length=1000)]
+LONGEST_TEXT = 200
+Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL)]
+Texts = Annotated[list[Text], Field(min_length=1, max_length=LONGEST_LIST)]
 Constant = int | float | Text
+ARGUMENTS = ("status", "service", "modality", "form", "question")
 
-_ORDER = {"=", "!=", "<", "<=", ">", ">=", "between", "in"}
-_KNOWN = {"is_known", "is_unknown"}
-OPERATORS: dict[ValueType, set[str]] = {
-    ValueType.NUMBER: _ORDER | _KNOWN,
-    ValueType.DATE: _ORDER | _KNOWN,
-    ValueType.TEXT: {"=", "!=", "in", "starts_with"} | _KNOWN,
-    ValueType.TEXT_SET: {"contains_any", "contains_all", "contains_none"} | _KNOWN,
-}
-LISTS = {"in", "contains_any", "contains_all", "contains_none"}
+
+class Misfit(ValueError):
+    """What does not fit the catalogue; `key` is the condition's key that it is about, empty for one that is missing."""
+
+    def __init__(self, key: str, message: str) -> None:
+        super().__init__(message)
+        self.key = key
+
+
+def near(word: str, known: Iterable[str]) -> str:
+    """What somebody may have meant, as the end of a message; empty if nothing is like it."""
+    found = difflib.get_close_matches(word[:60], sorted(known), n=3)
+    return f": did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 class Condition(BaseModel):
@@ -43,7 +48,7 @@ class Condition(BaseModel):
     measure: str
     op: Operator
     value: Constant | list[Constant] | None = None
-    window: Annotated[str, StringConstraints(pattern=PATTERN)] | None = None
+    window: str | None = None
     status: Texts | None = None
     service: Texts | None = None
     modality: Texts | None = None
@@ -63,34 +68,47 @@ class Condition(BaseModel):
     @model_validator(mode="after")
     def _fits_the_catalogue(self) -> Self:
         if self.measure not in CATALOGUE:
-            near = difflib.get_close_matches(self.measure, CATALOGUE, n=1)
-            raise ValueError(
-                f"unknown measure '{self.measure[:60]}'" + (f": did you mean '{near[0]}'?" if near else "")
-            )
+            raise Misfit("measure", f"unknown measure '{self.measure[:60]}'{near(self.measure, CATALOGUE)}")
         self._check_arguments()
+        self._check_window()
         self._check_value()
         return self
 
     def _check_arguments(self) -> None:
         known = self.definition.arguments
-        for name in ("status", "service", "modality", "form", "question"):
-            given = getattr(self, name) is not None
-            if given and name not in known:
-                raise ValueError(f"'{self.measure}' takes no '{name}'")
-            if not given and name in known and known[name].required:
-                raise ValueError(f"'{self.measure}' needs '{name}'")
-        if self.window is not None and not self.definition.windowed:
-            raise ValueError(f"'{self.measure}' takes no 'window'")
-        if self.window is not None:
+        for name in ARGUMENTS:
+            given = self.argument(name)
+            if given is not None and name not in known:
+                raise Misfit(name, f"'{self.measure}' takes no '{name}'")
+            if given is None and name in known and known[name].required:
+                raise Misfit("", f"'{self.measure}' needs '{name}'")
+            options = known[name].options if name in known else ()
+            for value in given if options and isinstance(given, list) else ():
+                if value not in options:
+                    listed = near(value, options) or f": expected {', '.join(options)}"
+                    raise Misfit(name, f"unknown {name} '{value[:60]}'{listed}")
+
+    def _check_window(self) -> None:
+        if self.window is None:
+            if self.definition.needs_window:
+                raise Misfit("", f"'{self.measure}' needs 'window'")
+            return
+        if not self.definition.windowed:
+            raise Misfit("window", f"'{self.measure}' takes no 'window'")
+        try:
             Window.parse(self.window)
+        except ValueError as error:
+            raise Misfit("window", str(error)) from None
 
     def _check_value(self) -> None:
         type_ = self.definition.type
         if self.op not in OPERATORS[type_]:
-            raise ValueError(f"'{self.op}' does not fit '{self.measure}', which is a {type_.value}")
-        if self.op in _KNOWN:
+            fitting = ", ".join(sorted(OPERATORS[type_]))
+            kind = type_.value.replace("_", " ")
+            raise Misfit("op", f"'{self.op}' does not fit '{self.measure}', which is a {kind}: expected {fitting}")
+        if self.op in KNOWN:
             if self.value is not None:
-                raise ValueError(f"'{self.op}' takes no 'value'")
+                raise Misfit("value", f"'{self.op}' takes no 'value'")
             return
         for value in self.constants():
             _check_constant(value, type_)
@@ -99,29 +117,36 @@ class Condition(BaseModel):
         """The constants of the comparison, in order.
 
         Raises:
-            ValueError: their number does not fit the operator.
+            Misfit: their number does not fit the operator.
         """
         if self.op in LISTS:
-            if not isinstance(self.value, list) or not 1 <= len(self.value) <= 1000:
-                raise ValueError(f"'{self.op}' needs a list of 1 to 1000 values")
+            if not isinstance(self.value, list) or not 1 <= len(self.value) <= LONGEST_LIST:
+                raise Misfit("value", f"'{self.op}' needs a list of 1 to {LONGEST_LIST} values")
             return list(self.value)
         if self.op == "between":
             if not isinstance(self.value, list) or len(self.value) != 2:
-                raise ValueError("'between' needs a list of two values")
+                raise Misfit("value", "'between' needs a list of two values")
             return list(self.value)
         if self.value is None or isinstance(self.value, list):
-            raise ValueError(f"'{self.op}' needs one value")
+            raise Misfit("value", f"'{self.op}' needs one value")
         return [self.value]
 
 
 def _check_constant(value: Constant, type_: ValueType) -> None:
     if type_ is ValueType.NUMBER:
         if not isinstance(value, int | float):
-            raise ValueError("the value must be a number")
+            raise Misfit("value", "the value must be a number")
         if not abs(value) <= LARGEST_NUMBER:
-            raise ValueError("the value must be a finite number, at most 1e15")
+            raise Misfit("value", "the value must be a finite number, at most 1e15")
         return
     if not isinstance(value, str):
-        raise ValueError("the value must be a text")
-    if type_ is ValueType.DATE and date.fromisoformat(value).isoformat() != value:
-        raise ValueError("the value must be a date written YYYY-MM-DD")
+        raise Misfit("value", "the value must be a text")
+    if type_ is ValueType.DATE and not _is_date(value):
+        raise Misfit("value", "the value must be a date that there is, written YYYY-MM-DD")
+
+
+def _is_date(value: str) -> bool:
+    try:
+        return date.fromisoformat(value).isoformat() == value
+    except ValueError:
+        return False

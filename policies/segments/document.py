@@ -11,6 +11,6 @@ def measures_table() -> str:
 
 def _row(measure: Measure) -> tuple[str, ...]:
     arguments = [f"**{name}**" if argument.required else name for name, argument in measure.arguments.items()]
-    window = ["window"] if measure.windowed else []
+    window = ["**window**" if measure.needs_window else "window"] if measure.windowed else []
     kind = measure.type.value.replace("_", " ")
     return f"`{measure.name}`", measure.meaning, kind, measure.unit, ", ".join([*arguments, *window])

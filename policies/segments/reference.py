@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
 
-from policies.segments.catalogue import FactTable
 from policies.segments.condition import Condition
+from policies.segments.measure import FactTable
 from policies.segments.rule import AllOf, InSegment, Not, Rule
+from policies.segments.values import OF_FACTS, OF_PATIENT, Row
 from policies.segments.windows import Window
 
-Row = Mapping[str, Any]
 Verdict = bool | None
+DEFINED = frozenset(OF_PATIENT) | frozenset(OF_FACTS)
 
 
 @dataclass(frozen=True)
@@ -69,20 +70,45 @@ def value_of(condition: Condition, patient: Patient, as_of: date) -> Any:
     """The value of a condition's measure for a patient on a day; None is unknown."""
     measure = condition.definition
     if measure.table is FactTable.PATIENTS:
-        return _OF_PATIENT[measure.name](patient.columns, as_of)
-    return _OF_FACTS[measure.name](rows_of(condition, patient, as_of), as_of)
+        return OF_PATIENT[measure.name](patient.columns, as_of)
+    value = OF_FACTS[measure.name](rows_of(condition, patient, as_of), as_of)
+    if measure.needs_window and condition.window:
+        return value / Window.parse(condition.window).length_in_months
+    return value
 
 
 def rows_of(condition: Condition, patient: Patient, as_of: date) -> list[Row]:
     """The facts that the value of a condition's measure is made of; none for a measure of the patient."""
-    return [row for row in patient.facts.get(condition.definition.table, ()) if _counts(condition, row, as_of)]
+    table = condition.definition.table
+    facts = _plans(patient, as_of) if table is FactTable.PLANS else patient.facts.get(table, ())
+    return [row for row in facts if _counts(condition, row, as_of)]
+
+
+def _plans(patient: Patient, as_of: date) -> list[Row]:
+    """The patient's plans, each made of its days: the first of them, what it prescribes in all, what was done of it."""
+    days: dict[Any, list[Row]] = {}
+    for row in patient.facts.get(FactTable.ADHERENCE, ()):
+        days.setdefault(row["plan_id"], []).append(row)
+    return [
+        {
+            "plan_id": plan,
+            "starts_on": min(row["day"] for row in rows),
+            "prescribed": sum(row["prescribed"] for row in rows),
+            "done": sum(row["done"] for row in rows if row["day"] <= as_of),
+        }
+        for plan, rows in days.items()
+    ]
 
 
 def _counts(condition: Condition, row: Row, as_of: date) -> bool:
-    """Whether a fact counts: up to the as-of date, within the window, with the arguments' values."""
+    """Whether a fact counts: by its day and window, its status, what it holds, and the arguments."""
     measure = condition.definition
     day = row[measure.day]
-    if day is None or day > as_of:
+    if day is None or (day < as_of if measure.ahead else day > as_of):
+        return False
+    if measure.value and row[measure.value] is None:
+        return False
+    if measure.statuses and row["status"] not in measure.statuses:
         return False
     if condition.window and day <= Window.parse(condition.window).before(as_of):
         return False
@@ -123,83 +149,3 @@ _COMPARISONS: dict[str, Callable[[Any, list[Any]], bool]] = {
     "contains_all": lambda value, constants: set(value).issuperset(constants),
     "contains_none": lambda value, constants: set(value).isdisjoint(constants),
 }
-
-
-def _age(patient: Row, as_of: date) -> int | None:
-    """Completed years; whoever was born on 29 February has a birthday on 1 March of other years."""
-    born: date | None = patient["birth_date"]
-    if born is None or born > as_of:
-        return None
-    return as_of.year - born.year - ((as_of.month, as_of.day) < (born.month, born.day))
-
-
-def _days_registered(patient: Row, as_of: date) -> int | None:
-    days = (as_of - patient["registered_on"]).days
-    return days if days >= 0 else None
-
-
-_OF_PATIENT: dict[str, Callable[[Row, date], Any]] = {
-    "age": _age,
-    "registration.days": _days_registered,
-    **{
-        name: lambda patient, _, name=name: patient[name]  # type: ignore[misc]
-        for name in ("sex", "blood_type", "insurance_type", "chronic_conditions", "allergies")
-    },
-}
-
-
-def _of_status(rows: Iterable[Row], *statuses: str) -> list[Row]:
-    return [row for row in rows if row["status"] in statuses]
-
-
-def _share(part: float, whole: float) -> float | None:
-    return part / whole if whole else None
-
-
-def _days_since(days: Iterable[date], as_of: date) -> int | None:
-    newest = max(days, default=None)
-    return None if newest is None else (as_of - newest).days
-
-
-def _attended(rows: Iterable[Row]) -> list[date]:
-    return [row["starts_on"] for row in _of_status(rows, "fulfilled")]
-
-
-def _numbers(rows: Iterable[Row]) -> list[float]:
-    """Numeric answers, the first one given before others; of one instant, by id."""
-    answered = sorted(rows, key=lambda row: (row["answered_at"], row["answer_id"]))
-    return [row["number"] for row in answered if row["number"] is not None]
-
-
-def _mean(numbers: Sequence[float]) -> float | None:
-    return sum(numbers) / len(numbers) if numbers else None
-
-
-_OPEN = ("pending", "in_progress")
-_OF_FACTS: dict[str, Callable[[list[Row], date], Any]] = {
-    "appointments.count": lambda rows, _: len(rows),
-    "appointments.noshow_count": lambda rows, _: len(_of_status(rows, "noshow")),
-    "appointments.noshow_rate": lambda rows, _: _share(
-        len(_of_status(rows, "noshow")), len(_of_status(rows, "noshow", "fulfilled"))
-    ),
-    "appointments.first_on": lambda rows, _: min(_attended(rows), default=None),
-    "appointments.last_on": lambda rows, _: max(_attended(rows), default=None),
-    "appointments.days_since_last": lambda rows, as_of: _days_since(_attended(rows), as_of),
-    "forms.completed": lambda rows, _: len(_of_status(rows, "completed")),
-    "forms.pending": lambda rows, _: len(_of_status(rows, *_OPEN)),
-    "forms.overdue": lambda rows, as_of: sum(
-        row["due_on"] is not None and row["due_on"] < as_of for row in _of_status(rows, *_OPEN)
-    ),
-    "answers.latest": lambda rows, _: next(reversed(_numbers(rows)), None),
-    "answers.first": lambda rows, _: next(iter(_numbers(rows)), None),
-    "answers.min": lambda rows, _: min(_numbers(rows), default=None),
-    "answers.max": lambda rows, _: max(_numbers(rows), default=None),
-    "answers.mean": lambda rows, _: _mean(_numbers(rows)),
-    "adherence.completion_rate": lambda rows, _: _share(
-        sum(row["done"] for row in rows), sum(row["prescribed"] for row in rows)
-    ),
-    "adherence.days_since_last": lambda rows, as_of: _days_since(
-        (row["day"] for row in rows if row["done"] > 0), as_of
-    ),
-}
-DEFINED = frozenset(_OF_PATIENT) | frozenset(_OF_FACTS)

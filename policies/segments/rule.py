@@ -10,11 +10,12 @@ Errors name the place in the rule and what was expected there.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from policies.segments.condition import Condition
+from policies.segments.condition import Condition, Misfit, near
+from policies.segments.operators import Operator
 
 LARGEST_RULE_BYTES = 1_000_000
 DEEPEST_RULE = 40
@@ -113,10 +114,21 @@ def _parse(found: object, place: str) -> Rule:
         return _parse_in_segment(found, place)
     if "measure" not in found:
         raise RuleError(_EXPECTED, place)
+    _check_keys(found, place)
     try:
         return Condition.model_validate(found)
     except ValidationError as error:
         raise _rule_error(error, place) from None
+
+
+def _check_keys(found: dict[str, object], place: str) -> None:
+    """What the model would refuse as well, but not in words that help."""
+    op = found.get("op")
+    if isinstance(op, str) and op not in get_args(Operator):
+        raise RuleError(f"unknown operator '{op[:60]}'{near(op, get_args(Operator))}", join(place, "op"))
+    for key, value in found.items():
+        if value is None:
+            raise RuleError("leave it out where there is none: null is no value", join(place, key[:60]))
 
 
 def _parse_list(found: dict[str, object], key: str, model: type[AllOf] | type[AnyOf], place: str) -> Rule:
@@ -140,7 +152,7 @@ def _parse_in_segment(found: dict[str, object], place: str) -> Rule:
 def _only(found: dict[str, object], key: str, place: str) -> None:
     if len(found) > 1:
         other = next(name for name in found if name != key)
-        raise RuleError(f"'{other[:60]}' cannot stand beside '{key}'", place)
+        raise RuleError(f"'{str(other)[:60]}' cannot stand beside '{key}'", place)
 
 
 def join(*places: str) -> str:
@@ -150,11 +162,26 @@ def join(*places: str) -> str:
 
 def _rule_error(error: ValidationError, place: str) -> RuleError:
     first = error.errors(include_url=False, include_input=False)[0]
-    where = [str(part) for part in first["loc"] if str(part) in Condition.model_fields][:1]
-    message = str(first["msg"]).removeprefix("Value error, ")
-    if where == ["value"]:
-        message = "the value must be a number, a text of 1 to 200 characters, or a list of these"
-    return RuleError(message, join(place, *where))
+    misfit = first.get("ctx", {}).get("error")
+    if isinstance(misfit, Misfit):
+        return RuleError(str(misfit), join(place, misfit.key))
+    key = str(first["loc"][0])
+    if first["type"] == "missing":
+        return RuleError(f"expected '{key}' beside 'measure'", place)
+    if first["type"] == "extra_forbidden":
+        return RuleError(f"unknown key '{key[:60]}'{near(key, Condition.model_fields)}", place)
+    return RuleError(_SAID.get(key, str(first["msg"])), join(place, key))
+
+
+_TEXTS = "expected a list of 1 to 1000 texts of 1 to 200 characters, without NUL"
+_TEXT = "expected a text of 1 to 200 characters, without NUL"
+_SAID = {
+    "measure": "expected the name of a measure",
+    "window": "expected a window such as '30d'",
+    "value": "the value must be a number, a text of 1 to 200 characters, or a list of these",
+    **dict.fromkeys(("status", "service", "modality"), _TEXTS),
+    **dict.fromkeys(("form", "question"), _TEXT),
+}
 
 
 def _depth(found: object) -> int:

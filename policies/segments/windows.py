@@ -10,10 +10,11 @@ import re
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-PATTERN = r"^[1-9][0-9]{0,3}(d|w|mo|y)$"
+PATTERN = r"^([1-9][0-9]{0,3}(d|w|mo)|([1-9][0-9]{0,2}|1000)y)$"
 # What lies before it must be a day that the database knows.
 LONGEST_MONTHS = 12 * 1000
-_SHAPE = re.compile(PATTERN)
+_SHAPE = re.compile(r"[1-9][0-9]{0,3}(d|w|mo|y)")
+DAYS_A_MONTH = 365.25 / 12
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Window:
         if window.months > LONGEST_MONTHS:
             raise ValueError(f"a window is at most {LONGEST_MONTHS // 12} years long")
         return window
+
+    @property
+    def length_in_months(self) -> float:
+        """Its length in months; one has 30.4375 days."""
+        return float(self.months) or self.days / DAYS_A_MONTH
 
     def before(self, day: date) -> date:
         """The last day before the window that ends on `day`.

@@ -1,182 +1,38 @@
-"""Any rule over any data: the compiled SQL holds for exactly whom the reference says."""
+"""Any rules over any data: the compiled SQL finds of every patient what the reference says, undecided included."""
 
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time, timedelta
-from typing import Any
+from collections.abc import Iterator
 
 import hypothesis
+import psycopg
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
-from infra.database import Server, connect_admin
+from infra.database import Server, connect
+from infra.roles import Login
 from policies.segments import reference
-from policies.segments.catalogue import CATALOGUE, FactTable, ValueType
-from policies.segments.condition import LISTS, OPERATORS, Condition
-from policies.segments.reference import Patient, holds, value_of
+from policies.segments.catalogue import CATALOGUE
 from policies.segments.rule import parse_rule
-from tests.spec.segments.tables import Row, Spec, arrange, complete, members
+from tests.properties.segment_strategies import PATIENTS, cases, patients
+from tests.spec.segments.tables import Row, Spec, Verdict, filled, verdicts
 
-Tables = Mapping[str, str | list[Row]]
-RULES = 4
-PATIENTS = "abc"
-# Around a leap day, a month's end and the turn of a year, where windows and birthdays differ most.
-AS_OF = st.sampled_from([date(2024, 2, 29), date(2023, 2, 28), date(2024, 5, 31), date(2024, 1, 1)])
-NAMES = st.sampled_from(["pain", "score"])
-STATUSES = st.sampled_from(["booked", "arrived", "fulfilled", "cancelled", "noshow"])
-FORM_STATUSES = st.sampled_from(["pending", "in_progress", "completed", "expired"])
-NUMBERS = st.integers(-4, 12).map(float) | st.sampled_from([0.5, 2.25])
-SETS = st.lists(NAMES, max_size=3, unique=True)
-WINDOWS = st.sampled_from(["1d", "30d", "4w", "1mo", "3mo", "1y"])
-
-
-# The first and the last day of each window, and the days beside them.
-EDGES = sorted(
-    {edge + beside for edge in (0, -1, -28, -29, -30, -31, -90, -91, -92, -365, -366) for beside in (-1, 0, 1)}
-)
-
-
-def near(as_of: date) -> st.SearchStrategy[date]:
-    return (st.sampled_from(EDGES) | st.integers(-400, 40)).map(lambda days: as_of + timedelta(days=days))
-
-
-def tables(as_of: date) -> st.SearchStrategy[dict[str, list[Row]]]:
-    day, someone = near(as_of), st.sampled_from(PATIENTS)
-    years = st.integers(0, 100).map(lambda ago: as_of.year - ago)
-    born = st.none() | day | years.map(lambda year: date(year, 2, 29 if year % 4 == 0 else 28))
-    patient = st.fixed_dictionaries({
-        "registered_on": day, "birth_date": born, "sex": st.none() | NAMES,
-        "blood_type": st.none() | st.sampled_from(["A+", "O-"]),
-        "insurance_type": st.none() | NAMES, "chronic_conditions": st.none() | SETS, "allergies": st.none() | SETS,
-    })  # fmt: skip
-    appointment = {
-        "patient": someone,
-        "starts_on": day,
-        "status": STATUSES,
-        "service": NAMES,
-        "modality": st.sampled_from(["video", "in_person"]),
-    }
-    form = {
-        "patient": someone,
-        "template": NAMES,
-        "status": FORM_STATUSES,
-        "assigned_on": day,
-        "due_on": st.none() | day,
-        "completed_on": st.none() | day,
-    }
-    instant = st.tuples(day, st.sampled_from([time(0), time(12)])).map(lambda at: datetime.combine(*at, UTC))
-    answer = {
-        "patient": someone,
-        "template": NAMES,
-        "question": NAMES,
-        "answered_at": instant,
-        "number": st.none() | NUMBERS,
-    }
-    prescribed = st.integers(1, 4)
-    adherence = prescribed.flatmap(lambda most: st.fixed_dictionaries(
-        {"patient": someone, "day": day, "prescribed": st.just(most), "done": st.integers(0, most)}
-    ))  # fmt: skip
-    return st.fixed_dictionaries({
-        "raw_patients": st.tuples(*[patient] * len(PATIENTS)).map(
-            lambda rows: [{"patient": letter, **row} for letter, row in zip(PATIENTS, rows, strict=True)]
-        ),
-        "raw_appointments": st.lists(st.fixed_dictionaries(appointment), max_size=8),
-        "raw_forms": st.lists(st.fixed_dictionaries(form), max_size=8),
-        "raw_answers": st.lists(st.fixed_dictionaries(answer), max_size=8),
-        "raw_adherence": st.lists(adherence, max_size=8, unique_by=lambda row: (row["patient"], row["day"])),
-    })  # fmt: skip
-
-
-def patients(rows: Tables) -> list[Patient]:
-    """The patients of some tables as the reference takes them."""
-    known = {name: complete(name, given) for name, given in rows.items()}
-    for answer in known["raw_answers"]:
-        answer["answered_on"] = answer["answered_at"].date()  # type: ignore[attr-defined]
-    return [
-        Patient(
-            row, {table: [fact for fact in known[table] if fact["patient"] == row["patient"]] for table in FactTable}
-        )
-        for row in known["raw_patients"]
-    ]
-
-
-def beside(value: Any) -> st.SearchStrategy[Any]:
-    """Constants that a value of some patient is compared with: the value itself, or a little more or less."""
-    if isinstance(value, bool | str):
-        return st.just(value)
-    if isinstance(value, date):
-        return st.integers(-1, 1).map(lambda days: str(value + timedelta(days=days)))
-    return (
-        st.sampled_from(value or ["pain"])
-        if isinstance(value, list)
-        else st.sampled_from([value, value - 1, value + 1])
-    )
-
-
-def elsewhere(type_: ValueType, as_of: date) -> st.SearchStrategy[Any]:
-    if type_ is ValueType.NUMBER:
-        return NUMBERS
-    return near(as_of).map(str) if type_ is ValueType.DATE else NAMES
-
-
-@st.composite
-def conditions(draw: st.DrawFn, as_of: date, known: list[Patient]) -> Row:
-    measure = draw(st.sampled_from(list(CATALOGUE.values())))
-    found: Row = {"measure": measure.name, "op": "is_known"}
-    if measure.windowed and draw(st.booleans()):
-        found["window"] = draw(WINDOWS)
-    for name, argument in measure.arguments.items():
-        if argument.required:
-            found[name] = draw(NAMES)
-        elif draw(st.integers(0, 2)) == 0:
-            text = {"status": STATUSES, "modality": st.sampled_from(["video", "in_person"])}.get(name, NAMES)
-            found[name] = draw(text if name == "form" else st.lists(text, min_size=1, max_size=2))
-    asked = Condition.model_validate(found)
-    values = [value for value in (value_of(asked, patient, as_of) for patient in known) if value is not None]
-    one = elsewhere(measure.type, as_of) if not values else draw(st.sampled_from([beside(value) for value in values]))
-    op = draw(st.sampled_from(sorted(OPERATORS[measure.type])))
-    if op.startswith("is_"):
-        return {**found, "op": op}
-    many = st.lists(one, min_size=1, max_size=3)
-    return {
-        **found,
-        "op": op,
-        "value": draw(many if op in LISTS else st.tuples(one, one).map(list) if op == "between" else one),
-    }
-
-
-def rules(as_of: date, known: list[Patient]) -> st.SearchStrategy[Row]:
-    return st.recursive(
-        conditions(as_of, known),
-        lambda inner: (
-            st.fixed_dictionaries({"not": inner})
-            | st.fixed_dictionaries({"all": st.lists(inner, min_size=1, max_size=3)})
-            | st.fixed_dictionaries({"any": st.lists(inner, min_size=1, max_size=3)})
-        ),
-        max_leaves=5,
-    )
-
-
-@st.composite
-def cases(draw: st.DrawFn) -> tuple[date, Tables, list[Row]]:
-    as_of = draw(AS_OF)
-    rows = draw(tables(as_of))
-    return as_of, rows, draw(st.lists(rules(as_of, patients(rows)), min_size=RULES, max_size=RULES))
-
-
-Members = Callable[[Spec, list[Row]], list[str]]
+RULES = 3
+GIVEN = PATIENTS[1:]
 
 
 @pytest.fixture(scope="module")
-def compiled(module_server: Server) -> Members:
-    with connect_admin(module_server) as admin:
-        arrange(admin, RULES)
-    return lambda spec, rules: members(module_server, spec, rules)
+def clinic(module_server: Server) -> Iterator[psycopg.Connection]:
+    with connect(Login.PIPELINE, at=module_server) as connection:
+        yield connection
 
 
-def defined(spec: Spec, rule: Row) -> str:
-    """Whom the reference says a rule holds for."""
-    return "".join(str(p.columns["patient"]) for p in patients(spec.tables) if holds(parse_rule(rule), p, spec.as_of))
+def defined(spec: Spec, asked: list[Row]) -> list[dict[str, Verdict]]:
+    """What the reference says of each rule and patient."""
+    rules = {f"s{number}": parse_rule(rule) for number, rule in enumerate(asked)}
+    known = patients(spec.tables)
+    return [
+        {str(one.columns["patient"]): reference.holds(rule, one, spec.as_of, rules) for one in known}
+        for rule in rules.values()
+    ]
 
 
 def test_every_measure_has_a_definition() -> None:
@@ -185,10 +41,13 @@ def test_every_measure_has_a_definition() -> None:
 
 @pytest.mark.check(45)
 @hypothesis.settings(suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large])
-@given(cases())
-def test_the_compiled_rules_hold_for_whom_the_reference_says(
-    compiled: Members, case: tuple[date, Tables, list[Row]]
+@given(cases(RULES))
+def test_of_all_and_of_given_patients_the_compiled_rules_say_what_the_reference_says(
+    clinic: psycopg.Connection, module_server: Server, case: tuple[Spec, list[Row]]
 ) -> None:
-    as_of, rows, asked = case
-    spec = Spec(as_of, rows, [])
-    assert compiled(spec, asked) == [defined(spec, rule) for rule in asked]
+    spec, asked = case
+    expected = defined(spec, asked)
+    with filled(clinic, module_server, spec):
+        assert verdicts(clinic, spec.as_of, asked) == expected
+        some = [{letter: of_one[letter] for letter in GIVEN} for of_one in expected]
+        assert verdicts(clinic, spec.as_of, asked, given=GIVEN) == some

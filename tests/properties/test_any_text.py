@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from policies.segments.rule import RuleError, parse_rule, to_json
 from policies.segments.text import read, write
-from tests.properties.test_any_segment import Row, conditions
+from tests.properties.segment_strategies import Row, conditions
 
 DAY = date(2024, 5, 31)
 PLAIN = conditions(DAY, [])

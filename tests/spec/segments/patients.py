@@ -117,6 +117,8 @@ REGISTRATION = Spec(
         (is_("registration.days", "<=", 30), "ab"),
         (is_("registration.days", ">", 30), "c"),
         (is_("registration.days", "is_unknown"), "d"),  # not yet registered
+        (is_("registration.since", ">=", "2024-05-01"), "ab"),
+        (is_("registration.since", "is_unknown"), "d"),
     ],
 )
 SPECS = [AGE, TREES, UNBORN, LEAP_DAY_BEFORE, LEAP_DAY_AFTER, LEAP_DAY_ITSELF, TEXTS, SETS, REGISTRATION]

@@ -1,38 +1,47 @@
 """Every measure and every operator, over small tables, as the clinic's builder runs them."""
 
+from collections.abc import Iterator
 from typing import get_args
 
+import psycopg
 import pytest
 
-from infra.database import Server, connect_admin
+from infra.database import Server, connect
+from infra.roles import Login
 from policies.segments.catalogue import CATALOGUE
 from policies.segments.condition import Operator
 from policies.segments.rule import conditions, parse_rule
-from tests.spec.segments import facts, patients
-from tests.spec.segments.tables import Row, Spec, arrange, members
+from tests.spec.segments import adherence, answers, appointments, forms, patients
+from tests.spec.segments.tables import Row, Spec, filled, members, verdicts
 
-SPECS = [*patients.SPECS, *facts.SPECS]
+SPECS = [*patients.SPECS, *appointments.SPECS, *forms.SPECS, *answers.SPECS, *adherence.SPECS]
 CASES = [(spec, rule, expected) for spec in SPECS for rule, expected in spec.holds]
 
 
 @pytest.fixture(scope="module")
-def clinic(module_server: Server) -> Server:
-    with connect_admin(module_server) as admin:
-        arrange(admin, max(len(spec.holds) for spec in SPECS))
-    return module_server
+def clinic(module_server: Server) -> Iterator[psycopg.Connection]:
+    with connect(Login.PIPELINE, at=module_server) as connection:
+        yield connection
 
 
 @pytest.mark.parametrize(("spec", "rule", "expected"), CASES, ids=lambda value: _said(value))
-def test_a_rule_holds_for(clinic: Server, spec: Spec, rule: Row, expected: str) -> None:
-    assert members(clinic, spec, [rule]) == [expected]
+def test_a_rule_holds_for(
+    clinic: psycopg.Connection, module_server: Server, spec: Spec, rule: Row, expected: str
+) -> None:
+    assert members(clinic, module_server, spec, [rule]) == [expected]
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: _said(spec))
-def test_segments_compiled_together_hold_what_each_holds_alone(clinic: Server, spec: Spec) -> None:
-    assert members(clinic, spec, [rule for rule, _ in spec.holds]) == [expected for _, expected in spec.holds]
+def test_segments_compiled_together_hold_what_each_holds_alone(
+    clinic: psycopg.Connection, module_server: Server, spec: Spec
+) -> None:
+    rules = [rule for rule, _ in spec.holds]
+    assert members(clinic, module_server, spec, rules) == [expected for _, expected in spec.holds]
 
 
-def test_undecided_stays_undecided_through_a_segment_that_is_named(clinic: Server) -> None:
+def test_undecided_stays_undecided_through_a_segment_that_is_named(
+    clinic: psycopg.Connection, module_server: Server
+) -> None:
     rules: list[Row] = [
         {"in_segment": "s1"},
         {"measure": "age", "op": ">", "value": 65},
@@ -40,7 +49,27 @@ def test_undecided_stays_undecided_through_a_segment_that_is_named(clinic: Serve
         {"any": [{"in_segment": "s2"}, {"in_segment": "s1"}]},
         {"not": {"any": [{"in_segment": "s2"}, {"in_segment": "s1"}]}},
     ]
-    assert members(clinic, patients.AGE, rules) == ["a", "a", "bc", "abc", ""]
+    assert members(clinic, module_server, patients.AGE, rules) == ["a", "a", "bc", "abc", ""]
+    with filled(clinic, module_server, patients.AGE):
+        assert [found["d"] for found in verdicts(clinic, patients.AGE.as_of, rules)] == [None] * 5
+
+
+def test_segments_that_name_two_others_each_cost_no_more_than_their_number(
+    clinic: psycopg.Connection, module_server: Server
+) -> None:
+    """Put into each other, forty such expressions would be 2 to the power of forty."""
+    below: list[Row] = [{"any": [{"in_segment": f"s{n - 1}"}, {"in_segment": f"s{n - 2}"}]} for n in range(2, 41)]
+    rules = [{"measure": "age", "op": "=", "value": 66}, {"measure": "age", "op": "=", "value": 65}, *below]
+    assert members(clinic, module_server, patients.AGE, rules) == ["a", "bc", *["abc"] * 39]
+
+
+def test_of_given_patients_alone_the_verdicts_are_the_same(clinic: psycopg.Connection, module_server: Server) -> None:
+    for spec in SPECS:
+        rules = [rule for rule, _ in spec.holds]
+        with filled(clinic, module_server, spec):
+            of_all = verdicts(clinic, spec.as_of, rules)
+            of_some = verdicts(clinic, spec.as_of, rules, given="bz")
+        assert of_some == [{"b": found["b"]} for found in of_all]
 
 
 def test_every_measure_and_operator_is_specified() -> None:
