@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import psycopg
 
@@ -14,7 +14,8 @@ from infra.roles import ClinicKind, Login
 from policies.segments.compiler import ActiveSegment
 from policies.segments.definition import SegmentDefinition
 from policies.segments.reconcile import compile_program
-from policies.segments.rule import RuleError, needs_profile, parse_rule, to_json
+from policies.segments.references import profile_dependent
+from policies.segments.rule import RuleError, parse_rule, to_json
 from policies.words import ProcessAction
 
 
@@ -34,13 +35,19 @@ def all_clinics(at: Server) -> list[str]:
         return [row[0] for row in rows]
 
 
-def add_segments(at: Server, clinics: list[str], definitions: list[SegmentDefinition]) -> dict[str, int]:
-    """Add these segments to each clinic; a changed rule becomes a new version, an equal one nothing.
+def add_segments(
+    at: Server, clinics: list[str], definitions: list[SegmentDefinition], *, fires: bool = False
+) -> dict[str, int]:
+    """Add these segments to each clinic; a changed rule becomes a new version, an equal one none.
+
+    What is archived comes back as a new version. `fires` says whether automation may act on whom the new versions
+    bring in and out.
 
     Returns how many were added, changed and left as they were.
 
     Raises:
-        InvalidInput: there is no such clinic.
+        InvalidInput: there is no such clinic; or its segments do not fit together, such as one that names another
+            which is not there, or itself.
     """
     tally = {"added": 0, "changed": 0, "unchanged": 0}
     with connect(Login.SERVICE, at=at) as connection:
@@ -50,49 +57,26 @@ def add_segments(at: Server, clinics: list[str], definitions: list[SegmentDefini
             with clinic_transaction(connection, at.roles, slug, ClinicKind.READER):
                 connection.execute(_ONE_EDITOR, [slug])
                 for definition in definitions:
-                    tally[_put(connection, clinic_id, definition)] += 1
-                _check_together(connection, slug)
+                    tally[_put(connection, clinic_id, definition, fires)] += 1
+                _settle(connection, slug)
     return tally
 
 
-def _check_together(connection: psycopg.Connection, slug: str) -> None:
-    """Refuse what would compile for each segment alone, but not for the clinic's segments together."""
-    rows = connection.execute(
-        "select s.segment_id, s.version, v.rule, s.slug from segment as s inner join segment_version as v"
-        " on v.segment_id = s.segment_id and v.version = s.version where s.archived_at is null"
-    )
-    try:
-        compile_program([ActiveSegment(key, version, parse_rule(rule), named) for key, version, rule, named in rows])
-    except RuleError as error:
-        raise InvalidInput(str(error), place=slug) from None
-
-
-def _put(connection: psycopg.Connection, clinic_id: int, definition: SegmentDefinition) -> str:
-    rule, profile = to_json(definition.rule), needs_profile(definition.rule)
-    known = connection.execute(
-        "select s.segment_id, s.version, v.rule, s.name, s.description, s.archived_at is not null from segment as s"
-        " inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version"
-        " where s.slug = %s",
-        [definition.slug],
-    ).fetchone()
+def _put(connection: psycopg.Connection, clinic_id: int, definition: SegmentDefinition, fires: bool) -> str:
+    rule = to_json(definition.rule)
+    known = connection.execute(_KNOWN, [definition.slug]).fetchone()
+    words = [definition.name, definition.description]
     if known is None:
         segment_id, version, outcome = uuid4(), 1, "added"
-        connection.execute(
-            "insert into segment (segment_id, slug, name, description, profile_dependent, created_at)"
-            " values (%s, %s, %s, %s, %s, statement_timestamp())",
-            [segment_id, definition.slug, definition.name, definition.description, profile],
-        )
+        connection.execute(_ADD, [segment_id, definition.slug, *words])
     else:
-        segment_id, version = known[0], known[1] + 1
-        if known[2:] == (rule, definition.name, definition.description, False):
+        segment_id, present, same_rule, same_words = known[0], known[1], known[2] == rule, [*known[3:5]] == words
+        if same_rule and same_words and not known[5]:
             return "unchanged"
-        outcome = "changed"
-        connection.execute(
-            "update segment set name = %s, description = %s, version = %s, profile_dependent = %s,"
-            " archived_at = null where segment_id = %s",
-            [definition.name, definition.description, version, profile, segment_id],
-        )
-    _put_version(connection, segment_id, version, rule)
+        version, outcome = (present if same_rule and not known[5] else present + 1), "changed"
+        connection.execute(_CHANGE, [*words, version, segment_id])
+    if known is None or version > known[1]:
+        connection.execute(_ADD_VERSION, [segment_id, version, json.dumps(rule), fires])
     record_process(
         connection, role="operator", action=ProcessAction.SEGMENT_SAVE, resource_type="segment",
         resource_id=str(segment_id), clinic_id=clinic_id,
@@ -100,12 +84,18 @@ def _put(connection: psycopg.Connection, clinic_id: int, definition: SegmentDefi
     return outcome
 
 
-def _put_version(connection: psycopg.Connection, segment_id: UUID, version: int, rule: dict[str, object]) -> None:
-    connection.execute(
-        "insert into segment_version (segment_id, version, rule, created_at)"
-        " values (%s, %s, %s, statement_timestamp())",
-        [segment_id, version, json.dumps(rule)],
-    )
+def _settle(connection: psycopg.Connection, clinic: str) -> None:
+    """See that the clinic's segments compile together, and note which of them depend on profiles by now."""
+    rows = connection.execute(_ACTIVE).fetchall()
+    try:
+        segments = [ActiveSegment(key, version, parse_rule(rule), slug) for key, version, rule, slug in rows]
+        compile_program(segments)
+    except RuleError as error:
+        raise InvalidInput(str(error), place=clinic) from None
+    rules = {segment.slug: segment.rule for segment in segments}
+    dependent = [slug for slug, rule in rules.items() if profile_dependent(rule, rules)]
+    connection.execute(_DEPEND, {"dependent": dependent})
+    connection.execute(_DEPEND_VERSION, {"dependent": dependent})
 
 
 def count_members(at: Server, clinics: list[str]) -> list[Count]:
@@ -127,6 +117,38 @@ def count_members(at: Server, clinics: list[str]) -> list[Count]:
 
 # Not the clinic's writer lock: saving a rule does not wait for a build.
 _ONE_EDITOR = "select pg_advisory_xact_lock(hashtextextended('cloister.segments.' || %s, 0))"
+_KNOWN = """
+select s.segment_id, s.version, v.rule, s.name, s.description, s.archived_at is not null
+from segment as s
+inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version
+where s.slug = %s
+"""
+_ACTIVE = """
+select s.segment_id, s.version, v.rule, s.slug
+from segment as s
+inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version
+where s.archived_at is null
+"""
+_ADD = """
+insert into segment (segment_id, slug, name, description, profile_dependent, created_at)
+values (%s, %s, %s, %s, false, statement_timestamp())
+"""
+_CHANGE = "update segment set name = %s, description = %s, version = %s, archived_at = null where segment_id = %s"
+_ADD_VERSION = """
+insert into segment_version (segment_id, version, rule, fires, profile_dependent, created_at)
+values (%s, %s, %s, %s, false, statement_timestamp())
+"""
+_DEPEND = """
+update segment set profile_dependent = slug = any(%(dependent)s::text[])
+where archived_at is null and profile_dependent <> (slug = any(%(dependent)s::text[]))
+"""
+# Of a version for good: what it once told of a profile, it has told.
+_DEPEND_VERSION = """
+update segment_version as v set profile_dependent = true
+from segment as s
+where s.segment_id = v.segment_id and s.version = v.version and s.archived_at is null
+    and not v.profile_dependent and s.slug = any(%(dependent)s::text[])
+"""
 _COUNTS = """
 select s.slug, count(m.patient_id) filter (
     where not s.profile_dependent or (t.patient_id is null and p.patient_id is null))

@@ -109,6 +109,9 @@ def segment_add(
     rule: Annotated[Path, typer.Argument(help="JSON file with one segment or a list of them.")],
     clinic: Annotated[list[str] | None, typer.Option(help="Clinic; may be given several times.")] = None,
     all_: Annotated[bool, typer.Option("--all", help="Every clinic.")] = False,
+    fires: Annotated[
+        bool, typer.Option("--fires", help="Automation may act on whom the new rules bring in and out.")
+    ] = False,
 ) -> None:
     """Add segments; a changed rule becomes a new version."""
     from infra.database import server
@@ -116,7 +119,7 @@ def segment_add(
 
     definitions = _definitions(rule)
     chosen = _chosen(clinic, all_)
-    tally = add_segments(server(), chosen, definitions)
+    tally = add_segments(server(), chosen, definitions, fires=fires)
     said = ", ".join(f"{count} {what}" for what, count in tally.items())
     typer.echo(f"{len(definitions)} segments in {len(chosen)} clinics: {said}")
 

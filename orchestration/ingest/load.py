@@ -14,7 +14,7 @@ from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from infra.database import Server
-from orchestration.contracts import PROFILE
+from orchestration.contracts import PATIENTS, PROFILE
 from orchestration.ingest.session import ClinicSession, clinic_session, connect_arrow
 from orchestration.ingest.sources import ENTITY, SOURCES, Asset, Source
 from policies.words import ProcessAction
@@ -72,6 +72,7 @@ def _load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
     rows, changed = _find_changes(session, source)
     gone = session.value(sql.SQL("select count(*) from change where gone"))
     patients = session.frame(sql.SQL("select distinct patient_id from change"))["patient_id"]
+    _note(session, sql.SQL("select distinct patient_id, cause from change"))
     if changed:
         _merge(session, source, changed)
     if gone:
@@ -95,6 +96,7 @@ def _first_load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Se
         count += len(frame)
     if count:
         _analyze(session, source)
+        _note_first_load(session, source)
     return count, 0, pl.concat(patients)
 
 
@@ -105,10 +107,12 @@ def _find_changes(session: ClinicSession, source: Source) -> tuple[int, int]:
     )
     session.run(
         sql.SQL(
-            "create temporary table change on commit drop as select {key}, live.version is null as gone"
+            "create temporary table change on commit drop as"
+            " select {key}, live.version is null as gone, {cause} as cause"
             " from ({rows}) as live full join {table} as held using ({key}) where {differs}"
         ).format(
             key=_key(source),
+            cause=sql.SQL(source.cause),
             rows=_rows(source),
             table=sql.Identifier(source.contract.table),
             differs=differs,
@@ -156,10 +160,27 @@ def _sweep_revoked(session: ClinicSession) -> None:
     empty = sql.SQL(", ").join(sql.SQL("{} = null").format(sql.Identifier(name)) for name in PROFILE)
     session.run(
         sql.SQL(
-            "update raw_patients as held set profile_shared = false, {} from operational.profile_tombstone as t"
+            "with swept as (update raw_patients as held set profile_shared = false, {}"
+            " from operational.profile_tombstone as t"
             " where held.profile_shared and t.patient_id = held.patient_id and t.cleared_at is null"
+            " returning held.patient_id) insert into changed_patient (patient_id, cause)"
+            " select patient_id, 'consent' from swept on conflict do nothing"
         ).format(empty)
     )
+
+
+def _note_first_load(session: ClinicSession, source: Source) -> None:
+    """Note every patient who has a row; a clinic that had no patients takes one note for all of them."""
+    if source.contract is PATIENTS:
+        _note(session, sql.SQL("select null::uuid, 'data'"))
+    elif not session.value(sql.SQL("select exists (select from changed_patient where patient_id is null)")):
+        table = sql.Identifier(source.contract.table)
+        _note(session, sql.SQL("select distinct patient_id, 'data' from {}").format(table))
+
+
+def _note(session: ClinicSession, noted: sql.Composable) -> None:
+    """Keep why patients may enter or leave segments at the next evaluation: rows of patient_id and cause."""
+    session.run(sql.SQL("insert into changed_patient (patient_id, cause) {} on conflict do nothing").format(noted))
 
 
 def _record(session: ClinicSession, asset: Asset, batch_id: UUID, patients: int) -> None:

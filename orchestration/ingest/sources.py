@@ -35,6 +35,16 @@ class Source:
     rows: str
     marks: tuple[str, ...] = ("version",)
 
+    @property
+    def cause(self) -> str:
+        """Why a row of `live` differs from the one `held`, in the words of segments' members."""
+        shared = "when live.profile_shared <> held.profile_shared then 'consent' "
+        return (
+            "case when live.version is null then 'correction' "
+            f"{shared if 'profile_shared' in self.marks else ''}"
+            "when live.version is distinct from held.version then 'data' else 'time' end"
+        )
+
 
 # The version is a sum of counters that only grow: equal sums mean that none has moved, whatever the
 # order of commits. A consent may expire without any write, so profile_shared is compared as well.

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from policies.segments.compiler import ActiveSegment, Verdicts, compile_verdicts
+from policies.segments.references import named
 
 RECONCILE_VERSION = 2
 
@@ -36,13 +37,18 @@ class Program:
     fingerprint: str
 
 
-def compile_program(segments: list[ActiveSegment]) -> Program:
+def compile_program(segments: list[ActiveSegment], *, given: bool = False) -> Program:
     """Compile a clinic's active segments into one statement that brings their members up to date.
 
+    Args:
+        segments: all that are in force.
+        given: for the patients of `$4` alone. That leaves what the run over all patients keeps for itself: which
+            rules it went by, and for which day.
+
     Raises:
-        RuleError: the segments together ask for more measures than a row of PostgreSQL has columns.
+        RuleError: the segments do not compile together.
     """
-    return _program(segments, _RECONCILE, given=False)
+    return _program(segments, _RECONCILE_GIVEN if given else _RECONCILE, given=given)
 
 
 def compile_drift(segments: list[ActiveSegment]) -> Program:
@@ -52,13 +58,13 @@ def compile_drift(segments: list[ActiveSegment]) -> Program:
     was lost or made up. What waits for the next run, as its rule or the patient's data changed, is no drift.
 
     Raises:
-        RuleError: the segments together ask for more measures than a row of PostgreSQL has columns.
+        RuleError: the segments do not compile together.
     """
     return _program(segments, _DRIFT, given=False)
 
 
 def _program(segments: list[ActiveSegment], ending: str, *, given: bool) -> Program:
-    verdicts = compile_verdicts(segments)
+    verdicts = compile_verdicts(segments, given=given)
     parameters = [*verdicts.parameters, _listed(segments)]
     text = _changes(verdicts, given) + ending
     digest = hashlib.sha256(json.dumps([RECONCILE_VERSION, text, parameters]).encode()).hexdigest()
@@ -66,15 +72,21 @@ def _program(segments: list[ActiveSegment], ending: str, *, given: bool) -> Prog
 
 
 def _listed(segments: list[ActiveSegment]) -> list[dict[str, Any]]:
-    """Each segment with a digest of the versions it is evaluated by."""
+    """Each segment with a digest of the versions that it is evaluated by: its own, and of all that it names."""
+    by_slug = {segment.slug: segment for segment in segments}
     return [
-        {"segment_id": str(segment.segment_id), "version": segment.version, "rules": _digest(segment)}
+        {"segment_id": str(segment.segment_id), "version": segment.version, "rules": _digest(segment, by_slug)}
         for segment in sorted(segments, key=lambda segment: segment.segment_id)
     ]
 
 
-def _digest(segment: ActiveSegment) -> str:
-    return hashlib.sha256(f"{segment.segment_id}@{segment.version}".encode()).hexdigest()
+def _digest(segment: ActiveSegment, by_slug: dict[str, ActiveSegment]) -> str:
+    todo, found = {segment.slug}, set[str]()
+    while todo:
+        found |= todo
+        todo = set[str]().union(*(named(by_slug[slug].rule) for slug in todo)) - found
+    versions = sorted(f"{by_slug[slug].segment_id}@{by_slug[slug].version}" for slug in found)
+    return hashlib.sha256(" ".join(versions).encode()).hexdigest()
 
 
 def _changes(verdicts: Verdicts, given: bool) -> str:
@@ -83,7 +95,7 @@ def _changes(verdicts: Verdicts, given: bool) -> str:
     One full join, which is hashed or merged whatever the planner believes of the table's size: an anti-join over a
     table that it believes empty becomes a nested loop.
     """
-    present = _PRESENT_GIVEN if given else _PRESENT
+    present, only = (_PRESENT_GIVEN, " where patient_id = any($4::uuid[])") if given else (_PRESENT, "")
     return f"""with {verdicts.passes}held as (
     select raw_patients.patient_id, verdict.segment_id, verdict.version
     from {verdicts.source}
@@ -99,7 +111,7 @@ listed as (
 present as ({present}),
 noted as (
     -- Of several causes the first one counts, which is also the first in the alphabet.
-    select patient_id, min(cause) as cause from changed_patient group by patient_id
+    select patient_id, min(cause) as cause from changed_patient{only} group by patient_id
 ),
 filled as (select count(*) > 0 as anew from changed_patient where patient_id is null),
 changed as materialized (
@@ -154,9 +166,10 @@ _RECONCILE = (
     """,
 this as (
     update segment_clock
-    set run = run + any_change::integer, as_of = $1, at = case when any_change then greatest(at, $2) else at end
+    set run = run + found.any_change::integer, as_of = $1,
+        at = case when found.any_change then greatest(at, $2) else at end
     from (select count(*) > 0 as any_change from changed) as found
-    where any_change or as_of is distinct from $1
+    where found.any_change or as_of is distinct from $1
     returning run, at
 ),
 taken as (delete from changed_patient),
@@ -168,6 +181,14 @@ evaluated as (
 dropped as (
     delete from segment_state where not exists (select from listed where listed.segment_id = segment_state.segment_id)
 )"""
+    + _WRITE
+)
+_RECONCILE_GIVEN = (
+    """,
+this as (
+    update segment_clock set run = run + 1, at = greatest(at, $2) where exists (select from changed) returning run, at
+),
+taken as (delete from changed_patient where patient_id = any($4::uuid[]))"""
     + _WRITE
 )
 _DRIFT = """

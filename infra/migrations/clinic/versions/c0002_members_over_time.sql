@@ -100,30 +100,7 @@ select segment_id, left_run, 'left', patient_id, left_at, left_by, left_version,
 from segment_stay
 where left_at is not null;
 
--- Grain: one of the clinic's own days on which a segment's members changed, and how many there were at its end. The
--- count stands until the next such day.
-create view segment_day with (security_invoker = true) as
-select
-    segment_id,
-    day,
-    sum(entered)::bigint as entered,
-    sum(gone)::bigint as "left",
-    sum(sum(entered) - sum(gone)) over (partition by segment_id order by day)::bigint as members
-from (
-    select segment_id, (entered_at at time zone zone.name)::date as day, count(*) as entered, 0 as gone
-    from segment_member cross join (select time_zone as name from operational.clinic
-                                    where clinic_id = operational.role_clinic()) as zone
-    group by segment_id, day
-    union all
-    select segment_id, (left_at at time zone zone.name)::date, 0, count(*)
-    from segment_member cross join (select time_zone as name from operational.clinic
-                                    where clinic_id = operational.role_clinic()) as zone
-    where left_at is not null
-    group by segment_id, 2
-) as change (segment_id, day, entered, gone)
-group by segment_id, day;
-
 grant select, insert, update, delete on segment_state, changed_patient to {builder};
 grant select, update on segment_clock to {builder};
-grant select on segment_clock, segment_state, segment_stay, segment_change, segment_day to {reader};
+grant select on segment_clock, segment_state, segment_stay, segment_change to {reader};
 grant update (profile_dependent) on segment_version to {reader};
