@@ -78,7 +78,7 @@ def _once(connection: psycopg.Connection, at: Server, slug: str, program: Progra
 
 def _program(connection: psycopg.Connection, at: Server, slug: str) -> Program:
     with clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER):
-        return compile_program(active_segments(connection))
+        return compile_program(active_segments(connection), given=True)
 
 
 def _patients(at: Server, slug: str) -> list[UUID]:

@@ -50,14 +50,6 @@ class Verdicts:
     parameters: list[Any]
 
 
-@dataclass(frozen=True)
-class _Aggregate:
-    """A measure's text, and what a row must be for it to count."""
-
-    sql: str
-    restrictions: tuple[str, ...]
-
-
 @dataclass
 class _Build:
     constants: Constants = field(default_factory=Constants)
