@@ -16,7 +16,17 @@ from bench.scale import SCALES
 from bench.scale_data import HOME, instance
 
 # One module an area, in the order in which they run.
-AREAS = ("ingest", "ingest_dbt", "ingest_csv", "access_reads", "access_rotation", "onboarding")
+AREAS = (
+    "ingest",
+    "ingest_dbt",
+    "ingest_csv",
+    "segments",
+    "segments_one",
+    "segments_examples",
+    "access_reads",
+    "access_rotation",
+    "onboarding",
+)
 
 
 def main(
