@@ -30,7 +30,11 @@ PUBLIC = {
     "/verify/{verification}", "/verify/{verification}/code", "/password/{token}",
 }  # fmt: skip
 # Signing in and out, one's own sessions, and a first page that only leads on.
-OF_ANY_ACCOUNT = {"/", "/sign-out", "/sign-in/code", "/sign-in/set-up", "/sessions"}
+# The language of rules is nobody's data.
+OF_ANY_ACCOUNT = {
+    "/", "/sign-out", "/sign-in/code", "/sign-in/set-up", "/sessions",
+    "/v1/segments/schema", "/v1/segments/measures", "/v1/segments/templates",
+}  # fmt: skip
 # Patients and guardians may book at a clinic that is new to them.
 OPEN_TO_PEOPLE = {"/v1/clinics/{clinic}/services", "/v1/clinics/{clinic}/bookings"}
 PEOPLE = {Role.PATIENT, Role.GUARDIAN}
@@ -96,6 +100,7 @@ def filled(world: World, path: str, clinic: str = "north") -> str:
     return path.format(
         clinic=clinic,
         segment="everybody",
+        segment_template="over-65-low-adherence",
         patient=patient,
         dependent=world.guardianship,
         appointment=world.appointments[clinic],

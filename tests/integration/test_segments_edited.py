@@ -110,7 +110,7 @@ def test_of_two_editors_at_once_one_is_told_and_nothing_is_lost(api: Api, manage
     [
         ("adherance.rate < 1", "body.rule, line 1, column 1", "did you mean 'adherence.completion_rate'"),
         ("age >\n and", "body.rule, line 2, column 2", "expected"),
-        ({"all": [{"measure": "age", "op": "<", "value": "Canary"}]}, "body.rule.all[0]", "must be a number"),
+        ({"all": [{"measure": "age", "op": "<", "value": "Canary"}]}, "body.rule.all[0].value", "must be a number"),
         ({"not": {"all": []}}, "body.rule.not.all", "1 to 200"),
         ({"any": [{"in_segment": "everbody"}]}, "body.rule.any[0].in_segment", "did you mean 'everybody'"),
         ({"in_segment": "refused"}, "body.rule", "refused → refused"),
