@@ -52,7 +52,7 @@ def upgraded(server: Server, admin: psycopg.Connection) -> psycopg.Connection:
             )
     for row in STAYS:
         admin.execute("insert into segment_member values (%s, %s, %s, %s, %s, %s, %s)", row)
-    assert [revision for revision in set_up(server) if revision.startswith("c")] == ["c0002"]
+    assert [revision for revision in set_up(server) if revision.startswith("c")][:1] == ["c0002"]
     return admin
 
 
