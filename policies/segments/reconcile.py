@@ -181,7 +181,7 @@ evaluated as (
 dropped as (
     delete from segment_state where not exists (select from listed where listed.segment_id = segment_state.segment_id)
 )"""
-    + _WRITE
+    + _WRITE  # nosec B608: constants
 )
 _RECONCILE_GIVEN = (
     """,
@@ -189,7 +189,7 @@ this as (
     update segment_clock set run = run + 1, at = greatest(at, $2) where exists (select from changed) returning run, at
 ),
 taken as (delete from changed_patient where patient_id = any($4::uuid[]))"""
-    + _WRITE
+    + _WRITE  # nosec B608: constants
 )
 _DRIFT = """
 select segment_id, count(*) filter (where entered_run is null) as entering, count(entered_run) as leaving
