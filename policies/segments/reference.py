@@ -81,7 +81,8 @@ def rows_of(condition: Condition, patient: Patient, as_of: date) -> list[Row]:
     """The facts that the value of a condition's measure is made of; none for a measure of the patient."""
     table = condition.definition.table
     facts = _plans(patient, as_of) if table is FactTable.PLANS else patient.facts.get(table, ())
-    return [row for row in facts if _counts(condition, row, as_of)]
+    before = Window.parse(condition.window).before(as_of) if condition.window else date.min
+    return [row for row in facts if _counts(condition, row, as_of, before)]
 
 
 def _plans(patient: Patient, as_of: date) -> list[Row]:
@@ -100,7 +101,7 @@ def _plans(patient: Patient, as_of: date) -> list[Row]:
     ]
 
 
-def _counts(condition: Condition, row: Row, as_of: date) -> bool:
+def _counts(condition: Condition, row: Row, as_of: date, before: date) -> bool:
     """Whether a fact counts: by its day and window, its status, what it holds, and the arguments."""
     measure = condition.definition
     day = row[measure.day]
@@ -110,7 +111,7 @@ def _counts(condition: Condition, row: Row, as_of: date) -> bool:
         return False
     if measure.statuses and row["status"] not in measure.statuses:
         return False
-    if condition.window and day <= Window.parse(condition.window).before(as_of):
+    if condition.window and day <= before:
         return False
     for name, argument in measure.arguments.items():
         given = condition.argument(name)

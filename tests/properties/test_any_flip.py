@@ -14,7 +14,7 @@ from policies.segments.rule import parse_rule
 from tests.properties.segment_strategies import AS_OF, conditions, patients, rules, tables
 from tests.spec.segments.tables import Row
 
-DAYS = 800
+DAYS = 500
 slow_to_draw = hypothesis.settings(
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large]
 )
