@@ -19,12 +19,14 @@ from infra.errors import CloisterError
 from orchestration import ledger, quality
 from orchestration.build import Plan, build
 from orchestration.clinics import ClinicDay, clinic_days
+from orchestration.drift import check_drift
 from orchestration.graph import MODELS
 from orchestration.ingest.load import Loaded
 from orchestration.ingest.sources import Asset
 
 CLINICS = dg.DynamicPartitionsDefinition(name="clinics")
 JOB = "build_marts"
+CHECK_JOB = "check_members"
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -145,13 +147,28 @@ def _dbt_tests(found: ledger.Ledger) -> quality.Verdict:
     return quality.Verdict(not broken, broken)
 
 
+@dg.asset_check(
+    asset="segment_member",
+    description="The members kept are those that a full evaluation gives",
+    required_resource_keys={"platform"},
+)
+def drift(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
+    """Of all clinics. Not in a build, which brings members up to date and would find its own work."""
+    at: Server = context.resources.platform
+    verdict = check_drift(at, [clinic.slug for clinic in clinic_days(at, None, None, datetime.now(UTC))])
+    return dg.AssetCheckResult(passed=verdict.passed, metadata={"broken": verdict.broken})
+
+
 @dg.resource
 def platform(_: dg.InitResourceContext) -> Server:
     """The server of the process's settings, looked up when a run starts."""
     return server()
 
 
-build_marts = dg.define_asset_job(JOB, selection=dg.AssetSelection.assets(marts), partitions_def=CLINICS)
+build_marts = dg.define_asset_job(
+    JOB, selection=dg.AssetSelection.assets(marts) - dg.AssetSelection.checks(drift), partitions_def=CLINICS
+)
+check_members = dg.define_asset_job(CHECK_JOB, selection=dg.AssetSelection.checks(drift))
 
 
 @dg.schedule(job_name=JOB, cron_schedule="15 * * * *", required_resource_keys={"platform"})
@@ -163,6 +180,9 @@ def hourly(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReas
     return dg.RunRequest(tags=cover(context.instance, slugs))
 
 
+nightly = dg.ScheduleDefinition(job=check_members, cron_schedule="45 3 * * *")
+
+
 def cover(instance: dg.DagsterInstance, slugs: list[str]) -> dict[str, str]:
     """Register the clinics as partitions; the tags of a run over the range that holds them all."""
     known = instance.get_dynamic_partitions("clinics")
@@ -171,4 +191,10 @@ def cover(instance: dg.DagsterInstance, slugs: list[str]) -> dict[str, str]:
     return {RANGE_START: ordered[0], RANGE_END: ordered[-1]}
 
 
-defs = dg.Definitions(assets=[marts], jobs=[build_marts], schedules=[hourly], resources={"platform": platform})
+defs = dg.Definitions(
+    assets=[marts],
+    asset_checks=[drift],
+    jobs=[build_marts, check_members],
+    schedules=[hourly, nightly],
+    resources={"platform": platform},
+)

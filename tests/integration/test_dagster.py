@@ -13,11 +13,14 @@ from operational_rows import CANARY, Rows
 
 from infra.database import Server, connect_admin
 from infra.errors import InvalidInput
+from infra.segments import add_segments
 from orchestration import quality
 from orchestration.graph import MODELS
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
 from orchestration.materialize import dagster_folder, dagster_instance, materialize
+from policies.segments.definition import SegmentDefinition
+from policies.segments.text import read
 
 AS_OF = date(2024, 6, 30)
 
@@ -108,6 +111,31 @@ def test_a_scheduled_run_covers_every_clinic_at_once_and_is_remembered(
     for clinic, patient in patients.items():
         assert Rows(admin).raw(clinic, "patient_summary", "patient_id") == [(patient,)]
     assert materialize(server).current == ["north", "south"]
+
+
+@pytest.mark.check(46)
+def test_a_member_changed_by_hand_is_drift_in_its_clinic_alone(module_server: Server, rows: Rows) -> None:
+    from orchestration.definitions import CHECK_JOB, defs
+
+    def drifted() -> dict[str, dict[str, int]]:
+        with dagster_instance(module_server) as instance:
+            job = defs.resolve_job_def(CHECK_JOB)
+            done = job.execute_in_process(instance=instance, resources={"platform": module_server})
+        (found,) = done.get_asset_check_evaluations()
+        broken = found.metadata["broken"].value
+        assert found.passed == (not broken) and checks(module_server, done.run_id) == {
+            "segment_member.drift": found.passed
+        }
+        return broken  # type: ignore[no-any-return]
+
+    visited = SegmentDefinition(slug="visited", name="Visited", rule=read("appointments.count >= 1"))
+    add_segments(module_server, ["north", "south"], [visited])
+    assert drifted() == {}  # no run has gone by that rule yet
+    materialize(module_server, as_of=AS_OF)
+    assert drifted() == {}
+    rows.admin.execute("delete from clinic_north.segment_member where patient_id in"
+                       " (select patient_id from clinic_north.segment_member limit 1)")  # fmt: skip
+    assert drifted() == {"north": {"visited": 1}}
 
 
 def test_an_unknown_clinic_is_refused_by_name(module_server: Server) -> None:
