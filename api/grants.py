@@ -10,16 +10,21 @@ from uuid import UUID, uuid4
 import psycopg
 import structlog
 from psycopg import sql
+from psycopg.rows import DictRow
 
 from api.asking import Caller
 from api.database import Connection, Pool
 from api.directory import ClinicEntry
-from api.recording import Event, record, record_disclosing, recorded, recorded_hiding
+from api.recording import Event, recorded, recorded_hiding, recording
 from infra.errors import CloisterError, NotRecorded, NotThere
 from infra.log import where
 from policies.words import Category
 
 log = structlog.get_logger()
+
+Query = str | sql.SQL | sql.Composed
+Values = dict[str, Any] | list[str] | None
+Cursor = psycopg.AsyncCursor[DictRow]
 
 
 @dataclass(frozen=True)
@@ -126,6 +131,8 @@ class Work(Recorded):
     Where the policies ask for facts, `find` comes first: it looks, rules and records under the role that
     sees the one it is about, and goes on as the service for that clinic and person alone. Elsewhere
     `record` says whom the event names, once that is known.
+
+    A statement whose rows nobody needs waits for the next one that is read, and they go in one round trip.
     """
 
     def __init__(
@@ -143,6 +150,7 @@ class Work(Recorded):
         self.clinic = clinic
         self.recorded = False
         self.denied = False
+        self._waiting: list[tuple[Query, Values]] = [("begin", None)]
 
     @property
     def clinic_id(self) -> int | None:
@@ -159,26 +167,28 @@ class Work(Recorded):
             NotThere: nobody, or not permitted in that state; recorded either way.
         """
         self.recorded = True
-        found = await (await self._connection.execute(statement, {**self._parameters, **values})).fetchone()
+        found = await (await self._send(statement, {**self._parameters, **values})).fetchone()
         if found is None:
             self.denied = True
             raise NotThere("no such thing")
         await self.serve(found["person_id"], found.get("clinic_id"))
         return found
 
+    def enter(self, context: dict[str, str]) -> None:
+        """Go on as a role, in its context."""
+        if context:
+            self._waiting.append((entering(tuple(context)), list(context.values())))
+
     async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:
         """Go on as the service, for this person and the work's clinic, or the one that a statement found."""
         at = self.clinic_id or clinic_id
         own = self.caller.principal.person_id if self.caller.principal.acting is None else None
-        await enter(
-            self._connection,
-            {
-                "role": "none",
-                "cloister.clinic_id": str(at or ""),
-                "cloister.person_id": str(person_id or ""),
-                "cloister.actor_id": str(own or ""),
-            },
-        )
+        self.enter({
+            "role": "none",
+            "cloister.clinic_id": str(at or ""),
+            "cloister.person_id": str(person_id or ""),
+            "cloister.actor_id": str(own or ""),
+        })  # fmt: skip
 
     async def record(self, *patients: UUID, confidential: bool = False) -> None:
         """Record the event, naming the patients of the clinic that it is about; guardians see no confidential one."""
@@ -186,10 +196,7 @@ class Work(Recorded):
         event = self._event
         if confidential:
             event = replace(event, categories=sorted([*event.categories, Category.CONFIDENTIAL.value]))
-        if patients:
-            await record_disclosing(self._connection, event, patients)
-        else:
-            await record(self._connection, event)
+        self._waiting.append(recording(event, patients))
 
     async def run(
         self,
@@ -202,14 +209,44 @@ class Work(Recorded):
 
         `conflict` is raised where a constraint refuses it; of several constraints, the one of the refusing one's name.
         """
+        if isinstance(conflict, CloisterError):
+            await self.send()  # what waits is not to be taken for this one
         try:
-            done = await self._connection.execute(query, values)
+            done = await self._send(query, values)
         except psycopg.IntegrityError as error:
             meant = conflict.get(error.diag.constraint_name or "") if isinstance(conflict, Mapping) else conflict
             if meant is None:
                 raise
             raise meant from None
         return await done.fetchall() if done.description else []
+
+    def later(self, query: sql.SQL | sql.Composed, **values: Any) -> None:
+        """Have a statement go with the next one that `run` reads: whose rows nobody needs, and that nothing refuses."""
+        self._waiting.append((query, values))
+
+    async def send(self) -> None:
+        """Have done whatever waits."""
+        if self._waiting:
+            await self._send(*self._waiting.pop())
+
+    async def commit(self) -> None:
+        """End the transaction, which the gateway alone does.
+
+        Raises:
+            NotRecorded: it had failed, so that nothing of it stands.
+        """
+        if (await self._send("commit", None)).statusmessage != "COMMIT":
+            raise NotRecorded("the transaction had failed")
+
+    async def _send(self, query: Query, values: Values) -> Cursor:
+        """Execute a statement, together with those that wait."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return await self._connection.execute(query, values)
+        async with self._connection.pipeline():
+            for statement in waiting:
+                await self._connection.execute(*statement)
+            return await self._connection.execute(query, values)
 
 
 def _use(grant: Grant | PersonGrant) -> None:
@@ -219,7 +256,7 @@ def _use(grant: Grant | PersonGrant) -> None:
 
 
 @cache
-def _entering(settings: tuple[str, ...]) -> str:
+def entering(settings: tuple[str, ...]) -> str:
     """The statement that sets these until the transaction ends."""
     return "select " + ", ".join(f"set_config('{name}', %s, true)" for name in settings)
 
@@ -227,7 +264,7 @@ def _entering(settings: tuple[str, ...]) -> str:
 async def enter(connection: Connection, context: dict[str, str]) -> None:
     """Become the role that may see what is read, in its context, until the transaction ends."""
     if context:
-        await connection.execute(_entering(tuple(context)), list(context.values()))
+        await connection.execute(entering(tuple(context)), list(context.values()))
 
 
 @contextmanager
