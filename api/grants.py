@@ -1,6 +1,6 @@
 """Grants: the right to one recorded read, or to work that is recorded. Only the gateway makes one."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,6 +16,7 @@ from api.asking import Caller
 from api.database import Connection, Pool
 from api.directory import ClinicEntry
 from api.recording import Event, recorded, recorded_hiding, recording
+from infra.encryption.data_keys import IndexKey
 from infra.errors import CloisterError, NotRecorded, NotThere
 from infra.log import where
 from policies.words import Category
@@ -125,6 +126,15 @@ class PersonGrant:
         return row
 
 
+@dataclass(frozen=True)
+class Statement:
+    """A statement of a work that waits for the next one that is read, and who takes its rows."""
+
+    query: Query
+    values: Values = None
+    take: Callable[[list[dict[str, Any]]], None] | None = None
+
+
 class Work(Recorded):
     """The right to change something of one clinic or person, in one transaction with its event.
 
@@ -150,7 +160,9 @@ class Work(Recorded):
         self.clinic = clinic
         self.recorded = False
         self.denied = False
-        self._waiting: list[tuple[Query, Values]] = [("begin", None)]
+        # Keys of purposes that this work holds: see `sealing.hold`.
+        self.keys: dict[str, list[IndexKey]] = {}
+        self._waiting: list[Statement] = [Statement("begin")]
 
     @property
     def clinic_id(self) -> int | None:
@@ -177,7 +189,7 @@ class Work(Recorded):
     def enter(self, context: dict[str, str]) -> None:
         """Go on as a role, in its context."""
         if context:
-            self._waiting.append((entering(tuple(context)), list(context.values())))
+            self._waiting.append(Statement(entering(tuple(context)), list(context.values())))
 
     async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:
         """Go on as the service, for this person and the work's clinic, or the one that a statement found."""
@@ -196,7 +208,7 @@ class Work(Recorded):
         event = self._event
         if confidential:
             event = replace(event, categories=sorted([*event.categories, Category.CONFIDENTIAL.value]))
-        self._waiting.append(recording(event, patients))
+        self._waiting.append(Statement(*recording(event, patients)))
 
     async def run(
         self,
@@ -209,8 +221,8 @@ class Work(Recorded):
 
         `conflict` is raised where a constraint refuses it; of several constraints, the one of the refusing one's name.
         """
-        if isinstance(conflict, CloisterError):
-            await self.send()  # what waits is not to be taken for this one
+        if isinstance(conflict, CloisterError) and self._waiting:
+            await self._send("select", None)  # what waits is not to be taken for this one
         try:
             done = await self._send(query, values)
         except psycopg.IntegrityError as error:
@@ -220,14 +232,14 @@ class Work(Recorded):
             raise meant from None
         return await done.fetchall() if done.description else []
 
-    def later(self, query: sql.SQL | sql.Composed, **values: Any) -> None:
-        """Have a statement go with the next one that `run` reads: whose rows nobody needs, and that nothing refuses."""
-        self._waiting.append((query, values))
-
-    async def send(self) -> None:
-        """Have done whatever waits."""
-        if self._waiting:
-            await self._send(*self._waiting.pop())
+    def later(
+        self,
+        query: sql.SQL | sql.Composed,
+        take: Callable[[list[dict[str, Any]]], None] | None = None,
+        **values: Any,
+    ) -> None:
+        """Have a statement that nothing refuses go with the next one that is read; `take` is given its rows."""
+        self._waiting.append(Statement(query, values, take))
 
     async def commit(self) -> None:
         """End the transaction, which the gateway alone does.
@@ -244,9 +256,12 @@ class Work(Recorded):
         if not waiting:
             return await self._connection.execute(query, values)
         async with self._connection.pipeline():
-            for statement in waiting:
-                await self._connection.execute(*statement)
-            return await self._connection.execute(query, values)
+            done = [await self._connection.execute(each.query, each.values) for each in waiting]
+            last = await self._connection.execute(query, values)
+        for each, cursor in zip(waiting, done, strict=True):
+            if each.take is not None:
+                each.take(await cursor.fetchall())
+        return last
 
 
 def _use(grant: Grant | PersonGrant) -> None:
