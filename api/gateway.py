@@ -114,12 +114,13 @@ class Gateway:
         work = None
         try:
             with closing_on_failure():
-                async with self._pool.connection() as connection, connection.transaction():
+                # The pool rolls back what is not committed.
+                async with self._pool.connection() as connection:
                     work = Work(connection, event, caller, clinic, parameters)
                     if by_state:
-                        await enter(connection, self._viewing(caller, clinic))
+                        work.enter(self._viewing(caller, clinic))
                     elif access.action in OF_MARTS:
-                        await enter(connection, self._context(caller, access, clinic))
+                        work.enter(self._context(caller, access, clinic))
                     else:
                         await work.serve(caller.principal.person_id)
                     try:
@@ -129,6 +130,7 @@ class Gateway:
                             raise
                     if not work.recorded:
                         raise NotRecorded("nothing was recorded, so nothing is done")
+                    await work.commit()
         except (InvalidInput, NotThere, Refused):
             if work is not None:  # the block's own finding: what it did and recorded is undone
                 await self._deny(_denied(event))

@@ -99,6 +99,11 @@ disclosed as (
 )""")
 
 
+def _text(statement: sql.Composed) -> str:
+    """Without line breaks and indents it is short enough for psycopg to keep its parameters' places."""
+    return " ".join(statement.as_string().split())
+
+
 def _event(
     patients: sql.Composable, left_out: Sequence[str] = (), found: Sequence[tuple[str, str]] = ()
 ) -> sql.Composed:
@@ -113,17 +118,19 @@ def _event(
     )
 
 
-_ALONE = _event(sql.Literal(0))
-_ALONE_DISCLOSING = sql.SQL("""
+_ALONE = _text(_event(sql.Literal(0)))
+_ALONE_DISCLOSING = _text(
+    sql.SQL("""
 with disclosed as (
     insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
     select {event_id}, statement_timestamp(), {clinic_id}::integer, patient_id
     from unnest(%(patients)s::uuid[]) as t (patient_id)
 )
 {event}""").format(
-    event_id=sql.Placeholder(_PLACES["event_id"]),
-    clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
-    event=_event(sql.SQL("cardinality(%(patients)s::uuid[])")),
+        event_id=sql.Placeholder(_PLACES["event_id"]),
+        clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
+        event=_event(sql.SQL("cardinality(%(patients)s::uuid[])")),
+    )
 )
 
 
@@ -187,15 +194,16 @@ def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic:
         ),
         disclosed=disclosed if in_clinic else sql.SQL(""),
     )
-    # Without line breaks and indents it is short enough for psycopg to keep its parameters' places.
-    return " ".join(statement.as_string().split())
+    return _text(statement)
 
 
 async def record(connection: Connection, event: Event) -> None:
     """Record an event that reads nothing: a denial, a sign-in."""
-    await connection.execute(_ALONE, event.parameters())
+    await connection.execute(*recording(event))
 
 
-async def record_disclosing(connection: Connection, event: Event, patients: Sequence[UUID]) -> None:
-    """Record an event of a clinic together with the patients it is about."""
-    await connection.execute(_ALONE_DISCLOSING, {**event.parameters(), "patients": list(dict.fromkeys(patients))})
+def recording(event: Event, patients: Sequence[UUID] = ()) -> tuple[str, dict[str, Any]]:
+    """The statement, and its parameters, that records an event together with the patients that it is about, if any."""
+    if not patients:
+        return _ALONE, event.parameters()
+    return _ALONE_DISCLOSING, {**event.parameters(), "patients": list(dict.fromkeys(patients))}

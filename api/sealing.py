@@ -4,7 +4,7 @@ The rule of `infra.encryption.data_keys` holds here: who changes a row locks it 
 keys then, which are held until the work ends.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +22,10 @@ where person_id = %(person)s and retired_at is null order by key_version desc fo
 _OF_PURPOSE = sql.SQL(f"""
 select {_KEY}, key_version from operational.data_key
 where purpose = %(purpose)s and retired_at is null order by key_version desc for share""")  # nosec B608: a constant
+_OF_PURPOSES = sql.SQL(f"""
+select purpose, {_KEY}, key_version from operational.data_key
+where purpose = any(%(purposes)s::text[]) and retired_at is null
+order by purpose, key_version desc for share""")  # nosec B608: a constant
 _STORE = sql.SQL("""
 insert into operational.data_key (data_key_id, person_id, purpose, wrapped, kek_id, kek_version)
 values (%(data_key_id)s, %(person)s, %(purpose)s, %(wrapped)s, %(kek_id)s, %(kek_version)s)
@@ -47,6 +51,19 @@ async def purpose_keys(work: Work, codec: FieldCodec, purpose: str) -> Sequence[
     return [key.key for key in await _of_purpose(work, codec, purpose)]
 
 
+def hold(work: Work, purposes: Iterable[str]) -> None:
+    """Have the live keys of several purposes held with the work's next statement, and known to it until it ends.
+
+    For a work that writes new rows and no other: a row of another's might stand under a key that is newer.
+    """
+
+    def keep(rows: list[dict[str, Any]]) -> None:
+        for row in rows:
+            work.keys.setdefault(row.pop("purpose"), []).append(IndexKey(row.pop("key_version"), StoredKey(**row)))
+
+    work.later(_OF_PURPOSES, keep, purposes=list(purposes))
+
+
 async def index_contact(work: Work, codec: FieldCodec, person: UUID, field: str, value: str) -> None:
     """Write the digests by which a person is found by a contact, in the form of `contacts.canonical`.
 
@@ -65,6 +82,8 @@ async def index_keys(work: Work, codec: FieldCodec, field: str) -> Sequence[Inde
 
 
 async def _of_purpose(work: Work, codec: FieldCodec, purpose: str) -> Sequence[IndexKey]:
+    if purpose in work.keys:
+        return work.keys[purpose]
     rows = await work.run(_OF_PURPOSE, purpose=purpose)
     if not rows:
         await _stored(work, codec, purpose=purpose)

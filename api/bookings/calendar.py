@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
-from icalendar import Calendar, Event
-
 PRODUCT = "-//Cloister//Bookings//EN"
 LINK = "/v1/me/appointments"
+# Of 75, one is the space that a continued line begins with; what stands in a file is ASCII.
+LONGEST = 74
 
 
 @dataclass(frozen=True)
@@ -22,19 +22,31 @@ class Entry:
 
 
 def text_of(entry: Entry, public_url: str) -> str:
-    """The file's text, with CRLF line ends."""
-    event = Event()
-    event.add("uid", f"{entry.appointment_id}@cloister")
-    event.add("dtstamp", datetime.now(UTC))
-    event.add("dtstart", entry.starts_at.astimezone(UTC))
-    event.add("dtend", entry.ends_at.astimezone(UTC))
-    event.add("sequence", entry.version - 1)
-    event.add("summary", "Appointment")
-    event.add("status", "CANCELLED" if entry.cancelled else "CONFIRMED")
-    event.add("url", f"{public_url}{LINK}")
-    calendar = Calendar()
-    calendar.add("prodid", PRODUCT)
-    calendar.add("version", "2.0")
-    calendar.add("method", "CANCEL" if entry.cancelled else "REQUEST")
-    calendar.add_component(event)
-    return str(calendar.to_ical(), "utf-8")
+    """The file's text, with CRLF line ends. No value of it holds a character that would have to be escaped."""
+    lines = [
+        "BEGIN:VCALENDAR",
+        f"PRODID:{PRODUCT}",
+        "VERSION:2.0",
+        f"METHOD:{'CANCEL' if entry.cancelled else 'REQUEST'}",
+        "BEGIN:VEVENT",
+        f"UID:{entry.appointment_id}@cloister",
+        f"DTSTAMP:{_instant(datetime.now(UTC))}",
+        f"DTSTART:{_instant(entry.starts_at)}",
+        f"DTEND:{_instant(entry.ends_at)}",
+        f"SEQUENCE:{entry.version - 1}",
+        "SUMMARY:Appointment",
+        f"STATUS:{'CANCELLED' if entry.cancelled else 'CONFIRMED'}",
+        f"URL:{public_url}{LINK}",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    ]
+    return "".join(f"{_folded(line)}\r\n" for line in lines)
+
+
+def _instant(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+
+
+def _folded(line: str) -> str:
+    """A line of any length as lines of at most 75 octets (section 3.1)."""
+    return "\r\n ".join(line[start : start + LONGEST] for start in range(0, len(line), LONGEST))

@@ -61,6 +61,7 @@ class Order:
     new: Contacts | None = None
     appointment_id: UUID = field(default_factory=uuid4)
     new_patient: UUID = field(default_factory=uuid4)
+    new_person: UUID = field(default_factory=uuid4)
     room: str = field(default_factory=lambda: secrets.token_urlsafe(ROOM_BYTES))
 
     @property

@@ -64,12 +64,6 @@ _BY_SOURCE = sql.SQL(f"""
     select patient_id from operational.patient_source
     where clinic_id = %(clinic)s and source = %(source)s and source_id = %(source_id)s
 ) for no key update""")  # nosec B608: a constant
-# A provisional person: nobody has proven yet that the contacts are theirs.
-_NEWCOMER = sql.SQL("""
-with someone as (insert into operational.person (person_id, name) values (%(person)s, %(name)s)),
-empty as (insert into operational.profile (person_id) values (%(person)s))
-insert into operational.registration (clinic_id, patient_id, person_id, registered_on)
-values (%(clinic)s, %(patient)s, %(person)s, %(today)s)""")
 _REGISTER = sql.SQL("""
 insert into operational.registration (clinic_id, patient_id, person_id, registered_on)
 values (%(clinic)s, %(patient)s, %(person)s, %(today)s) on conflict (person_id, clinic_id) do nothing""")
@@ -161,14 +155,6 @@ async def claim(work: Work, order: Order) -> Plan:
 async def done(work: Work, order: Order) -> dict[str, Any]:
     """What was booked with the order's key: its digest and ids."""
     return (await work.run(_DONE, **_key(work, order)))[0]
-
-
-async def register_newcomer(work: Work, order: Order, name: str) -> Registered:
-    """A new person, provisional, with an empty profile, as a patient of the clinic."""
-    person = uuid4()
-    values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "patient": order.new_patient, "today": order.today}
-    await work.run(_NEWCOMER, person=person, name=name, **values)
-    return Registered(order.new_patient, person, fresh=True)
 
 
 async def register_person(work: Work, order: Order, person: UUID) -> Registered:

@@ -2,9 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+from api import sealing
 from api.bookings import calendar, repository
 from api.bookings.calendar import Entry
-from api.bookings.orders import Order, order
+from api.bookings.orders import Contacts, Order, order
 from api.bookings.repository import Plan, Registered
 from api.bookings.schemas import Booked, Booking, ClinicServices, Service
 from api.forms import repository as forms
@@ -14,6 +15,7 @@ from api.messages import repository as messages
 from api.messages.port import Message, MessageKind
 from api.profiles.service import as_id
 from api.services import Services
+from api.verifications import people_repository as people
 from api.verifications import repository as verifications
 from infra.errors import InvalidInput, NotThere, Refused
 from infra.settings import settings
@@ -32,13 +34,13 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
         Refused: the service is closed, or specialist or patient has something else then; names the field.
     """
     at_clinic = Access(Action.APPOINTMENT_BOOK, Resource(clinic))
-    is_staff = asked.dependent is None and serving.gateway.permits(caller.principal, at_clinic)
-    if asked.patient is None and not is_staff:
+    if asked.patient is None and (asked.dependent or not serving.gateway.permits(caller.principal, at_clinic)):
         return await _book_own(serving, caller, clinic, asked, key)
     async with serving.gateway.work(caller, at_clinic) as work:
         if work.clinic is None:
             raise NotThere("no such clinic")
         wanted = order(serving.digests, caller.principal, work.clinic, asked, key, own=False)
+        sealing.hold(work, verifications.PURPOSES)
         plan = await repository.claim(work, wanted)
         if plan.is_first:
             _check(wanted, plan)
@@ -62,6 +64,7 @@ async def _book_own(serving: Services, caller: Caller, clinic: str, asked: Booki
         if entry is None:
             raise NotThere("no such clinic")
         wanted = order(serving.digests, caller.principal, entry, asked, key, own=True)
+        sealing.hold(work, [messages.PURPOSE])
         plan = await repository.claim(work, wanted)
         if not plan.is_first:
             return (await _again(work, wanted)).model_copy(update={"patient": None})
@@ -113,25 +116,30 @@ async def _patient(serving: Services, work: Work, wanted: Order, plan: Plan) -> 
         return await repository.registered(work, wanted)
     if wanted.new is None:
         raise InvalidInput("a name is needed", place="body.patient.name", rule="missing")
-    found = await repository.register_newcomer(work, wanted, wanted.new.name)
-    await verifications.begin(
-        work,
-        serving.codec,
-        person_id=found.person_id,
-        clinic_id=wanted.clinic.clinic_id,
-        email=wanted.new.email,
-        phone=wanted.new.phone,
-    )
-    return found
+    return await _newcomer(serving, work, wanted, wanted.new)
+
+
+async def _newcomer(serving: Services, work: Work, wanted: Order, new: Contacts) -> Registered:
+    """Somebody new, and a code on the way to them."""
+    channel, contact = ("email", new.email) if new.email else ("phone", new.phone or "")
+    clinic, person = wanted.clinic.clinic_id, wanted.new_person
+    await people.register_newcomer(
+        work, serving.codec, person, new.name, {"email": new.email, "phone": new.phone},
+        clinic=clinic, patient=wanted.new_patient, today=wanted.today,
+    )  # fmt: skip
+    await verifications.start(
+        work, serving.codec, person_id=person, clinic_id=clinic, channel=channel, contact=contact
+    )  # fmt: skip
+    return Registered(wanted.new_patient, person, fresh=True)
 
 
 async def _arrange(serving: Services, work: Work, wanted: Order, plan: Plan, patient: Registered, role: Role) -> None:
     """Forms, appointment, room and confirmation."""
-    if patient.fresh:
-        await _assign(work, wanted, patient, plan.registration_templates, REGISTRATION)
     ends_at = wanted.starts_at + timedelta(minutes=plan.minutes or 0)
     await repository.appoint(work, wanted, plan, patient.patient_id, ends_at, role)
-    await _assign(work, wanted, patient, plan.templates or [], str(wanted.appointment_id))
+    occasions = {REGISTRATION: plan.registration_templates if patient.fresh else []}
+    occasions[str(wanted.appointment_id)] = plan.templates or []
+    forms.assign_later(work, patient.patient_id, occasions, today=wanted.today)
     entry = Entry(wanted.appointment_id, wanted.starts_at, ends_at)
     # Only of somebody new: an address that came with a patient's id is nobody's yet.
     is_new = patient.patient_id == wanted.new_patient
@@ -150,11 +158,6 @@ async def _arrange(serving: Services, work: Work, wanted: Order, plan: Plan, pat
             patient_id=patient.patient_id,
         ),
     )
-
-
-async def _assign(work: Work, wanted: Order, patient: Registered, templates: list[str], occasion: str) -> None:
-    if templates:
-        await forms.assign(work, patient.patient_id, templates, occasion=occasion, today=wanted.today)
 
 
 async def _again(work: Work, wanted: Order) -> Booked:

@@ -16,7 +16,8 @@ START = "clk_"
 PREFIX = re.compile(r"[0-9a-f]{12}")
 
 _FIND = f"""
-select {COLUMNS}, k.key_id, k.key_hash, k.segments, k.fields, k.purpose, c.slug as clinic
+select {COLUMNS}, k.key_id, k.key_hash, k.segments, k.fields, k.purpose, c.slug as clinic,
+    coalesce(k.last_used_at < statement_timestamp() - interval '1 minute', true) as unnoted
 from operational.api_key as k
 inner join operational.principal as p on p.principal_id = k.principal_id
 inner join operational.clinic as c on c.clinic_id = k.clinic_id
@@ -60,7 +61,8 @@ async def verify(connection: Connection, clear: str) -> Principal | None:
     row = await (await connection.execute(_FIND, [prefix])).fetchone()
     if row is None or not hmac.compare_digest(bytes(row["key_hash"]), _hash(secret)):
         return None
-    await connection.execute(_USED, [row["key_id"]])
+    if row["unnoted"]:
+        await connection.execute(_USED, [row["key_id"]])
     segments = frozenset(row["segments"]) if row["segments"] is not None else None
     scope = KeyScope(row["clinic"], frozenset(row["fields"]), Purpose(row["purpose"]), segments)
     return Principal.of(row, _session_of(row["key_id"])).with_key(scope)

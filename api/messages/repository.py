@@ -51,7 +51,7 @@ async def enqueue(work: Work, codec: FieldCodec, message: Message) -> UUID:
     """Queue a message in the work that it is about: both happen, or neither."""
     newest = (await purpose_keys(work, codec, PURPOSE))[0]
     message_id = uuid4()
-    await work.run(
+    work.later(
         _ENQUEUE,
         message_id=message_id,
         kind=message.kind.value,

@@ -22,7 +22,7 @@ from api.messages.mail import Sender, mail_of
 from api.messages.port import MessageKind
 from api.messages.repository import MAIL_TABLE, TABLE
 from api.messages.transports import Transport, Undelivered
-from api.recording import Event, record, record_disclosing
+from api.recording import Event, record, recording
 from infra.encryption.codec import Place
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import CloisterError
@@ -155,7 +155,7 @@ class Post:
             clinic_id=row["clinic_id"], acting_for=row["person_id"], categories=categories,
         )  # fmt: skip
         if row["clinic_id"] is not None and row["patient_id"] is not None:
-            await record_disclosing(connection, event, [row["patient_id"]])
+            await connection.execute(*recording(event, [row["patient_id"]]))
         else:
             await record(connection, event)
 

@@ -14,6 +14,7 @@ from infra.encryption.blind_index import digests
 from infra.encryption.codec import Place
 from infra.encryption.columns import ACCOUNT_CONTACT
 from infra.encryption.contacts import OF_ACCOUNT, canonical
+from infra.encryption.data_keys import fresh_key
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import Refused
 from policies.words import Role
@@ -51,6 +52,19 @@ _SETTLED = sql.SQL("""
 update operational.person set verified_at = statement_timestamp()
 where person_id = %(person)s and verified_at is null""")
 _NEW_PERSON = sql.SQL("insert into operational.person (person_id, name) values (%(person)s, %(name)s)")
+# A provisional person, with whatever is theirs: nobody has proven yet that the contacts are.
+_NEWCOMER = sql.SQL("""
+with someone as (insert into operational.person (person_id, name) values (%(person)s, %(name)s)),
+empty as (insert into operational.profile (person_id) values (%(person)s)),
+key as (
+    insert into operational.data_key (data_key_id, person_id, wrapped, kek_id, kek_version)
+    values (%(data_key_id)s, %(person)s, %(wrapped)s, %(kek_id)s, %(kek_version)s)
+),
+reached as (
+    insert into operational.account_contact (person_id, email, phone) values (%(person)s, %(email)s, %(phone)s)
+)
+insert into operational.registration (clinic_id, patient_id, person_id, registered_on)
+values (%(clinic)s, %(patient)s, %(person)s, %(today)s)""")
 _PROFILE = sql.SQL("""
 insert into operational.profile (person_id) values (%(person)s) on conflict (person_id) do nothing""")
 _RETIRE_PERSON = sql.SQL("""
@@ -91,6 +105,23 @@ values (%(clinic)s, %(kept)s, %(other)s) on conflict (clinic_id, kept_patient_id
 _LINK = sql.SQL("""
 insert into operational.password_link (token_hash, principal_id, expires_at)
 values (%(hash)s, %(principal)s, statement_timestamp() + make_interval(hours => %(hours)s))""")
+
+
+async def register_newcomer(
+    work: Work, codec: FieldCodec, person: UUID, name: str, contacts: Mapping[str, str | None], **registration: Any
+) -> None:
+    """A new person as a patient, with contacts that are not proven yet; the work serves them from now on.
+
+    `contacts` are in the form of `contacts.canonical`, or None; `registration` is `clinic`, `patient` and `today`.
+    """
+    key = fresh_key(codec.provider)
+    places = {channel: Place(ACCOUNT_CONTACT.place, channel, str(person)) for channel in contacts}
+    sealed: dict[str, Any] = {
+        channel: codec.seal(key, places[channel], contact.encode()) if contact else None
+        for channel, contact in contacts.items()
+    }
+    await work.serve(person)
+    work.later(_NEWCOMER, person=person, name=name, **sealed, **vars(key), **registration)
 
 
 async def store_contacts(work: Work, codec: FieldCodec, person: UUID, contacts: Mapping[str, str | None]) -> None:

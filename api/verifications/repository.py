@@ -13,19 +13,23 @@ from api.gateway import Work
 from api.identity.codes import MINUTES, TRIES, new_code
 from api.messages import repository as messages
 from api.messages.port import Message, MessageKind
-from api.verifications import people_repository as people
 from infra.encryption.blind_index import digests
 from infra.encryption.codec import Place
-from infra.encryption.columns import PURPOSES
-from infra.encryption.contacts import OF_ACCOUNT
-from infra.encryption.data_keys import IndexKey
+from infra.encryption.columns import PURPOSES as SEALED
+from infra.encryption.contacts import INDEXED, OF_ACCOUNT
+from infra.encryption.data_keys import IndexKey, index_purpose
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import InvalidInput
 
 # Codes to one contact, or of one person, in an hour, whoever asks for them; and of one verification at all.
 MOST_CODES = 5
 _PURPOSE = "verification"
-_CONTACT = PURPOSES[_PURPOSE][0]
+_CODE = "code"
+_CONTACT = SEALED[_PURPOSE][0]
+# Under whose keys a new verification, its code and its message stand.
+PURPOSES = [
+    _PURPOSE, messages.PURPOSE, *(index_purpose(name) for name in (_CODE, *(OF_ACCOUNT + each for each in INDEXED)))
+]  # fmt: skip
 
 _SENT = sql.SQL("""
 select coalesce(sum(codes), 0) as codes from operational.verification
@@ -64,28 +68,12 @@ class Proven:
     contact: str
 
 
-async def begin(
-    work: Work, codec: FieldCodec, *, person_id: UUID, clinic_id: int, email: str | None, phone: str | None
-) -> UUID:
-    """Keep a provisional person's contacts, and send a code to the email; the id of its verification.
-
-    Nothing can be sent to a phone yet: without an email the verification waits for nobody's code.
-
-    Raises:
-        InvalidInput: no phone number or email, or neither; names the field.
-    """
-    if not email and not phone:
-        raise InvalidInput("a phone number or an email is needed", place="email", rule="missing")
-    await work.serve(person_id)
-    await people.store_contacts(work, codec, person_id, {"email": email, "phone": phone})
-    channel, contact = ("email", email) if email else ("phone", phone)
-    return await start(work, codec, person_id=person_id, clinic_id=clinic_id, channel=channel, contact=contact or "")
-
-
 async def start(
     work: Work, codec: FieldCodec, *, person_id: UUID, clinic_id: int | None, channel: str, contact: str
 ) -> UUID:
     """A new verification of a contact, its code on the way unless the contact had too many; its id.
+
+    Nothing can be sent to a phone yet: its verification waits for nobody's code.
 
     Raises:
         InvalidInput: no phone number or email; names the field.
@@ -102,7 +90,7 @@ async def start(
         # A code that nobody was sent is for nobody to guess.
         "tries": 0 if sends else TRIES,
     }  # fmt: skip
-    await work.run(_BEGIN, **values, minutes=MINUTES)
+    work.later(_BEGIN, **values, minutes=MINUTES)
     if sends:
         await _send(work, codec, Proven(verification_id, person_id, clinic_id, channel, contact), code)
     return verification_id
@@ -120,7 +108,7 @@ async def renew(work: Work, codec: FieldCodec, verification_id: UUID | None) -> 
     code = new_code()
     digest, *_ = await _code_digests(work, codec, asked.verification_id, code)
     await work.serve(asked.person_id, asked.clinic_id)
-    await work.run(_RENEW, verification=asked.verification_id, code_digest=digest, minutes=MINUTES)
+    work.later(_RENEW, verification=asked.verification_id, code_digest=digest, minutes=MINUTES)
     await _send(work, codec, asked, code)
 
 
@@ -135,13 +123,13 @@ async def prove(work: Work, codec: FieldCodec, verification_id: UUID | None, cod
     row = rows[0] if rows and rows[0]["live"] else None
     if row is None or not any(hmac.compare_digest(digest, row["code_digest"]) for digest in made):
         raise InvalidInput("the code is not good, or not any more", place="code", rule="not_good")
-    await work.run(_ANSWERED, verification=row["verification_id"])
+    work.later(_ANSWERED, verification=row["verification_id"])
     return await _proven(work, codec, row)
 
 
 async def alone(work: Work, codec: FieldCodec, proven: Proven) -> None:
     """Have others who prove the same contact wait until this work is done."""
-    await work.run(_ALONE, digests=await contact_digests(work, codec, proven.channel, proven.contact))
+    work.later(_ALONE, digests=await contact_digests(work, codec, proven.channel, proven.contact))
 
 
 async def contact_digests(work: Work, codec: FieldCodec, channel: str, contact: str) -> Sequence[bytes]:
@@ -152,7 +140,7 @@ async def contact_digests(work: Work, codec: FieldCodec, channel: str, contact: 
 
 async def _may_send(work: Work, found: Sequence[bytes], person: UUID) -> bool:
     # Two that ask at once would both see room for one.
-    await work.run(_ALONE, digests=list(found))
+    work.later(_ALONE, digests=list(found))
     sent = await work.run(_SENT, digests=list(found), person=person)
     return bool(sent[0]["codes"] < MOST_CODES)
 
@@ -174,5 +162,5 @@ async def _proven(work: Work, codec: FieldCodec, row: dict[str, Any]) -> Proven:
 
 async def _code_digests(work: Work, codec: FieldCodec, verification_id: UUID, code: str) -> list[bytes]:
     """Of a code for one verification: six digits are found by trying, but not without the key."""
-    keys: Sequence[IndexKey] = await sealing.index_keys(work, codec, "code")
+    keys: Sequence[IndexKey] = await sealing.index_keys(work, codec, _CODE)
     return [codec.digest(key.key, verification_id.bytes + code.encode()) for key in keys]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from psycopg import AsyncConnection, AsyncTransaction
+from psycopg import AsyncConnection, AsyncPipeline
 
 from api.app import create_app
 from api.limits import Rates
@@ -23,7 +23,10 @@ FINISHED = 40
 
 
 def kill_at(fatal: int) -> None:
-    """Have this process end, as by a power cut, before its `fatal`th step: a statement, or the end of a transaction."""
+    """Have this process end, as by a power cut, before its `fatal`th step: a statement, or what waits for its answer.
+
+    A statement of a pipeline is sent at once, so that those before the step are done.
+    """
     steps = 0
 
     def counted(function: Any) -> Any:
@@ -37,7 +40,7 @@ def kill_at(fatal: int) -> None:
         return stepping
 
     AsyncConnection.execute = counted(AsyncConnection.execute)  # type: ignore[method-assign]
-    AsyncTransaction.__aexit__ = counted(AsyncTransaction.__aexit__)  # type: ignore[method-assign]
+    AsyncPipeline.__aexit__ = counted(AsyncPipeline.__aexit__)  # type: ignore[method-assign]
 
 
 async def book(given: dict[str, Any]) -> int:

@@ -4,19 +4,20 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 import httpx
 import pytest
 from access_world import UNLIMITED, Api, World
-from psycopg import sql
 
 from api.gateway import Access, Work
 from api.identity import principals
 from api.messages import repository as messages
 from api.messages.port import Message, MessageKind
 from api.services import Caller, Services
+from api.verifications import people_repository as people
 from api.verifications import repository
 from infra.encryption.field_codec import FieldCodec
 from policies.access.model import Resource
@@ -27,10 +28,6 @@ NOT_GOOD = {
     "type": "urn:cloister:problem:invalid-input", "title": "Something in the request is not valid.", "status": 422,
     "errors": [{"place": "code", "rule": "not_good"}],
 }  # fmt: skip
-_PERSON = sql.SQL("insert into operational.person (person_id, name) values (%(person)s, %(name)s)")
-_REGISTER = sql.SQL("""
-insert into operational.registration (clinic_id, patient_id, person_id, registered_on)
-values (%(clinic)s, %(patient)s, %(person)s, current_date)""")
 
 
 @dataclass(frozen=True)
@@ -93,10 +90,13 @@ def book(world: World, clinic: str, email: str | None = MAIL, phone: str | None 
     person, patient, clinic_id = uuid4(), uuid4(), world.clinic_ids[clinic]
 
     async def do(work: Work, serving: Services) -> UUID:
-        await work.run(_PERSON, person=person, name="Canary Crane")
-        await work.run(_REGISTER, clinic=clinic_id, patient=patient, person=person)
-        return await repository.begin(
-            work, serving.codec, person_id=person, clinic_id=clinic_id, email=email, phone=phone
+        await people.register_newcomer(
+            work, serving.codec, person, "Canary Crane", {"email": email, "phone": phone},
+            clinic=clinic_id, patient=patient, today=datetime.now(UTC).date(),
+        )  # fmt: skip
+        channel, contact = ("email", email) if email else ("phone", phone or "")
+        return await repository.start(
+            work, serving.codec, person_id=person, clinic_id=clinic_id, channel=channel, contact=contact
         )
 
     return Booked(person, patient, in_work(world, clinic, do))

@@ -76,9 +76,12 @@ def test_no_such_clinic(server: Server) -> None:
 def test_a_calendar_file_says_when_and_nothing_clinical() -> None:
     start = datetime(2028, 2, 29, 9, tzinfo=UTC)
     entry = Entry(uuid4(), start, start + timedelta(minutes=30), 3, cancelled=True)
-    calendar = Calendar.from_ical(text_of(entry, "https://cloister.example"))
+    address = f"https://{'cloister.' * 20}example"
+    text = text_of(entry, address)
+    calendar = Calendar.from_ical(text)
     (event,) = calendar.walk("VEVENT")
     assert (calendar["METHOD"], event["STATUS"], int(event["SEQUENCE"])) == ("CANCEL", "CANCELLED", 2)
     assert (event.start, event.end) == (start, start + timedelta(minutes=30))
     assert set(event) == {"UID", "DTSTAMP", "DTSTART", "DTEND", "SEQUENCE", "SUMMARY", "STATUS", "URL"}
-    assert str(event["SUMMARY"]) == "Appointment"
+    assert (str(event["SUMMARY"]), str(event["URL"])) == ("Appointment", f"{address}/v1/me/appointments")
+    assert all(line.endswith("\r") and len(line) <= 76 for line in text.split("\n")[:-1])
