@@ -1,1 +1,1 @@
-"""The audit log as a Merkle tree: what a leaf is, how the tree is hashed, signed and verified. Docs: `docs/audit.md`."""
+"""The audit log as a Merkle tree: what a leaf is, how it is hashed, signed and verified. See `docs/audit.md`."""

@@ -17,8 +17,9 @@ NOTE = CHECKPOINT.signed([OLD, NEW])
 GOS_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 GOS_NOTE = (
     "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n"
-    "\n\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
-)  # fmt: skip
+    "\n\u2014 PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM="
+    "\n"
+)
 
 
 def test_a_key_and_a_signature_of_gos_own_example_are_read() -> None:
