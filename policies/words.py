@@ -129,6 +129,8 @@ class ProcessAction(StrEnum):
     KEY_RETIRE = "key.retire"
     MESSAGE_SEND = "message.send"
     MESSAGE_RETRY = "message.retry"
+    AUDIT_EXPORT = "audit.export"
+    AUDIT_ARCHIVE = "audit.archive"
 
 
 class Purpose(StrEnum):

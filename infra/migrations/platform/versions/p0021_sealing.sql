@@ -92,10 +92,8 @@ create policy hashes on audit.tree_node for select to {service}, {auditor} using
 create policy signed on audit.checkpoint for select to {service}, {auditor} using (true);
 create policy signed on audit.signer for select to {service}, {auditor} using (true);
 create policy auditing on audit.leaf for select to {auditor}
-    using ((stream = 'access' and exists (select from audit.access_event as e
-                                          where e.event_id = leaf.event_id and e.occurred_at = leaf.occurred_at))
-           or (stream = 'impersonation' and exists (select from audit.impersonation_event as e
-                                                    where e.event_id = leaf.event_id
-                                                      and e.occurred_at = leaf.occurred_at)));
+    using (current_setting('cloister.audit_scope', true) = 'platform'
+           or (stream = 'access' and exists (select from audit.access_event as e
+                                             where e.event_id = leaf.event_id and e.occurred_at = leaf.occurred_at)));
 create policy reading_own on audit.leaf for select to {family}
     using (stream = 'access' and exists (select from audit.access_event as e where e.event_id = leaf.event_id));
