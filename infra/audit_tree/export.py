@@ -36,7 +36,7 @@ where stream = %(stream)s and size > %(first)s order by size / %(every)s, size d
 """
 _LEAVES = "select index, hash from audit.leaf where stream = %s and index >= %s and index < %s"
 _EVENTS = """
-select l.index, e.event_id, e.occurred_at, {columns}
+select l.index, {columns}
 from audit.leaf as l inner join {table} as e on e.event_id = l.event_id and e.occurred_at = l.occurred_at
 where l.stream = %s and l.index >= %s and l.index < %s
 """
@@ -112,8 +112,8 @@ class Export:
         query = sql.SQL(_EVENTS).format(columns=self.stream.selected, table=self.stream.source)
         rows = self._rows(query, [self.stream.name, low, high])
         seen = self.stream.discloses and rows
-        patients = disclosed(self.connection, [(row[1], row[2]) for row in rows]) if seen else {}
-        return {row[0]: self.stream.line(row[0], row[3:], patients.get(row[1:3])) for row in rows}
+        patients = disclosed(self.connection, [row[1:3] for row in rows]) if seen else {}
+        return {row[0]: self.stream.line(row[0], row[1:], patients.get(row[1:3])) for row in rows}
 
     def _instead(self, gone: list[int]) -> dict[int, bytes | None]:
         """What stands for events that are not in the log: that they are archived, if they are."""

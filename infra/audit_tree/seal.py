@@ -14,7 +14,7 @@ import psycopg
 from psycopg import IsolationLevel, sql
 
 from infra.audit_tree.keys import FILE, AuditKeys
-from infra.audit_tree.streams import Stream
+from infra.audit_tree.streams import OCCURRED_AT, Stream
 from infra.audit_tree.tree import TreeChanged, completed, frontier_of
 from policies.audit.merkle import Frontier, leaf_hash
 from policies.audit.note import BadNote, Checkpoint, open_checkpoint
@@ -27,7 +27,7 @@ where stream = %s order by size desc limit 1
 """
 _HERE = "select pg_current_snapshot()::text, system_identifier from pg_control_system()"
 _EVENTS = """
-select e.event_id, e.occurred_at, {columns} from {table} as e
+select {columns} from {table} as e
 where {new}
 order by e.transaction_id, e.occurred_at, e.event_id
 """
@@ -35,15 +35,17 @@ _SINCE = sql.SQL("(e.transaction_id >= %(since)s::xid8 or e.transaction_id = any
 _WITHOUT_LEAF = sql.SQL(
     "not exists (select from audit.leaf as l where l.stream = %(stream)s and l.event_id = e.event_id)"
 )
-_DISCLOSED = """
-select event_id, occurred_at, array_agg(patient_id::text order by patient_id) from audit.disclosure
-where event_id = any(%s) and occurred_at between %s and %s
+_DISCLOSED = f"""
+select event_id::text, {OCCURRED_AT}, array_agg(patient_id::text order by patient_id) from audit.disclosure as e
+where event_id = any(string_to_array(%s, ' ')::uuid[]) and occurred_at between %s and %s
 group by event_id, occurred_at
 """
+# Texts with a space between arrive in a third of the time that arrays take.
 _LEAVES = """
 insert into audit.leaf (stream, index, event_id, occurred_at, hash)
-select %s, %s + place - 1, event_id, occurred_at, hash
-from unnest(%s::uuid[], %s::timestamptz[], %s::bytea[]) with ordinality as t (event_id, occurred_at, hash, place)
+select %s, %s + place - 1, event_id::uuid, occurred_at::timestamptz, decode(hash, 'hex')
+from unnest(string_to_array(%s, ' '), string_to_array(%s, ' '), string_to_array(%s, ' ')) with ordinality
+    as t (event_id, occurred_at, hash, place)
 """
 _NODES = """
 insert into audit.tree_node (stream, level, index, hash)
@@ -150,22 +152,22 @@ def _unseen(snapshot: str) -> dict[str, Any]:
 
 
 def _append(connection: psycopg.Connection, stream: Stream, frontier: Frontier, chunk: list[tuple[Any, ...]]) -> None:
-    patients = disclosed(connection, [(row[0], row[1]) for row in chunk]) if stream.discloses else {}
+    patients = disclosed(connection, [row[:2] for row in chunk]) if stream.discloses else {}
     before = frontier.size
-    leaves = [leaf_hash(stream.line(index, row[2:], patients.get(row[:2]))) for index, row in enumerate(chunk, before)]
+    leaves = [leaf_hash(stream.line(index, row, patients.get(row[:2]))) for index, row in enumerate(chunk, before)]
     nodes = completed(frontier.extend(leaves), before)
-    ids, times = [row[0] for row in chunk], [row[1] for row in chunk]
-    connection.execute(_LEAVES, [stream.name, before, ids, times, leaves])
+    columns = [row[0] for row in chunk], [row[1] for row in chunk], [leaf.hex() for leaf in leaves]
+    connection.execute(_LEAVES, [stream.name, before, *map(" ".join, columns)])
     if nodes:
         connection.execute(_NODES, [stream.name, *map(list, zip(*nodes, strict=True))])
 
 
-def disclosed(connection: psycopg.Connection, events: list[tuple[Any, Any]]) -> dict[tuple[Any, Any], list[str]]:
-    """The patients whom events disclosed, by event id and time; each in the order of their ids."""
+def disclosed(connection: psycopg.Connection, events: list[tuple[Any, ...]]) -> dict[tuple[Any, ...], list[str]]:
+    """The patients whom events disclosed, by the event's id and time as lines write them; each in the ids' order."""
     times = [occurred_at for _, occurred_at in events]
-    values = [[event_id for event_id, _ in events], min(times), max(times)]
+    values = [" ".join(event_id for event_id, _ in events), min(times), max(times)]
     with connection.cursor(binary=True) as cursor:
-        return {(row[0], row[1]): row[2] for row in cursor.execute(_DISCLOSED, values)}
+        return {row[:2]: row[2] for row in cursor.execute(_DISCLOSED, values)}
 
 
 def _one(connection: psycopg.Connection, query: str) -> tuple[Any, ...]:

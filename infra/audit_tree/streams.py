@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from psycopg import sql
@@ -19,22 +20,23 @@ _IMPERSONATION = (
     "event_id::text", "occurred_at", "session_id", "actor_id::text", "subject_id::text", "action", "reason",
     "nonce::text",
 )  # fmt: skip
+OCCURRED_AT = """to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')"""
 _WRITTEN = {
-    "occurred_at": """to_char(e.occurred_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')""",
+    "occurred_at": OCCURRED_AT,
     "origin": "host(e.origin)",
 }
 
 
 @dataclass(frozen=True)
 class Stream:
-    """One log: its table, and the columns of its lines."""
+    """One log: its table, and the columns of its lines, id and time first."""
 
     name: str
     table: str
     columns: tuple[str, ...]
     discloses: bool
 
-    @property
+    @cached_property
     def fields(self) -> tuple[str, ...]:
         """The names of the columns."""
         return tuple(column.partition("::")[0] for column in self.columns)
@@ -52,7 +54,9 @@ class Stream:
     def line(self, index: int, values: Sequence[Any], patients: list[str] | None) -> bytes:
         """The line of the event with these values of `selected`, at its place in the tree."""
         fields = dict(zip(self.fields, values, strict=True))
-        return line_of({**fields, "index": index, "patient_ids": patients})
+        fields["index"] = index
+        fields["patient_ids"] = patients
+        return line_of(fields)
 
 
 ACCESS = Stream("access", "access_event", _ACCESS, discloses=True)

@@ -17,7 +17,7 @@ def line_of(fields: Mapping[str, Any]) -> bytes:
         ValueError: a number that not every reader of JSON can hold.
     """
     known = {name: value for name, value in fields.items() if value is not None}
-    if any(type(value) is int and abs(value) > LARGEST for value in known.values()):
+    if [value for value in known.values() if type(value) is int and abs(value) > LARGEST]:
         raise ValueError("a number is too large")
     return _encode(known).encode()
 
