@@ -165,7 +165,7 @@ def export(at: Server, path: Path, stream: Stream = ACCESS, clinic: str | None =
             record_process(
                 connection,
                 role="operator",
-                action=ProcessAction.AUDIT_EXPORT,
+                action=ProcessAction.LOG_EXPORT,
                 resource_type="audit_log",
                 resource_id=stream.name,
                 clinic_id=clinic_id,

@@ -92,7 +92,7 @@ def test_the_platforms_export_is_whole_private_and_an_event(log: Log) -> None:
         newest = admin.execute(
             "select action, resource_id, clinic_id, role from audit.access_event order by occurred_at desc limit 1"
         )
-        assert newest.fetchone() == ("audit.export", "access", None, "operator")
+        assert newest.fetchone() == ("log.export", "access", None, "operator")
 
 
 def test_a_line_holds_the_event_and_whom_it_disclosed(log: Log) -> None:

@@ -111,6 +111,7 @@ def filled(world: World, path: str, clinic: str = "north") -> str:
         day="2026-01-01",
         guardianship=world.guardianship,
         kind="registration",
+        event=UUID(int=0),
         record=patient,
     )
 

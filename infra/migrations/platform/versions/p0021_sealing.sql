@@ -96,4 +96,5 @@ create policy auditing on audit.leaf for select to {auditor}
            or (stream = 'access' and exists (select from audit.access_event as e
                                              where e.event_id = leaf.event_id and e.occurred_at = leaf.occurred_at)));
 create policy reading_own on audit.leaf for select to {family}
-    using (stream = 'access' and exists (select from audit.access_event as e where e.event_id = leaf.event_id));
+    using (stream = 'access' and exists (select from audit.access_event as e where e.event_id = leaf.event_id
+                                          and e.occurred_at = leaf.occurred_at));
