@@ -8,7 +8,6 @@ from fastapi import APIRouter, Query
 from api.audit import proof_service
 from api.audit.proof_schemas import ConsistencyProof, InclusionProof, PublicKeys, SignedCheckpoint, Stream
 from api.services import ApiCaller, Serving
-from infra.errors import InvalidInput
 
 LARGEST = 2**63 - 1
 router = APIRouter(tags=["audit"])
@@ -39,19 +38,18 @@ async def prove_inclusion(
     size: Size = None,
 ) -> InclusionProof:
     """That an event is in the log, or a leaf in its tree."""
-    if (event is None) == (index is None):
-        raise InvalidInput("either an event or an index", place="query.event", rule="exactly_one")
-    if index is not None:
-        return await proof_service.prove_index(serving, caller, stream, index, size)
-    assert event is not None  # nosec B101: for the type checker
-    return await proof_service.prove_event(serving, caller, clinic, stream, event, size)
+    if event is not None and index is None:
+        return await proof_service.prove_event(serving, caller, clinic, stream, event, size)
+    return await proof_service.prove_index(serving, caller, stream, None if event else index, size)
 
 
 @router.get("/audit/proofs/consistency")
 async def prove_consistency(
     serving: Serving,
     caller: ApiCaller,
-    first: Annotated[int, Query(alias="from", ge=1, le=LARGEST, description="Size of the tree it grew out of.")],
+    first: Annotated[
+        int | None, Query(alias="from", ge=1, le=LARGEST, description="Size of the tree it grew out of; not optional.")
+    ] = None,
     size: Annotated[int | None, Query(alias="to", ge=1, le=LARGEST, description="The newest if not given.")] = None,
     stream: Log = Stream.ACCESS,
 ) -> ConsistencyProof:

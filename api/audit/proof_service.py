@@ -48,15 +48,17 @@ async def list_keys(serving: Services, caller: Caller) -> PublicKeys:
 
 
 async def prove_index(
-    serving: Services, caller: Caller, stream: Stream, index: int, size: int | None
+    serving: Services, caller: Caller, stream: Stream, index: int | None, size: int | None
 ) -> InclusionProof:
     """That a leaf is in the tree, whatever event it is.
 
     Raises:
         NotThere: nothing is sealed yet, or the caller has no role.
-        InvalidInput: no such tree, or no such leaf in it.
+        InvalidInput: no index, no such tree, or no such leaf in it.
     """
     async with serving.gateway.open(caller, _PROVE) as grant:
+        if index is None:
+            raise InvalidInput("either an event or an index", place="query.event", rule="exactly_one")
         await proof_repository.note(grant)
     return await proof_of(serving, stream, index, size)
 
@@ -92,7 +94,7 @@ async def prove_own(
 
 
 async def prove_consistency(
-    serving: Services, caller: Caller, stream: Stream, first: int, size: int | None
+    serving: Services, caller: Caller, stream: Stream, first: int | None, size: int | None
 ) -> ConsistencyProof:
     """That the log grew out of what it was.
 
@@ -101,6 +103,8 @@ async def prove_consistency(
         InvalidInput: no such trees.
     """
     async with serving.gateway.open(caller, _PROVE) as grant:
+        if first is None:
+            raise InvalidInput("the size of an older tree", place="query.from", rule="missing")
         await proof_repository.note(grant)
     at, checkpoint = await _tree(serving, stream, size)
     if first > at:
