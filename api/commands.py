@@ -23,13 +23,17 @@ app.add_typer(messages, name="messages")
 def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; `CLOISTER_HOST` otherwise.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; `CLOISTER_PORT` otherwise.")] = None,
+    seal: Annotated[bool, typer.Option(help="Seal the audit log in a process beside this one.")] = True,
 ) -> None:
     """Serve the API and the pages until interrupted."""
+    from contextlib import nullcontext
+
     import uvicorn  # late, like every heavy import here: the command line starts fast
 
     from api.app import create_app
     from infra import log
     from infra.at_rest import refuse_bare_disks
+    from infra.audit_tree.process import sealer_beside
     from infra.listening import refuse_taken_port
     from infra.settings import settings
 
@@ -40,17 +44,18 @@ def serve(
     refuse_taken_port(address, number)
     application = create_app(post=_post(chosen))
     typer.echo(f"Serving on http://{address}:{number}", err=True)
-    uvicorn.run(
-        application,
-        host=address,
-        port=number,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        # Of others, anybody could write the origin of an event into such a header.
-        proxy_headers=bool(chosen.trusted_proxies),
-        forwarded_allow_ips=chosen.trusted_proxies,
-    )
+    with sealer_beside() if seal else nullcontext():
+        uvicorn.run(
+            application,
+            host=address,
+            port=number,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            # Of others, anybody could write the origin of an event into such a header.
+            proxy_headers=bool(chosen.trusted_proxies),
+            forwarded_allow_ips=chosen.trusted_proxies,
+        )
 
 
 def _post(chosen: "Settings") -> "Post | None":

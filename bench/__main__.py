@@ -25,6 +25,7 @@ AREAS = (
     "segments_examples",
     "access_reads",
     "access_rotation",
+    "audit_seal",
     "onboarding",
 )
 

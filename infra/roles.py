@@ -21,6 +21,7 @@ class Login(StrEnum):
     IMPORTER = "importer"
     ROTATOR = "rotator"
     MESSENGER = "messenger"
+    SEALER = "sealer"
 
 
 class Group(StrEnum):

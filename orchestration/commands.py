@@ -37,3 +37,24 @@ def materialize(
     if outcome.failed:
         named = "; ".join(f"{slug}: {fault}" for slug, fault in sorted(outcome.failed.items()))
         raise Refused(f"the build failed for {named}", hint="the other clinics are done")
+
+
+@app.command()
+def seal(
+    once: Annotated[bool, typer.Option("--once", help="Seal what is there and end.")] = False,
+    attached: Annotated[bool, typer.Option("--attached", help="End with the process that started it.")] = False,
+) -> None:
+    """Seal the audit log every second until interrupted; `cloister serve` starts one beside itself."""
+    import os
+
+    from infra import log
+    from infra.database import server
+    from orchestration import sealer
+
+    if once:
+        sealed = sealer.seal_once(server())
+        typer.echo(", ".join(f"{count:,} {stream} events" for stream, count in sealed.items()) + " sealed")
+        return
+    log.configure()
+    parent = os.getppid()
+    sealer.run(server(), lambda: attached and os.getppid() != parent)

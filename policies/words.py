@@ -43,6 +43,7 @@ class Action(StrEnum):
     DEPENDENT_LIST = "dependent.list"
     ACCESS_LIST = "access.list"
     AUDIT_SEARCH = "audit.search"
+    AUDIT_PROVE = "audit.prove"  # checkpoints, keys and hashes of the sealed log
     TEMPLATE_READ = "template.read"
     TEMPLATE_SAVE = "template.save"
     FORM_ASSIGN = "form.assign"
@@ -135,6 +136,8 @@ class ProcessAction(StrEnum):
     KEY_RETIRE = "key.retire"
     MESSAGE_SEND = "message.send"
     MESSAGE_RETRY = "message.retry"
+    LOG_EXPORT = "log.export"
+    LOG_ARCHIVE = "log.archive"
 
 
 class Purpose(StrEnum):

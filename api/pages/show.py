@@ -27,6 +27,7 @@ WORDS: dict[str, str] = {
     Action.DEPENDENT_LIST: "Listed dependents",
     Action.ACCESS_LIST: "Looked up who read a person",
     Action.AUDIT_SEARCH: "Searched the access log",
+    Action.AUDIT_PROVE: "Asked for a proof of the sealed log",
     Action.TEMPLATE_READ: "Read a form's template",
     Action.TEMPLATE_SAVE: "Saved a form's template",
     Action.FORM_ASSIGN: "Assigned a form",
@@ -109,6 +110,8 @@ WORDS: dict[str, str] = {
     ProcessAction.KEY_RETIRE: "Retired old keys",
     ProcessAction.MESSAGE_SEND: "Sent a message",
     ProcessAction.MESSAGE_RETRY: "Had dead messages tried again",
+    ProcessAction.LOG_EXPORT: "Exported the sealed log",
+    ProcessAction.LOG_ARCHIVE: "Archived months of the log",
 }
 
 

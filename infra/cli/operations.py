@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from infra.cli.audit import audit_app
 from infra.cli.demo import demo
 from infra.cli.keys import keys_app
 from infra.cli.sample import sample
@@ -19,6 +20,7 @@ segment_app = typer.Typer(help="Segments of a clinic, or of all.", no_args_is_he
 app.add_typer(clinic_app, name="clinic")
 app.add_typer(segment_app, name="segment")
 app.add_typer(keys_app, name="keys")
+app.add_typer(audit_app, name="audit")
 
 
 @app.command()

@@ -19,6 +19,7 @@ from pages_of import browser_sign_in, send
 from infra.database import Server
 from policies.words import Role
 from tests.conftest import ROOT
+from tests.integration.sealing import seal_all
 
 REVIEWED = Path(__file__).parent / "routes_by_roles.txt"
 # Nobody needs to sign in to see these, and there is nothing of a clinic or a person in them.
@@ -61,6 +62,7 @@ Credentials = dict[str, httpx.Headers]
 def signed_in(world: World, api: Api) -> dict[str, tuple[httpx.Headers, httpx.Headers]]:
     """Headers of each caller, for the API and for the pages; and an impersonation that may be ended."""
     world.impersonation = act_as(api, "wren")[0]
+    seal_all(world.server)  # or there would be no checkpoint
     return {column: (_bearer(world, api, login), _session(world, api, login)) for column, login in CALLERS.items()}
 
 
@@ -116,6 +118,7 @@ def filled(world: World, path: str, clinic: str = "north") -> str:
         day="2026-01-01",
         guardianship=world.guardianship,
         kind="registration",
+        event=UUID(int=0),
         record=patient,
     )
 

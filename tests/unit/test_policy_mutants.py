@@ -22,6 +22,7 @@ _EXPLAINED = "manager-explains-segments: condition 0 /&&/right/containsAll/left 
 _CONSENT = "profile-needs-its-consent: condition 0"
 EQUIVALENT = {
     "platform-auditor-searches-every-log: any principal": _ROLE_OF_USERS,
+    "people-and-platform-roles-check-the-seal: any principal": _ROLE_OF_USERS,
     "platform-roles-list-clinics: any principal": _ROLE_OF_USERS,
     "platform-roles-see-every-clinic: any principal": _ROLE_OF_USERS,
     "patient-reads-own-data: any principal": _ROLE_OF_USERS,

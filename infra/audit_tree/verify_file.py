@@ -1,0 +1,63 @@
+"""Verifying an export that lies in a file: with nothing but public keys, no settings and no database."""
+
+import gzip
+import zlib
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+from infra.errors import CloisterError, InvalidInput, Refused
+from policies.audit.export_format import LONGEST, Unreadable
+from policies.audit.note import LONGEST as LONGEST_NOTE
+from policies.audit.note import BadNote, Verifier
+from policies.audit.verify import Broken, Verified, verify
+
+GZIPPED = b"\x1f\x8b"
+
+
+def verify_file(path: Path, keys: Sequence[str] = (), older: Sequence[Path] = ()) -> Verified:
+    """Verify an export, gzipped or not; a key is one in C2SP's form, or a file of such, one a line.
+
+    Raises:
+        Refused: the log was changed; names the first bad index.
+        InvalidInput: a line that is none of an export, a checkpoint or key that is none.
+        CloisterError: a file cannot be read.
+    """
+    try:
+        known = [key for given in keys for key in _keys(given)]
+        return verify(_lines(path), known, [_text(file) for file in older])
+    except Broken as error:
+        raise Refused(str(error), place=path.name, rule="log_changed") from None
+    except (Unreadable, BadNote) as error:
+        raise InvalidInput(str(error), place=path.name) from None
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    number = 0
+    try:
+        with path.open("rb") as probe:
+            packed = probe.read(2) == GZIPPED
+        with gzip.open(path) if packed else path.open("rb") as file:
+            for line in iter(partial(file.readline, LONGEST), b""):
+                number += 1
+                yield line
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise Unreadable(number + 1, "the compressed file is cut off or damaged") from None
+    except OSError as error:
+        raise CloisterError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _keys(given: str) -> list[Verifier]:
+    path = Path(given)
+    lines = _text(path).splitlines() if "+" not in given or path.is_file() else [given]
+    return [Verifier.parse(line) for line in lines if line.strip()]
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            return file.read(LONGEST_NOTE + 1)
+    except UnicodeDecodeError:
+        raise InvalidInput("not a text", place=path.name) from None
+    except OSError as error:
+        raise CloisterError(f"{path} cannot be read: {error.strerror}") from None
