@@ -24,6 +24,8 @@ class Event:
     clinic_id: int | None = None
     resource_id: str | None = None
     purpose: str | None = None
+    # For whom the principal asks: a clinic, the platform, or themselves.
+    organisation: str | None = None
     acting_for: UUID | None = None
     # With it the database writes the log of impersonations as well, in the same statement.
     impersonation_id: UUID | None = None

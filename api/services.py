@@ -219,6 +219,7 @@ def account_event(
     return Event(
         **(who(principal) if principal else {"principal_id": None, "principal_kind": "unknown"}),
         role=principal.role_for(PLATFORM) if principal else "none",
+        organisation=principal.organisation_for(PLATFORM) if principal else None,
         action=action.value,
         resource_type="session",
         decision=(Decision.DENY if denied or principal is None else Decision.PERMIT).value,

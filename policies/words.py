@@ -37,6 +37,8 @@ class Action(StrEnum):
     DEPENDENT_LIST = "dependent.list"
     ACCESS_LIST = "access.list"
     AUDIT_SEARCH = "audit.search"
+    AUDIT_EXPORT = "audit.export"
+    AUDIT_REVIEW = "audit.review"  # counts, who may see patients, what is unusual
     TEMPLATE_READ = "template.read"
     TEMPLATE_SAVE = "template.save"
     FORM_ASSIGN = "form.assign"

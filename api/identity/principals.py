@@ -6,7 +6,10 @@ from uuid import UUID
 
 from api.database import Connection
 from policies.access.model import KeyScope, Resource, Subject, roles
-from policies.words import SECOND_FACTOR_ROLES, Role
+from policies.words import PLATFORM_ROLES, SECOND_FACTOR_ROLES, Role
+
+# The organisation of whoever asks in a role of the platform; no clinic can be called so.
+PLATFORM_ORGANISATION = "the platform"
 
 _ROLES = """
 (
@@ -83,13 +86,21 @@ class Principal:
 
     def role_for(self, resource: Resource) -> str:
         """The role that an event names: the one held at that clinic, or else the widest one; of an actor their own."""
+        return self._held_for(resource)[0]
+
+    def organisation_for(self, resource: Resource) -> str | None:
+        """For whom they ask in that role: a clinic, the platform, or nobody but themselves."""
+        role, clinic = self._held_for(resource)
+        return PLATFORM_ORGANISATION if role in PLATFORM_ROLES else clinic
+
+    def _held_for(self, resource: Resource) -> tuple[str, str | None]:
         if self.acting is not None:
-            return Role.PLATFORM_ADMIN.value
+            return Role.PLATFORM_ADMIN.value, None
         if self.key is not None:
-            return Role.AUTOMATION_SYSTEM.value
-        here = sorted(role.value for role, clinic in self.roles if clinic == resource.clinic)
-        anywhere = sorted(role.value for role, clinic in self.roles if clinic is None)
-        return next(iter([*here, *anywhere, *sorted(role.value for role, _ in self.roles)]), "none")
+            return Role.AUTOMATION_SYSTEM.value, self.key.clinic
+        near = {resource.clinic: 0, None: 1}
+        held = sorted((near.get(clinic, 2), role.value, clinic) for role, clinic in self.roles)
+        return held[0][1:] if held else ("none", None)
 
 
 # Who asks without having signed in.

@@ -21,6 +21,8 @@ WORDS: dict[str, str] = {
     Action.DEPENDENT_LIST: "Listed dependents",
     Action.ACCESS_LIST: "Looked up who read a person",
     Action.AUDIT_SEARCH: "Searched the access log",
+    Action.AUDIT_EXPORT: "Exported the access log",
+    Action.AUDIT_REVIEW: "Reviewed accesses",
     Action.TEMPLATE_READ: "Read a form's template",
     Action.TEMPLATE_SAVE: "Saved a form's template",
     Action.FORM_ASSIGN: "Assigned a form",
