@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -16,6 +16,7 @@ from api.database import Connection, Pool
 from api.directory import ClinicEntry
 from api.recording import Event, record, record_disclosing, recorded, recorded_hiding
 from infra.errors import CloisterError, NotRecorded, NotThere
+from infra.event_ids import event_id
 from infra.log import where
 from policies.words import Category
 
@@ -83,7 +84,7 @@ class Grant(Recorded):
     ) -> list[dict[str, Any]]:
         _use(self)
         statement = recorded_hiding(query, order) if hiding else recorded(query, order, disclosing=disclosing)
-        apart = {"hidden__event_id": uuid4()} if hiding else {}
+        apart = {"hidden__event_id": event_id()} if hiding else {}
         found = await self._connection.execute(statement, {**values, **apart, **self._event.parameters()})
         return await found.fetchall()
 

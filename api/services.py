@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -157,6 +157,11 @@ class Services:
         """Logins of principals, for the auditors' lists."""
         async with self.pool.connection() as connection:
             return await principals.logins(connection, list(ids))
+
+    async def rights(self, clinic_id: int | None) -> list[dict[str, Any]]:
+        """Who has which role at a clinic, or anywhere, for the auditors' review."""
+        async with self.pool.connection() as connection:
+            return await principals.rights(connection, clinic_id)
 
 
 async def services(request: Request) -> Services:

@@ -16,7 +16,16 @@ from bench.scale import SCALES
 from bench.scale_data import HOME, instance
 
 # One module an area, in the order in which they run.
-AREAS = ("ingest", "ingest_dbt", "ingest_csv", "access_reads", "access_rotation", "onboarding")
+AREAS = (
+    "ingest",
+    "ingest_dbt",
+    "ingest_csv",
+    "access_reads",
+    "access_rotation",
+    "onboarding",
+    "audit_reads",
+    "audit_search",
+)
 
 
 def main(

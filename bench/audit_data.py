@@ -85,9 +85,9 @@ def _fill(admin: psycopg.Connection, total: int) -> None:
         values = {"end": end, "total": total, "span": SPAN, "clinics": clinics}
         values |= {"low": low, "high": min(low + CHUNK - 1, total)}
         for statement in (_EVENTS, _DISCLOSURES):
-            admin.execute(statement.replace("{event_id}", _EVENT_ID), values)  # type: ignore[arg-type]
+            admin.execute(statement.replace("{event_id}", _EVENT_ID), values)
     for index in indexes:
-        admin.execute(index)  # type: ignore[arg-type]
+        admin.execute(index)
 
 
 def _ensure_months(admin: psycopg.Connection, end: datetime) -> None:
@@ -106,7 +106,7 @@ def _drop_indexes(admin: psycopg.Connection) -> list[str]:
         " and i.indrelid in ('audit.access_event'::regclass, 'audit.disclosure'::regclass)"
     ).fetchall()
     for name, _ in found:
-        admin.execute(f"drop index {name}")  # type: ignore[arg-type]
+        admin.execute(f"drop index {name}")
     # Of the parent alone, as it is written down; wanted is one of each partition.
     return [statement.replace(" ON ONLY ", " ON ") for _, statement in found]
 

@@ -1,9 +1,10 @@
 """Events of processes and commands; the gateway of the API writes its own, with the read itself."""
 
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 
+from infra.event_ids import event_id
 from policies.words import AccountAction, ProcessAction
 
 _INSERT = """
@@ -26,5 +27,5 @@ def record_process(
 ) -> None:
     """Write one event into the running transaction: it stands or falls with what it records."""
     connection.execute(
-        _INSERT, [uuid4(), role, action.value, resource_type, resource_id, clinic_id, patients, batch_id]
+        _INSERT, [event_id(), role, action.value, resource_type, resource_id, clinic_id, patients, batch_id]
     )

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from api.audit.schemas import Filters
 from api.gateway import Grant
-from policies.words import PERSONAL_ROLES
+from policies.words import PERSONAL_ROLES, Role
 
 # A patient's account is one at all clinics: to one clinic it has no id, or two of them could link their patients.
 _OF_A_PERSON = sql.SQL("(%(of_one_clinic)s and e.role = any(%(personal)s))")
@@ -71,5 +71,8 @@ def narrowed(grant: Grant, filters: Filters, before: Position | None = None) -> 
     if before is not None:
         values |= {"before": before[0], "before_id": before[1]}
     conditions = [condition for name, condition in _CONDITIONS.items() if name in values] or [sql.SQL("true")]
-    values |= {"of_one_clinic": grant.clinic is not None, "personal": sorted(PERSONAL_ROLES)}
+    values |= {
+        "of_one_clinic": not grant.caller.principal.subject.has(Role.PLATFORM_AUDITOR),
+        "personal": sorted(PERSONAL_ROLES),
+    }
     return sql.SQL(" and ").join(conditions), values

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from api.database import Connection
 from policies.access.model import KeyScope, Resource, Subject, roles
-from policies.words import PLATFORM_ROLES, SECOND_FACTOR_ROLES, Role
+from policies.words import PERSONAL_ROLES, PLATFORM_ROLES, SECOND_FACTOR_ROLES, Role
 
 # The organisation of whoever asks in a role of the platform; no clinic can be called so.
 PLATFORM_ORGANISATION = "the platform"
@@ -139,3 +139,27 @@ async def logins(connection: Connection, ids: list[UUID]) -> dict[UUID, str]:
         "select principal_id, login from operational.principal where principal_id = any(%s)", [ids]
     )
     return {row["principal_id"]: row["login"] for row in await found.fetchall()}
+
+
+# Patients and guardians reach nobody's data but their family's; a key reaches what its own line says.
+_RIGHTS = """
+select
+    p.principal_id, p.login as principal, p.kind, r.role, r.clinic_id, c.slug as clinic, r.granted_at as since,
+    k.prefix as key, coalesce(k.fields, '{}') as scope, k.purpose, k.expires_at
+from operational.principal_role as r
+inner join operational.principal as p on p.principal_id = r.principal_id
+left join operational.clinic as c on c.clinic_id = r.clinic_id
+left join operational.api_key as k
+    on k.principal_id = p.principal_id and k.clinic_id = r.clinic_id and r.role = 'automation_system'
+    and k.revoked_at is null and k.expires_at > statement_timestamp()
+where
+    r.revoked_at is null and p.disabled_at is null and r.role <> all(%(personal)s)
+    and (%(clinic)s::integer is null or r.clinic_id = %(clinic)s)
+    and (r.role <> 'automation_system' or k.key_id is not null)
+order by c.slug nulls first, r.role, p.login, k.prefix"""
+
+
+async def rights(connection: Connection, clinic_id: int | None) -> list[dict[str, Any]]:
+    """Who holds which role, at one clinic or anywhere, with live keys; people's own rights to their data apart."""
+    personal = sorted(PERSONAL_ROLES)
+    return await (await connection.execute(_RIGHTS, {"clinic": clinic_id, "personal": personal})).fetchall()
