@@ -39,6 +39,7 @@ def serve(
     address, number = host or chosen.host, chosen.port if port is None else port
     refuse_taken_port(address, number)
     application = create_app(post=_post(chosen))
+    _note_start()
     typer.echo(f"Serving on http://{address}:{number}", err=True)
     uvicorn.run(
         application,
@@ -51,6 +52,24 @@ def serve(
         proxy_headers=bool(chosen.trusted_proxies),
         forwarded_allow_ips=chosen.trusted_proxies,
     )
+
+
+def _note_start() -> None:
+    """Record which policies decide from now on: a change of them is a start with another version."""
+    from infra.audit import record_process
+    from infra.database import connect
+    from infra.roles import Login
+    from policies.access.decide import load
+    from policies.words import ProcessAction
+
+    with connect(Login.SERVICE) as connection:
+        record_process(
+            connection,
+            role="service",
+            action=ProcessAction.SERVE,
+            resource_type="platform",
+            policy_version=load().version,
+        )
 
 
 def _post(chosen: "Settings") -> "Post | None":

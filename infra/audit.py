@@ -9,8 +9,8 @@ from policies.words import AccountAction, ProcessAction
 
 _INSERT = """
 insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type, resource_id,
-    clinic_id, decision, policies, patients, batch_id)
-values (%s, statement_timestamp(), 'process', %s, %s, %s, %s, %s, 'permit', '{}', %s, %s)
+    clinic_id, decision, policies, policy_version, patients, batch_id)
+values (%s, statement_timestamp(), 'process', %s, %s, %s, %s, %s, 'permit', '{}', %s, %s, %s)
 """
 
 
@@ -24,8 +24,8 @@ def record_process(
     clinic_id: int | None = None,
     patients: int = 0,
     batch_id: UUID | None = None,
+    policy_version: str | None = None,
 ) -> None:
     """Write one event into the running transaction: it stands or falls with what it records."""
-    connection.execute(
-        _INSERT, [event_id(), role, action.value, resource_type, resource_id, clinic_id, patients, batch_id]
-    )
+    what = [role, action.value, resource_type, resource_id, clinic_id]
+    connection.execute(_INSERT, [event_id(), *what, policy_version, patients, batch_id])

@@ -127,6 +127,8 @@ class ProcessAction(StrEnum):
     SEGMENT_COUNTS = "segment.counts"
     IMPORT_CSV = "import.csv"
     INGEST = "pipeline.ingest"
+    BUILD = "pipeline.build"
+    SERVE = "service.start"  # with the policies that are in force from then on
     KEY_ROTATE = "key.rotate"
     KEY_RETIRE = "key.retire"
     MESSAGE_SEND = "message.send"

@@ -101,6 +101,8 @@ WORDS: dict[str, str] = {
     ProcessAction.SEGMENT_COUNTS: "Counted segments",
     ProcessAction.IMPORT_CSV: "Imported a file",
     ProcessAction.INGEST: "Brought a mart up to date",
+    ProcessAction.BUILD: "Built a model of a mart",
+    ProcessAction.SERVE: "Started to serve",
     ProcessAction.KEY_ROTATE: "Rotated keys",
     ProcessAction.KEY_RETIRE: "Retired old keys",
     ProcessAction.MESSAGE_SEND: "Sent a message",

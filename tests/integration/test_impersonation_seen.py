@@ -28,7 +28,8 @@ def test_the_patient_sees_when_and_why_and_not_by_whom(fresh: World) -> None:
         (seen,) = own.json()["accesses"]
         del seen["occurred_at"], seen["event_id"]
         assert seen == {"clinic": None, "role": "platform_admin", "organisation": "the platform",
-                        "action": "person.read", "purpose": "patient_request", "categories": ["name", "profile"], "impersonation": REASON}  # fmt: skip
+                        "action": "person.read", "purpose": "patient_request",
+                        "categories": ["name", "profile"], "impersonation": REASON}  # fmt: skip
         dependents = get(api, f"me/dependents/{fresh.guardianship}/access-log", finch)
         found = [(a["role"], a["impersonation"]) for a in dependents.json()["accesses"]]
         assert found == [("guardian", None), ("platform_admin", REASON)]
