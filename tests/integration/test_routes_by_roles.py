@@ -17,7 +17,7 @@ from impersonating import act_as
 from pages_of import browser_sign_in, send
 
 from infra.database import Server
-from policies.words import Role
+from policies.words import AccountAction, Action, ProcessAction, Role
 from tests.conftest import ROOT
 
 REVIEWED = Path(__file__).parent / "routes_by_roles.txt"
@@ -51,6 +51,7 @@ CALLERS: dict[str, str | None] = {
     "impersonated": "acting:finch",
 }
 Credentials = dict[str, httpx.Headers]
+VOCABULARY = {word.value for kind in (Action, AccountAction, ProcessAction) for word in kind}
 
 
 @pytest.fixture(scope="module")
@@ -115,19 +116,32 @@ def filled(world: World, path: str, clinic: str = "north") -> str:
     )
 
 
-def status(api: Api, method: str, path: str, headers: tuple[httpx.Headers, httpx.Headers]) -> int:
+def ask(api: Api, method: str, path: str, headers: tuple[httpx.Headers, httpx.Headers]) -> httpx.Response:
     api.cookies.clear()
-    return api.request(method, path, headers=headers[0 if path.startswith("/v1/") else 1]).status_code
+    return api.request(method, path, headers=headers[0 if path.startswith("/v1/") else 1])
 
 
-def test_every_route_answers_every_role_as_reviewed(
+def status(api: Api, method: str, path: str, headers: tuple[httpx.Headers, httpx.Headers]) -> int:
+    return ask(api, method, path, headers).status_code
+
+
+@pytest.fixture(scope="module")
+def walked(
     world: World, api: Api, signed_in: dict[str, tuple[httpx.Headers, httpx.Headers]]
-) -> None:
+) -> dict[tuple[str, str], list[httpx.Response]]:
+    """What every route answers every caller."""
+    ordered = sorted(routes(api), key=lambda route: (route[1], route[0]))
+    ordered.remove(("POST", "/sign-out"))  # it would end the session
+    return {
+        (method, path): [ask(api, method, filled(world, path), headers) for headers in signed_in.values()]
+        for method, path in ordered
+    }
+
+
+def test_every_route_answers_every_role_as_reviewed(walked: dict[tuple[str, str], list[httpx.Response]]) -> None:
     rows = [["route", *CALLERS]]
-    for method, path in sorted(routes(api), key=lambda route: (route[1], route[0])):
-        if (method, path) != ("POST", "/sign-out"):  # last: it would end the session
-            found = [str(status(api, method, filled(world, path), headers)) for headers in signed_in.values()]
-            rows.append([f"{method} {path}", *found])
+    for (method, path), answers in walked.items():
+        rows.append([f"{method} {path}", *(str(answer.status_code) for answer in answers)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows) + "\n"
     (ROOT / "build").mkdir(exist_ok=True)
@@ -173,3 +187,49 @@ def test_every_denied_read_of_the_matrix_is_recorded(server: Server) -> None:
         denied = [answer for answer in answers if answer.status_code == 404]
         found = world.look("select count(*) from audit.access_event where decision = 'deny'")
         assert len(denied) >= 6 and found == [(len(denied),)]
+
+
+@pytest.mark.check(21)
+def test_every_answer_has_its_event_and_every_patient_in_it_a_row(
+    world: World, walked: dict[tuple[str, str], list[httpx.Response]]
+) -> None:
+    """Under the request's id; what broke a rule before anybody was asked, or came without credentials, is none."""
+    events, disclosed = _logged(world)
+    patients = {str(patient): str(patient) for patient in world.patients.values()}
+    # A name alone is a disclosure as well.
+    patients |= {name: str(patient) for (clinic, name), patient in world.patients.items() if clinic == "north"}
+    named = 0
+    for (method, path), answers in walked.items():
+        # Whoever sends another page's form has asked for nothing.
+        nothing_asked = path in PUBLIC | OF_ANY_ACCOUNT or (method == "POST" and not path.startswith("/v1/"))
+        for column, answer in zip(CALLERS, answers, strict=True):
+            request = answer.headers["x-request-id"]
+            if not nothing_asked and answer.status_code not in (401, 403, 405, 409, 422):
+                assert events.get(request), (method, path, column)
+            assert events.get(request, set()) <= VOCABULARY, (method, path)
+            # People see themselves and whom they guard; auditors the ids that the log has rows of already.
+            if column in PEOPLE or path.startswith(("/v1/me", "/v1/audit", "/audit")):
+                continue
+            shown = {patient for text, patient in patients.items() if text in _told(answer)}
+            assert shown <= disclosed.get(request, set()), (method, path, column)
+            named += bool(shown)
+    assert named >= 8
+
+
+def _told(answer: httpx.Response) -> str:
+    """What an answer tells beyond what the request's own address does."""
+    return answer.text.replace(answer.request.url.path.split("/")[-1], "")
+
+
+def _logged(world: World) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
+    """Actions, and patients disclosed, by request."""
+    events: dict[str, set[str]] = {}
+    disclosed: dict[str, set[str]] = {}
+    for request, action, patient in world.look(
+        "select e.request_id::text, e.action, d.patient_id::text from audit.access_event as e"
+        " left join audit.disclosure as d on d.event_id = e.event_id and d.occurred_at = e.occurred_at"
+    ):
+        events.setdefault(request, set()).add(action)
+        if patient:
+            disclosed.setdefault(request, set()).add(patient)
+    return events, disclosed
