@@ -4,7 +4,9 @@ Routes come from the application and callers from the roles: a new one without a
 fails. The fresh table lies in build/routes_by_roles.txt; whoever changes the file reviews it.
 """
 
+import io
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 from uuid import UUID
 
@@ -15,9 +17,10 @@ from access_world import FINCH, HERON, Api, World
 from fastapi.routing import iter_route_contexts
 from impersonating import act_as
 from pages_of import browser_sign_in, send
+from walking import VOCABULARY, logged, of_a_patient, told
 
 from infra.database import Server
-from policies.words import AccountAction, Action, ProcessAction, Role
+from policies.words import Role
 from tests.conftest import ROOT
 
 REVIEWED = Path(__file__).parent / "routes_by_roles.txt"
@@ -51,7 +54,8 @@ CALLERS: dict[str, str | None] = {
     "impersonated": "acting:finch",
 }
 Credentials = dict[str, httpx.Headers]
-VOCABULARY = {word.value for kind in (Action, AccountAction, ProcessAction) for word in kind}
+# What was logged while every route was asked.
+LOG = io.StringIO()
 
 
 @pytest.fixture(scope="module")
@@ -132,10 +136,11 @@ def walked(
     """What every route answers every caller."""
     ordered = sorted(routes(api), key=lambda route: (route[1], route[0]))
     ordered.remove(("POST", "/sign-out"))  # it would end the session
-    return {
-        (method, path): [ask(api, method, filled(world, path), headers) for headers in signed_in.values()]
-        for method, path in ordered
-    }
+    with redirect_stderr(LOG), access_world.logging():
+        return {
+            (method, path): [ask(api, method, filled(world, path), headers) for headers in signed_in.values()]
+            for method, path in ordered
+        }
 
 
 def test_every_route_answers_every_role_as_reviewed(walked: dict[tuple[str, str], list[httpx.Response]]) -> None:
@@ -194,7 +199,7 @@ def test_every_answer_has_its_event_and_every_patient_in_it_a_row(
     world: World, walked: dict[tuple[str, str], list[httpx.Response]]
 ) -> None:
     """Under the request's id; what broke a rule before anybody was asked, or came without credentials, is none."""
-    events, disclosed = _logged(world)
+    events, disclosed = logged(world)
     patients = {str(patient): str(patient) for patient in world.patients.values()}
     # A name alone is a disclosure as well.
     patients |= {name: str(patient) for (clinic, name), patient in world.patients.items() if clinic == "north"}
@@ -210,26 +215,27 @@ def test_every_answer_has_its_event_and_every_patient_in_it_a_row(
             # People see themselves and whom they guard; auditors the ids that the log has rows of already.
             if column in PEOPLE or path.startswith(("/v1/me", "/v1/audit", "/audit")):
                 continue
-            shown = {patient for text, patient in patients.items() if text in _told(answer)}
+            shown = {patient for text, patient in patients.items() if text in told(answer)}
             assert shown <= disclosed.get(request, set()), (method, path, column)
             named += bool(shown)
     assert named >= 8
 
 
-def _told(answer: httpx.Response) -> str:
-    """What an answer tells beyond what the request's own address does."""
-    return answer.text.replace(answer.request.url.path.split("/")[-1], "")
-
-
-def _logged(world: World) -> tuple[dict[str, set[str]], dict[str, set[str]]]:
-    """Actions, and patients disclosed, by request."""
-    events: dict[str, set[str]] = {}
-    disclosed: dict[str, set[str]] = {}
-    for request, action, patient in world.look(
-        "select e.request_id::text, e.action, d.patient_id::text from audit.access_event as e"
-        " left join audit.disclosure as d on d.event_id = e.event_id and d.occurred_at = e.occurred_at"
-    ):
-        events.setdefault(request, set()).add(action)
-        if patient:
-            disclosed.setdefault(request, set()).add(patient)
-    return events, disclosed
+@pytest.mark.check(29)
+@pytest.mark.check(51)
+def test_no_valueof_a_patient_is_in_any_error_log_or_record_of_the_walk(
+    world: World, walked: dict[tuple[str, str], list[httpx.Response]]
+) -> None:
+    errors = [answer for answers in walked.values() for answer in answers if answer.status_code >= 400]
+    server_log = (world.server.secrets_folder.parent / "postgres.log").read_text()
+    written = LOG.getvalue()
+    assert len(errors) > 500 and written.count('"event": "request"') > 1_000
+    assert [answer.request.url.path for answer in errors if of_a_patient(answer.text)] == []
+    assert not of_a_patient(written) and not of_a_patient(server_log)
+    tables = world.look(
+        "select oid::regclass::text from pg_class where relkind in ('r', 'p')"
+        " and relnamespace in ('audit'::regnamespace, 'pipeline'::regnamespace)"
+    )
+    assert len(tables) > 10
+    for (table,) in tables:
+        assert [row for (row,) in world.look(f"select t::text from {table} as t") if of_a_patient(row)] == [], table
