@@ -30,8 +30,10 @@ def serve(
     from api.app import create_app
     from infra import log
     from infra.at_rest import refuse_bare_disks
+    from infra.audit import note_start
     from infra.listening import refuse_taken_port
     from infra.settings import settings
+    from policies.access.decide import load
 
     chosen = settings()
     refuse_bare_disks(chosen)
@@ -39,7 +41,7 @@ def serve(
     address, number = host or chosen.host, chosen.port if port is None else port
     refuse_taken_port(address, number)
     application = create_app(post=_post(chosen))
-    _note_start()
+    note_start(load().version)
     typer.echo(f"Serving on http://{address}:{number}", err=True)
     uvicorn.run(
         application,
@@ -52,24 +54,6 @@ def serve(
         proxy_headers=bool(chosen.trusted_proxies),
         forwarded_allow_ips=chosen.trusted_proxies,
     )
-
-
-def _note_start() -> None:
-    """Record which policies decide from now on: a change of them is a start with another version."""
-    from infra.audit import record_process
-    from infra.database import connect
-    from infra.roles import Login
-    from policies.access.decide import load
-    from policies.words import ProcessAction
-
-    with connect(Login.SERVICE) as connection:
-        record_process(
-            connection,
-            role="service",
-            action=ProcessAction.SERVE,
-            resource_type="platform",
-            policy_version=load().version,
-        )
 
 
 def _post(chosen: "Settings") -> "Post | None":

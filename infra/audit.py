@@ -4,7 +4,9 @@ from uuid import UUID
 
 import psycopg
 
+from infra.database import connect
 from infra.event_ids import event_id
+from infra.roles import Login
 from policies.words import AccountAction, ProcessAction
 
 _INSERT = """
@@ -29,3 +31,15 @@ def record_process(
     """Write one event into the running transaction: it stands or falls with what it records."""
     what = [role, action.value, resource_type, resource_id, clinic_id]
     connection.execute(_INSERT, [event_id(), *what, policy_version, patients, batch_id])
+
+
+def note_start(policy_version: str) -> None:
+    """Record which policies decide from now on: a change of them is a start with another version."""
+    with connect(Login.SERVICE) as connection:
+        record_process(
+            connection,
+            role="service",
+            action=ProcessAction.SERVE,
+            resource_type="platform",
+            policy_version=policy_version,
+        )

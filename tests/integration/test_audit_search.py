@@ -3,68 +3,23 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-import access_world
 import httpx
 import pytest
 from access_world import FINCH, HERON, WREN, Api, World
-from impersonating import act_as
+from auditing import accesses, auditors, found
 from psycopg import sql
 
-from api.audit import reviews, service
+from api.audit import service
 from infra.database import connect_admin
+
+__all__ = ["accesses", "auditors"]  # fixtures
 
 EXPORT = "/v1/audit/events/export"
 NORTH = {"clinic": "north"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def accesses(world: World, api: Api) -> dict[str, Any]:
-    """What there is to find: reads of members, a profile, denials, an impersonation, a batch, an old night."""
-    manager, specialist = (access_world.sign_in(api, f"{who}.north") for who in ("manager", "specialist"))
-    finch = world.patients["north", FINCH]
-    api.get("/v1/clinics/north/segments/everybody/members", headers=manager)
-    api.get("/v1/clinics/south/segments/everybody/members", headers=manager)
-    api.get(f"/v1/clinics/north/patients/{finch}/profile", headers=specialist)
-    for clinic in ("north", "south"):
-        api.get(f"/v1/clinics/{clinic}/services", headers=access_world.sign_in(api, "finch"))
-    impersonation, acting = act_as(api, "finch")
-    api.get("/v1/me/profile", headers=acting)
-    return {"impersonation": impersonation, "batch": _batch(world, "north", finch)}
-
-
-def _batch(world: World, clinic: str, patient: UUID) -> UUID:
-    """What an ingest would have left."""
-    event, clinic_id = uuid4(), world.clinic_ids[clinic]
-    with connect_admin(world.server) as admin:
-        admin.execute(
-            "insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type,"
-            " clinic_id, decision, policies, patients, batch_id)"
-            " values (%s, statement_timestamp(), 'process', 'pipeline', 'pipeline.ingest', 'patients', %s, 'permit',"
-            " '{}', 1, %s)",
-            [event, clinic_id, uuid4()],
-        )
-        admin.execute(
-            "insert into audit.batch_patient (event_id, occurred_at, clinic_id, patient_id, asset)"
-            " select event_id, occurred_at, clinic_id, %s, 'patients' from audit.access_event where event_id = %s",
-            [patient, event],
-        )
-    return event
-
-
-@pytest.fixture(scope="module")
-def auditors(world: World, api: Api) -> dict[str, dict[str, str]]:
-    return {login: access_world.sign_in(api, login) for login in ("auditor", "auditor.north")}
-
-
-def found(api: Api, headers: dict[str, str], **query: Any) -> list[dict[str, Any]]:
-    answer = api.get("/v1/audit/events", headers=headers, params={"limit": 1000, **query})
-    assert answer.status_code == 200, answer.text
-    return list(answer.json()["events"])
 
 
 def newest(world: World) -> tuple[Any, ...]:
@@ -254,91 +209,6 @@ def test_an_export_that_can_be_recorded_no_longer_breaks_off(
     finally:
         world.change(f"grant insert on audit.access_event to {world.server.roles.prefix}_auditor")
     assert len(asked) == 2
-
-
-def test_counts_add_up(world: World, api: Api, auditors: dict[str, dict[str, str]]) -> None:
-    query = {"until": datetime.now(UTC).isoformat(), **NORTH}
-    events = found(api, auditors["auditor"], **query)
-    for by in ("day", "actor"):
-        counts = api.get("/v1/audit/counts", headers=auditors["auditor"], params={"by": by, **query}).json()["counts"]
-        assert sum(count["events"] for count in counts) == len(events), by
-        assert sum(count["denied"] for count in counts) == sum(e["decision"] == "deny" for e in events)
-        assert sum(count["patients"] for count in counts) == sum(e["patients"] for e in events)
-    managers = [count for count in counts if count["principal"] == "manager.north"]
-    assert managers and managers[0]["role"] == "clinic_manager"
-
-
-def test_who_has_access_today_and_when_they_last_used_it(
-    world: World, api: Api, auditors: dict[str, dict[str, str]]
-) -> None:
-    rights = api.get("/v1/audit/rights", headers=auditors["auditor.north"]).json()["rights"]
-    assert {right["clinic"] for right in rights} == {"north"}
-    by_login = {(right["principal"], right["key"] is None): right for right in rights}
-    assert by_login["manager.north", True]["last_event_at"] is not None
-    assert by_login["staff.north", True]["last_event_at"] is None
-    assert by_login["robot.north", False]["scope"] and by_login["robot.north", False]["expires_at"]
-    assert not {"finch", "wren", "manager.south"} & {right["principal"] for right in rights}
-    world.change(
-        "update operational.principal_role set revoked_at = now() where principal_id ="
-        " (select principal_id from operational.principal where login = 'other.north')"
-    )
-    after = api.get("/v1/audit/rights", headers=auditors["auditor"]).json()["rights"]
-    assert "other.north" not in {right["principal"] for right in after}
-    assert {right["clinic"] for right in after} == {"north", "south", None}
-
-
-@pytest.fixture
-def nightly(world: World) -> Iterator[UUID]:
-    """Dr. Finch of north, who looked at Finch and others on a night of long ago, and at Finch a month before."""
-    ((principal,),) = world.look("select principal_id from operational.principal where login = 'specialist.north'")
-    world.change("update operational.principal set display_name = 'Dr. Fïnch' where principal_id = %s", principal)
-    night = datetime.now(UTC).replace(hour=1, minute=0, second=0, microsecond=0) - timedelta(days=1)
-    _read(world, principal, night, world.patients["north", FINCH], *(uuid4() for _ in range(reviews.BULK_PATIENTS)))
-    _read(world, principal, night - timedelta(days=20), world.patients["north", FINCH])
-    yield principal
-    world.change(
-        "update operational.principal set display_name = 'specialist.north' where principal_id = %s", principal
-    )
-
-
-def _read(world: World, principal: UUID, at: datetime, *patients: UUID) -> None:
-    with connect_admin(world.server) as admin:
-        admin.execute("select audit.ensure_month(%s::date)", [at])
-        event = uuid4()
-        admin.execute(
-            "insert into audit.access_event (event_id, occurred_at, principal_id, principal_kind, role, action,"
-            " resource_type, clinic_id, decision, policies, patients)"
-            " values (%s, %s, %s, 'human', 'specialist', 'profile.read', 'patient', %s, 'permit', '{}', %s)",
-            [event, at, principal, world.clinic_ids["north"], len(patients)],
-        )
-        admin.cursor().executemany(
-            "insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id) values (%s, %s, %s, %s)",
-            [(event, at, world.clinic_ids["north"], patient) for patient in patients],
-        )
-
-
-def test_unusual_accesses_are_named_with_their_reason_and_without_a_name(
-    world: World, api: Api, auditors: dict[str, dict[str, str]], nightly: UUID
-) -> None:
-    answer = api.get("/v1/audit/unusual", headers=auditors["auditor.north"])
-    assert "inch" not in answer.text and "Canary" not in answer.text
-    findings = [f for f in answer.json()["findings"] if f["principal_id"] == str(nightly)]
-    of: dict[str, list[dict[str, Any]]] = {}
-    for finding in findings:
-        of.setdefault(finding["reason"], []).append(finding)
-    finch = str(world.patients["north", FINCH])
-    assert [f["patient_id"] for f in of["same_name"]] == [finch]
-    assert (of["bulk"][0]["patients"], of["bulk"][0]["patient_id"]) == (reviews.BULK_PATIENTS + 1, None)
-    assert len(of["night"]) == reviews.BULK_PATIENTS + 1
-    assert {f["events"] for f in of["night"] if f["patient_id"] != finch} == {1}
-    assert len(of["first_access"]) == reviews.BULK_PATIENTS  # Finch was seen before
-    assert {f["says"] for f in of["night"]} == {"Between 23:00 and 6:00 in the clinic's time."}
-
-
-def test_unusual_needs_a_clinic_and_a_month_at_most(api: Api, auditors: dict[str, dict[str, str]]) -> None:
-    for query, place in (({}, "query.clinic"), ({**NORTH, "since": "2024-01-01T00:00:00Z"}, "query.since")):
-        answer = api.get("/v1/audit/unusual", headers=auditors["auditor"], params=query)
-        assert (answer.status_code, answer.json()["errors"][0]["place"]) == (422, place)
 
 
 @pytest.mark.check(34)
