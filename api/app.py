@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse
 from api import problems
 from api.appointments.routes import router as appointments
 from api.audit.proof_routes import router as proofs
+from api.audit.review_routes import router as audit_reviews
 from api.audit.routes import router as audit
 from api.bookings.routes import router as bookings
 from api.briefs.routes import router as briefs
@@ -102,8 +103,8 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
     problems.install(app)
     for router in (
         identity, clinics, segments, profiles, me, own_contacts, editing, consents, families, bookings, appointments,
-        templates, forms, plans, briefs, confidential, messages, deletions, impersonations, audit, proofs,
-        verifications, merges,
+        templates, forms, plans, briefs, confidential, messages, deletions, impersonations, audit, audit_reviews,
+        proofs, verifications, merges,
     ):  # fmt: skip
         app.include_router(router, prefix="/v1", responses=problems.RESPONSES)
     app.include_router(published)

@@ -35,9 +35,10 @@ OF_RECORDS = frozenset({
 })  # fmt: skip
 # Changes in a clinic's mart: its segments are the clinic's own, and no other zone's.
 OF_MARTS = frozenset({Action.SEGMENT_EDIT})
+OF_THE_LOG = frozenset({Action.AUDIT_SEARCH, Action.AUDIT_EXPORT, Action.AUDIT_REVIEW})
 # Why something is asked for, where nobody says.
 PURPOSES = {
-    Action.AUDIT_SEARCH: Purpose.AUDIT,
+    **dict.fromkeys(OF_THE_LOG, Purpose.AUDIT),
     Action.PROFILE_READ: Purpose.CARE,
     Action.PERSON_READ: Purpose.PATIENT_REQUEST,
     Action.DEPENDENT_LIST: Purpose.PATIENT_REQUEST,
@@ -130,7 +131,7 @@ def event_of(caller: Caller, request: Request, clinic: ClinicEntry | None, rulin
     permitted = ruling.permitted and (clinic is not None or resource.clinic is None)
     return Event(
         **who(caller.principal),
-        role=_role(caller.principal, resource),
+        **_capacity(caller.principal, resource),
         action=request.action.value,
         resource_type=resource.type,
         resource_id=_resource_id(resource, clinic),
@@ -170,13 +171,14 @@ def _resource_id(resource: Resource, clinic: ClinicEntry | None) -> str | None:
     return clinic.slug if clinic and resource.type == "clinic" else None
 
 
-def _role(principal: Principal, resource: Resource) -> str:
-    """The role that a person is asked for in, if it is held; else the one held nearest to the resource."""
+def _capacity(principal: Principal, resource: Resource) -> dict[str, Any]:
+    """The role that a person is asked for in, if it is held, else the one nearest to the resource; and for whom."""
+    nearest = {"role": principal.role_for(resource), "organisation": principal.organisation_for(resource)}
     if principal.acting is not None:
-        return principal.role_for(resource)
+        return nearest
     if resource.person is not None:
         asked_in = Role.GUARDIAN if resource.person == DEPENDENT else Role.PATIENT
     else:
         asked_in = Role.SPECIALIST
     held = (asked_in, resource.clinic) in principal.roles and (resource.patient or resource.person is not None)
-    return asked_in.value if held else principal.role_for(resource)
+    return {"role": asked_in.value, "organisation": resource.clinic} if held else nearest

@@ -33,9 +33,11 @@ def serve(
     from api.app import create_app
     from infra import log
     from infra.at_rest import refuse_bare_disks
+    from infra.audit import note_start
     from infra.audit_tree.process import sealer_beside
     from infra.listening import refuse_taken_port
     from infra.settings import settings
+    from policies.access.decide import load
 
     chosen = settings()
     refuse_bare_disks(chosen)
@@ -43,6 +45,7 @@ def serve(
     address, number = host or chosen.host, chosen.port if port is None else port
     refuse_taken_port(address, number)
     application = create_app(post=_post(chosen))
+    note_start(load().version)
     typer.echo(f"Serving on http://{address}:{number}", err=True)
     with sealer_beside() if seal else nullcontext():
         uvicorn.run(

@@ -10,7 +10,8 @@ from infra.roles import Login
 Connection = AsyncConnection[DictRow]
 Pool = AsyncConnectionPool[Connection]
 
-CONNECTIONS = 8
+# Each waits for the disk once a read, since a read is recorded: twice as many as a small machine has work for.
+CONNECTIONS = 16
 WAIT_SECONDS = 10.0
 
 

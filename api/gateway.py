@@ -16,7 +16,17 @@ from dataclasses import replace
 from typing import NoReturn
 from uuid import UUID
 
-from api.asking import OF_MARTS, OF_RECORDS, Access, Caller, event_of, origin_of, request_of, ruling_parameters
+from api.asking import (
+    OF_MARTS,
+    OF_RECORDS,
+    OF_THE_LOG,
+    Access,
+    Caller,
+    event_of,
+    origin_of,
+    request_of,
+    ruling_parameters,
+)
 from api.database import Connection, Pool
 from api.directory import ClinicEntry, Directory
 from api.grants import Grant, PersonGrant, Segment, Work, closing_on_failure, enter
@@ -177,7 +187,7 @@ class Gateway:
 
     def _context(self, caller: Caller, access: Access, clinic: ClinicEntry | None) -> dict[str, str]:
         """Who may see the resource, to be until the transaction ends; nothing where it is no patient's data."""
-        if access.action is Action.AUDIT_SEARCH:
+        if access.action in OF_THE_LOG:
             role = {"role": self._names.of(Group.AUDITOR), "search_path": _NO_PATH}
             if clinic is None:
                 return {**role, "cloister.audit_scope": "platform"}

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
 import structlog
@@ -18,6 +18,7 @@ from api.directory import ClinicEntry
 from api.recording import Event, recorded, recorded_hiding, recording
 from infra.encryption.data_keys import IndexKey
 from infra.errors import CloisterError, NotRecorded, NotThere
+from infra.event_ids import event_id
 from infra.log import where
 from policies.words import Category
 
@@ -106,7 +107,7 @@ class Grant(Recorded):
         _use(self)
         plain = recorded(query, order, disclosing=disclosing, profiled=profiled)
         statement = recorded_hiding(query, order) if hiding else plain
-        apart = {"hidden__event_id": uuid4()} if hiding else {}
+        apart = {"hidden__event_id": event_id()} if hiding else {}
         found = await self._connection.execute(statement, {**values, **apart, **self._event.parameters()})
         return await found.fetchall()
 

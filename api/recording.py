@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from psycopg import sql
 
 from api.database import Connection
+from infra.event_ids import event_id
 from policies.words import Category
 
 
@@ -24,6 +25,8 @@ class Event:
     clinic_id: int | None = None
     resource_id: str | None = None
     purpose: str | None = None
+    # For whom the principal asks: a clinic, the platform, or themselves.
+    organisation: str | None = None
     acting_for: UUID | None = None
     # With it the database writes the log of impersonations as well, in the same statement.
     impersonation_id: UUID | None = None
@@ -35,7 +38,7 @@ class Event:
     session_id: str | None = None
     origin: str | None = None
     # Made here: who records may insert, but not read back.
-    event_id: UUID = field(default_factory=uuid4)
+    event_id: UUID = field(default_factory=event_id)
 
     def parameters(self) -> dict[str, Any]:
         """The event as parameters of a statement, each name with a prefix of its own."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -158,6 +158,11 @@ class Services:
         async with self.pool.connection() as connection:
             return await principals.logins(connection, list(ids))
 
+    async def rights(self, clinic_id: int | None) -> list[dict[str, Any]]:
+        """Who has which role at a clinic, or anywhere, for the auditors' review."""
+        async with self.pool.connection() as connection:
+            return await principals.rights(connection, clinic_id)
+
 
 async def services(request: Request) -> Services:
     """The services of the request's application."""
@@ -219,6 +224,7 @@ def account_event(
     return Event(
         **(who(principal) if principal else {"principal_id": None, "principal_kind": "unknown"}),
         role=principal.role_for(PLATFORM) if principal else "none",
+        organisation=principal.organisation_for(PLATFORM) if principal else None,
         action=action.value,
         resource_type="session",
         decision=(Decision.DENY if denied or principal is None else Decision.PERMIT).value,

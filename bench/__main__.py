@@ -27,6 +27,8 @@ AREAS = (
     "access_rotation",
     "audit_seal",
     "onboarding",
+    "audit_reads",
+    "audit_search",
 )
 
 

@@ -67,6 +67,14 @@ CATEGORY: dict[str, Category] = {
     "version": Category.TECHNICAL,
 }
 
+# What the pipeline reads of a patient, by asset of a clinic's mart.
+ASSET_CATEGORIES: dict[str, list[str]] = {
+    "patients": sorted([Category.IDENTIFIER, Category.NAME, Category.PROFILE]),
+    "appointments": [Category.CLINICAL],
+    "forms": [Category.CLINICAL],
+    "adherence": [Category.CLINICAL],
+}
+
 # Breakdowns of a segment that derive from the profile; the others derive from the clinic's records.
 PROFILE_DIMENSIONS = ("age", "sex", "insurance")
 

@@ -44,6 +44,8 @@ class Action(StrEnum):
     ACCESS_LIST = "access.list"
     AUDIT_SEARCH = "audit.search"
     AUDIT_PROVE = "audit.prove"  # checkpoints, keys and hashes of the sealed log
+    AUDIT_EXPORT = "audit.export"
+    AUDIT_REVIEW = "audit.review"  # counts, who may see patients, what is unusual
     TEMPLATE_READ = "template.read"
     TEMPLATE_SAVE = "template.save"
     FORM_ASSIGN = "form.assign"
@@ -132,6 +134,8 @@ class ProcessAction(StrEnum):
     SEGMENT_COUNTS = "segment.counts"
     IMPORT_CSV = "import.csv"
     INGEST = "pipeline.ingest"
+    BUILD = "pipeline.build"
+    SERVE = "service.start"  # with the policies that are in force from then on
     KEY_ROTATE = "key.rotate"
     KEY_RETIRE = "key.retire"
     MESSAGE_SEND = "message.send"

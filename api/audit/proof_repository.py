@@ -1,7 +1,6 @@
 """Which leaf an event is: for whoever may see the event."""
 
 from functools import cache
-from typing import Any
 from uuid import UUID
 
 from psycopg import sql
@@ -35,8 +34,9 @@ async def own_leaf(grant: PersonGrant, dependent: UUID | None, event: UUID | Non
         NotThere: no such dependent, or not the caller's today.
     """
     me = grant.caller.principal.person_id
-    row: dict[str, Any] = await grant.disclose(_own_leaf(own), me=me, dependent=dependent, event=event)
-    return row["leaf"]
+    row = await grant.disclose(_own_leaf(own), me=me, dependent=dependent, event=event)
+    found: int | None = row["leaf"]
+    return found
 
 
 @cache

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, Field
 
-from policies.words import Decision
+from policies.words import Decision, Purpose
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -25,8 +25,10 @@ class Filters(BaseModel):
 
     action: str | None = None
     decision: Decision | None = None
+    purpose: Purpose | None = None
     principal: UUID | None = None
     impersonation: UUID | None = None
+    impersonated: bool | None = None
     patient: UUID | None = None
     since: Time | None = None
     until: Time | None = None
@@ -37,10 +39,12 @@ class AccessEvent(BaseModel):
 
     event_id: UUID
     occurred_at: datetime
-    principal_id: UUID | None
+    principal_id: UUID | None = Field(description="Null of patients and guardians, to an auditor of one clinic.")
     principal: str | None = Field(description="The login that this id has now.")
     principal_kind: str
     role: str
+    organisation: str | None = Field(description="For whom they asked: a clinic, the platform; null: for themselves.")
+    for_another: bool = Field(description="Whether a guardian or an admin asked in another's name.")
     action: str
     resource_type: str
     resource_id: str | None
@@ -54,7 +58,15 @@ class AccessEvent(BaseModel):
     request_id: UUID | None
     session_id: str | None
     impersonation_id: UUID | None = Field(description="Which impersonation was opened, acted by or ended.")
+    consent_event_id: UUID | None = Field(description="The consent that was relied on.")
+    batch_id: UUID | None = Field(description="Of a run of the pipeline or an import.")
     origin: str | None
+
+
+class ExportedEvent(AccessEvent):
+    """An access with the ids of the patients it disclosed; of a batch they are too many, and found by patient."""
+
+    patient_ids: list[UUID]
 
 
 class AccessEvents(BaseModel):

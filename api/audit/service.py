@@ -1,14 +1,21 @@
 """What auditors may ask of the access log; the API and the page share it."""
 
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from api.audit import repository
-from api.audit.schemas import AccessEvent, AccessEvents, Filters
+from api.audit.exports import Format
+from api.audit.repository import Position
+from api.audit.schemas import AccessEvent, AccessEvents, ExportedEvent, Filters
 from api.gateway import Access, Caller
 from api.services import Services
 from policies.access.model import Resource
 from policies.words import Action, Role
+
+# Events that an export holds in memory at a time; each such part is read and recorded by one statement.
+EVENTS_A_PART = 2_000
 
 
 async def search(
@@ -20,15 +27,30 @@ async def search(
         NotThere: not the caller's log, or no such clinic; the cursor is none of this search.
     """
     clinic = clinic or only_clinic(caller)
-    entries = await serving.directory.clinics()
     bound_to = ("audit", clinic, filters.model_dump_json(), caller.principal.principal_id)
     async with serving.gateway.open(caller, Access(Action.AUDIT_SEARCH, Resource(clinic))) as grant:
         before = serving.cursors.open_event(cursor, *bound_to) if cursor else None
-        rows, more = await repository.search(grant, filters, [c.clinic_id for c in entries], before, limit)
-    logins = await serving.logins({row["principal_id"] for row in rows if row["principal_id"]})
-    slugs = {entry.clinic_id: entry.slug for entry in entries}
+        rows, more = await repository.search(grant, filters, before, limit)
+    named = await _names(serving, rows)
     following = serving.cursors.seal_event(rows[-1], *bound_to) if more else None
-    return AccessEvents(events=[_shown(row, logins, slugs) for row in rows], next=following)
+    return AccessEvents(events=[AccessEvent.model_validate(named.of(row)) for row in rows], next=following)
+
+
+async def export(
+    serving: Services, caller: Caller, clinic: str | None, filters: Filters, form: Format
+) -> AsyncIterator[str]:
+    """All events that a search finds, newest first, in parts; the first is there before anything is answered.
+
+    Each part is decided about and recorded as it is read, under one request id: an auditor who is none any more
+    gets no further part, and what is not whole ends without the end of its answer.
+
+    Raises:
+        NotThere: not the caller's log, or no such clinic.
+        NotRecorded: the database refused; later parts end the answer as it is.
+    """
+    clinic = clinic or only_clinic(caller)
+    first = await _part(serving, caller, clinic, filters, None)
+    return _parts(serving, caller, clinic, filters, form, first)
 
 
 def only_clinic(caller: Caller) -> str | None:
@@ -38,7 +60,47 @@ def only_clinic(caller: Caller) -> str | None:
     return clinics[0] if len(clinics) == 1 and not principal.subject.has(Role.PLATFORM_AUDITOR) else None
 
 
-def _shown(row: dict[str, Any], logins: dict[UUID, str], slugs: dict[int, str]) -> AccessEvent:
-    return AccessEvent.model_validate(
-        {**row, "principal": logins.get(row["principal_id"]), "clinic": slugs.get(row["clinic_id"])}
-    )
+@dataclass(frozen=True)
+class _Names:
+    """What ids of a page of events stand for."""
+
+    logins: dict[UUID, str]
+    slugs: dict[int, str]
+
+    def of(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A row with its names."""
+        return {
+            **row,
+            "principal": self.logins.get(row["principal_id"]),
+            "clinic": self.slugs.get(row["clinic_id"]),
+        }
+
+
+async def _names(serving: Services, rows: list[dict[str, Any]]) -> _Names:
+    logins = await serving.logins({row["principal_id"] for row in rows if row["principal_id"]})
+    return _Names(logins, {entry.clinic_id: entry.slug for entry in await serving.directory.clinics()})
+
+
+async def _part(
+    serving: Services, caller: Caller, clinic: str | None, filters: Filters, before: Position | None
+) -> tuple[list[ExportedEvent], bool]:
+    async with serving.gateway.open(caller, Access(Action.AUDIT_EXPORT, Resource(clinic))) as grant:
+        rows, more = await repository.search(grant, filters, before, EVENTS_A_PART, with_patients=True)
+    named = await _names(serving, rows)
+    return [ExportedEvent.model_validate(named.of(row)) for row in rows], more
+
+
+async def _parts(
+    serving: Services,
+    caller: Caller,
+    clinic: str | None,
+    filters: Filters,
+    form: Format,
+    part: tuple[list[ExportedEvent], bool],
+) -> AsyncIterator[str]:
+    events, more = part
+    yield form.head + form.written(events)
+    while more:
+        before = events[-1].occurred_at, events[-1].event_id
+        events, more = await _part(serving, caller, clinic, filters, before)
+        yield form.written(events)

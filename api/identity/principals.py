@@ -6,7 +6,10 @@ from uuid import UUID
 
 from api.database import Connection
 from policies.access.model import KeyScope, Resource, Subject, roles
-from policies.words import SECOND_FACTOR_ROLES, Role
+from policies.words import PERSONAL_ROLES, PLATFORM_ROLES, SECOND_FACTOR_ROLES, Role
+
+# The organisation of whoever asks in a role of the platform; no clinic can be called so.
+PLATFORM_ORGANISATION = "the platform"
 
 _ROLES = """
 (
@@ -83,13 +86,21 @@ class Principal:
 
     def role_for(self, resource: Resource) -> str:
         """The role that an event names: the one held at that clinic, or else the widest one; of an actor their own."""
+        return self._held_for(resource)[0]
+
+    def organisation_for(self, resource: Resource) -> str | None:
+        """For whom they ask in that role: a clinic, the platform, or nobody but themselves."""
+        role, clinic = self._held_for(resource)
+        return PLATFORM_ORGANISATION if role in PLATFORM_ROLES else clinic
+
+    def _held_for(self, resource: Resource) -> tuple[str, str | None]:
         if self.acting is not None:
-            return Role.PLATFORM_ADMIN.value
+            return Role.PLATFORM_ADMIN.value, None
         if self.key is not None:
-            return Role.AUTOMATION_SYSTEM.value
-        here = sorted(role.value for role, clinic in self.roles if clinic == resource.clinic)
-        anywhere = sorted(role.value for role, clinic in self.roles if clinic is None)
-        return next(iter([*here, *anywhere, *sorted(role.value for role, _ in self.roles)]), "none")
+            return Role.AUTOMATION_SYSTEM.value, self.key.clinic
+        near = {resource.clinic: 0, None: 1}
+        held = sorted((near.get(clinic, 2), role.value, clinic) for role, clinic in self.roles)
+        return held[0][1:] if held else ("none", None)
 
 
 # Who asks without having signed in.
@@ -128,3 +139,27 @@ async def logins(connection: Connection, ids: list[UUID]) -> dict[UUID, str]:
         "select principal_id, login from operational.principal where principal_id = any(%s)", [ids]
     )
     return {row["principal_id"]: row["login"] for row in await found.fetchall()}
+
+
+# Patients and guardians reach nobody's data but their family's; a key reaches what its own line says.
+_RIGHTS = """
+select
+    p.principal_id, p.login as principal, p.kind, r.role, r.clinic_id, c.slug as clinic, r.granted_at as since,
+    k.prefix as key, coalesce(k.fields, '{}') as scope, k.purpose, k.expires_at
+from operational.principal_role as r
+inner join operational.principal as p on p.principal_id = r.principal_id
+left join operational.clinic as c on c.clinic_id = r.clinic_id
+left join operational.api_key as k
+    on k.principal_id = p.principal_id and k.clinic_id = r.clinic_id and r.role = 'automation_system'
+    and k.revoked_at is null and k.expires_at > statement_timestamp()
+where
+    r.revoked_at is null and p.disabled_at is null and r.role <> all(%(personal)s)
+    and (%(clinic)s::integer is null or r.clinic_id = %(clinic)s)
+    and (r.role <> 'automation_system' or k.key_id is not null)
+order by c.slug nulls first, r.role, p.login, k.prefix"""
+
+
+async def rights(connection: Connection, clinic_id: int | None) -> list[dict[str, Any]]:
+    """Who holds which role, at one clinic or anywhere, with live keys; people's own rights to their data apart."""
+    personal = sorted(PERSONAL_ROLES)
+    return await (await connection.execute(_RIGHTS, {"clinic": clinic_id, "personal": personal})).fetchall()

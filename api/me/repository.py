@@ -15,8 +15,19 @@ from policies.words import Action
 
 _DEPENDENTS = sql.SQL("select g.guardianship_id as id, p.name, g.relationship, g.starts_on as since from {guarded}")
 # Two kinds of readers: a clinic's, whom the disclosures name, and guardians, by whom they acted for.
-_EVENT = "e.event_id, e.occurred_at, e.clinic_id, e.role, e.action, e.purpose, e.categories"
+_EVENT = "e.event_id, e.occurred_at, e.clinic_id, e.role, e.organisation, e.action, e.purpose, e.categories"
 _BEFORE = "(%(before)s::timestamptz is null or (e.occurred_at, e.event_id) < (%(before)s, %(before_id)s::uuid))"
+# The pipeline copies whatever changed to the clinic's own mart, all day long: one line a clinic and day.
+_BATCHES = """
+            select
+                (array_agg(b.event_id order by b.occurred_at desc, b.event_id))[1] as event_id,
+                max(b.occurred_at) as occurred_at, b.clinic_id, 'pipeline' as role, null as organisation,
+                'pipeline.ingest' as action,
+                'operations' as purpose, array_agg(distinct b.asset) as categories
+            from operational.registration as r
+            inner join audit.batch_patient as b on b.clinic_id = r.clinic_id and b.patient_id = r.patient_id
+            where r.person_id = p.person_id
+            group by b.clinic_id, (b.occurred_at at time zone 'UTC')::date"""
 _ACCESSES = sql.SQL(f"""
 (
     select coalesce(jsonb_agg(
@@ -32,6 +43,8 @@ _ACCESSES = sql.SQL(f"""
         select {_EVENT}
         from audit.access_event as e
         where e.acting_for = p.person_id and e.decision = 'permit' and {_BEFORE}
+        union all
+        select b.* from ({_BATCHES}) as b where {_BEFORE.replace("e.", "b.")}
         order by occurred_at desc, event_id desc
         limit %(limit)s::integer + 1
     ) as a

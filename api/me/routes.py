@@ -19,7 +19,7 @@ async def read_own_profile(serving: Serving, caller: ApiCaller) -> Response:
     return as_it_is(*await service.read_profile(serving, caller))
 
 
-@router.get("/accesses")
+@router.get("/access-log")
 async def list_own_accesses(
     serving: Serving, caller: ApiCaller, limit: Limit = 100, cursor: Cursor = None
 ) -> PersonAccesses:
@@ -45,7 +45,7 @@ async def read_dependents_profile(serving: Serving, caller: ApiCaller, dependent
     return as_it_is(*await service.read_profile(serving, caller, dependent))
 
 
-@router.get("/dependents/{dependent}/accesses")
+@router.get("/dependents/{dependent}/access-log")
 async def list_dependents_accesses(
     serving: Serving, caller: ApiCaller, dependent: str, limit: Limit = 100, cursor: Cursor = None
 ) -> PersonAccesses:

@@ -22,11 +22,16 @@ class Dependents(BaseModel):
 
 
 class PersonAccess(BaseModel):
-    """One time that somebody was shown data of the person: where, in which role, and why; not by whom."""
+    """One time that somebody was shown data of the person: where, in which role, and why; not by whom.
 
+    What the pipeline copied to a clinic's own mart is one access a clinic and day.
+    """
+
+    event_id: UUID = Field(description="Names the entry of the log; of a day of the pipeline the newest.")
     occurred_at: datetime
     clinic: str | None = Field(description="Null where no clinic was involved, but a guardian.")
     role: str
+    organisation: str | None = Field(description="For whom they asked: a clinic, the platform; null: for themselves.")
     action: str
     purpose: str | None
     categories: list[str]

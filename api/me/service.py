@@ -10,8 +10,8 @@ from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import NotThere
 from policies.access.model import DEPENDENT, Resource
-from policies.classification import ProfileField, is_contact
-from policies.words import Action
+from policies.classification import ASSET_CATEGORIES, ProfileField, is_contact
+from policies.words import Action, ProcessAction
 
 OWN = tuple(field for field in ProfileField if field is not ProfileField.PATIENT_ID)
 # Emergency contacts of a dependent are, as a rule, the other guardians.
@@ -74,9 +74,19 @@ async def list_accesses(
     rows = await repository.accesses(grant, as_id(dependent or ""), before, limit, own=dependent is None)
     slugs = {clinic.clinic_id: clinic.slug for clinic in await serving.directory.clinics()}
     return PersonAccesses(
-        accesses=[PersonAccess(**row, clinic=slugs.get(row["clinic_id"])) for row in rows[:limit]],
+        accesses=[_access(row, slugs) for row in rows[:limit]],
         next=serving.cursors.seal_event(rows[limit - 1], *bound_to) if len(rows) > limit else None,
     )
+
+
+def _access(row: dict[str, Any], slugs: dict[int, str]) -> PersonAccess:
+    clinic = slugs.get(row["clinic_id"])
+    if row["action"] == ProcessAction.INGEST:  # of a day, with what was read instead of its categories
+        row = row | {
+            "categories": sorted({c for asset in row["categories"] for c in ASSET_CATEGORIES[asset]}),
+            "organisation": clinic,
+        }
+    return PersonAccess(**row, clinic=clinic)
 
 
 def entity_tag(*versions: int) -> str:

@@ -11,8 +11,8 @@ from policies.audit.canonical import line_of
 
 # Every column but `transaction_id`, which is for finding an event and no part of it.
 _ACCESS = (
-    "event_id::text", "occurred_at", "principal_id::text", "principal_kind", "role", "acting_for::text", "action",
-    "resource_type", "resource_id", "clinic_id", "purpose", "decision", "policies", "policy_version",
+    "event_id::text", "occurred_at", "principal_id::text", "principal_kind", "role", "organisation", "acting_for::text",
+    "action", "resource_type", "resource_id", "clinic_id", "purpose", "decision", "policies", "policy_version",
     "consent_event_id::text", "categories", "request_id::text", "session_id", "origin", "patients", "batch_id::text",
     "impersonation_id::text", "nonce::text",
 )  # fmt: skip

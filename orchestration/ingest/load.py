@@ -7,17 +7,19 @@ after it is swept at the end, so that it brings nothing back.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import polars as pl
 from adbc_driver_postgresql import dbapi
 from psycopg import sql
 
 from infra.database import Server
+from infra.event_ids import event_id
 from orchestration.contracts import PATIENTS, PROFILE
 from orchestration.ingest.session import ClinicSession, clinic_session, connect_arrow
 from orchestration.ingest.sources import ENTITY, SOURCES, Asset, Source
-from policies.words import ProcessAction
+from policies.classification import ASSET_CATEGORIES
+from policies.words import ProcessAction, Purpose
 
 # One frame holds what belongs to so many patients, or so many changed rows, however big the clinic.
 FRAME_PATIENTS = 10_000
@@ -58,10 +60,9 @@ def ingest(
         steps = [_load(session, source) for source in SOURCES[asset]]
         if asset is Asset.PATIENTS:
             _sweep_revoked(session)
-        touched = pl.concat([patients for _, _, patients in steps]).n_unique()
-        loaded = Loaded(sum(step[0] for step in steps), sum(step[1] for step in steps), touched)
-        _record(session, asset, batch_id, loaded.patients)
-    return loaded
+        touched = pl.concat([patients for _, _, patients in steps]).unique()
+        _record(session, slug, asset, batch_id, touched)
+    return Loaded(sum(step[0] for step in steps), sum(step[1] for step in steps), len(touched))
 
 
 def _load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
@@ -183,15 +184,31 @@ def _note(session: ClinicSession, noted: sql.Composable) -> None:
     session.run(sql.SQL("insert into changed_patient (patient_id, cause) {} on conflict do nothing").format(noted))
 
 
-def _record(session: ClinicSession, asset: Asset, batch_id: UUID, patients: int) -> None:
-    """The audit event of this read."""
+def _record(session: ClinicSession, slug: str, asset: Asset, batch_id: UUID, patients: pl.Series) -> None:
+    """The audit event of this read, and whose rows it moved."""
+    session.run(sql.SQL("create temporary table touched (patient_id uuid) on commit drop"))
+    session.copy_in("touched", patients.to_frame("patient_id"), temporary=True)
+    # At the time of the transaction, which may last longer than an event's time may be off.
     session.run(
         sql.SQL(
-            "insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type,"
-            " clinic_id, decision, policies, batch_id, patients) values ({}, statement_timestamp(), 'process',"
-            " 'pipeline', {}, {}, (select operational.role_clinic()), 'permit', '{{}}', {}, {})"
-        ).format(*map(sql.Literal, (uuid4(), ProcessAction.INGEST.value, str(asset), batch_id, patients)))
+            "with event as (insert into audit.access_event (event_id, occurred_at, principal_kind, role, organisation,"
+            " action, resource_type, clinic_id, purpose, decision, policies, categories, batch_id, patients) values"
+            " ({event}, now(), 'process', 'pipeline', {slug}, {action}, {asset}, (select operational.role_clinic()),"
+            " {purpose}, 'permit', '{{}}', {categories}, {batch}, {count}))"
+            " insert into audit.batch_patient (event_id, occurred_at, clinic_id, patient_id, asset)"
+            " select {event}, now(), (select operational.role_clinic()), patient_id, {asset} from touched"
+        ).format(
+            event=sql.Literal(event_id()),
+            slug=sql.Literal(slug),
+            action=sql.Literal(ProcessAction.INGEST.value),
+            asset=sql.Literal(asset.value),
+            purpose=sql.Literal(Purpose.OPERATIONS.value),
+            categories=sql.Literal(ASSET_CATEGORIES[asset]),
+            batch=sql.Literal(batch_id),
+            count=sql.Literal(len(patients)),
+        )
     )
+    session.run(sql.SQL("drop table touched"))
 
 
 def _analyze(session: ClinicSession, source: Source) -> None:

@@ -3,7 +3,7 @@
 import psycopg
 import pytest
 
-from bench import access_reads
+from bench import access_reads, audit_data, audit_reads, audit_search
 from bench.access_rotation import rotation
 from bench.harness import Bench
 from bench.ingest import loads
@@ -96,3 +96,18 @@ def test_access_figures(bench, monkeypatch):
     }  # fmt: skip
     assert all(figure.value > 0 for figure in figures.values())
     assert figures["access.not_there_ratio"].value >= 1
+
+
+def test_audit_figures(bench, monkeypatch):
+    for module, name, little in (
+        (audit_reads, "SECONDS", 0.2), (audit_reads, "ROUNDS", 1), (audit_search, "SEARCHES", 3),
+        (audit_data, "EVENTS", {"small": 2_000}), (audit_search, "EVENTS", {"small": 2_000}),
+    ):  # fmt: skip
+        monkeypatch.setattr(module, name, little)
+    figures = [*audit_reads.recorded_reads(bench), *audit_search.searches(bench)]
+    assert {figure.name for figure in figures} == {
+        "audit.recorded_one", "audit.recorded_hundred", "audit.search_patient_p95", "audit.search_actor_p95",
+        "audit.search_clinic_week_p95", "audit.search_combined_p95", "audit.search_event_bytes",
+        "audit.search_disclosure_bytes",
+    }  # fmt: skip
+    assert all(figure.value > 0 for figure in figures)

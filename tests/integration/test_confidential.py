@@ -214,7 +214,7 @@ def test_a_guardian_finds_no_hidden_appointment_by_booking(family: Family) -> No
 
 def actions(family: Family, login: str, path: str) -> list[str]:
     """What the clinic did, as a person sees it in the log."""
-    accesses = family.done(login, "GET", f"{path}/accesses")["accesses"]
+    accesses = family.done(login, "GET", f"{path}/access-log")["accesses"]
     return [access["action"] for access in accesses if access["clinic"]]
 
 

@@ -68,6 +68,13 @@ def test_a_failing_clinic_is_named_and_the_other_is_done(module_server: Server, 
     assert str(outcome.failed["north"]) == "ingest.patients (SQLSTATE 23514, no_canary)"
     assert outcome.run_id
     assert built(module_server, outcome.run_id) == {name: {"south"} for name in (*Asset, *MODELS)}
+    recorded = rows.admin.execute(
+        "select distinct action, organisation, coalesce(resource_id, resource_type) from audit.access_event"
+        " where batch_id = %s", [outcome.run_id]
+    ).fetchall()  # fmt: skip
+    assert set(recorded) == {("pipeline.ingest", "south", asset.value) for asset in Asset} | {
+        ("pipeline.build", "south", model) for model in MODELS
+    }
     assert CANARY.encode() not in b"".join(
         path.read_bytes() for path in dagster_folder(module_server).rglob("*") if path.is_file()
     )

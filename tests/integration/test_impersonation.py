@@ -36,9 +36,9 @@ def test_every_action_names_subject_actor_reason_and_session_in_both_logs(world:
     admin, finch = account(world, "admin"), account(world, "finch")
     dependent = f"me/dependents/{world.guardianship}"
     asked = [
-        ("me/profile", "person.read", "permit"), ("me/accesses", "access.list", "permit"),
+        ("me/profile", "person.read", "permit"), ("me/access-log", "access.list", "permit"),
         ("me/dependents", "dependent.list", "permit"), (f"{dependent}/profile", "person.read", "permit"),
-        (f"{dependent}/accesses", "access.list", "permit"), ("me/impersonations", "impersonation.review", "permit"),
+        (f"{dependent}/access-log", "access.list", "permit"), ("me/impersonations", "impersonation.review", "permit"),
         (f"me/dependents/{uuid4()}/profile", "person.read", "deny"), ("clinics", "clinic.list", "deny"),
         ("clinics/north/segments", "segment.list", "deny"), ("audit/events", "audit.search", "deny"),
         (f"clinics/north/patients/{world.patients['north', FINCH]}/profile", "profile.read", "deny"),
@@ -66,7 +66,7 @@ def test_what_the_separate_log_does_not_take_is_not_answered(fresh: World) -> No
         assert get(api, "me/profile", headers).status_code == 200
         before = fresh.look("select count(*) from audit.access_event where impersonation_id = %s", impersonation)
         fresh.change("alter table audit.impersonation_event add constraint broken check (false) not valid")
-        for path in ("me/profile", "me/accesses", "me/impersonations", "clinics"):
+        for path in ("me/profile", "me/access-log", "me/impersonations", "clinics"):
             answer = get(api, path, headers)
             assert (answer.status_code, answer.json()["type"]) == (503, "urn:cloister:problem:not-recorded"), path
             assert WREN not in answer.text

@@ -24,12 +24,13 @@ def test_the_patient_sees_when_and_why_and_not_by_whom(fresh: World) -> None:
         finch = access_world.sign_in(api, "finch")
         # A guardian's own reading is none.
         assert get(api, f"me/dependents/{fresh.guardianship}/profile", finch).status_code == 200
-        own = get(api, "me/accesses", finch)
+        own = get(api, "me/access-log", finch)
         (seen,) = own.json()["accesses"]
-        del seen["occurred_at"]
-        assert seen == {"clinic": None, "role": "platform_admin", "action": "person.read", "purpose": "patient_request",
+        del seen["occurred_at"], seen["event_id"]
+        assert seen == {"clinic": None, "role": "platform_admin", "organisation": "the platform",
+                        "action": "person.read", "purpose": "patient_request",
                         "categories": ["name", "profile"], "impersonation": REASON}  # fmt: skip
-        dependents = get(api, f"me/dependents/{fresh.guardianship}/accesses", finch)
+        dependents = get(api, f"me/dependents/{fresh.guardianship}/access-log", finch)
         found = [(a["role"], a["impersonation"]) for a in dependents.json()["accesses"]]
         assert found == [("guardian", None), ("platform_admin", REASON)]
         listed = get(api, "me/impersonations", finch)
@@ -42,7 +43,7 @@ def test_the_patient_sees_when_and_why_and_not_by_whom(fresh: World) -> None:
         for login in ("wren", "heron"):
             headers = access_world.sign_in(api, login)
             assert get(api, "me/impersonations", headers).json() == {"impersonations": []}
-            assert get(api, "me/accesses", headers).json()["accesses"] == []
+            assert get(api, "me/access-log", headers).json()["accesses"] == []
         assert fresh.look("select notified_at from operational.impersonation") == [(None,)]
 
 

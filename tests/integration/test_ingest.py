@@ -299,6 +299,23 @@ def test_every_load_is_one_event_with_its_batch(server: Server, full: Rows, admi
     ).fetchall()
     north = full.clinic_id("north")
     assert events == [(asset.value, 4, north, "pipeline", "permit") for asset in sorted(Asset)]
+    resolved = admin.execute(
+        "select b.asset, array_agg(b.patient_id order by b.patient_id) from audit.access_event as e"
+        " inner join audit.batch_patient as b on b.event_id = e.event_id and b.occurred_at = e.occurred_at"
+        " where e.batch_id = %s and b.clinic_id = %s group by 1 order by 1",
+        [batch, north],
+    ).fetchall()
+    everybody = admin.execute(
+        "select array_agg(patient_id order by patient_id) from operational.registration where clinic_id = %s", [north]
+    ).fetchone()
+    assert everybody and resolved == [(asset.value, everybody[0]) for asset in sorted(Asset)]
+    again = uuid4()
+    ingest(server, "north", Asset.PATIENTS, again)
+    nobody = admin.execute(
+        "select patients, (select count(*) from audit.batch_patient as b where b.event_id = e.event_id)"
+        " from audit.access_event as e where batch_id = %s", [again]
+    ).fetchall()  # fmt: skip
+    assert nobody == [(0, 0)]
 
 
 @pytest.mark.check(29)

@@ -206,8 +206,11 @@ def audit_relations(world: World) -> dict[str, str]:
 
 
 @pytest.mark.check(26)
-@pytest.mark.parametrize("who", ["service", "importer", "pipeline", "rotator", "messenger", "sealer", "auditor", "builder", "reader",
-                                 "viewer", "family"])  # fmt: skip
+@pytest.mark.parametrize(
+    "who",
+    ["service", "importer", "pipeline", "rotator", "messenger", "sealer", "auditor", "builder", "reader",
+     "viewer", "family"],
+)  # fmt: skip
 def test_no_runtime_role_changes_the_log(world: World, who: str) -> None:
     roles = world.server.roles
     names = {**{group.value: roles.of(group) for group in (Group.AUDITOR, Group.VIEWER, Group.FAMILY)},

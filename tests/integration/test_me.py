@@ -66,7 +66,7 @@ def test_a_guardian_sees_no_emergency_contact_of_a_dependent(world: World, api: 
 @pytest.mark.check(33)
 def test_a_guardian_of_one_reads_no_other(world: World, api: Api) -> None:
     ids = [uuid4(), "no-id", "%00", world.people[CHICK], world.people[WREN], world.patients["north", WREN]]
-    for path in ("profile", "accesses"):
+    for path in ("profile", "access-log"):
         answers = [get(api, "finch", f"dependents/{dependent}/{path}") for dependent in ids]
         # Another guardian's dependent, by the very id that is good for that guardian.
         answers.append(get(api, "heron", f"dependents/{world.guardianship}/{path}"))
@@ -76,7 +76,7 @@ def test_a_guardian_of_one_reads_no_other(world: World, api: Api) -> None:
     assert get(api, "heron", "dependents").json() == {"dependents": []}
 
 
-@pytest.mark.parametrize("path", ["dependents", "dependents/{}/profile", "dependents/{}/accesses"])
+@pytest.mark.parametrize("path", ["dependents", "dependents/{}/profile", "dependents/{}/access-log"])
 def test_a_patient_who_is_no_guardian_has_no_dependents(world: World, api: Api, path: str) -> None:
     assert get(api, "wren", path.format(world.guardianship)).json() == NOT_THERE
 
@@ -111,7 +111,7 @@ def test_the_rule_of_guardianship_the_wall_and_the_route_agree(
     world.change("update operational.profile set birth_date = %s where person_id = %s", birth_date, chick)
     expected = stands(starts_on, ends_on, birth_date, TODAY, agreed=agreed)
     assert (chick in family(world, FINCH)) is expected
-    for path in ("profile", "accesses"):
+    for path in ("profile", "access-log"):
         status = get(api, "finch", f"dependents/{world.guardianship}/{path}").status_code
         assert status == (200 if expected else 404)
     assert bool(get(api, "finch", "dependents").json()["dependents"]) is expected
@@ -163,27 +163,28 @@ def test_people_see_who_read_them_and_when_and_nobody_else(fresh: World) -> None
         for name in (FINCH, WREN):
             api.get(f"/v1/clinics/north/patients/{fresh.patients['north', name]}/profile", headers=specialist)
         api.get("/v1/clinics/north/segments/everybody/members", headers=manager)
-        found = get(api, "finch", "accesses").json()["accesses"]
+        found = get(api, "finch", "access-log").json()["accesses"]
         assert [(a["clinic"], a["role"], a["action"], a["purpose"], a["categories"]) for a in found] == [
             ("north", "clinic_manager", "member.list", "operations", ["identifier", "membership", "name"]),
             ("north", "specialist", "profile.read", "care", ["contact", "identifier", "name", "profile"]),
         ]
         assert set(found[0]) == {
-            "occurred_at", "clinic", "role", "action", "purpose", "categories", "impersonation",
+            "event_id", "occurred_at", "clinic", "role", "organisation", "action", "purpose", "categories",
+            "impersonation",
         }  # fmt: skip
         assert [a["impersonation"] for a in found] == [None, None]
-        wrens = get(api, "wren", "accesses").json()["accesses"]
+        wrens = get(api, "wren", "access-log").json()["accesses"]
         assert [a["categories"] for a in wrens] == [["identifier", "membership", "name"], ["identifier", "name"]]
-        assert get(api, "heron", "accesses").json() == {"accesses": [], "next": None}
+        assert get(api, "heron", "access-log").json() == {"accesses": [], "next": None}
 
 
 def test_a_guardians_reading_shows_among_a_dependents_accesses(fresh: World) -> None:
     with access_world.client(fresh.server) as api:
         path = f"dependents/{fresh.guardianship}"
         assert get(api, "finch", f"{path}/profile").status_code == 200
-        found = get(api, "finch", f"{path}/accesses").json()["accesses"]
+        found = get(api, "finch", f"{path}/access-log").json()["accesses"]
         assert [(a["clinic"], a["role"], a["action"]) for a in found] == [(None, "guardian", "person.read")]
-        assert get(api, "finch", "accesses").json()["accesses"] == []
+        assert get(api, "finch", "access-log").json()["accesses"] == []
 
 
 @pytest.mark.check(6)
@@ -192,15 +193,15 @@ def test_pages_of_accesses_are_whole_and_a_foreign_cursor_is_none(fresh: World) 
         specialist = access_world.sign_in(api, "specialist.north")
         for name in (FINCH, WREN, FINCH, WREN, FINCH, WREN):
             api.get(f"/v1/clinics/north/patients/{fresh.patients['north', name]}/profile", headers=specialist)
-        whole = get(api, "finch", "accesses").json()
+        whole = get(api, "finch", "access-log").json()
         assert (len(whole["accesses"]), whole["next"]) == (3, None)
-        first = get(api, "finch", "accesses", limit=2).json()
-        second = get(api, "finch", "accesses", limit=2, cursor=first["next"]).json()
+        first = get(api, "finch", "access-log", limit=2).json()
+        second = get(api, "finch", "access-log", limit=2, cursor=first["next"]).json()
         assert first["accesses"] + second["accesses"] == whole["accesses"]
         assert second["next"] is None
-        foreign = get(api, "wren", "accesses", limit=1).json()["next"]
+        foreign = get(api, "wren", "access-log", limit=1).json()["next"]
         for cursor in (foreign, "made-up", "A" * 88):
-            answer = get(api, "finch", "accesses", cursor=cursor)
+            answer = get(api, "finch", "access-log", cursor=cursor)
             assert (answer.status_code, answer.json()) == (404, NOT_THERE)
             assert fresh.look(NEWEST)[0][:2] == ("access.list", "deny")
 
@@ -208,8 +209,8 @@ def test_pages_of_accesses_are_whole_and_a_foreign_cursor_is_none(fresh: World) 
 @pytest.mark.check(9)
 def test_no_id_of_a_person_leaves(world: World, api: Api) -> None:
     people = {str(person) for person in world.people.values()}
-    for path in ("profile", "accesses", "dependents", f"dependents/{world.guardianship}/profile",
-                 f"dependents/{world.guardianship}/accesses"):  # fmt: skip
+    for path in ("profile", "access-log", "dependents", f"dependents/{world.guardianship}/profile",
+                 f"dependents/{world.guardianship}/access-log"):  # fmt: skip
         text = get(api, "finch", path).text
         assert not [person for person in people if person in text], path
         assert HERON not in text and WREN not in text

@@ -4,7 +4,9 @@ Routes come from the application and callers from the roles: a new one without a
 fails. The fresh table lies in build/routes_by_roles.txt; whoever changes the file reviews it.
 """
 
+import io
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 from uuid import UUID
 
@@ -15,6 +17,7 @@ from access_world import FINCH, HERON, Api, World
 from fastapi.routing import iter_route_contexts
 from impersonating import act_as
 from pages_of import browser_sign_in, send
+from walking import VOCABULARY, logged, of_a_patient, told
 
 from infra.database import Server
 from policies.words import Role
@@ -56,6 +59,8 @@ CALLERS: dict[str, str | None] = {
     "impersonated": "acting:finch",
 }
 Credentials = dict[str, httpx.Headers]
+# What was logged while every route was asked.
+LOG = io.StringIO()
 
 
 @pytest.fixture(scope="module")
@@ -123,19 +128,33 @@ def filled(world: World, path: str, clinic: str = "north") -> str:
     )
 
 
-def status(api: Api, method: str, path: str, headers: tuple[httpx.Headers, httpx.Headers]) -> int:
+def ask(api: Api, method: str, path: str, headers: tuple[httpx.Headers, httpx.Headers]) -> httpx.Response:
     api.cookies.clear()
-    return api.request(method, path, headers=headers[0 if path.startswith("/v1/") else 1]).status_code
+    return api.request(method, path, headers=headers[0 if path.startswith("/v1/") else 1])
 
 
-def test_every_route_answers_every_role_as_reviewed(
+def status(api: Api, method: str, path: str, headers: tuple[httpx.Headers, httpx.Headers]) -> int:
+    return ask(api, method, path, headers).status_code
+
+
+@pytest.fixture(scope="module")
+def walked(
     world: World, api: Api, signed_in: dict[str, tuple[httpx.Headers, httpx.Headers]]
-) -> None:
+) -> dict[tuple[str, str], list[httpx.Response]]:
+    """What every route answers every caller."""
+    ordered = sorted(routes(api), key=lambda route: (route[1], route[0]))
+    ordered.remove(("POST", "/sign-out"))  # it would end the session
+    with redirect_stderr(LOG), access_world.logging():
+        return {
+            (method, path): [ask(api, method, filled(world, path), headers) for headers in signed_in.values()]
+            for method, path in ordered
+        }
+
+
+def test_every_route_answers_every_role_as_reviewed(walked: dict[tuple[str, str], list[httpx.Response]]) -> None:
     rows = [["route", *CALLERS]]
-    for method, path in sorted(routes(api), key=lambda route: (route[1], route[0])):
-        if (method, path) != ("POST", "/sign-out"):  # last: it would end the session
-            found = [str(status(api, method, filled(world, path), headers)) for headers in signed_in.values()]
-            rows.append([f"{method} {path}", *found])
+    for (method, path), answers in walked.items():
+        rows.append([f"{method} {path}", *(str(answer.status_code) for answer in answers)])
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     table = "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows) + "\n"
     (ROOT / "build").mkdir(exist_ok=True)
@@ -181,3 +200,50 @@ def test_every_denied_read_of_the_matrix_is_recorded(server: Server) -> None:
         denied = [answer for answer in answers if answer.status_code == 404]
         found = world.look("select count(*) from audit.access_event where decision = 'deny'")
         assert len(denied) >= 6 and found == [(len(denied),)]
+
+
+@pytest.mark.check(21)
+def test_every_answer_has_its_event_and_every_patient_in_it_a_row(
+    world: World, walked: dict[tuple[str, str], list[httpx.Response]]
+) -> None:
+    """Under the request's id; what broke a rule before anybody was asked, or came without credentials, is none."""
+    events, disclosed = logged(world)
+    patients = {str(patient): str(patient) for patient in world.patients.values()}
+    # A name alone is a disclosure as well.
+    patients |= {name: str(patient) for (clinic, name), patient in world.patients.items() if clinic == "north"}
+    named = 0
+    for (method, path), answers in walked.items():
+        # Whoever sends another page's form has asked for nothing.
+        nothing_asked = path in PUBLIC | OF_ANY_ACCOUNT or (method == "POST" and not path.startswith("/v1/"))
+        for column, answer in zip(CALLERS, answers, strict=True):
+            request = answer.headers["x-request-id"]
+            if not nothing_asked and answer.status_code not in (401, 403, 405, 409, 422):
+                assert events.get(request), (method, path, column)
+            assert events.get(request, set()) <= VOCABULARY, (method, path)
+            # People see themselves and whom they guard; auditors the ids that the log has rows of already.
+            if column in PEOPLE or path.startswith(("/v1/me", "/v1/audit", "/audit")):
+                continue
+            shown = {patient for text, patient in patients.items() if text in told(answer)}
+            assert shown <= disclosed.get(request, set()), (method, path, column)
+            named += bool(shown)
+    assert named >= 8
+
+
+@pytest.mark.check(29)
+@pytest.mark.check(51)
+def test_no_valueof_a_patient_is_in_any_error_log_or_record_of_the_walk(
+    world: World, walked: dict[tuple[str, str], list[httpx.Response]]
+) -> None:
+    errors = [answer for answers in walked.values() for answer in answers if answer.status_code >= 400]
+    server_log = (world.server.secrets_folder.parent / "postgres.log").read_text()
+    written = LOG.getvalue()
+    assert len(errors) > 500 and written.count('"event": "request"') > 1_000
+    assert [answer.request.url.path for answer in errors if of_a_patient(answer.text)] == []
+    assert not of_a_patient(written) and not of_a_patient(server_log)
+    tables = world.look(
+        "select oid::regclass::text from pg_class where relkind in ('r', 'p')"
+        " and relnamespace in ('audit'::regnamespace, 'pipeline'::regnamespace)"
+    )
+    assert len(tables) > 10
+    for (table,) in tables:
+        assert [row for (row,) in world.look(f"select t::text from {table} as t") if of_a_patient(row)] == [], table

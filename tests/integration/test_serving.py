@@ -50,6 +50,7 @@ def test_only_named_proxies_say_where_a_request_came_from(
     monkeypatch.setattr("api.app.create_app", lambda **_: None)
     monkeypatch.setattr("api.messages.post.open_post", lambda *_: None)
     monkeypatch.setattr("infra.log.configure", lambda: None)
+    monkeypatch.setattr("infra.audit.note_start", lambda _: None)
     monkeypatch.setattr("uvicorn.run", lambda _app, **given: asked.update(given))
     assert CliRunner().invoke(build(), ["serve", "--no-seal"], catch_exceptions=False).exit_code == 0
     assert (asked["proxy_headers"], asked["forwarded_allow_ips"]) == (believed, trusted)

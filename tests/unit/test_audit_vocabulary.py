@@ -1,0 +1,73 @@
+"""The access log has a word for everything that is done: whatever comes to be done needs one here, or a reason."""
+
+import dagster as dg
+import typer
+from test_docs import commands
+
+from infra.cli.main import build
+from orchestration.definitions import defs
+from orchestration.graph import MODELS
+from orchestration.ingest.sources import Asset
+from policies.classification import ASSET_CATEGORIES
+from policies.words import AccountAction, Action, ProcessAction
+
+NO_DATA = "shows or changes neither patients nor configuration"
+# What each command leaves in the log.
+COMMANDS: dict[str, set[ProcessAction | AccountAction] | str] = {
+    "cloister api-key add": {AccountAction.API_KEY_ADD, AccountAction.ROLE_GRANT, AccountAction.PRINCIPAL_ADD},
+    "cloister api-key list": NO_DATA,
+    "cloister api-key revoke": {AccountAction.API_KEY_REVOKE},
+    "cloister api-key rotate": {AccountAction.API_KEY_ROTATE},
+    "cloister clinic add": {ProcessAction.CLINIC_ADD},
+    "cloister clinic configure": {ProcessAction.CLINIC_CONFIGURE},
+    "cloister demo": "made of the commands of this list, each with its own events",
+    "cloister down": NO_DATA,
+    "cloister import csv": {ProcessAction.IMPORT_CSV},
+    "cloister issuer rotate": {AccountAction.ISSUER_KEY_ROTATE},
+    "cloister keys rotate": {ProcessAction.KEY_ROTATE, ProcessAction.KEY_RETIRE},
+    "cloister keys status": NO_DATA,
+    "cloister materialize": {ProcessAction.INGEST, ProcessAction.BUILD},
+    "cloister messages retry": {ProcessAction.MESSAGE_RETRY},
+    "cloister messages send": {ProcessAction.MESSAGE_SEND},
+    "cloister messages status": NO_DATA,
+    "cloister migrate": "brings tables to this release's form, which the revisions' own table tells",
+    "cloister sample": "writes files of made-up patients",
+    "cloister segment add": {ProcessAction.SEGMENT_SAVE},
+    "cloister segment counts": {ProcessAction.SEGMENT_COUNTS},
+    "cloister serve": {ProcessAction.SERVE},
+    "cloister status": NO_DATA,
+    "cloister token": {AccountAction.TOKEN_ISSUE},
+    "cloister up": NO_DATA,
+    "cloister user add": {AccountAction.PRINCIPAL_ADD, AccountAction.ROLE_GRANT},
+    "cloister user code": "prints a code of a demo's account, which is good for half a minute",
+    "cloister user demo": {AccountAction.PRINCIPAL_ADD, AccountAction.ROLE_GRANT},
+    "cloister user link": {AccountAction.IDENTITY_LINK},
+    "cloister user reset-codes": {AccountAction.SECOND_FACTOR_RESET},
+    "cloister user specialist": {AccountAction.SPECIALIST_LINK},
+    "cloister user unlink": {AccountAction.IDENTITY_UNLINK},
+}
+# What each asset of a Dagster run leaves, an event a clinic.
+ASSETS = {asset.value: ProcessAction.INGEST for asset in Asset} | dict.fromkeys(MODELS, ProcessAction.BUILD)
+
+
+def test_every_command_has_its_events_or_a_reason_for_none() -> None:
+    assert set(COMMANDS) == set(commands(typer.main.get_command(build())))
+
+
+def test_every_asset_and_job_of_dagster_has_its_event() -> None:
+    found = {key.to_user_string() for key in defs.resolve_all_asset_keys()}
+    assert found == set(ASSETS)
+    jobs = [job for job in defs.jobs or () if not isinstance(job, dg.JobDefinition)]
+    # A job does nothing but make assets.
+    assert [job.name for job in jobs] == ["build_marts"] and not defs.sensors
+    assert set(ASSET_CATEGORIES) == set(Asset)
+
+
+def test_every_word_of_a_process_is_some_commands() -> None:
+    used = {word for words in COMMANDS.values() if not isinstance(words, str) for word in words}
+    assert set(ProcessAction) == {word for word in used if isinstance(word, ProcessAction)}
+
+
+def test_no_word_stands_for_two_things() -> None:
+    everything = [word.value for kind in (Action, AccountAction, ProcessAction) for word in kind]
+    assert len(everything) == len(set(everything))
