@@ -115,7 +115,6 @@ WORDS: dict[str, str] = {
     ProcessAction.MESSAGE_SEND: "Sent a message",
     ProcessAction.MESSAGE_RETRY: "Had dead messages tried again",
     ProcessAction.LOG_EXPORT: "Exported the sealed log",
-    ProcessAction.LOG_ARCHIVE: "Archived months of the log",
 }
 
 

@@ -1,11 +1,11 @@
-"""`cloister audit`: the sealed log: exporting and verifying it, its keys, and what is older than its retention."""
+"""`cloister audit`: the sealed log: exporting and verifying it, and its keys."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-audit_app = typer.Typer(help="The sealed audit log: export, verify, keys, archive.", no_args_is_help=True)
+audit_app = typer.Typer(help="The sealed audit log: export, verify, keys.", no_args_is_help=True)
 key_app = typer.Typer(help="The keys that checkpoints are signed with.", no_args_is_help=True)
 audit_app.add_typer(key_app, name="key")
 
