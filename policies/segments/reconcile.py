@@ -194,6 +194,7 @@ taken as (delete from changed_patient where patient_id = any($4::uuid[]))"""
 _DRIFT = """
 select segment_id, count(*) filter (where entered_run is null) as entering, count(entered_run) as leaving
 from changed
-where cause is null
+-- A program takes the instant of its run, whether it has any use for it or not: this tells its type.
+where cause is null and $2::timestamptz is not null
 group by segment_id
 """
