@@ -98,13 +98,13 @@ def _layer(rules: dict[str, Rule], build: _Build) -> None:
 
 def _patients(build: _Build, only: list[str]) -> str:
     """Each patient with all measures, and the verdicts of the segments that others name."""
-    patients = f"(select * from raw_patients{where(only)}) as raw_patients" if only else "raw_patients"  # nosec B608
+    given = f"(select * from raw_patients{where(only)}) as raw_patients"  # nosec B608: nothing of a rule in it
     layers = "".join(
         f"\n    cross join lateral (select {', '.join(layer)} offset 0) as layer_{level}"
         for level, layer in enumerate(build.layers)
         if layer
     )
-    return patients + build.passes.joins() + layers
+    return (given if only else "raw_patients") + build.passes.joins() + layers
 
 
 def _verdicts(segments: list[ActiveSegment], trees: list[str], build: _Build) -> str:

@@ -1,7 +1,8 @@
 """Any patients, any facts about them, any rules: what the properties of segments are tried with."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from operator import itemgetter
 from typing import Any
 
@@ -32,69 +33,72 @@ EDGES = sorted(
 )
 
 
+@cache
 def near(as_of: date) -> st.SearchStrategy[date]:
     return (st.sampled_from(EDGES) | st.integers(-400, 40)).map(lambda days: as_of + timedelta(days=days))
 
 
-_KEY = itemgetter("patient", "plan", "day")
+@cache
+def births(as_of: date) -> st.SearchStrategy[date | None]:
+    years = st.integers(0, 100).map(lambda ago: as_of.year - ago)
+    return st.none() | near(as_of) | years.map(lambda year: date(year, 2, 29 if year % 4 == 0 else 28))
+
+
+# Facts are of a few days, so that many share one: here a day is a number, and a date once these are drawn.
+DAYS = 4
+DAY = st.integers(0, DAYS - 1)
+DATES = {"registered_on", "starts_on", "assigned_on", "due_on", "completed_on", "answered_at", "day"}
+SOMEONE = st.sampled_from(PATIENTS)
+PATIENT = st.fixed_dictionaries({
+    "registered_on": DAY, "sex": st.none() | NAMES, "blood_type": st.none() | st.sampled_from(["A+", "O-"]),
+    "insurance_type": st.none() | NAMES, "chronic_conditions": st.none() | SETS, "allergies": st.none() | SETS,
+})  # fmt: skip
+APPOINTMENT = st.fixed_dictionaries({
+    "patient": SOMEONE, "starts_on": DAY, "status": STATUSES, "service": NAMES,
+    "modality": st.sampled_from(["video", "in_person"]),
+})  # fmt: skip
+FORM = st.fixed_dictionaries({
+    "patient": SOMEONE, "template": NAMES, "status": FORM_STATUSES, "assigned_on": DAY, "due_on": st.none() | DAY,
+    "completed_on": st.none() | DAY,
+})  # fmt: skip
+ANSWER = st.fixed_dictionaries({
+    "patient": SOMEONE, "template": MOSTLY_PAIN, "question": NAMES, "answered_at": DAY, "noon": st.booleans(),
+    "form": st.integers(0, 1), "number": st.none() | NUMBERS, "choice": st.none() | NAMES, "body": st.none() | NAMES,
+    "day": st.none() | DAY,
+})  # fmt: skip
+ADHERENCE = st.fixed_dictionaries({
+    "patient": SOMEONE, "plan": st.integers(0, 1), "day": DAY, "prescribed": st.integers(1, 4),
+    "done": st.integers(0, 4),
+})  # fmt: skip
+TABLES = st.fixed_dictionaries({
+    "raw_patients": st.tuples(*[PATIENT] * len(PATIENTS)),
+    "raw_appointments": st.lists(APPOINTMENT, max_size=8),
+    "raw_forms": st.lists(FORM, max_size=8),
+    "raw_answers": st.lists(ANSWER, max_size=8),
+    "raw_adherence": st.lists(ADHERENCE, max_size=8, unique_by=itemgetter("patient", "plan", "day")),
+})  # fmt: skip
 
 
 @st.composite
 def tables(draw: st.DrawFn, as_of: date) -> dict[str, list[Row]]:
-    """Facts of a few days, so that many share one."""
-    return draw(_tables(as_of, st.sampled_from(draw(st.lists(near(as_of), min_size=2, max_size=4)))))
+    """The rows of each table of the mart, near a day."""
+    days = draw(st.lists(near(as_of), min_size=DAYS, max_size=DAYS, unique=True))
+    found = {name: [_dated(row, days) for row in rows] for name, rows in draw(TABLES).items()}
+    for letter, row in zip(PATIENTS, found["raw_patients"], strict=True):
+        row |= {"patient": letter, "birth_date": draw(births(as_of))}
+    for row in found["raw_adherence"]:
+        row["done"] = min(row["done"], row["prescribed"])  # type: ignore[type-var]
+    return found
 
 
-def _tables(as_of: date, day: st.SearchStrategy[date]) -> st.SearchStrategy[dict[str, list[Row]]]:
-    someone = st.sampled_from(PATIENTS)
-    years = st.integers(0, 100).map(lambda ago: as_of.year - ago)
-    born = st.none() | day | years.map(lambda year: date(year, 2, 29 if year % 4 == 0 else 28))
-    patient = st.fixed_dictionaries({
-        "registered_on": day, "birth_date": born, "sex": st.none() | NAMES,
-        "blood_type": st.none() | st.sampled_from(["A+", "O-"]),
-        "insurance_type": st.none() | NAMES, "chronic_conditions": st.none() | SETS, "allergies": st.none() | SETS,
-    })  # fmt: skip
-    appointment = {
-        "patient": someone,
-        "starts_on": day,
-        "status": STATUSES,
-        "service": NAMES,
-        "modality": st.sampled_from(["video", "in_person"]),
+def _dated(row: Row, days: list[date]) -> Row:
+    dated: dict[str, Any] = {
+        name: days[value] if name in DATES and value is not None else value  # type: ignore[call-overload]
+        for name, value in row.items()
     }
-    form = {
-        "patient": someone,
-        "template": NAMES,
-        "status": FORM_STATUSES,
-        "assigned_on": day,
-        "due_on": st.none() | day,
-        "completed_on": st.none() | day,
-    }
-    instant = st.tuples(day, st.sampled_from([time(0), time(12)])).map(lambda at: datetime.combine(*at, UTC))
-    answer = {
-        "patient": someone,
-        "template": MOSTLY_PAIN,
-        "question": NAMES,
-        "answered_at": instant,
-        "form": st.integers(0, 1),
-        "number": st.none() | NUMBERS,
-        "choice": st.none() | NAMES,
-        "body": st.none() | NAMES,
-        "day": st.none() | day,
-    }
-    prescribed = st.integers(1, 4)
-    adherence = prescribed.flatmap(lambda most: st.fixed_dictionaries(
-        {"patient": someone, "plan": st.integers(0, 1), "day": day,
-         "prescribed": st.just(most), "done": st.integers(0, most)}
-    ))  # fmt: skip
-    return st.fixed_dictionaries({
-        "raw_patients": st.tuples(*[patient] * len(PATIENTS)).map(
-            lambda rows: [{"patient": letter, **row} for letter, row in zip(PATIENTS, rows, strict=True)]
-        ),
-        "raw_appointments": st.lists(st.fixed_dictionaries(appointment), max_size=8),
-        "raw_forms": st.lists(st.fixed_dictionaries(form), max_size=8),
-        "raw_answers": st.lists(st.fixed_dictionaries(answer), max_size=8),
-        "raw_adherence": st.lists(adherence, max_size=8, unique_by=_KEY),
-    })  # fmt: skip
+    if "noon" in dated:
+        dated["answered_at"] = datetime.combine(dated["answered_at"], time(12 * dated.pop("noon")), UTC)
+    return dated
 
 
 def patients(rows: Tables) -> list[Patient]:
@@ -159,20 +163,38 @@ def conditions(draw: st.DrawFn, as_of: date, known: list[Patient]) -> Row:
     }
 
 
-def rules(as_of: date, known: list[Patient], named: Sequence[str] = ()) -> st.SearchStrategy[Row]:
+# A tree of which each leaf is still to be found.
+TREES: st.SearchStrategy[Any] = st.recursive(
+    st.none(),
+    lambda inner: (
+        st.fixed_dictionaries({"not": inner})
+        | st.fixed_dictionaries({"all": st.lists(inner, min_size=1, max_size=3)})
+        | st.fixed_dictionaries({"any": st.lists(inner, min_size=1, max_size=3)})
+    ),
+    max_leaves=5,
+)
+
+
+@st.composite
+def rules(draw: st.DrawFn, as_of: date, known: list[Patient], named: Sequence[str] = ()) -> Row:
     """Rules, which may name some segments."""
-    leaf = conditions(as_of, known)
-    if named:
-        leaf |= st.fixed_dictionaries({"in_segment": st.sampled_from(named)})
-    return st.recursive(
-        leaf,
-        lambda inner: (
-            st.fixed_dictionaries({"not": inner})
-            | st.fixed_dictionaries({"all": st.lists(inner, min_size=1, max_size=3)})
-            | st.fixed_dictionaries({"any": st.lists(inner, min_size=1, max_size=3)})
-        ),
-        max_leaves=5,
-    )
+    found: Row = _grown(draw(TREES), lambda: draw(_leaves(as_of, known, named)))
+    return found
+
+
+def _grown(tree: Any, leaf: Callable[[], Row]) -> Any:
+    if tree is None:
+        return leaf()
+    if isinstance(tree, list):
+        return [_grown(part, leaf) for part in tree]
+    return {key: _grown(part, leaf) for key, part in tree.items()}
+
+
+@st.composite
+def _leaves(draw: st.DrawFn, as_of: date, known: list[Patient], named: Sequence[str]) -> Row:
+    if named and draw(st.integers(0, 3)) == 0:
+        return {"in_segment": draw(st.sampled_from(named))}
+    return draw(conditions(as_of, known))
 
 
 def census(as_of: date, known: list[Patient], window: str | None) -> list[Row]:

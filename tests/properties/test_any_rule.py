@@ -10,7 +10,8 @@ from policies.segments.rule import RuleError, parse_rule, to_json
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: (
-        st.lists(inner) | st.dictionaries(st.sampled_from(["all", "any", "not", "measure", "op", "value"]), inner)
+        st.lists(inner)
+        | st.dictionaries(st.sampled_from(["all", "any", "not", "in_segment", "measure", "op", "value"]), inner)
     ),
 )
 

@@ -10,7 +10,7 @@ from policies.segments.text import read, write
 from tests.properties.segment_strategies import Row, conditions
 
 DAY = date(2024, 5, 31)
-PLAIN = conditions(DAY, [])
+PLAIN = conditions(DAY, []) | st.just({"in_segment": "high-pain"})
 # Texts that look like something else, and numbers of every kind.
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1, max_size=20)
 ODD = (
