@@ -97,9 +97,7 @@ def _changes(verdicts: Verdicts, given: bool) -> str:
     """
     present, only = (_PRESENT_GIVEN, " where patient_id = any($4::uuid[])") if given else (_PRESENT, "")
     return f"""with {verdicts.passes}held as (
-    select raw_patients.patient_id, verdict.segment_id, verdict.version
-    from {verdicts.source}
-    where verdict.holds
+    {verdicts.holding}
 ),
 listed as (
     select rule.*, coalesce(saved.fires and saved.version is distinct from state.version, false) as fires,
