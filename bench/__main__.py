@@ -23,6 +23,7 @@ AREAS = (
     "segments",
     "segments_one",
     "segments_examples",
+    "segments_memory",
     "access_reads",
     "access_rotation",
     "audit_seal",

@@ -51,7 +51,7 @@ def set_up(at: Server) -> list[str]:
             raise DatabaseUnavailable(f"PostgreSQL {admin.info.server_version // 10_000} is too old", hint="use 17+")
         with _locked(admin):
             _ensure_roles(admin, at)
-    with _provisioning(at) as connection:
+    with provisioning(at) as connection:
         names = at.roles.platform()
         _revision_schema(connection)
         ran = migrate(connection, "platform", "migration", names)
@@ -76,7 +76,7 @@ def add_clinics(at: Server, clinics: list[Clinic], *, requested_by: str) -> list
         fresh = [clinic for clinic in clinics if clinic.slug not in known]
         for clinic in fresh:
             _request(asking, clinic, requested_by)
-    with _provisioning(at) as connection:
+    with provisioning(at) as connection:
         return [clinic.slug for clinic in fresh if _provision(connection, at, clinic)]
 
 
@@ -91,7 +91,7 @@ def ensure_partitions(connection: psycopg.Connection, today: date | None = None)
 
 def make_months_ahead(at: Server) -> None:
     """Make the partitions that the audit zone lacks, in a service that runs on from month to month."""
-    with _provisioning(at) as connection:
+    with provisioning(at) as connection:
         ensure_partitions(connection)
 
 
@@ -123,7 +123,7 @@ def _locked(connection: psycopg.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def _provisioning(at: Server) -> Iterator[psycopg.Connection]:
+def provisioning(at: Server) -> Iterator[psycopg.Connection]:
     """The provisioner's connection, as the owner, one at a time."""
     with connect(Login.PROVISIONER, at=at, autocommit=True) as connection, _locked(connection):
         connection.execute(sql.SQL("set role {}").format(sql.Identifier(at.roles.of(Group.OWNER))))

@@ -88,6 +88,14 @@ class Settings(BaseSettings):
         ),
     ] = 15_000
 
+    audit_retention_years: Annotated[
+        int,
+        Field(
+            ge=6,
+            le=100,
+            description="How long the audit log stays searchable; older months `cloister audit archive` files.",
+        ),
+    ] = 6
     jitsi_url: Annotated[
         str | None,
         Field(

@@ -141,6 +141,7 @@ class ProcessAction(StrEnum):
     MESSAGE_SEND = "message.send"
     MESSAGE_RETRY = "message.retry"
     LOG_EXPORT = "log.export"
+    LOG_ARCHIVE = "log.archive"
 
 
 class Purpose(StrEnum):

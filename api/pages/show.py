@@ -115,6 +115,7 @@ WORDS: dict[str, str] = {
     ProcessAction.MESSAGE_SEND: "Sent a message",
     ProcessAction.MESSAGE_RETRY: "Had dead messages tried again",
     ProcessAction.LOG_EXPORT: "Exported the sealed log",
+    ProcessAction.LOG_ARCHIVE: "Archived months of the log",
 }
 
 

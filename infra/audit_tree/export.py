@@ -32,7 +32,8 @@ CHUNK = 5_000
 EVERY = 4096  # leaves between two checkpoints in an export
 _CHECKPOINTS = """
 select distinct on (size / %(every)s) size, note from audit.checkpoint
-where stream = %(stream)s and size > %(first)s order by size / %(every)s, size desc
+where stream = %(stream)s and size > %(first)s and (%(last)s::bigint is null or size <= %(last)s)
+order by size / %(every)s, size desc
 """
 _LEAVES = "select index, hash from audit.leaf where stream = %s and index >= %s and index < %s"
 _EVENTS = """
@@ -65,17 +66,18 @@ class Export:
         self.connection = connection
         self.stream = stream
         self.clinic_id = clinic_id
+        self.source = stream.source
         self._auditor = sql.SQL("set local role {}").format(sql.Identifier(at.roles.of(Group.AUDITOR)))
         self.events = 0
 
-    def checkpoints(self, first: int) -> list[tuple[int, str]]:
-        """Sizes and notes of signed trees beyond the first leaf, one in so many leaves, the newest last.
+    def checkpoints(self, first: int, last: int | None = None) -> list[tuple[int, str]]:
+        """Sizes and notes of signed trees beyond the first leaf, one in so many leaves, the newest or `last` last.
 
         Raises:
             Refused: nothing has been sealed since.
         """
-        found = self.connection.execute(_CHECKPOINTS, {"stream": self.stream.name, "first": first, "every": EVERY})
-        if not (rows := found.fetchall()):
+        values = {"stream": self.stream.name, "first": first, "last": last, "every": EVERY}
+        if not (rows := self.connection.execute(_CHECKPOINTS, values).fetchall()):
             raise Refused("nothing is sealed there", hint="`cloister seal --once`")
         return rows
 
@@ -109,7 +111,7 @@ class Export:
 
     def _lines(self, low: int, high: int) -> dict[int, bytes]:
         """The lines of the events that an auditor of this scope may see."""
-        query = sql.SQL(_EVENTS).format(columns=self.stream.selected, table=self.stream.source)
+        query = sql.SQL(_EVENTS).format(columns=self.stream.selected, table=self.source)
         rows = self._rows(query, [self.stream.name, low, high])
         seen = self.stream.discloses and rows
         patients = disclosed(self.connection, [row[1:3] for row in rows]) if seen else {}
@@ -152,7 +154,7 @@ def export(at: Server, path: Path, stream: Stream = ACCESS, clinic: str | None =
     """
     if clinic is not None and stream is not ACCESS:
         raise Refused("a clinic has no log of impersonations", hint="leave --clinic out")
-    with connect(Login.SERVICE, at=at) as connection, _whole_file(path) as file:
+    with connect(Login.SERVICE, at=at) as connection, whole_file(path) as file:
         connection.isolation_level = IsolationLevel.REPEATABLE_READ
         clinic_id = resolve_clinic(connection, clinic)[0] if clinic is not None else None
         made = Export(connection, at, stream, clinic_id)
@@ -175,7 +177,7 @@ def export(at: Server, path: Path, stream: Stream = ACCESS, clinic: str | None =
 
 
 @contextmanager
-def _whole_file(path: Path) -> Iterator[BinaryIO]:
+def whole_file(path: Path) -> Iterator[BinaryIO]:
     """A private file that gets its name when the block ends without an error."""
     fresh = path.with_name(f"{path.name}.part")
     try:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-audit_app = typer.Typer(help="The sealed audit log: export, verify, keys.", no_args_is_help=True)
+audit_app = typer.Typer(help="The sealed audit log: export, verify, keys, archive.", no_args_is_help=True)
 key_app = typer.Typer(help="The keys that checkpoints are signed with.", no_args_is_help=True)
 audit_app.add_typer(key_app, name="key")
 
@@ -44,6 +44,25 @@ def verify(
         typer.echo("the key is the export's own word: compare it, or give --key", err=True)
     if not checkpoint:
         typer.echo("without an older --checkpoint a log that was rewritten with its key looks whole", err=True)
+
+
+@audit_app.command("archive")
+def archive(
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; `archive` in CLOISTER_HOME otherwise.")
+    ] = None,
+) -> None:
+    """Write months past their retention to verified files, and detach them; nothing is dropped."""
+    from infra.audit_tree.archive import archive as run
+    from infra.database import server
+    from infra.settings import settings
+
+    chosen = settings()
+    done = run(server(), out or chosen.home / "archive", chosen.audit_retention_years)
+    for made in done:
+        typer.echo(f"{made.events:,} events of {made.month} in {made.path}")
+    if not done:
+        typer.echo("no month is past its retention")
 
 
 @audit_app.command("checkpoint")

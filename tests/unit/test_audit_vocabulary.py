@@ -18,6 +18,7 @@ COMMANDS: dict[str, set[ProcessAction | AccountAction] | str] = {
     "cloister api-key list": NO_DATA,
     "cloister api-key revoke": {AccountAction.API_KEY_REVOKE},
     "cloister api-key rotate": {AccountAction.API_KEY_ROTATE},
+    "cloister audit archive": {ProcessAction.LOG_ARCHIVE},
     "cloister audit checkpoint": "prints a hash and a signature, which tell of nobody",
     "cloister audit export": {ProcessAction.LOG_EXPORT},
     "cloister audit key rotate": "its checkpoints are signed by both keys, which the log itself keeps",
