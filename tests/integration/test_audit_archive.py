@@ -13,6 +13,7 @@ from infra.audit_tree.export import export
 from infra.audit_tree.verify_file import verify_file
 from infra.database import Server, connect
 from infra.errors import Refused
+from infra.provisioner import provisioning
 from infra.roles import Login
 from infra.settings import Settings
 from tests.integration.sealing import add_events, assert_whole, seal_all
@@ -27,8 +28,9 @@ values (%s, %s, 'user', 'clinic_staff', 'member.list', 'segment', 1, 'permit', '
 
 def old_events(admin: psycopg.Connection, at: Server, *days: date) -> None:
     """Events of these days, each of one patient, sealed in this order and among those of today."""
-    for day in days:
-        admin.execute("select audit.ensure_month(%s)", [day])
+    with provisioning(at) as connection:
+        for day in days:
+            connection.execute("select audit.ensure_month(%s)", [day])
     for day in days:
         event = uuid4()
         admin.execute(_OLD, [event, day])
@@ -50,7 +52,8 @@ def test_old_months_are_archived_verified_and_detached(
     old_events(admin, server, MARCH, APRIL, MARCH)
     admin.execute(
         "insert into audit.impersonation_event"
-        " (event_id, occurred_at, session_id, actor_id, subject_id, action, reason) values (gen_random_uuid(), %s, 's', gen_random_uuid(), gen_random_uuid(), 'x', 'fault')",
+        " (event_id, occurred_at, session_id, actor_id, subject_id, action, reason)"
+        " values (gen_random_uuid(), %s, 's', gen_random_uuid(), gen_random_uuid(), 'x', 'fault')",
         [MARCH],
     )  # fmt: skip
     seal_all(server)
