@@ -42,7 +42,7 @@ def materialize(
 @app.command()
 def seal(
     once: Annotated[bool, typer.Option("--once", help="Seal what is there and end.")] = False,
-    attached: Annotated[bool, typer.Option("--attached", help="End with the process that started it.")] = False,
+    attached: Annotated[int | None, typer.Option(help="End with this process, which started it.")] = None,
 ) -> None:
     """Seal the audit log every second until interrupted; `cloister serve` starts one beside itself."""
     import os
@@ -56,5 +56,4 @@ def seal(
         typer.echo(", ".join(f"{count:,} {stream} events" for stream, count in sealed.items()) + " sealed")
         return
     log.configure()
-    parent = os.getppid()
-    sealer.run(server(), lambda: attached and os.getppid() != parent)
+    sealer.run(server(), lambda: attached is not None and os.getppid() != attached)

@@ -18,7 +18,7 @@ First = Annotated[date | None, Query(alias="from", description="The first day; 3
 Last = Annotated[date | None, Query(alias="to", description="The last day; the clinic's today if absent.")]
 
 
-@router.get("/changes")
+@router.get("/changes", response_model_exclude_unset=True)
 async def list_changes(
     serving: Serving, caller: ApiCaller, clinic: str, segment: str, limit: Limit = 100, after: After = None
 ) -> Changes:

@@ -55,9 +55,11 @@ async def list_days(
         entry = clinic_of(grant.clinic)
         today = datetime.now(UTC).astimezone(ZoneInfo(entry.time_zone)).date()
         to = last or today
-        since = first or to - timedelta(days=USUAL_DAYS - 1)
         if to > today:
             raise InvalidInput("days to come", place="query.to", rule="in_the_future")
+        if to.toordinal() < MOST_DAYS:
+            raise InvalidInput("no such span of days", place="query.from", rule="span")
+        since = first or to - timedelta(days=USUAL_DAYS - 1)
         if not 0 <= (to - since).days < MOST_DAYS:
             raise InvalidInput("no such span of days", place="query.from", rule="span")
         rows = await repository.days(grant, since, to)

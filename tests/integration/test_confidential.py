@@ -190,9 +190,9 @@ def test_an_appointments_forms_are_hidden_with_it_and_so_are_later_ones(family: 
     with connect(Login.SERVICE, at=family.world.server) as connection:
         set_context(connection, clinic_id=family.world.clinic_ids["north"])
         patient = family.world.patients["north", CHICK]
-        values = {"patient": patient, "templates": ["pain"], "occasion": item, "today": today()}
+        values = {"patient": patient, "templates": ["pain"], "occasions": [item], "today": today()}
         connection.execute(forms_repository._ASSIGN, values)
-        connection.execute(forms_repository._ASSIGN, {**values, "occasion": "another"})
+        connection.execute(forms_repository._ASSIGN, {**values, "occasions": ["another"]})
     assert [hidden for _, hidden in family.world.look(forms, item)] == [True]
     assert [hidden for _, hidden in family.world.look(forms, "another")] == [False]
 

@@ -1,6 +1,7 @@
 """The sealer's process: killed at any step, restarted under load, two at once; what it serves beside."""
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -96,7 +97,7 @@ def test_under_load_and_killed_again_and_again_every_event_is_in_the_tree_once(s
             writer.start()
         while time.monotonic() < end:
             sealers = [forked(lambda: sealer.run(server)) for _ in range(2)]
-            time.sleep(0.3)
+            time.sleep(random.uniform(0.1, 1.0))
             for child in sealers:
                 os.kill(child, signal.SIGKILL)
                 os.waitpid(child, 0)
@@ -105,7 +106,7 @@ def test_under_load_and_killed_again_and_again_every_event_is_in_the_tree_once(s
     seal_all(server)
     with connect_admin(server) as admin:
         found = admin.execute("select count(*), count(distinct size) from audit.checkpoint where stream = 'access'")
-        assert found.fetchone()[0] > 3  # type: ignore[index]
+        assert found.fetchone()[0] >= 2  # type: ignore[index]
     assert assert_whole(server) >= len(written) > 50
 
 
@@ -154,7 +155,10 @@ def seal_done(at: Server) -> int:
 
 
 def test_attached_it_ends_with_whoever_started_it(server: Server) -> None:
-    starting = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:]).pid, flush=True); sys.stdin.read()"
+    starting = (
+        "import os, subprocess, sys; print(subprocess.Popen([*sys.argv[1:], str(os.getpid())]).pid, flush=True);"
+        "sys.stdin.read()"
+    )
     command = [sys.executable, "-c", starting, sys.executable, "-m", "infra.cli", "seal", "--attached"]
     url = f"postgresql://{server.admin['user']}@/{server.admin['dbname']}?host={server.admin['host']}"
     home = str(server.secrets_folder.parent)
