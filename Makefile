@@ -19,7 +19,7 @@ $(INSTALLED): constraints.txt pyproject.toml | $(BIN)/python
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.PHONY: help install demo test test-deep check format bench bench-data lock clean
+.PHONY: help install demo test test-deep check format bench bench-data texts lock clean
 
 help:  ## List the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -30,10 +30,10 @@ demo: $(INSTALLED)  ## Set up a demonstration and serve its pages
 	$(BIN)/cloister demo $(DEMO)
 
 test: $(INSTALLED)  ## Run the tests, in two processes, each with a PostgreSQL of its own
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile $(TESTS)
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-test-deep: $(INSTALLED)  ## Run the property tests with 10,000 examples
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/properties --timeout=7200
+test-deep: $(INSTALLED)  ## Run the property tests with 10,000 examples, and the sealer under load for longer
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/properties tests/integration/test_sealer.py --timeout=7200
 
 check: $(INSTALLED)  ## Lint, types, import directions, SQL style, security
 	$(BIN)/ruff check .
@@ -52,6 +52,10 @@ bench: $(INSTALLED)  ## Measure; prints a table and writes build/bench.json
 
 bench-data: $(INSTALLED)  ## Make the scale set that the benchmarks run on
 	$(BIN)/python -m bench.scale_data
+
+texts: $(INSTALLED)  ## Collect the texts of the pages for translators
+	$(BIN)/pybabel -q extract -F api/pages/locale/babel.cfg -k N_ -k say -k say_count:1,2 --no-location --sort-output \
+		--omit-header --project=Cloister -o api/pages/locale/cloister.pot api/pages
 
 lock: $(INSTALLED)  ## Pin all dependencies anew
 	$(BIN)/uv pip compile pyproject.toml --group dev --python-version 3.11 --universal --generate-hashes \

@@ -15,6 +15,22 @@ from infra.settings import settings
 from policies.text import fault_of_text
 from policies.words import AccountAction
 
+END_SESSIONS = """
+update operational.session set revoked_at = statement_timestamp()
+where principal_id = %(principal)s and revoked_at is null"""
+# What takes codes away: of sessions and tokens none is left that began with one. Tokens tell whole seconds: those of
+# this very second are bad as well.
+CODES_AWAY = (
+    """
+update operational.principal set totp_secret = null, totp_failures = 0, totp_locked_until = null,
+    tokens_valid_from = date_trunc('second', statement_timestamp()) + '1 s'
+where principal_id = %(principal)s""",
+    """
+update operational.recovery_code set replaced_at = statement_timestamp()
+where principal_id = %(principal)s and replaced_at is null""",
+    END_SESSIONS,
+)
+
 
 def link(at: Server, login: str, subject: str, issuer: str | None = None) -> None:
     """Let tokens of an issuer's subject stand for an account.
@@ -65,22 +81,8 @@ def reset_codes(at: Server, login: str) -> None:
     """
     with connect(Login.SERVICE, at=at) as connection:
         principal_id = _principal(connection, login)
-        connection.execute(
-            "update operational.principal set totp_secret = null, totp_failures = 0, totp_locked_until = null,"
-            " tokens_valid_from = date_trunc('second', statement_timestamp())"
-            " where principal_id = %s",
-            [principal_id],
-        )
-        connection.execute(
-            "update operational.recovery_code set replaced_at = statement_timestamp()"
-            " where principal_id = %s and replaced_at is null",
-            [principal_id],
-        )
-        connection.execute(
-            "update operational.session set revoked_at = statement_timestamp()"
-            " where principal_id = %s and revoked_at is null",
-            [principal_id],
-        )
+        for statement in CODES_AWAY:
+            connection.execute(statement, {"principal": principal_id})
         note(connection, AccountAction.SECOND_FACTOR_RESET, "principal", str(principal_id), None)
 
 

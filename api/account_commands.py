@@ -79,6 +79,19 @@ def link_specialist(
     typer.echo(f"'{name}' of {clinic} is {login}")
 
 
+@user.command("booking-page")
+def booking_page(
+    clinic: Annotated[str, typer.Argument(help="Slug of the clinic.")],
+    close: Annotated[bool, typer.Option("--close", help="Let newcomers book no more.")] = False,
+) -> None:
+    """Let newcomers without an account book at a clinic, on the page `/book/CLINIC`."""
+    from api.identity.booking_pages import close_page, open_page
+    from infra.database import server
+
+    (close_page if close else open_page)(server(), clinic)
+    typer.echo(f"the booking page of '{clinic}' is {'closed' if close else 'open'}")
+
+
 @user.command("link")
 def link(
     login: LoginArgument,

@@ -1,44 +1,62 @@
-"""The application: one version of the API under /v1, the pages, and what surrounds both."""
+"""The application: one version of the API under /v1, FHIR under /fhir, the pages, and what surrounds them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
+from starlette.routing import Match
+from starlette.types import Scope
 
-from api import problems
+from api import metrics, problems
+from api.account_admin.routes import router as accounts
 from api.appointments.routes import router as appointments
+from api.audit.batch_routes import router as audit_batches
 from api.audit.proof_routes import router as proofs
 from api.audit.review_routes import router as audit_reviews
 from api.audit.routes import router as audit
+from api.bookings.releasing import keep_releasing
 from api.bookings.routes import router as bookings
 from api.briefs.routes import router as briefs
+from api.campaigns.routes import router as campaigns
+from api.clinic_settings.routes import router as clinic_settings
 from api.clinics.routes import router as clinics
 from api.confidential.routes import router as confidential
+from api.consents.receipt_routes import router as receipts
 from api.consents.routes import router as consents
 from api.deletions.routes import router as deletions
 from api.editing.routes import router as editing
 from api.envelope import Envelope
+from api.exports.routes import router as exports
 from api.families.routes import router as families
+from api.fhir.routes import router as fhir
 from api.forms.routes import router as forms
 from api.guard import clean_texts
+from api.handovers.routes import router as handovers
+from api.health.routes import router as platform_health
 from api.identity.routes import published
 from api.identity.routes import router as identity
 from api.impersonations.routes import router as impersonations
+from api.key_admin.routes import router as keys
+from api.legal_guardians.routes import router as legal_guardians
 from api.limits import Buckets, Rates
 from api.me.contact_routes import router as own_contacts
 from api.me.routes import router as me
 from api.merges.routes import router as merges
 from api.messages.routes import router as messages
 from api.messages.sender import Post
+from api.overviews.routes import router as overviews
 from api.pages.setup import install as install_pages
 from api.plans.routes import router as plans
 from api.profiles.routes import router as profiles
+from api.quarantine.routes import router as quarantine
 from api.segments.all_routes import router as segments
 from api.services import Services
 from api.templates.routes import router as templates
 from api.verifications.routes import router as verifications
+from api.webhooks.routes import router as webhooks
 from infra.database import Server, server
 from infra.settings import settings
 
@@ -53,20 +71,45 @@ async def healthz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
+class OnlyUnderV1(APIRouter):
+    """The API's routes, looked through only for what is under `/v1/`."""
+
+    # Routes are tried one by one, and the API's come first: no page is to wait for the hundreds that are none of its.
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Whether a request is one of the API's."""
+        return super().matches(scope) if scope["path"].startswith("/v1/") else (Match.NONE, {})
+
+
+@asynccontextmanager
+async def meanwhile(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Have work that never ends go on until the block ends."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 @asynccontextmanager
 async def sending(post: Post | None) -> AsyncIterator[None]:
     """Send messages meanwhile, if there is a post."""
     if post is None:
         yield
         return
-    async with post.pool:
-        task = asyncio.create_task(post.keep_sending())
-        try:
-            yield
-        finally:
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+    async with post.pool, meanwhile(post.keep_sending()):
+        yield
+
+
+# Of the API under `/v1`.
+ROUTERS = (
+    identity, clinics, overviews, segments, profiles, me, own_contacts, editing, consents, receipts, families,
+    bookings, appointments, templates, forms, plans, briefs, confidential, messages, campaigns, deletions,
+    impersonations, audit, audit_reviews, audit_batches, proofs, verifications, merges, webhooks, exports,
+    handovers, quarantine, platform_health, accounts, keys, clinic_settings, legal_guardians,
+)  # fmt: skip
 
 
 def create_app(at: Server | None = None, rates: Rates | None = None, post: Post | None = None) -> FastAPI:
@@ -79,11 +122,13 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
         DatabaseUnavailable: no database, or not set up.
     """
     rates = rates or Rates.of(settings())
-    services = Services.build(at or server(), rates)
+    at = at or server()
+    services = Services.build(at, rates)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with services.pool, sending(post):
+        releasing = meanwhile(keep_releasing(services.pool, services.codec))
+        async with services.pool, meanwhile(services.signals.keep_listening()), releasing, sending(post):
             yield
 
     # No interactive documentation: it loads scripts from elsewhere.
@@ -101,13 +146,13 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
     app.state.services = services
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
-    for router in (
-        identity, clinics, segments, profiles, me, own_contacts, editing, consents, families, bookings, appointments,
-        templates, forms, plans, briefs, confidential, messages, deletions, impersonations, audit, audit_reviews,
-        proofs, verifications, merges,
-    ):  # fmt: skip
-        app.include_router(router, prefix="/v1", responses=problems.RESPONSES)
+    v1 = OnlyUnderV1()
+    for router in ROUTERS:
+        v1.include_router(router)
+    app.include_router(v1, prefix="/v1", responses=problems.RESPONSES)
+    app.include_router(fhir, prefix="/fhir")
     app.include_router(published)
     app.include_router(health)
+    metrics.install(app, at)
     install_pages(app)
     return app

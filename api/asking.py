@@ -18,27 +18,38 @@ PURPOSE_HEADER = "purpose-of-use"
 
 # What an action discloses beyond the fields it asks for.
 CATEGORIES = {
+    Action.CLINIC_OVERVIEW: [Category.AGGREGATE],
     Action.SEGMENT_LIST: [Category.AGGREGATE],
     Action.SEGMENT_READ: [Category.AGGREGATE],
     Action.MEMBER_LIST: [Category.MEMBERSHIP],
+    Action.MEMBER_REACH: [Category.MEMBERSHIP],
     Action.SEGMENT_EXPLAIN: [Category.MEMBERSHIP],
     Action.SEGMENT_UNDECIDED: [Category.MEMBERSHIP],
     Action.SEGMENT_PREVIEW: [Category.IDENTIFIER, Category.NAME, Category.MEMBERSHIP, Category.AGGREGATE],
     Action.SEGMENT_COMPARE: [Category.IDENTIFIER, Category.NAME, Category.MEMBERSHIP, Category.AGGREGATE],
     Action.APPOINTMENT_LIST: [Category.NAME, Category.CLINICAL],
     Action.AGENDA_READ: [Category.NAME, Category.CLINICAL],
+    Action.SEGMENT_REACH: [Category.AGGREGATE],
+    Action.CAMPAIGN_SEND: [Category.MEMBERSHIP, Category.AGGREGATE],
+    Action.CAMPAIGN_READ: [Category.AGGREGATE],
+    Action.CAMPAIGN_STOP: [Category.AGGREGATE],
 }
 # Reads of a clinic's records in the operational zone, and not of its mart.
 OF_RECORDS = frozenset({
     Action.MERGE_LIST, Action.TEMPLATE_READ, Action.FORM_LIST, Action.CONSENT_CHECK, Action.CONSENT_TEXT_LIST,
-    Action.SERVICE_LIST, Action.APPOINTMENT_LIST, Action.AGENDA_READ, Action.SEGMENT_VOCABULARY,
+    Action.SERVICE_LIST, Action.APPOINTMENT_LIST, Action.AGENDA_READ, Action.SEGMENT_VOCABULARY, Action.WEBHOOK_LIST,
+    Action.QUARANTINE_LIST,
 })  # fmt: skip
-# Changes in a clinic's mart: its segments are the clinic's own, and no other zone's.
-OF_MARTS = frozenset({Action.SEGMENT_EDIT})
+# Works that begin in a clinic's mart: its segments are the clinic's own, and no other zone's.
+OF_CAMPAIGNS = frozenset({Action.SEGMENT_REACH, Action.CAMPAIGN_SEND, Action.CAMPAIGN_READ, Action.CAMPAIGN_STOP})
+OF_MARTS = frozenset({Action.SEGMENT_EDIT, Action.WEBHOOK_EDIT, *OF_CAMPAIGNS})
 OF_THE_LOG = frozenset({Action.AUDIT_SEARCH, Action.AUDIT_EXPORT, Action.AUDIT_REVIEW})
 # Why something is asked for, where nobody says.
 PURPOSES = {
+    Action.AGENDA_READ: Purpose.CARE,
     **dict.fromkeys(OF_THE_LOG, Purpose.AUDIT),
+    **dict.fromkeys(OF_CAMPAIGNS, Purpose.COMMUNICATIONS),
+    Action.MESSAGE_REFUSE: Purpose.PATIENT_REQUEST,
     Action.PROFILE_READ: Purpose.CARE,
     Action.PERSON_READ: Purpose.PATIENT_REQUEST,
     Action.DEPENDENT_LIST: Purpose.PATIENT_REQUEST,
@@ -55,11 +66,11 @@ PURPOSES = {
     Action.OWN_APPOINTMENT_READ: Purpose.PATIENT_REQUEST,
     Action.OWN_APPOINTMENT_CHANGE: Purpose.PATIENT_REQUEST,
     Action.OWN_VISIT_JOIN: Purpose.PATIENT_REQUEST,
-    Action.AGENDA_READ: Purpose.CARE,
     Action.VISIT_JOIN: Purpose.CARE,
     Action.IMPERSONATION_REVIEW: Purpose.PATIENT_REQUEST,
     Action.VERIFICATION_ANSWER: Purpose.PATIENT_REQUEST,
     Action.VERIFICATION_RENEW: Purpose.PATIENT_REQUEST,
+    Action.PASSWORD_FORGET: Purpose.PATIENT_REQUEST,
     Action.ACCOUNT_READ: Purpose.PATIENT_REQUEST,
     Action.ACCOUNT_CHANGE: Purpose.PATIENT_REQUEST,
     Action.PERSON_EDIT: Purpose.PATIENT_REQUEST,
@@ -70,9 +81,18 @@ PURPOSES = {
     Action.DEPENDENT_ADD: Purpose.PATIENT_REQUEST,
     Action.DEPENDENT_LEAVE: Purpose.PATIENT_REQUEST,
     Action.GUARDIAN_INVITE: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_UNINVITE: Purpose.PATIENT_REQUEST,
     Action.GUARDIAN_JOIN: Purpose.PATIENT_REQUEST,
     Action.GUARDIAN_LIST: Purpose.PATIENT_REQUEST,
     Action.GUARDIAN_END: Purpose.PATIENT_REQUEST,
+    Action.GUARDIAN_CONTEST: Purpose.PATIENT_REQUEST,
+    Action.CO_GUARDIAN_LIST: Purpose.PATIENT_REQUEST,
+    Action.CO_GUARDIAN_END: Purpose.PATIENT_REQUEST,
+    Action.EXPORT_MAKE: Purpose.PATIENT_REQUEST,
+    Action.OWN_HANDOVER_PREVIEW: Purpose.PATIENT_REQUEST,
+    Action.OWN_HANDOVER_BRING: Purpose.PATIENT_REQUEST,
+    Action.OWN_HANDOVER_LIST: Purpose.PATIENT_REQUEST,
+    Action.HANDOVER_READ: Purpose.CARE,
 }
 
 

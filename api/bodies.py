@@ -1,4 +1,4 @@
-"""Bodies of requests that whoever may not ask gets no rule of: they are looked at once it is known that they may be."""
+"""Bodies are checked only after the caller is known to be allowed, so that a refusal tells no rule."""
 
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar

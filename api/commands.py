@@ -7,6 +7,7 @@ import typer
 from api.account_commands import issuer, user
 from api.key_commands import key
 from api.message_commands import messages
+from api.webhook_commands import webhooks
 
 if TYPE_CHECKING:
     from api.messages.sender import Post
@@ -17,6 +18,7 @@ app.add_typer(user, name="user")
 app.add_typer(key, name="api-key")
 app.add_typer(issuer, name="issuer")
 app.add_typer(messages, name="messages")
+app.command("webhooks")(webhooks)
 
 
 @app.command()
@@ -24,9 +26,15 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; `CLOISTER_HOST` otherwise.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; `CLOISTER_PORT` otherwise.")] = None,
     seal: Annotated[bool, typer.Option(help="Seal the audit log in a process beside this one.")] = True,
+    with_live: Annotated[
+        bool, typer.Option("--with-live", help="Keep segments up to date in a process beside this one.")
+    ] = False,
+    send_webhooks: Annotated[
+        bool, typer.Option("--webhooks/--no-webhooks", help="Send webhooks in a process beside this one.")
+    ] = True,
 ) -> None:
     """Serve the API and the pages until interrupted."""
-    from contextlib import nullcontext
+    from contextlib import ExitStack
 
     import uvicorn  # late, like every heavy import here: the command line starts fast
 
@@ -34,20 +42,26 @@ def serve(
     from infra import log
     from infra.at_rest import refuse_bare_disks
     from infra.audit import note_start
-    from infra.audit_tree.process import sealer_beside
+    from infra.beside import beside
+    from infra.database import server
     from infra.listening import refuse_taken_port
+    from infra.server_log import refuse_wordy_log
     from infra.settings import settings
     from policies.access.decide import load
 
     chosen = settings()
     refuse_bare_disks(chosen)
+    refuse_wordy_log(chosen, server())
     log.configure()
     address, number = host or chosen.host, chosen.port if port is None else port
     refuse_taken_port(address, number)
     application = create_app(post=_post(chosen))
     note_start(load().version)
     typer.echo(f"Serving on http://{address}:{number}", err=True)
-    with sealer_beside() if seal else nullcontext():
+    with ExitStack() as others:
+        wanted = {"seal": seal, "live": with_live, "webhooks": send_webhooks}
+        for command in (name for name, is_wanted in wanted.items() if is_wanted):
+            others.enter_context(beside(command))
         uvicorn.run(
             application,
             host=address,

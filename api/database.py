@@ -15,16 +15,21 @@ CONNECTIONS = 16
 WAIT_SECONDS = 10.0
 
 
+def limited(at: Server, login: Login, timeout_ms: int) -> dict[str, str]:
+    """Libpq parameters of a login whose queries, and rests within a transaction, end after `timeout_ms`."""
+    parameters = at.parameters(login)
+    parameters["options"] += f" -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
+    return parameters
+
+
 def make_pool(at: Server, *, timeout_ms: int, size: int = CONNECTIONS, login: Login = Login.SERVICE) -> Pool:
     """A closed pool of a login, the service unless told otherwise; its queries end after `timeout_ms`.
 
     Roles, search paths and contexts are only ever set for one transaction (`set local`), and the
     pool rolls back or closes what comes back unfinished: a connection is always clean.
     """
-    parameters = at.parameters(login)
-    parameters["options"] += f" -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"
     return AsyncConnectionPool(
-        kwargs={**parameters, "autocommit": True, "row_factory": dict_row},
+        kwargs={**limited(at, login, timeout_ms), "autocommit": True, "row_factory": dict_row},
         connection_class=Connection,
         min_size=1,
         max_size=size,

@@ -7,14 +7,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from api.account_care import enrol
-from api.accounts import add_user
+from api.accounts import add_user, link_specialist
+from api.demo_people import make_own, unlinked_specialist
+from api.identity import booking_pages
 from api.identity.second_factor import Secret
 from api.system_keys import add_api_key
 from infra.database import Server, connect
 from infra.errors import InvalidInput, Refused
 from infra.roles import Login
 from infra.settings import Mode, settings
-from policies.words import SECOND_FACTOR_ROLES, Role
+from policies.words import PERSONAL_ROLES, SECOND_FACTOR_ROLES, Role
 
 MOST_MANAGERS = 10
 
@@ -40,8 +42,8 @@ class Account:
 def ensure_demo_accounts(at: Server, clinics: Sequence[str]) -> list[Account]:
     """The demo's accounts, made once with random secrets and kept in `demo-accounts.json` (0600).
 
-    Managers of the first clinics, an auditor of the first one, a platform auditor, a platform
-    admin, and an API key of the first clinic. Accounts whose secret is known stay as they are.
+    Managers of the first clinics; of the first one an auditor, a specialist, staff, a patient, a guardian and an
+    API key; a platform auditor and a platform admin. Accounts whose secret is known stay as they are.
 
     Raises:
         Refused: the instance is not a demo.
@@ -50,8 +52,11 @@ def ensure_demo_accounts(at: Server, clinics: Sequence[str]) -> list[Account]:
         raise Refused("demo accounts exist in demo mode alone")
     path, there = _path(at), _logins(at)
     known = {account.login: account for account in _read(path) if account.login in there}
-    accounts = [_enrolled(at, known.get(wanted.login) or _make(at, wanted)) for wanted in _wanted(clinics)]
+    made = [known.get(wanted.login) or _make(at, wanted, clinics) for wanted in _wanted(clinics)]
+    accounts = [_enrolled(at, account) for account in made if account]
     _write(path, accounts)
+    if clinics and booking_pages.login_of(clinics[0]) not in there:
+        booking_pages.open_page(at, clinics[0])
     return accounts
 
 
@@ -84,21 +89,34 @@ def _wanted(clinics: Sequence[str]) -> list[Account]:
         return Account(login, name, role.value, clinic, secrets.token_urlsafe(12))
 
     managed = [account(f"manager.{c}", f"Manager of {c}", Role.CLINIC_MANAGER, c) for c in clinics[:MOST_MANAGERS]]
-    of_first = [account(f"auditor.{c}", f"Auditor of {c}", Role.CLINIC_AUDITOR, c) for c in clinics[:1]] + [
-        account(f"automation.{c}", f"Automation of {c}", Role.AUTOMATION_SYSTEM, c) for c in clinics[:1]
+    of_first = [
+        account(f"{word}.{c}", f"{word.capitalize()} of {c}", role, c)
+        for c in clinics[:1]
+        for word, role in (
+            ("auditor", Role.CLINIC_AUDITOR),
+            ("automation", Role.AUTOMATION_SYSTEM),
+            ("specialist", Role.SPECIALIST),
+            ("staff", Role.CLINIC_STAFF),
+        )
     ]
     return [
         *managed,
         *of_first,
+        *(account(role.value, role.value.capitalize(), role) for role in (Role.PATIENT, Role.GUARDIAN) if clinics),
         account("auditor", "Platform auditor", Role.PLATFORM_AUDITOR),
         account("admin", "Platform admin", Role.PLATFORM_ADMIN),
     ]
 
 
-def _make(at: Server, wanted: Account) -> Account:
+def _make(at: Server, wanted: Account, clinics: Sequence[str]) -> Account | None:
+    """The account; None of a person, if the first clinic has nobody who could have it."""
+    if wanted.role in PERSONAL_ROLES:
+        return wanted if make_own(at, clinics[0], Role(wanted.role), wanted.login, wanted.secret) else None
     if wanted.role == Role.AUTOMATION_SYSTEM and wanted.clinic:
         return Account(**{**asdict(wanted), "secret": add_api_key(at, wanted.login, wanted.clinic)})
     add_user(at, wanted.login, wanted.name, Role(wanted.role), wanted.clinic, wanted.secret)
+    if wanted.role == Role.SPECIALIST and wanted.clinic and (name := unlinked_specialist(at, wanted.clinic)):
+        link_specialist(at, wanted.login, wanted.clinic, name)
     return wanted
 
 

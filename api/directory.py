@@ -9,16 +9,20 @@ from api.database import Pool
 KEPT_SECONDS = 5.0
 
 _CLINICS = """
-select c.clinic_id, c.slug, c.name, c.time_zone, m.as_of, m.built_at, m.built_from
+select
+    c.clinic_id, c.slug, c.name, c.time_zone,
+    case when d.passed_at > m.built_at then d.as_of else coalesce(m.as_of, d.as_of) end as as_of,
+    m.built_at
 from operational.clinic as c
 left join pipeline.mart_state as m on m.clinic = c.slug
+left join pipeline.member_day as d on d.clinic = c.slug
 where c.archived_at is null
 order by c.name, c.slug"""
 
 
 @dataclass(frozen=True)
 class ClinicEntry:
-    """A clinic, and the day and time that its mart was last built for and at."""
+    """A clinic, the day that its members stand for, and when its mart was last built."""
 
     clinic_id: int
     slug: str
@@ -26,8 +30,6 @@ class ClinicEntry:
     time_zone: str
     as_of: date | None
     built_at: datetime | None
-    # Before the build's first read: what happened since may be missing in it.
-    built_from: datetime | None = None
 
 
 class Directory:

@@ -12,13 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.guard import guarded, refusal
 from api.limits import Buckets, address_name
-from api.problems import MEDIA_TYPE, Failed, headers_of, of
+from api.problems import Failed, headers_of, of, written
 from infra.errors import CloisterError
 from infra.log import where
 
 HEADERS = {
-    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
-    "frame-ancestors 'none'; base-uri 'none'",
+    "content-security-policy": "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; "
+    "img-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
     "x-content-type-options": "nosniff",
     "referrer-policy": "same-origin",
     "cross-origin-opener-policy": "same-origin",
@@ -64,11 +64,11 @@ class Envelope:
             await self._pass(scope, receive, answer)
         except (CloisterError, HTTPException) as error:
             if not status:
-                await _answer(answer, of(error), headers_of(error))
+                await _answer(answer, scope, of(error), headers_of(error))
         except Exception as error:  # the last place that can keep values out of the logs
             log.error("request failed", request_id=str(request_id), **where(error))
             if not status:
-                await _answer(answer, of(Failed("")))
+                await _answer(answer, scope, of(Failed("")))
         milliseconds = round((time.perf_counter() - started) * 1000, 1)
         log.info(
             "request",
@@ -94,9 +94,10 @@ def _add(message: MutableMapping[str, Any], headers: dict[str, str]) -> None:
     message["headers"] = [*message.get("headers", []), *extra]
 
 
-async def _answer(send: Send, body: dict[str, Any], more: dict[str, str] | None = None) -> None:
-    content = json.dumps(body).encode()
-    named = {"content-type": MEDIA_TYPE, "content-length": str(len(content)), **(more or {})}
+async def _answer(send: Send, scope: Scope, body: dict[str, Any], more: dict[str, str] | None = None) -> None:
+    shown, media_type = written(scope["path"], body)
+    content = json.dumps(shown).encode()
+    named = {"content-type": media_type, "content-length": str(len(content)), **(more or {})}
     headers = [(name.encode(), value.encode()) for name, value in named.items()]
     await send({"type": "http.response.start", "status": body["status"], "headers": headers})
     await send({"type": "http.response.body", "body": content})

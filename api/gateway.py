@@ -13,8 +13,11 @@ with its event and all that it does, or nothing of it. What cannot be recorded i
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import lru_cache
 from typing import NoReturn
 from uuid import UUID
+
+from psycopg import sql
 
 from api.asking import (
     OF_MARTS,
@@ -29,21 +32,25 @@ from api.asking import (
 )
 from api.database import Connection, Pool
 from api.directory import ClinicEntry, Directory
-from api.grants import Grant, PersonGrant, Segment, Work, closing_on_failure, enter
+from api.grants import Grant, PersonGrant, Segment, closing_on_failure, enter
 from api.identity.principals import Principal
 from api.recording import Event, record
-from infra.errors import InvalidInput, NotRecorded, NotThere, Refused
+from api.work import Work
+from infra.errors import Gone, InvalidInput, NotRecorded, NotThere, Refused
 from infra.roles import ClinicKind, Group, RoleNames, clinic_schema
-from policies.access.decide import Policies
-from policies.access.model import Request
+from policies.access.decide import Policies, Ruling
+from policies.access.entities import REMEMBERED
+from policies.access.model import NO_TERMS, Request
 from policies.access.states import FACTS
 from policies.words import Action, Decision
 
 __all__ = ["Access", "Caller", "Gateway", "Grant", "PersonGrant", "Segment", "Work", "origin_of"]
 
-_SEGMENT = """
-select segment_id, slug, profile_dependent from segment where slug = %s and (archived_at is null or %s)"""
+_SEGMENT = "select segment_id, slug from segment where slug = %s and (archived_at is null or %s)"
 _NO_PATH = "pg_temp"
+# Whoever takes what is given to them so slowly holds up the clean-up of old rows: they are not waited for.
+_LASTING = "set transaction isolation level repeatable read; set local idle_in_transaction_session_timeout = '60s'"
+_SHARING = sql.SQL("set transaction isolation level repeatable read; set transaction snapshot {}")
 # Stands for every clinic that is none: what was typed is not remembered with its ruling.
 _NOWHERE = "-"
 
@@ -56,31 +63,37 @@ class Gateway:
         self._names = names
         self._policies = policies
         self._directory = directory
+        self._remembered = lru_cache(REMEMBERED)(policies.decide)
 
     def permits(self, principal: Principal, access: Access) -> bool:
         """Whether the policies permit an access: for lists and links, never instead of `open`."""
         return self._policies.decide(request_of(Caller(principal, UUID(int=0)), access)).permitted
 
     @asynccontextmanager
-    async def open(self, caller: Caller, access: Access) -> AsyncIterator[Grant]:
+    async def open(
+        self, caller: Caller, access: Access, *, lasting: bool = False, snapshot: str | None = None
+    ) -> AsyncIterator[Grant]:
         """A grant for one read; committed, with its event, when the block ends.
+
+        A `lasting` one stays at one moment, whose `snapshot` other grants may share: what is too much for one read
+        is read in parts, each decided about, recorded and committed before it is shown.
 
         Raises:
             NotThere: denied, or no such clinic or segment, or the block found no such thing; recorded in each case.
-            InvalidInput: the block found fault with the request; recorded as a denial.
+            InvalidInput, Gone, Refused: the block's own, as it raised them; recorded as a denial.
             NotRecorded: the database refused, or could not answer in time.
         """
         clinic = await self._directory.find(access.resource.clinic)
-        request = request_of(caller, access)
-        event = event_of(caller, request, clinic, self._policies.decide(request))
+        request = _of_known_clinic(request_of(caller, access), clinic)
+        event = event_of(caller, request, clinic, self._ruling(request))
         if event.decision == Decision.DENY:
             await self._deny(event)
             raise NotThere("no such thing")
         grant = None
         try:
-            async with self._granted(caller, access, clinic, event) as grant:
+            async with self._granted(caller, access, clinic, event, lasting, snapshot) as grant:
                 yield grant
-        except (InvalidInput, NotThere):
+        except (InvalidInput, NotThere, Gone, Refused):
             if grant is not None:  # the block's own finding, of which nothing is recorded yet
                 await self._deny(_denied(_named(event, grant.segment)))
             raise
@@ -115,7 +128,7 @@ class Gateway:
         request = _of_known_clinic(request_of(caller, access), clinic)
         by_state = request.action in FACTS
         rulings = self._policies.in_every_state(request) if by_state else None
-        event = event_of(caller, request, clinic, rulings.rulings[0] if rulings else self._policies.decide(request))
+        event = event_of(caller, request, clinic, rulings.rulings[0] if rulings else self._ruling(request))
         permitted = rulings.permitted if rulings else event.decision == Decision.PERMIT
         if not permitted or (clinic is None and access.resource.clinic is not None):
             await self._deny(_denied(event) if by_state else event)
@@ -126,9 +139,10 @@ class Gateway:
             with closing_on_failure():
                 # The pool rolls back what is not committed.
                 async with self._pool.connection() as connection:
-                    work = Work(connection, event, caller, clinic, parameters)
+                    viewing = self._viewing(caller, clinic)
+                    work = Work(connection, event, caller, clinic, parameters, viewing)
                     if by_state:
-                        work.enter(self._viewing(caller, clinic))
+                        work.view()
                     elif access.action in OF_MARTS:
                         work.enter(self._context(caller, access, clinic))
                     else:
@@ -143,7 +157,7 @@ class Gateway:
                     await work.commit()
         except (InvalidInput, NotThere, Refused):
             if work is not None:  # the block's own finding: what it did and recorded is undone
-                await self._deny(_denied(event))
+                await self._deny(_denied(replace(event, clinic_id=work.event_clinic_id)))
             raise
         if work.denied:
             raise NotThere("no such thing")
@@ -162,16 +176,24 @@ class Gateway:
 
     @asynccontextmanager
     async def _granted(
-        self, caller: Caller, access: Access, clinic: ClinicEntry | None, event: Event
+        self,
+        caller: Caller,
+        access: Access,
+        clinic: ClinicEntry | None,
+        event: Event,
+        lasting: bool,
+        snapshot: str | None,
     ) -> AsyncIterator[Grant]:
         """The grant of what was permitted, unless its segment is not there: that is recorded as well."""
         with closing_on_failure():
             async with self._pool.connection() as connection, connection.transaction():
+                shared = await _at_one_moment(connection, snapshot) if lasting or snapshot else None
                 await enter(connection, self._context(caller, access, clinic))
                 segment = await _segment(connection, access)
                 there = segment is not None or access.resource.segment is None
                 if there:
-                    grant = Grant(connection, _named(event, segment), caller, clinic, segment)
+                    context = self._context(caller, access, clinic), self._viewing(caller, clinic)
+                    grant = Grant(connection, _named(event, segment), caller, clinic, segment, shared, *context)
                     yield grant
                     if not grant.used:
                         raise NotRecorded("nothing was read, so nothing was recorded")
@@ -179,6 +201,11 @@ class Gateway:
                     await record(connection, event)
         if not there:
             raise NotThere("no such thing")
+
+    def _ruling(self, request: Request) -> Ruling:
+        """Remembered, unless the request holds what somebody merely typed: the name of a segment, or a reason."""
+        typed = request.resource.segment is not None or request.terms != NO_TERMS
+        return self._policies.decide(request) if typed else self._remembered(request)
 
     async def _deny(self, event: Event) -> None:
         with closing_on_failure():
@@ -221,6 +248,16 @@ def _of_known_clinic(request: Request, clinic: ClinicEntry | None) -> Request:
 def _denied(event: Event) -> Event:
     """The event of what no policy was asked about: its cursor, say, is not the caller's."""
     return replace(event, decision=Decision.DENY.value, policies=[])
+
+
+async def _at_one_moment(connection: Connection, snapshot: str | None) -> str:
+    """Have the transaction see the moment of a snapshot, or keep its own; the snapshot that it sees."""
+    if snapshot is not None:
+        await connection.execute(_SHARING.format(sql.Literal(snapshot)), prepare=False)
+        return snapshot
+    await connection.execute(_LASTING, prepare=False)
+    (exported,) = await (await connection.execute("select pg_export_snapshot() as name")).fetchall()
+    return str(exported["name"])
 
 
 async def _segment(connection: Connection, access: Access) -> Segment | None:

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from fastapi import Request
@@ -10,14 +11,20 @@ from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
 
+from api.uploads import takes
 from infra.errors import InvalidInput
+from policies.segments.rule import DEEPEST_RULE
 from policies.text import fault_of_text
 
 LARGEST_BODY = 64 * 1024
-DEEPEST_JSON = 32
+# As deep as a rule: two brackets a level, those of a list of values, and those of the body around it.
+DEEPEST_JSON = 2 * DEEPEST_RULE + 2
+# Digits of an integer: the least that Python's own limit, which would end its parsing, can be set to.
+LONGEST_NUMBER = 640
 FORM = "application/x-www-form-urlencoded"
 # A name that may be told: of a field of ours, say. Another one may be anything that was sent.
 _NAME = re.compile(r"[a-z][a-z_]{0,40}")
+_MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (LONGEST_NUMBER + 1))
 # A string, or one bracket: what decides depth. A string that never ends hides nothing: it is no JSON.
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[{]|[\]}]', re.DOTALL)
 
@@ -26,10 +33,13 @@ def refusal(scope: Scope) -> HTTPException | None:
     """Why a request is refused by its head alone."""
     headers = Headers(scope=scope)
     length = headers.get("content-length", "0")
-    if not length.isascii() or not length.isdigit() or int(length[:20]) > LARGEST_BODY:
+    if not length.isascii() or not length.isdigit():
+        return HTTPException(413)
+    uploads = takes(scope)
+    if int(length[:20]) > LARGEST_BODY and not uploads:
         return HTTPException(413)
     has_body = length.strip("0") != "" or "transfer-encoding" in headers
-    if has_body and not (_is_json(headers) or _kind(headers) == FORM):
+    if has_body and not (uploads or _is_json(headers) or _kind(headers) == FORM):
         return HTTPException(415)
     if has_body and headers.get("content-encoding", "identity") != "identity":
         return HTTPException(415)
@@ -37,12 +47,15 @@ def refusal(scope: Scope) -> HTTPException | None:
 
 
 async def guarded(scope: Scope, receive: Receive) -> Receive:
-    """The messages of a request: a JSON body is read whole and measured, others as they come.
+    """The messages of a request: a JSON body is read whole and measured, others as they come, files by their routes.
 
     Raises:
         HTTPException: the body is too large (413).
-        InvalidInput: JSON that is not UTF-8, or so deep that parsing it would end Python's recursion.
+        InvalidInput: JSON that is not UTF-8, so deep that parsing it would end Python's recursion, or with an integer
+            too long to be parsed; names its place.
     """
+    if takes(scope):
+        return receive
     counting = _counted(receive)
     if not _is_json(Headers(scope=scope)):
         return counting
@@ -54,21 +67,36 @@ async def guarded(scope: Scope, receive: Receive) -> Receive:
         body += message.get("body", b"")
         more = message.get("more_body", False)
     # In UTF-16 a letter may hold the byte of a quotation mark; RFC 8259 has UTF-8 alone.
-    if not json.detect_encoding(body).startswith("utf-8") or depth(body) > DEEPEST_JSON:
+    if not json.detect_encoding(body).startswith("utf-8") or depth(body, DEEPEST_JSON) > DEEPEST_JSON:
         raise InvalidInput("not UTF-8, or nested too deeply", place="body")
+    if _MANY_DIGITS.search(body):
+        _check_numbers(body)
     return _replayed([{"type": "http.request", "body": body, "more_body": False}], receive)
 
 
-def depth(body: bytes) -> int:
-    """How deeply the brackets of a JSON text nest."""
+def depth(body: bytes, allowed: float = inf) -> int:
+    """How deeply the brackets of a JSON text nest; one more than `allowed` where it is more, however many follow."""
     deepest = now = 0
     for found in _TOKEN.finditer(body):
         if found[0] in b"[{":
             now += 1
             deepest = max(deepest, now)
+            if deepest > allowed:
+                break
         elif found[0] in b"]}":
             now -= 1
     return deepest
+
+
+def _check_numbers(body: bytes) -> None:
+    too_long = object()
+    try:
+        found = json.loads(body, parse_int=lambda digits: too_long if len(digits) > LONGEST_NUMBER else 0)
+    except ValueError:
+        return  # no JSON, which whoever reads it says
+    for place, leaf in _leaves(found, "body"):
+        if leaf is too_long:
+            raise InvalidInput("a number too long", place=place)
 
 
 async def clean_texts(request: Request) -> None:
@@ -92,8 +120,8 @@ async def clean_texts(request: Request) -> None:
             _check(place, text)
 
 
-def _check(place: str, text: str) -> None:
-    if fault_of_text(text):
+def _check(place: str, text: object) -> None:
+    if isinstance(text, str) and fault_of_text(text):
         raise InvalidInput("a character that no text has", place=place)
 
 
@@ -104,17 +132,17 @@ def _texts(items: list[tuple[str, Any]], where: str) -> Iterator[tuple[str, str]
             yield _inside(where, name), value
 
 
-def _leaves(found: Any, place: str) -> Iterator[tuple[str, str]]:
-    """Every text of a JSON value, keys as well, with its place; as deep as `DEEPEST_JSON`."""
-    if isinstance(found, str):
-        yield place, found
-    elif isinstance(found, dict):
+def _leaves(found: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Every constant of a JSON value, keys as well, with its place; as deep as `DEEPEST_JSON`."""
+    if isinstance(found, dict):
         for key, value in found.items():
             yield place, key
             yield from _leaves(value, _inside(place, key))
     elif isinstance(found, list):
         for index, value in enumerate(found):
             yield from _leaves(value, f"{place}.{index}")
+    else:
+        yield place, found
 
 
 def _inside(place: str, name: str) -> str:
@@ -123,9 +151,17 @@ def _inside(place: str, name: str) -> str:
 
 async def _json(request: Request) -> Any:
     try:
-        return await request.json()
+        return json.loads(await request.body(), object_pairs_hook=_no_key_twice)
     except (ValueError, RecursionError):
-        raise InvalidInput("no JSON", place="body") from None
+        raise InvalidInput("no JSON, or a key twice", place="body") from None
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two values readers of JSON take either: what one of them has looked at, another would not do."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice")
+    return found
 
 
 def _kind(headers: Headers) -> str:

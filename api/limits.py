@@ -6,8 +6,9 @@ database (`api.identity.attempts`; docs/adr/0013).
 
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Callable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
@@ -17,6 +18,7 @@ from infra.settings import Settings
 # Beyond this many the least recently used are forgotten: memory stays bounded, whoever asks.
 MOST = 20_000
 BURST_SECONDS = 10
+PLACE_SECONDS = 5
 
 
 class TooMany(CloisterError):
@@ -25,6 +27,14 @@ class TooMany(CloisterError):
     def __init__(self, retry_after: float) -> None:
         super().__init__("too many requests")
         self.retry_after = max(1, math.ceil(retry_after))
+
+
+class TooManyFiles(TooMany):
+    """As many files are read as may be, of one principal or of all."""
+
+
+class NoMoreCodes(TooMany):
+    """As many codes went to an address as may; whose it is plays no part."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,32 @@ class Buckets:
             self._buckets.popitem(last=False)
         if not taken:
             raise TooMany((1 - tokens) / self._rate)
+
+
+class Places:
+    """So many at a time and no more, of each name where they are named; one more is refused as this."""
+
+    def __init__(self, most: int, refusal: type[TooMany] = TooMany) -> None:
+        self._most = most
+        self._refusal = refusal
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def place(self, name: str = "") -> Iterator[None]:
+        """Hold a place.
+
+        Raises:
+            TooMany: all are taken.
+        """
+        if self._held[name] >= self._most:
+            raise self._refusal(PLACE_SECONDS)
+        self._held[name] += 1
+        try:
+            yield
+        finally:
+            self._held[name] -= 1
+            if not self._held[name]:
+                del self._held[name]
 
 
 def address_name(address: str | None) -> str:

@@ -10,6 +10,7 @@ messages = typer.Typer(no_args_is_help=True, help="Messages to people.")
 @messages.command("send")
 def send() -> None:
     """Send the messages that are due; `cloister serve` does the same all the time."""
+    from api.messages.asking_again import ask_again
     from api.messages.post import open_post  # late, like every heavy import here: the command line starts fast
     from api.messages.transports import transport_of
     from infra.database import server
@@ -18,6 +19,7 @@ def send() -> None:
     async def all_due() -> int:
         post, sent = open_post(server(), settings(), transport_of(settings())), 0
         async with post.pool:
+            await ask_again(post.pool)
             while found := await post.send_due():
                 sent += found
         return sent

@@ -1,10 +1,10 @@
-"""One shape for every error: problem+json (RFC 9457), or a page with the same words.
+"""One shape for every error: problem+json (RFC 9457), or a page or an OperationOutcome with the same words.
 
 Nothing that was sent is sent back: a problem names the place and the rule. What is not yours and
 what does not exist get the same bytes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import psycopg
@@ -14,11 +14,14 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api.fhir import outcomes
 from api.identity.jwks import IssuerUnavailable
-from api.limits import TooMany
+from api.limits import NoMoreCodes, TooMany, TooManyFiles
+from api.uploads import TooLarge
 from infra.errors import (
     CloisterError,
     DatabaseUnavailable,
+    Gone,
     InvalidInput,
     KeysUnavailable,
     Misplaced,
@@ -29,13 +32,17 @@ from infra.errors import (
 )
 
 MEDIA_TYPE = "application/problem+json"
-FOR_PROGRAMS = ("/v1/", "/.well-known/", "/healthz")
+# What a place begins with: a part of the request, or the profile of whom it is about.
+ORIGINS = frozenset({"body", "path", "query", "header", "profile"})
+FOR_PROGRAMS = ("/v1/", outcomes.BASE, "/.well-known/", "/healthz", "/metrics")
 
 
 class Fault(BaseModel):
     """Where a request is wrong, and the rule that it breaks."""
 
-    place: str
+    place: str = Field(
+        description="`body`, `path`, `query`, `header` or `profile`, and the names in it from outside in, with points."
+    )
     rule: str
     detail: str | None = Field(default=None, description="The same for people, where there is more to say.")
 
@@ -57,6 +64,10 @@ class CodeNeeded(NotSignedIn):
     """The password is right, and a code is asked for as well."""
 
 
+class NotAcceptable(Misplaced):
+    """None of the formats that the request takes; `detail` names those that there are."""
+
+
 class FromElsewhere(CloisterError):
     """A form that another site's page sent."""
 
@@ -69,9 +80,14 @@ KINDS: dict[type[CloisterError], tuple[int, str, str]] = {
     NotSignedIn: (401, "not-signed-in", "Sign in to see this."),
     CodeNeeded: (401, "code-needed", "Sign in with a code as well; set codes up on the sign-in page."),
     FromElsewhere: (403, "from-elsewhere", "This was sent from a page of another site."),
+    TooManyFiles: (429, "too-many-files", "Other files are still being read. Try again in a moment."),
+    NoMoreCodes: (429, "no-more-codes", "No more codes go to this address for now. Book by the clinic's other ways."),
     TooMany: (429, "too-many", "Too many requests. Try again in a moment."),
     IssuerUnavailable: (503, "issuer-unavailable", "The issuer of this token does not answer now."),
     NotThere: (404, "not-there", "There is nothing here."),
+    NotAcceptable: (406, "not-acceptable", "This is not given in any of the formats that were asked for."),
+    Gone: (410, "gone", "This is not kept any longer."),
+    TooLarge: (413, "too-large", "The request is too large."),
     InvalidInput: (422, "invalid-input", "Something in the request is not valid."),
     Stale: (412, "changed-meanwhile", "Somebody else changed this since it was read."),
     Refused: (409, "refused", "This cannot be done now."),
@@ -83,6 +99,7 @@ KINDS: dict[type[CloisterError], tuple[int, str, str]] = {
 BY_STATUS: dict[int, type[CloisterError]] = {401: NotSignedIn, 404: NotThere, 422: InvalidInput}
 TITLES = {
     405: ("method-not-allowed", "This cannot be done here."),
+    408: ("too-slow", "The request took too long to arrive."),
     413: ("too-large", "The request is too large."),
     415: ("unsupported-content", "This kind of content is not taken here."),
 }
@@ -119,8 +136,16 @@ def problem(status: int, kind: str, title: str, errors: Sequence[dict[str, str]]
     return {**body, "errors": list(errors)} if errors else body
 
 
-def of(error: CloisterError | HTTPException) -> dict[str, Any]:
-    """The problem that an error is."""
+def placed(place: str, path_params: Collection[str] = ()) -> str:
+    """A place as every problem says it; one that names no part of the request is in its path, or else in its body."""
+    first = place.partition(".")[0]
+    if first in ORIGINS:
+        return place
+    return f"path.{place}" if first in path_params else f"body.{place}"
+
+
+def of(error: CloisterError | HTTPException, path_params: Collection[str] = ()) -> dict[str, Any]:
+    """The problem that an error is; `path_params` are the names that the request's path has."""
     if isinstance(error, HTTPException):
         if error.status_code in BY_STATUS:
             return problem(*KINDS[BY_STATUS[error.status_code]])
@@ -128,7 +153,8 @@ def of(error: CloisterError | HTTPException) -> dict[str, Any]:
     status, kind, title = next((KINDS[k] for k in type(error).__mro__ if k in KINDS), KINDS[Failed])
     if isinstance(error, Misplaced) and error.place:
         detail = {"detail": error.detail} if error.detail else {}
-        return problem(status, kind, title, [{"place": error.place, "rule": error.rule, **detail}])
+        place = placed(error.place, path_params)
+        return problem(status, kind, title, [{"place": place, "rule": error.rule, **detail}])
     return problem(status, kind, title)
 
 
@@ -144,7 +170,7 @@ def install(app: FastAPI) -> None:
 
     async def known(request: Request, error: Exception) -> Response:
         found = error if isinstance(error, CloisterError | HTTPException) else Failed("")
-        return respond(request, of(found), headers_of(found))
+        return respond(request, of(found, request.path_params), headers_of(found))
 
     async def invalid(request: Request, error: Exception) -> Response:
         found = error.errors() if isinstance(error, RequestValidationError) else []
@@ -186,4 +212,10 @@ def respond(request: Request, body: dict[str, Any], headers: dict[str, str] | No
         page.headers.update(headers or {})
         return page
     extra = {"www-authenticate": "Bearer"} if body["status"] == 401 else {}
-    return JSONResponse(body, body["status"], {**(headers or {}), **extra}, MEDIA_TYPE)
+    content, media_type = written(request.url.path, body)
+    return JSONResponse(content, body["status"], {**(headers or {}), **extra}, media_type)
+
+
+def written(path: str, body: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """A problem as programs get it at a path, and its media type."""
+    return (outcomes.outcome(body), outcomes.MEDIA_TYPE) if path.startswith(outcomes.BASE) else (body, MEDIA_TYPE)

@@ -69,6 +69,16 @@ disclosed as (
 ),
 event as ({event})
 select * from found order by {order}""")
+_GATHERING = sql.SQL("""
+with found as materialized ({query}),
+disclosed as (
+    insert into audit.disclosure_chunk (event_id, occurred_at, clinic_id, prefix, patients)
+    select {event_id}, statement_timestamp(), {clinic_id}::integer, left(patient_id::text, 3), array_agg(patient_id)
+    from found
+    group by 4
+),
+event as ({event})
+select count(*) as members, coalesce(string_agg(line, '' order by patient_id), '') as lines from found""")
 # Of what is hidden from guardians, an event of its own: theirs tells nothing of it.
 _HIDING = sql.SQL("""
 with found as materialized ({query}),
@@ -155,6 +165,19 @@ def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool, 
     )
 
 
+def recorded_gathering(query: sql.Composable) -> sql.Composed:
+    """One statement that reads rows of as many patients, records each, and returns them as one row.
+
+    The query has the columns `patient_id`, each once, and `line`, a text; they come back in the order of the ids.
+    """
+    return _GATHERING.format(
+        query=query,
+        event=_event(sql.SQL("(select count(*) from found)")),
+        event_id=sql.Placeholder(_PLACES["event_id"]),
+        clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
+    )
+
+
 def recorded_hiding(query: sql.Composable, order: sql.Composable) -> sql.Composed:
     """One statement that reads and records, in an event apart whatever is hidden from guardians.
 
@@ -176,13 +199,15 @@ def recorded_hiding(query: sql.Composable, order: sql.Composable) -> sql.Compose
     )
 
 
-def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic: bool) -> str:
+def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic: bool, at_clinic: bool = False) -> str:
     """The text of one statement that reads one person, rules by the state it meets, and records that.
 
     The query gives one row or none, with a boolean column for each of `facts` and the columns `acting_for`
-    and `consent_event_id`; in a clinic also `patient_id`. Parameters `ruling__…` hold a ruling for each
-    state. The row comes back if its ruling permits; where there is none, the denial is recorded.
+    and `consent_event_id`; in a clinic also `patient_id`; with `at_clinic` also `clinic_id`, the clinic whose auditors
+    see what people themselves ask for there. Parameters `ruling__…` hold a ruling for each state. The row comes back
+    if its ruling permits; where there is none, the denial is recorded.
     """
+    told = (*_FOUND, "consent_event_id", *(["clinic_id"] if at_clinic else []))
     bits = [sql.SQL("({} * {}::integer)").format(2**bit, sql.Identifier(name)) for bit, name in enumerate(facts)]
     disclosed = _DISCLOSED.format(
         event_id=sql.Placeholder(_PLACES["event_id"]), clinic_id=sql.Placeholder(_PLACES["clinic_id"])
@@ -192,8 +217,8 @@ def recorded_by_state(query: sql.Composable, facts: Sequence[str], *, in_clinic:
         state=sql.SQL(" + ").join(bits),
         event=_event(
             sql.SQL("(decision = 'permit')::integer"),
-            (*_FOUND, "acting_for", "consent_event_id"),
-            [*((name, name) for name in (*_FOUND, "consent_event_id")), _ACTING_FOR],
+            (*told, "acting_for"),
+            [*((name, name) for name in told), _ACTING_FOR],
         ),
         disclosed=disclosed if in_clinic else sql.SQL(""),
     )

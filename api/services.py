@@ -1,7 +1,7 @@
 """What a running application holds, and how a request finds its caller."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,36 +9,43 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.asking import Caller, origin_of, purpose_of, who
-from api.bookings.orders import RequestDigests
 from api.cursors import Cursors
-from api.database import Pool, make_pool
+from api.database import CONNECTIONS, Pool, make_pool
 from api.directory import Directory
 from api.gateway import Gateway
+from api.idempotency import RequestDigests
 from api.identity import api_keys, external, impersonation, principals, second_factor, sessions, tokens
 from api.identity.attempts import Attempts
 from api.identity.external import ExternalIssuer
 from api.identity.issuer import Issuer, open_issuer
 from api.identity.principals import Principal
 from api.identity.sealed import Seals, codec_of
-from api.limits import Buckets, Rates
+from api.limits import Buckets, Places, Rates, TooManyFiles
+from api.overviews.cache import OverviewCache
 from api.problems import CodeNeeded, NotSignedIn
 from api.recording import Event, record
+from api.segments.signals import Signals
 from api.video import Jitsi, VideoProvider
 from infra.database import Server, connect
 from infra.encryption.data_keys import purpose_keys
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import Misconfigured
+from infra.exports.keys import ExportKeys
 from infra.roles import Login
-from infra.settings import Mode, settings
+from infra.settings import Mode, Settings, settings
 from policies.access.decide import InvalidPolicies, load
 from policies.access.model import PLATFORM
 from policies.words import AccountAction, Decision
+
+WAITS_OF_ONE = 8
+UPLOADS, UPLOADS_OF_ONE = 8, 2
 
 
 @dataclass(frozen=True)
 class Services:
     """Everything that lives as long as the application."""
 
+    at: Server
     pool: Pool
     directory: Directory
     gateway: Gateway
@@ -52,6 +59,16 @@ class Services:
     codec: FieldCodec
     digests: RequestDigests
     video: VideoProvider | None
+    signals: Signals
+    export_keys: ExportKeys
+    overviews: OverviewCache = field(default_factory=OverviewCache)
+    # Each pull holds a connection of the pool as long as it is given, and takes three more for moments.
+    pulls: Places = field(default_factory=lambda: Places(CONNECTIONS // 5))
+    # Of each principal.
+    waits: Places = field(default_factory=lambda: Places(WAITS_OF_ONE))
+    # Each file that is sent lies in memory, and what it unpacks to as well; nobody keeps all others from sending one.
+    uploads: Places = field(default_factory=lambda: Places(UPLOADS, TooManyFiles))
+    uploads_of_one: Places = field(default_factory=lambda: Places(UPLOADS_OF_ONE, TooManyFiles))
 
     @classmethod
     def build(cls, at: Server, rates: Rates | None = None) -> "Services":
@@ -71,6 +88,7 @@ class Services:
         directory = Directory(pool)
         codec = codec_of(at)
         return cls(
+            at=at,
             pool=pool,
             directory=directory,
             gateway=Gateway(pool, at.roles, policies, directory),
@@ -81,6 +99,8 @@ class Services:
             digests=RequestDigests(at),
             video=Jitsi.of(chosen, at),
             totp=_totp_seals(at, codec),
+            signals=Signals(at, directory),
+            export_keys=_export_keys(at, chosen),
             attempts=Attempts(rates.sign_ins),
             principals=Buckets(rates.principal),
             production=chosen.effective_mode is Mode.PRODUCTION,
@@ -129,6 +149,21 @@ class Services:
                 )
         return known, claims.second_factor
 
+    async def anew(self, caller: Caller, since: float) -> Caller:
+        """The caller with what they may do by now, for what takes longer than one read; nothing once that has ended.
+
+        since: when they were let in, in seconds since 1970.
+        """
+        asked = caller.principal
+        async with self.pool.connection() as connection:
+            if asked.key is not None:
+                found = await api_keys.anew(connection, asked)
+            elif asked.acting is not None:
+                found = None  # impersonations are too short for it
+            else:
+                found = await principals.by_id(connection, asked.principal_id, asked.session_id, int(since))
+        return replace(caller, principal=found or replace(asked, roles=frozenset(), key=None))
+
     def cookie(self, name: str) -> str:
         """A cookie's name: in production the browser takes it over TLS from this very host alone."""
         return f"__Host-{name}" if self.production else name
@@ -148,15 +183,28 @@ class Services:
         async with self.pool.connection() as connection:
             return await principals.by_login(connection, login)
 
+    async def account_of(self, principal_id: UUID | None) -> Principal | None:
+        """The human with that id, disabled or not: to be decided about, and told nobody."""
+        async with self.pool.connection() as connection:
+            return await principals.human(connection, principal_id)
+
     async def opened(self, principal: Principal) -> list[impersonation.Live]:
         """The impersonations that an admin has open."""
         async with self.pool.connection() as connection:
             return await impersonation.of_actor(connection, principal.principal_id)
 
+    async def acted_as(self, actor: Principal, live: impersonation.Live) -> Principal | None:
+        """Whom an admin acts as, to see their pages; None once it is over."""
+        acting = principals.Acting(live.impersonation_id, actor.principal_id)
+        async with self.pool.connection() as connection:
+            return await impersonation.principal_of(connection, live.subject_id, acting)
+
     async def logins(self, ids: Iterable[UUID]) -> dict[UUID, str]:
         """Logins of principals, for the auditors' lists."""
+        if not (wanted := list(ids)):
+            return {}
         async with self.pool.connection() as connection:
-            return await principals.logins(connection, list(ids))
+            return await principals.logins(connection, wanted)
 
     async def rights(self, clinic_id: int | None) -> list[dict[str, Any]]:
         """Who has which role at a clinic, or anywhere, for the auditors' review."""
@@ -209,6 +257,7 @@ def caller_of(request: Request, principal: Principal) -> Caller:
     Raises:
         InvalidInput: the request names a purpose of use that is none.
     """
+    request.state.sender = str(principal.actor_id)
     return Caller(principal, request.state.request_id, origin(request), purpose_of(request.headers))
 
 
@@ -237,6 +286,11 @@ def account_event(
 def origin(request: Request) -> str | None:
     """The address that a request came from, if it has one."""
     return origin_of(request.client.host if request.client else None)
+
+
+def _export_keys(at: Server, chosen: Settings) -> ExportKeys:
+    with connect(Login.SERVICE, at=at) as connection:
+        return ExportKeys.load(connection, at.secrets_folder, chosen.export_keys_file)
 
 
 def _totp_seals(at: Server, codec: FieldCodec) -> Seals:

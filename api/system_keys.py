@@ -19,25 +19,34 @@ from policies.words import AccountAction, Purpose, Role
 
 # Beside fields, a key's scope may name this: it books, moves and cancels appointments.
 BOOKINGS = "bookings"
+SCOPES = sorted({*Field, *ProfileField, BOOKINGS})
 KEY_DAYS = 365
 OVERLAP_DAYS = 7
 
-_ADD = """
+ADD = """
 insert into operational.api_key (principal_id, clinic_id, prefix, key_hash, segments, fields, purpose, expires_at)
 values (%(principal)s, %(clinic)s, %(prefix)s, %(hash)s, %(segments)s, %(fields)s, %(purpose)s,
     statement_timestamp() + make_interval(days => %(days)s))
 returning key_id"""
-_FIND = """
-select key_id, principal_id, clinic_id, segments, fields, purpose, replaced_by, expires_at > statement_timestamp()
-from operational.api_key where prefix = %s and revoked_at is null for update"""
-_REPLACE = """
+# At any clinic, or only at one.
+FIND = """
+select key_id, principal_id, clinic_id, segments, fields, purpose, replaced_by,
+    expires_at > statement_timestamp() as live
+from operational.api_key
+where
+    prefix = %(prefix)s and revoked_at is null and (%(at)s::integer is null or clinic_id = %(at)s)
+for update"""
+REPLACE = """
 update operational.api_key
-set replaced_by = %s, expires_at = least(expires_at, statement_timestamp() + make_interval(days => %s))
-where key_id = %s"""
-_REVOKE = """
+set
+    replaced_by = %(successor)s,
+    expires_at = least(expires_at, statement_timestamp() + make_interval(days => %(overlap)s))
+where key_id = %(key)s"""
+REVOKE = """
 update operational.api_key set revoked_at = statement_timestamp()
-where prefix = %s and revoked_at is null returning clinic_id"""
-_LIST = """
+where prefix = %(prefix)s and revoked_at is null and (%(at)s::integer is null or clinic_id = %(at)s)
+returning clinic_id"""
+LIST = """
 select k.prefix, p.login, c.slug as clinic, k.purpose, k.fields, k.segments, k.expires_at, k.last_used_at,
     case when k.revoked_at is not null then 'revoked' when k.expires_at <= statement_timestamp() then 'expired'
         when k.replaced_by is not null then 'replaced' else 'good' end as state
@@ -79,9 +88,8 @@ def add_api_key(
         InvalidInput: no such clinic or field, or a login with characters that do not show.
     """
     check_identifier(login, "login")
-    known = sorted({*Field, *ProfileField, BOOKINGS})
-    if unknown := sorted({*fields} - {*known}):
-        raise InvalidInput(f"no field '{unknown[0]}'", place="field", hint=f"there are {', '.join(known)}")
+    if unknown := sorted({*fields} - {*SCOPES}):
+        raise InvalidInput(f"no field '{unknown[0]}'", place="field", hint=f"there are {', '.join(SCOPES)}")
     with connect(Login.SERVICE, at=at) as connection:
         principal_id = store_principal(connection, "system", login, login, None)
         clinic_id = clinic_id_of(connection, clinic)
@@ -106,7 +114,7 @@ def rotate(at: Server, prefix: str, *, overlap_days: int = OVERLAP_DAYS, days: i
         Refused: it has ended, or was replaced already.
     """
     with connect(Login.SERVICE, at=at) as connection:
-        row = connection.execute(_FIND, [prefix]).fetchone()
+        row = connection.execute(FIND, {"prefix": prefix, "at": None}).fetchone()
         if row is None:
             raise _no_key()
         key_id, principal_id, clinic_id, segments, fields, purpose, replaced_by, live = row
@@ -114,7 +122,7 @@ def rotate(at: Server, prefix: str, *, overlap_days: int = OVERLAP_DAYS, days: i
             raise Refused("that key was replaced or has ended", hint="`cloister api-key list`")
         scope = {"principal": principal_id, "clinic": clinic_id, "segments": segments, "fields": fields}
         fresh, successor = _store(connection, {**scope, "purpose": purpose}, days)
-        connection.execute(_REPLACE, [successor, overlap_days, key_id])
+        connection.execute(REPLACE, {"successor": successor, "overlap": overlap_days, "key": key_id})
         note(connection, AccountAction.API_KEY_ROTATE, "api_key", fresh.prefix, clinic_id)
     return fresh.clear
 
@@ -126,7 +134,7 @@ def revoke(at: Server, prefix: str) -> None:
         InvalidInput: no such key, or a revoked one.
     """
     with connect(Login.SERVICE, at=at) as connection:
-        row = connection.execute(_REVOKE, [prefix]).fetchone()
+        row = connection.execute(REVOKE, {"prefix": prefix, "at": None}).fetchone()
         if row is None:
             raise _no_key()
         note(connection, AccountAction.API_KEY_REVOKE, "api_key", prefix, row[0])
@@ -135,13 +143,13 @@ def revoke(at: Server, prefix: str) -> None:
 def list_keys(at: Server, clinic: str | None = None) -> list[ListedKey]:
     """All keys, or one clinic's, ended ones as well."""
     with connect(Login.SERVICE, at=at) as connection, connection.cursor(row_factory=class_row(ListedKey)) as cursor:
-        return cursor.execute(_LIST, {"clinic": clinic}).fetchall()
+        return cursor.execute(LIST, {"clinic": clinic}).fetchall()
 
 
 def _store(connection: psycopg.Connection, scope: dict[str, Any], days: int) -> tuple[api_keys.FreshKey, UUID]:
     fresh = api_keys.make()
     values = {**scope, "prefix": fresh.prefix, "hash": fresh.key_hash, "days": days}
-    row = connection.execute(_ADD, values).fetchone()
+    row = connection.execute(ADD, values).fetchone()
     if row is None:
         raise LookupError("the key was not stored")
     return fresh, row[0]

@@ -24,12 +24,21 @@ AREAS = (
     "segments_one",
     "segments_examples",
     "segments_memory",
+    "live",
+    "hostile_rules",
+    "live_midnight",
+    "live_consent",
     "access_reads",
     "access_rotation",
     "audit_seal",
     "onboarding",
     "audit_reads",
     "audit_search",
+    "live_pull",
+    "live_webhooks",
+    "exchange_import",
+    "exchange_export",
+    "pages",
 )
 
 

@@ -77,7 +77,7 @@ def not_there(bench: Bench) -> Iterator[Figure]:
 
 @benchmark("access.decision_us")
 def decisions(_bench: Bench) -> Iterator[Figure]:
-    """Microseconds of one decision about a profile, nothing remembered; baseline: all states at once, remembered."""
+    """Microseconds of one decision for who asked before, no ruling remembered; baseline: all states, remembered."""
     subject = Subject(str(uuid4()), frozenset({(Role.SPECIALIST, "north"), (Role.SPECIALIST, "south")}))
     facts = Facts(treated=True, consents=frozenset({ConsentPurpose.PROFILE_SHARING}))
     resource, fields = Resource("north", patient=True), frozenset(ProfileField)

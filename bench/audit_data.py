@@ -4,7 +4,10 @@ Written by the administrator with triggers off, since only a benchmark may do th
 already holds as many is left as it is.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -16,39 +19,49 @@ from infra.provisioner import Clinic, add_clinics, set_up
 CLINICS, ACTORS, PATIENTS = 20, 2_000, 200_000
 EVENTS = {"small": 20_000, "medium": 1_000_000, "full": 10_000_000}
 SPAN = "360 days"
-CHUNK = 500_000
+CHUNK = 250_000
+# Two write at a time.
+WRITERS = 2
 # Bump it when the generator changes.
-GENERATOR = 1
+GENERATOR = 2
 
-# Of 20 events one lists 20 patients, one is denied; the others are of one patient each.
+# Of 20 events one lists 20 patients, one is denied; the others are of one patient each. Ids are as time-ordered as
+# those that the service makes.
 _NUMBERED = """
 select
-    n, %(end)s::timestamptz - (%(total)s - n) * (%(span)s::interval / %(total)s::float8) as occurred_at,
+    n, occurred_at,
+    (lpad(to_hex((extract(epoch from occurred_at) * 1000)::bigint), 12, '0') || substr(md5(n::text), 13))::uuid
+        as event_id,
     n %% 20 = 1 as denied, case n %% 20 when 0 then 20 when 1 then 0 else 1 end as patients,
     (%(clinics)s::integer[])[1 + abs(hashint8(n)) %% cardinality(%(clinics)s::integer[])] as clinic_id
-from generate_series(%(low)s::bigint, %(high)s::bigint) as n"""
-_EVENTS = f"""
-insert into audit.access_event (
-    event_id, occurred_at, principal_id, principal_kind, role, organisation, action, resource_type, clinic_id, purpose,
-    decision, policies, policy_version, categories, request_id, session_id, origin, patients
+from generate_series(%(low)s::bigint, %(high)s::bigint) as n
+cross join lateral (
+    select %(end)s::timestamptz - (%(total)s - n) * (%(span)s::interval / %(total)s::float8) as occurred_at
+) as t"""
+# One statement for both, so that nothing is worked out twice.
+_WRITE = f"""
+with e as materialized ({_NUMBERED}),
+written as (
+    insert into audit.access_event (
+        event_id, occurred_at, principal_id, principal_kind, role, organisation, action, resource_type, clinic_id,
+        purpose, decision, policies, policy_version, categories, request_id, session_id, origin, patients
+    )
+    select
+        e.event_id, e.occurred_at, md5('actor' || abs(hashint8(e.n + 1)) %% {ACTORS})::uuid, 'human', 'specialist',
+        'clinic', (array['profile.read', 'record.read', 'appointment.list', 'member.list'])[1 + e.n %% 4], 'patient',
+        e.clinic_id, 'care', case when e.denied then 'deny' else 'permit' end,
+        array['specialist-reads-own-patients'], '0123456789abcdef', array['identifier', 'name', 'profile'],
+        gen_random_uuid(), 'token:' || md5('session' || e.n / 100), '10.0.0.1', e.patients
+    from e
 )
-select
-    {{event_id}}, e.occurred_at, md5('actor' || abs(hashint8(e.n + 1)) %% {ACTORS})::uuid, 'human', 'specialist',
-    'clinic', (array['profile.read', 'record.read', 'appointment.list', 'member.list'])[1 + e.n %% 4], 'patient',
-    e.clinic_id, 'care', case when e.denied then 'deny' else 'permit' end,
-    array['specialist-reads-own-patients'], '0123456789abcdef', array['identifier', 'name', 'profile'],
-    gen_random_uuid(), 'token:' || md5('session' || e.n / 100), '10.0.0.1', e.patients
-from ({_NUMBERED}) as e"""  # nosec B608: constants
-_DISCLOSURES = f"""
 insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
 select
-    {{event_id}}, e.occurred_at, e.clinic_id,
+    e.event_id, e.occurred_at, e.clinic_id,
     md5('patient' || e.clinic_id || '.' || abs(hashint8(e.n * 20 + d)) %% {PATIENTS // CLINICS})::uuid
-from ({_NUMBERED}) as e cross join lateral generate_series(1, e.patients) as d"""  # nosec B608: constants
-# As time-ordered as the ids that the service makes, and the same in both statements.
-_EVENT_ID = (
-    "(lpad(to_hex((extract(epoch from e.occurred_at) * 1000)::bigint), 12, '0') || substr(md5(e.n::text), 13))::uuid"
-)
+from e cross join lateral generate_series(1, e.patients) as d"""  # nosec B608: constants
+
+
+Statement = tuple[str, dict[str, Any]]
 
 
 def ensure(scale: str, at: Server) -> Server:
@@ -60,8 +73,7 @@ def ensure(scale: str, at: Server) -> Server:
         drop(at, target.admin["dbname"])
         set_up(target)
         add_clinics(target, [Clinic(f"audit_{n:02}", f"Audit {n}") for n in range(CLINICS)], requested_by="bench")
-        with connect_admin(target) as admin:
-            _fill(admin, total)
+        _fill(target, total)
         with connect_admin(target) as admin:
             admin.autocommit = True
             admin.execute("vacuum analyze audit.access_event, audit.disclosure")
@@ -75,26 +87,32 @@ def ensure(scale: str, at: Server) -> Server:
     return target
 
 
-def _fill(admin: psycopg.Connection, total: int) -> None:
-    end = datetime.now(UTC)
-    clinics = [row[0] for row in admin.execute("select clinic_id from operational.clinic order by 1")]
-    admin.execute("set session_replication_role = replica")
-    _ensure_months(admin, end)
-    indexes = _drop_indexes(admin)
-    for low in range(1, total + 1, CHUNK):
-        values = {"end": end, "total": total, "span": SPAN, "clinics": clinics}
-        values |= {"low": low, "high": min(low + CHUNK - 1, total)}
-        for statement in (_EVENTS, _DISCLOSURES):
-            admin.execute(statement.replace("{event_id}", _EVENT_ID), values)
-    for index in indexes:
-        admin.execute(index)
+def _fill(at: Server, total: int) -> None:
+    values: dict[str, Any] = {"end": datetime.now(UTC), "total": total, "span": SPAN}
+    with connect_admin(at) as admin:
+        values["clinics"] = [row[0] for row in admin.execute("select clinic_id from operational.clinic order by 1")]
+        _ensure_months(admin, values)
+        indexes: list[Statement] = [(index, {}) for index in _drop_indexes(admin)]
+    parts: list[Statement] = [
+        (_WRITE, {**values, "low": low, "high": min(low + CHUNK - 1, total)}) for low in range(1, total + 1, CHUNK)
+    ]
+    with ThreadPoolExecutor(WRITERS) as writers:
+        list(writers.map(partial(_run, at), parts))
+        list(writers.map(partial(_run, at), indexes))
 
 
-def _ensure_months(admin: psycopg.Connection, end: datetime) -> None:
+def _run(at: Server, what: Statement) -> None:
+    with connect_admin(at) as admin:
+        admin.execute("set session_replication_role = replica")
+        admin.execute("set synchronous_commit = off")
+        admin.execute(*what)
+
+
+def _ensure_months(admin: psycopg.Connection, values: dict[str, Any]) -> None:
     admin.execute(
         "select audit.ensure_month(month::date)"
         " from generate_series(date_trunc('month', %(end)s - %(span)s::interval), %(end)s, '1 month') as month",
-        {"end": end, "span": SPAN},
+        values,
     )
 
 

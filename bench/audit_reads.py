@@ -84,7 +84,7 @@ async def _reading(found: Ward) -> AsyncIterator[tuple[Callable[[bool], Read], C
         fields = tuple(ProfileField)
         one = Access(Action.PROFILE_READ, Resource(found.clinic, patient=True), frozenset(fields))
         listed = Access(Action.AGENDA_READ, Resource(found.clinic))
-        text = repository._statement(fields)
+        text = repository._statement(Action.PROFILE_READ, fields)
         bare = re.sub(r", event as \(.*\) (?=select \* from ruled where decision = 'permit'$)", " ", text)
         assert "insert" in text and "insert" not in bare
 

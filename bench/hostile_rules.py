@@ -4,16 +4,46 @@ Each is answered by a `RuleError`, and none takes long.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from statistics import median
 
+from bench.harness import Bench, Figure, Timer, at_most, benchmark
 from policies.segments.definition import decode
-from policies.segments.rule import Rule, parse_rule
+from policies.segments.rule import Rule, RuleError, parse_rule
 from policies.segments.text import read
+
+ROUNDS = 5
 
 AGE = '{"measure": "age", "op": ">", "value": 1}'
 BAD = '{"measure": "age", "op": ">", "value": "x"}'
 COUNT = '{"measure": "appointments.count", "op": "=", "value": 0, "service": %s}'
 INJECTED = "'; drop table raw_patients; --"
+
+
+@benchmark("segments.hostile")
+def refusals(_: Bench) -> Iterator[Figure]:
+    """Milliseconds of the slowest refusal, from the text of a request to the error that names the place."""
+    yield at_most("segments.hostile_ms", max(map(milliseconds, hostile().values())), "ms", 100)
+
+
+def milliseconds(refused: Callable[[], Rule]) -> float:
+    """The median of some rounds.
+
+    Raises:
+        AssertionError: it is a rule after all.
+    """
+    return median(_once(refused) for _ in range(ROUNDS))
+
+
+def _once(refused: Callable[[], Rule]) -> float:
+    with (timer := Timer()).running():
+        try:
+            refused()
+        except RuleError:
+            pass
+        else:
+            raise AssertionError("what is hostile was taken for a rule")
+    return 1000 * timer.seconds
 
 
 def json_rules() -> dict[str, str]:
@@ -55,6 +85,11 @@ def json_rules() -> dict[str, str]:
         "overflowing_number": '{"measure": "age", "op": "<", "value": 1e999}',
         "huge_number": '{"measure": "age", "op": "<", "value": 1e300}',
         "huge_integer": '{"measure": "age", "op": "<", "value": ' + "9" * 4_000 + "}",
+        "long_integer": '{"measure": "age", "op": "<", "value": ' + "9" * 5_000 + "}",
+        "long_integer_in_a_list": '{"measure": "age", "op": "in", "value": [1, -' + "9" * 5_000 + "]}",
+        "long_integer_for_a_window": '{"measure": "forms.pending", "op": "=", "value": 1, "window": '
+        + "9" * 5_000
+        + "}",
         "endless_integer": '{"measure": "age", "op": "<", "value": ' + "9" * 200_000 + "}",
         "key_twice": '{"measure": "age", "measure": "sex", "op": "=", "value": 1}',
         "key_twice_among_many": "{" + ", ".join(f'"key_{number % 8_999}": 1' for number in range(9_000)) + "}",
@@ -88,6 +123,10 @@ def text_rules() -> dict[str, str]:
         "long_dotted_name": "a." * 120_000 + "a > 1",
         "long_window": f"adherence.completion_rate({'9' * 240_000}d) < 1",
         "long_number": "age > " + "9" * 240_000,
+        "five_thousand_digits": "age > " + "9" * 5_000,
+        "five_thousand_digits_in_a_list": f"age in [1, -{'9' * 5_000}]",
+        "five_thousand_digits_between": f"age between 1 and {'9' * 5_000}",
+        "five_thousand_digits_of_a_window": f"forms.pending({'9' * 5_000}d) = 1",
         "long_exponent": "age > 1e" + "9" * 240_000,
         "spaces": " " * 249_000,
         "sql": INJECTED,

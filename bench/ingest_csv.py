@@ -65,8 +65,8 @@ def import_rows(bench: Bench, rows: int) -> Imported:
     set_up(at)
     clinics = bench.folder / "noshow_clinics.csv"
     pl.read_csv(SOURCE, infer_schema=False).unique("Neighbourhood", maintain_order=True).write_csv(clinics)
-    _import(at, clinics)
-    return _import(at, repeated(bench, rows))
+    run_import(at, "csv", clinics, MAPPING)
+    return run_import(at, "csv", repeated(bench, rows), MAPPING)
 
 
 def copy_bare(at: Server, path: Path) -> float:
@@ -84,13 +84,13 @@ def copy_bare(at: Server, path: Path) -> float:
     return timer.seconds
 
 
-def _import(at: Server, path: Path) -> Imported:
-    """Run the command and wait for it.
+def run_import(at: Server, kind: str, path: Path, mapping: Path) -> Imported:
+    """Run `cloister import` of a kind and wait for it.
 
     Raises:
         RuntimeError: it failed.
     """
-    command = [sys.executable, "-c", CLOISTER, "import", "csv", str(path), "--mapping", str(MAPPING)]
+    command = [sys.executable, "-c", CLOISTER, "import", kind, str(path), "--mapping", str(mapping)]
     chosen = {
         "CLOISTER_HOME": str(at.secrets_folder.parent),
         "CLOISTER_MODE": "demo",

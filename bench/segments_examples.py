@@ -14,7 +14,7 @@ from psycopg import sql
 
 from bench.harness import Bench, Figure, Skipped, Timer, against, benchmark
 from bench.scale import AS_OF, Scale
-from bench.segments_omop import COHORTS, EXPLAINED, expressions
+from bench.segments_omop import COHORTS, EXPLAINED, RATE, RATES, expressions
 from bench.segments_rules import mission
 from bench.segments_sets import INSTANT, empty, marts, members, put_segments, timed
 from infra.database import Server, clinic_transaction, connect, connect_admin, lock_clinic
@@ -83,6 +83,8 @@ def hand_written(bench: Bench) -> Iterator[Figure]:
 def circe(bench: Bench) -> Iterator[Figure]:
     """Seconds of the three segments against Circe's three cohorts; filling the OMOP tables is not counted.
 
+    The share of exercises done is: Circe cannot form one, and of each day it is another.
+
     Raises:
         AssertionError: a difference in members that neither ages nor two answers of one day explain.
     """
@@ -92,7 +94,7 @@ def circe(bench: Bench) -> Iterator[Figure]:
     ours, theirs = [], []
     for _ in range(ROUNDS):
         ours.append(timed(at, [slug]))
-        theirs.append(_cohorts(at, statements))
+        theirs.append(_cohorts(at, slug, statements))
     _explain(at, slug, members(at, slug))
     yield against("segments.circe", median(ours), median(theirs), 5)
 
@@ -151,12 +153,16 @@ def _fill(at: Server, slug: str) -> None:
         admin.execute("vacuum analyze")
 
 
-def _cohorts(at: Server, statements: dict[str, list[str]]) -> float:
+def _cohorts(at: Server, slug: str, statements: dict[str, list[str]]) -> float:
     with connect_admin(at) as admin:
+        admin.execute(sql.SQL("set search_path = {}").format(sql.Identifier(clinic_schema(slug))))
         admin.execute("truncate bench_omop.cohort")
+        admin.execute("delete from bench_omop.measurement where measurement_concept_id = %s", [RATE])
+        admin.execute("vacuum analyze bench_omop.measurement")
         # With nested loops, one of the statements had not ended after ten minutes for 10,000 patients.
         admin.execute("set enable_nestloop = off")
         with (timer := Timer()).running():
+            admin.execute(RATES, {"rate": RATE, "as_of": AS_OF})
             for cohort in statements.values():
                 for statement in cohort:
                     admin.execute(statement)

@@ -34,6 +34,20 @@ def expressions() -> dict[str, dict[str, Any]]:
     }  # fmt: skip
 
 
+# The day's share of exercises done, as a measurement of its own: Circe counts, and adds nothing up.
+RATES = """
+insert into bench_omop.measurement
+    (measurement_id, person_id, measurement_concept_id, measurement_date, value_as_number)
+select last.measurement_id + row_number() over (), person.person_id, %(rate)s, %(as_of)s, rates.rate
+from (
+    select patient_id, sum(done)::double precision / nullif(sum(prescribed), 0) as rate
+    from raw_adherence
+    where day > %(as_of)s::date - 30 and day <= %(as_of)s::date
+    group by patient_id
+) as rates
+inner join bench_omop.person on person.person_source_value = rates.patient_id
+cross join (select coalesce(max(measurement_id), 0) as measurement_id from bench_omop.measurement) as last"""
+
 # Circe counts calendar years, so whoever has a birthday after AS_OF turns 66 too early; and of two answers
 # of one day it sees no order within a criterion, so any of that day may be the severe one.
 EXPLAINED = """

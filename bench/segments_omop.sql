@@ -53,40 +53,20 @@ alter table bench_omop.visit_occurrence add primary key (visit_occurrence_id);
 create index on bench_omop.visit_occurrence (person_id);
 create index on bench_omop.visit_occurrence (visit_concept_id);
 
--- Circe takes the lowest id of several events of one day. It cannot form a rate, so the filling does.
+-- Circe takes the lowest id of several events of one day.
 create table bench_omop.measurement as
 select
-    row_number() over (order by measured.day, measured.at, measured.id desc) as measurement_id,
+    row_number() over (order by answered_on, answered_at, answer_id desc) as measurement_id,
     person.person_id,
-    measured.concept_id as measurement_concept_id,
-    measured.day as measurement_date,
-    measured.number as value_as_number,
+    2000000001::bigint as measurement_concept_id,
+    answered_on as measurement_date,
+    number as value_as_number,
     null::double precision as range_low,
     null::double precision as range_high,
     null::bigint as visit_occurrence_id
-from (
-    select
-        patient_id,
-        2000000001::bigint as concept_id,
-        answered_on as day,
-        answered_at as at,
-        answer_id as id,
-        number
-    from raw_answers
-    where template = 'pain' and question = 'score' and number is not null
-    union all
-    select
-        patient_id,
-        2000000005,
-        AS_OF,
-        null,
-        null,
-        sum(done)::double precision / nullif(sum(prescribed), 0)
-    from raw_adherence
-    where day > AS_OF - 30 and day <= AS_OF
-    group by patient_id
-) as measured
-inner join bench_omop.person on person.person_source_value = measured.patient_id;
+from raw_answers
+inner join bench_omop.person on person.person_source_value = raw_answers.patient_id
+where template = 'pain' and question = 'score' and number is not null;
 alter table bench_omop.measurement add primary key (measurement_id);
 create index on bench_omop.measurement (person_id);
 create index on bench_omop.measurement (measurement_concept_id);

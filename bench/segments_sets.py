@@ -1,6 +1,6 @@
 """Clinics whose marts are filled, with the segments that a benchmark asks for."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 import psycopg
 from psycopg import sql
@@ -47,29 +47,33 @@ def empty(at: Server, slugs: list[str]) -> None:
     with connect_admin(at) as admin:
         for slug in slugs:
             schema = sql.Identifier(clinic_schema(slug))
-            tables = sql.SQL("{0}.segment_member, {0}.segment_state, {0}.changed_patient").format(schema)
+            tables = sql.SQL(
+                "{0}.segment_member, {0}.segment_forget, {0}.segment_state, {0}.changed_patient, {0}.patient_flip"
+            ).format(schema)
             admin.execute(sql.SQL("truncate {}").format(tables))
             admin.execute(sql.SQL("vacuum analyze {}").format(tables))
         admin.execute("checkpoint")
 
 
-def evaluate(at: Server, slugs: list[str]) -> int:
+def evaluate(at: Server, slugs: list[str], as_of: date = AS_OF, *, flips: bool = False) -> int:
     """Bring the members of every segment of these clinics up to date, two clinics at a time; how many entered."""
 
     def work(part: list[str]) -> int:
         with connect(Login.PIPELINE, at=at) as connection:
-            return sum(evaluate_one(connection, at, slug) for slug in part)
+            return sum(evaluate_one(connection, at, slug, as_of, flips=flips) for slug in part)
 
     return sum(in_parallel(work, slugs))
 
 
-def evaluate_one(connection: psycopg.Connection, at: Server, slug: str) -> int:
+def evaluate_one(
+    connection: psycopg.Connection, at: Server, slug: str, as_of: date = AS_OF, *, flips: bool = False
+) -> int:
     """The same for one clinic: compiled and executed as its builder and only writer, then committed."""
     with clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER):
         lock_clinic(connection, slug)
-        program = compile_program(active_segments(connection))
+        program = compile_program(active_segments(connection), flips=flips)
         cursor = psycopg.RawCursor(connection)
-        row = cursor.execute(program.statement, [AS_OF, INSTANT, Jsonb(program.parameters)]).fetchone()
+        row = cursor.execute(program.statement, [as_of, INSTANT, Jsonb(program.parameters)]).fetchone()
         return int(row[0]) if row else 0
 
 

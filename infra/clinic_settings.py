@@ -1,21 +1,43 @@
 """What a clinic offers and who offers it: a YAML file, checked and put into the database as one event."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Literal
 
 import psycopg
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from infra.audit import record_process
 from infra.database import Server, connect, set_context
 from infra.errors import InvalidInput
 from infra.roles import Login
+from policies.opening_hours import USUAL, WEEKDAYS, spans
 from policies.text import fault_of_identifier
 from policies.words import ProcessAction
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")]
+
+
+def _opened(hours: dict[str, str]) -> dict[str, str]:
+    """Days that are open, with hours that are some."""
+    if unknown := set(hours) - set(WEEKDAYS):
+        raise ValueError(f"no day of the week: {min(unknown)[:20]}")
+    return {day: " ".join(hours[day].split()) for day in WEEKDAYS if spans(hours.get(day, ""))}
+
+
+Hours = Annotated[dict[str, str], AfterValidator(_opened)]
+# No clinic is booked farther ahead than some three years.
+FARTHEST = 1100
+USUAL_DAYS_AHEAD = 366
+DaysAhead = Annotated[int, Field(ge=1, le=FARTHEST)]
+USUAL_HOLD_MINUTES = 60
+# A week at most, since others may want the time.
+HoldMinutes = Annotated[
+    int,
+    Field(ge=5, le=10080, description="What a newcomer books on the page is released then unless it is proven."),
+]
 
 
 class ServiceSettings(BaseModel):
@@ -38,7 +60,10 @@ class BookingSettings(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     registration_forms: list[Slug] = ["intake", "profile_sharing_consent"]
-    days_ahead: Annotated[int, Field(ge=1, le=1100)] = 366
+    days_ahead: DaysAhead = USUAL_DAYS_AHEAD
+    hold_minutes: HoldMinutes = USUAL_HOLD_MINUTES
+    # By the clinic's own clock; days that are not named are closed.
+    hours: Hours = USUAL
     specialists: list[Name] = []
     services: dict[Slug, ServiceSettings]
 
@@ -56,21 +81,23 @@ class BookingSettings(BaseModel):
 _OF_RECORDS = """
 select distinct specialist from operational.appointment
 where clinic_id = %s and specialist is not null and deleted_at is null order by specialist"""
-_SETTING = """
-insert into operational.booking_setting as s (clinic_id, templates, days_ahead) values (%s, %s, %s)
-on conflict (clinic_id) do update
-    set templates = excluded.templates, days_ahead = excluded.days_ahead, changed_at = now()
-    where (s.templates, s.days_ahead) is distinct from (excluded.templates, excluded.days_ahead)"""
-_SPECIALIST = """
-insert into operational.specialist as s (clinic_id, name, is_active) values (%s, %s, true)
+SETTING = """
+insert into operational.booking_setting as s (clinic_id, templates, days_ahead, hold_minutes, hours)
+values (%(clinic)s, %(forms)s, %(days)s, %(hold)s, %(hours)s::jsonb)
+on conflict (clinic_id) do update set templates = excluded.templates, days_ahead = excluded.days_ahead,
+    hold_minutes = excluded.hold_minutes, hours = excluded.hours, changed_at = now()
+where (s.templates, s.days_ahead, s.hold_minutes, s.hours)
+    is distinct from (excluded.templates, excluded.days_ahead, excluded.hold_minutes, excluded.hours)"""
+SPECIALIST = """
+insert into operational.specialist as s (clinic_id, name, is_active) values (%(clinic)s, %(name)s, true)
 on conflict (clinic_id, name) do update set is_active = true, changed_at = now() where not s.is_active"""
-_GONE = """
+GONE = """
 update operational.specialist set is_active = false, changed_at = now()
-where clinic_id = %s and is_active and name <> all(%s)"""
-_SERVICE = """
+where clinic_id = %(clinic)s and is_active and name <> all(%(names)s)"""
+SERVICE = """
 insert into operational.service as s
     (clinic_id, service, name, modality, minutes, templates, specialists, is_open)
-values (%s, %s, %s, %s, %s, %s, %s, %s)
+values (%(clinic)s, %(service)s, %(name)s, %(modality)s, %(minutes)s, %(forms)s, %(specialists)s, %(open)s)
 on conflict (clinic_id, service) do update set name = excluded.name, modality = excluded.modality,
     minutes = excluded.minutes, templates = excluded.templates, specialists = excluded.specialists,
     is_open = excluded.is_open, changed_at = now()
@@ -78,7 +105,7 @@ where (s.name, s.modality, s.minutes, s.templates, s.specialists, s.is_open) is 
     (excluded.name, excluded.modality, excluded.minutes, excluded.templates, excluded.specialists, excluded.is_open)"""
 _CLOSED = """
 update operational.service set is_open = false, changed_at = now()
-where clinic_id = %s and is_open and service <> all(%s)"""
+where clinic_id = %(clinic)s and is_open and service <> all(%(services)s)"""
 
 
 def read_settings(path: Path) -> BookingSettings:
@@ -125,13 +152,21 @@ def configure(at: Server, clinic: str, chosen: BookingSettings, *, of_records: b
 
 
 def _put(connection: psycopg.Connection, clinic_id: int, chosen: BookingSettings) -> int:
-    statements: list[tuple[str, list[object]]] = [
-        (_SETTING, [clinic_id, chosen.registration_forms, chosen.days_ahead]),
-        *((_SPECIALIST, [clinic_id, name]) for name in chosen.specialists),
-        (_GONE, [clinic_id, chosen.specialists]),
-        (_CLOSED, [clinic_id, list(chosen.services)]),
+    statements: list[tuple[str, dict[str, object]]] = [
+        (
+            SETTING,
+            {
+                "forms": chosen.registration_forms,
+                "days": chosen.days_ahead,
+                "hold": chosen.hold_minutes,
+                "hours": json.dumps(chosen.hours),
+            },
+        ),
+        (GONE, {"names": chosen.specialists}),
+        (_CLOSED, {"services": list(chosen.services)}),
     ]
-    for slug, s in chosen.services.items():
-        offering = s.specialists or chosen.specialists
-        statements.append((_SERVICE, [clinic_id, slug, s.name, s.modality, s.minutes, s.forms, offering, s.open]))
-    return sum(connection.execute(query, values).rowcount for query, values in statements)
+    statements += [(SPECIALIST, {"name": name}) for name in chosen.specialists]
+    for slug, service in chosen.services.items():
+        offering = service.specialists or chosen.specialists
+        statements.append((SERVICE, {**service.model_dump(), "service": slug, "specialists": offering}))
+    return sum(connection.execute(query, {**values, "clinic": clinic_id}).rowcount for query, values in statements)

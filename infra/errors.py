@@ -6,14 +6,20 @@ CloisterError
 ├── DatabaseUnavailable   not running, not reachable, not migrated
 ├── KeysUnavailable       the key service does not answer
 ├── InvalidInput          what was given breaks a rule; names the place
+│   └── TooLarge          a file that is larger than one may be (api.uploads)
 ├── NotThere              does not exist, or is not yours: the two look the same
 ├── Refused               known to exist, but not now or not like this
-│   └── Stale             changed by somebody else since it was read
+│   ├── Stale             changed by somebody else since it was read
+│   └── Withdrawn         somebody in the answer revoked a consent while it was given
+├── Gone                  was there, and is not kept any longer; says how to go on
 ├── NotRecorded           the access could not be recorded, so nothing was done
 ├── NotSignedIn           no credentials, or none that are good (api.problems)
 │   └── CodeNeeded        the password is right, a code is asked for as well (api.problems)
+├── NotAcceptable         none of the formats that the request takes (api.problems)
 ├── FromElsewhere         a form that another site's page sent (api.problems)
 ├── TooMany               asked too often; says when to come again (api.limits)
+│   ├── TooManyFiles      as many files are read as may be, of one principal or of all (api.limits)
+│   └── NoMoreCodes       as many codes went to an address as may (api.limits)
 ├── IssuerUnavailable     an external issuer does not answer (api.identity.jwks)
 ├── Failed                something broke that is nobody's input (api.problems)
 ├── ClinicFailed          the work on one clinic; the others go on (orchestration.ingest)
@@ -76,6 +82,14 @@ class Refused(Misplaced):
 
 class Stale(Refused):
     """Somebody else changed it since it was read; nothing of either change is lost."""
+
+
+class Withdrawn(Refused):
+    """Somebody in the answer revoked a consent while it was given: what was given of it is void."""
+
+
+class Gone(Misplaced):
+    """It was there and is not kept any longer; `detail` says how to go on without it."""
 
 
 class NotRecorded(CloisterError):

@@ -1,9 +1,13 @@
 """An instance as a whole: start it, stop it, say how it is."""
 
+import psycopg
+
 from infra.at_rest import DataPath, data_paths, refuse_bare_disks
+from infra.audit_tree.status import oldest_unsealed
 from infra.database import Server, connect_admin
 from infra.encryption.provider import ensure_keyring
 from infra.errors import CloisterError, Misconfigured
+from infra.live_health import health
 from infra.migrations.runner import heads
 from infra.postgres.embedded import Embedded
 from infra.provisioner import set_up
@@ -60,9 +64,30 @@ def describe(chosen: Settings) -> dict[str, str]:
             found["schema"] = f"{revision[0] if revision else 'empty'} (newest {heads()['platform']})"
             clinics = admin.execute("select count(*) from operational.clinic").fetchone()
             found["clinics"] = str(clinics[0] if clinics else 0)
+        found["live"] = _live(Server.of(chosen))
+        found["sealed"] = _sealed(Server.of(chosen))
     except CloisterError as error:
         found["server"] = error.message + (f" ({error.hint})" if error.hint else "")
     return found
+
+
+def _live(at: Server) -> str:
+    try:
+        found = health(at)
+    except psycopg.errors.UndefinedTable:
+        return "not set up (run `cloister migrate`)"
+    worst = found.worst()
+    waiting = f"{worst.waiting} changes wait" + (f", the oldest for {worst.oldest:.0f} s" if worst.waiting else "")
+    broken = f"; broken: {', '.join(worst.broken)}" if worst.broken else ""
+    return f"{found.workers} workers (`cloister live`); {waiting}; {worst.dead} dead{broken}"
+
+
+def _sealed(at: Server) -> str:
+    try:
+        unsealed = oldest_unsealed(at)
+    except psycopg.errors.UndefinedTable:
+        return "not set up (run `cloister migrate`)"
+    return f"the oldest event that is not sealed waits for {unsealed:.0f} s" if unsealed else "whole"
 
 
 def _told(path: DataPath) -> str:

@@ -20,6 +20,7 @@ from infra.clinic_forms import ensure_standard_forms
 from infra.database import Server, connect, connect_admin
 from infra.errors import DatabaseUnavailable, InvalidInput
 from infra.migrations.runner import MIGRATION_LOCK, migrate
+from infra.role_setup import ensure_clinic_roles, ensure_roles
 from infra.roles import STRUCTURE_SCHEMA, ClinicKind, Group, Login, check_slug, clinic_schema
 from policies.words import ProcessAction
 
@@ -50,13 +51,15 @@ def set_up(at: Server) -> list[str]:
         if admin.info.server_version < OLDEST_SERVER:
             raise DatabaseUnavailable(f"PostgreSQL {admin.info.server_version // 10_000} is too old", hint="use 17+")
         with _locked(admin):
-            _ensure_roles(admin, at)
+            ensure_roles(admin, at)
     with provisioning(at) as connection:
         names = at.roles.platform()
         _revision_schema(connection)
         ran = migrate(connection, "platform", "migration", names)
         ensure_partitions(connection)
         for slug in _clinics(connection):
+            # A release may bring a role of each clinic, or a login that becomes one.
+            ensure_clinic_roles(connection, at, _clinic_identifiers(at, slug))
             ran += _migrate_clinic(connection, clinic_schema(slug), _clinic_identifiers(at, slug))
         ensure_standard_forms(connection)
         ran += _ensure_structure(connection, at)
@@ -138,55 +141,6 @@ def _ensure_database(at: Server) -> None:
                 admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
 
-def _ensure_roles(admin: psycopg.Connection, at: Server) -> None:
-    for group in Group:
-        _ensure_role(admin, at.roles.of(group), "nologin")
-    for login in Login:
-        _ensure_role(admin, at.roles.of(login), "login noinherit")
-        # The verifier and not the password: a server may log its statements.
-        name, secret = at.roles.of(login), at.password(login)
-        verifier = admin.pgconn.encrypt_password(secret.encode(), name.encode(), b"scram-sha-256").decode()
-        admin.execute(sql.SQL("alter role {} password {}").format(sql.Identifier(name), sql.Literal(verifier)))
-    named = {role: sql.Identifier(at.roles.of(role)) for role in (*Login, *Group)}
-    for statement in (
-        sql.SQL("alter role {} createrole").format(named[Login.PROVISIONER]),
-        sql.SQL("grant {} to {} with inherit false, set true").format(named[Group.OWNER], named[Login.PROVISIONER]),
-        sql.SQL("grant {}, {} to {} with admin true, inherit false, set false").format(
-            named[Group.BUILDERS], named[Group.READERS], named[Login.PROVISIONER]
-        ),
-        sql.SQL("grant {}, {}, {} to {} with inherit false, set true").format(
-            named[Group.AUDITOR], named[Group.VIEWER], named[Group.FAMILY], named[Login.SERVICE]
-        ),
-    ):
-        admin.execute(statement)
-    grant_database(admin, at)
-
-
-def grant_database(admin: psycopg.Connection, at: Server) -> None:
-    """Who may connect to this database, make schemas in it, or temporary tables."""
-    database = sql.Identifier(admin.info.dbname)
-    name = {role: sql.Identifier(at.roles.of(role)) for role in (*Login, *Group)}
-    for statement in (
-        sql.SQL("revoke all on database {} from public").format(database),
-        sql.SQL("grant create on database {} to {}").format(database, name[Group.OWNER]),
-        sql.SQL("grant connect on database {} to {}").format(
-            database, sql.SQL(", ").join(name[login] for login in Login)
-        ),
-        sql.SQL("grant temporary on database {} to {}, {}, {}").format(
-            database, name[Login.IMPORTER], name[Login.PIPELINE], name[Group.BUILDERS]
-        ),
-    ):
-        admin.execute(statement)
-
-
-def _ensure_role(connection: psycopg.Connection, name: str, options: str) -> None:
-    if connection.execute("select 1 from pg_roles where rolname = %s", [name]).fetchone():
-        return
-    connection.execute(
-        sql.SQL("create role {} " + options + " nosuperuser nobypassrls nocreatedb").format(sql.Identifier(name))
-    )
-
-
 def _revision_schema(connection: psycopg.Connection) -> None:
     if not connection.execute("select to_regnamespace('migration')").fetchone()[0]:  # type: ignore[index]
         connection.execute("create schema migration")
@@ -197,11 +151,7 @@ def _clinics(connection: psycopg.Connection) -> list[str]:
 
 
 def _clinic_identifiers(at: Server, slug: str) -> dict[str, str]:
-    return {
-        **at.roles.platform(),
-        "builder": at.roles.clinic(slug, ClinicKind.BUILDER),
-        "reader": at.roles.clinic(slug, ClinicKind.READER),
-    }
+    return {**at.roles.platform(), **{kind.value: at.roles.clinic(slug, kind) for kind in ClinicKind}}
 
 
 def _provision(connection: psycopg.Connection, at: Server, clinic: Clinic) -> bool:
@@ -209,7 +159,7 @@ def _provision(connection: psycopg.Connection, at: Server, clinic: Clinic) -> bo
         return False  # another process was quicker
     identifiers = _clinic_identifiers(at, clinic.slug)
     schema = clinic_schema(clinic.slug)
-    _ensure_clinic_roles(connection, at, identifiers)
+    ensure_clinic_roles(connection, at, identifiers)
     if not connection.execute("select to_regnamespace(%s)", [schema]).fetchone()[0]:  # type: ignore[index]
         connection.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
     connection.execute(
@@ -223,26 +173,6 @@ def _provision(connection: psycopg.Connection, at: Server, clinic: Clinic) -> bo
     with connection.transaction():
         _register(connection, clinic, identifiers)
     return True
-
-
-def _ensure_clinic_roles(connection: psycopg.Connection, at: Server, identifiers: dict[str, str]) -> None:
-    """Make a clinic's two roles: logins without a password, since a cluster's nodes connect as them."""
-    connection.execute("reset role")
-    try:
-        for kind, group, login in (
-            ("builder", Group.BUILDERS, Login.PIPELINE),
-            ("reader", Group.READERS, Login.SERVICE),
-        ):
-            role = sql.Identifier(identifiers[kind])
-            _ensure_role(connection, identifiers[kind], "login inherit")
-            connection.execute(
-                sql.SQL("grant {} to {} with inherit true, set false").format(sql.Identifier(at.roles.of(group)), role)
-            )
-            connection.execute(
-                sql.SQL("grant {} to {} with inherit false, set true").format(role, sql.Identifier(at.roles.of(login)))
-            )
-    finally:
-        connection.execute(sql.SQL("set role {}").format(sql.Identifier(at.roles.of(Group.OWNER))))
 
 
 def _migrate_clinic(connection: psycopg.Connection, schema: str, identifiers: dict[str, str]) -> list[str]:
@@ -260,9 +190,9 @@ def _register(connection: psycopg.Connection, clinic: Clinic, identifiers: dict[
     ).fetchone()
     clinic_id = row[0] if row else None
     connection.execute(
-        "insert into operational.clinic_role (role_name, clinic_id, kind)"
-        " values (%s, %s, 'builder'), (%s, %s, 'reader')",
-        [identifiers["builder"], clinic_id, identifiers["reader"], clinic_id],
+        "insert into operational.clinic_role (role_name, clinic_id, kind) select role, %s, kind"
+        " from unnest(%s::text[], %s::text[]) as t (role, kind)",
+        [clinic_id, [identifiers[kind] for kind in ClinicKind], list(ClinicKind)],
     )
     ensure_standard_forms(connection)
     connection.execute(
@@ -285,11 +215,7 @@ def _ensure_structure(connection: psycopg.Connection, at: Server) -> list[str]:
     pipeline = sql.Identifier(at.roles.of(Login.PIPELINE))
     if not connection.execute("select to_regnamespace(%s)", [STRUCTURE_SCHEMA]).fetchone()[0]:  # type: ignore[index]
         connection.execute(sql.SQL("create schema {}").format(schema))
-    identifiers = {
-        **at.roles.platform(),
-        "builder": at.roles.of(Login.PIPELINE),
-        "reader": at.roles.of(Login.PIPELINE),
-    }
+    identifiers: dict[str, str] = {**at.roles.platform(), **dict.fromkeys(ClinicKind, at.roles.of(Login.PIPELINE))}
     ran = _migrate_clinic(connection, STRUCTURE_SCHEMA, identifiers)
     connection.execute(sql.SQL("grant usage on schema {} to {}").format(schema, pipeline))
     connection.execute(

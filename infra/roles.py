@@ -22,6 +22,7 @@ class Login(StrEnum):
     ROTATOR = "rotator"
     MESSENGER = "messenger"
     SEALER = "sealer"
+    COURIER = "courier"
 
 
 class Group(StrEnum):
@@ -30,16 +31,18 @@ class Group(StrEnum):
     OWNER = "owner"
     BUILDERS = "builders"
     READERS = "readers"
+    TELLERS = "tellers"
     AUDITOR = "auditor"
     VIEWER = "viewer"
     FAMILY = "family"
 
 
 class ClinicKind(StrEnum):
-    """The two roles of each clinic."""
+    """The roles of each clinic."""
 
     BUILDER = "builder"
     READER = "reader"
+    TELLER = "teller"  # of what webhooks are told, and nothing else
 
 
 def check_slug(slug: str) -> str:

@@ -2,10 +2,13 @@
 
 import json
 from dataclasses import dataclass
+from typing import Any
 from uuid import uuid4
 
 import psycopg
+from psycopg.rows import dict_row
 
+from infra import segment_statements as statements
 from infra.audit import record_process
 from infra.database import Server, clinic_transaction, connect
 from infra.errors import InvalidInput
@@ -55,7 +58,7 @@ def add_segments(
             clinic_id, _ = resolve_clinic(connection, slug)
             connection.commit()
             with clinic_transaction(connection, at.roles, slug, ClinicKind.READER):
-                connection.execute(_ONE_EDITOR, [slug])
+                connection.execute(statements.ONE_EDITOR, {"clinic": slug})
                 for definition in definitions:
                     tally[_put(connection, clinic_id, definition, fires)] += 1
                 _settle(connection, slug)
@@ -63,25 +66,30 @@ def add_segments(
 
 
 def _put(connection: psycopg.Connection, clinic_id: int, definition: SegmentDefinition, fires: bool) -> str:
-    rule = to_json(definition.rule)
-    known = connection.execute(_KNOWN, [definition.slug]).fetchone()
-    words = [definition.name, definition.description]
+    rule, words = to_json(definition.rule), {"name": definition.name, "description": definition.description}
+    known = _known(connection, definition.slug)
     if known is None:
         segment_id, version, outcome = uuid4(), 1, "added"
-        connection.execute(_ADD, [segment_id, definition.slug, *words])
+        connection.execute(statements.ADD, {"segment": segment_id, "slug": definition.slug, "by": None, **words})
     else:
-        segment_id, present, same_rule, same_words = known[0], known[1], known[2] == rule, [*known[3:5]] == words
-        if same_rule and same_words and not known[5]:
+        segment_id, outcome = known["segment_id"], "changed"
+        version = known["version"] + (known["archived"] or known["rule"] != rule)
+        if version == known["version"] and words.items() <= known.items():
             return "unchanged"
-        version, outcome = (present if same_rule and not known[5] else present + 1), "changed"
-        connection.execute(_CHANGE, [*words, version, segment_id])
-    if known is None or version > known[1]:
-        connection.execute(_ADD_VERSION, [segment_id, version, json.dumps(rule), fires])
+        connection.execute(statements.CHANGE, {"segment": segment_id, "version": version, **words})
+    if known is None or version > known["version"]:
+        put = {"segment": segment_id, "version": version, "rule": json.dumps(rule), "fires": fires, "by": None}
+        connection.execute(statements.ADD_VERSION, put)
     record_process(
         connection, role="operator", action=ProcessAction.SEGMENT_SAVE, resource_type="segment",
         resource_id=str(segment_id), clinic_id=clinic_id,
     )  # fmt: skip
     return outcome
+
+
+def _known(connection: psycopg.Connection, slug: str) -> dict[str, Any] | None:
+    with connection.cursor(row_factory=dict_row) as cursor:
+        return cursor.execute(f"{statements.KNOWN} where s.slug = %s", [slug]).fetchone()  # nosec B608: a constant
 
 
 def _settle(connection: psycopg.Connection, clinic: str) -> None:
@@ -94,8 +102,8 @@ def _settle(connection: psycopg.Connection, clinic: str) -> None:
         raise InvalidInput(str(error), place=clinic) from None
     rules = {segment.slug: segment.rule for segment in segments}
     dependent = [slug for slug, rule in rules.items() if profile_dependent(rule, rules)]
-    connection.execute(_DEPEND, {"dependent": dependent})
-    connection.execute(_DEPEND_VERSION, {"dependent": dependent})
+    connection.execute(statements.DEPEND, {"dependent": dependent})
+    connection.execute(statements.DEPEND_VERSION, {"dependent": dependent})
 
 
 def count_members(at: Server, clinics: list[str]) -> list[Count]:
@@ -115,49 +123,26 @@ def count_members(at: Server, clinics: list[str]) -> list[Count]:
     return found
 
 
-# Not the clinic's writer lock: saving a rule does not wait for a build.
-_ONE_EDITOR = "select pg_advisory_xact_lock(hashtextextended('cloister.segments.' || %s, 0))"
-_KNOWN = """
-select s.segment_id, s.version, v.rule, s.name, s.description, s.archived_at is not null
-from segment as s
-inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version
-where s.slug = %s
-"""
 _ACTIVE = """
 select s.segment_id, s.version, v.rule, s.slug
 from segment as s
 inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version
 where s.archived_at is null
 """
-_ADD = """
-insert into segment (segment_id, slug, name, description, profile_dependent, created_at)
-values (%s, %s, %s, %s, false, statement_timestamp())
-"""
-_CHANGE = "update segment set name = %s, description = %s, version = %s, archived_at = null where segment_id = %s"
-_ADD_VERSION = """
-insert into segment_version (segment_id, version, rule, fires, profile_dependent, created_at)
-values (%s, %s, %s, %s, false, statement_timestamp())
-"""
-_DEPEND = """
-update segment set profile_dependent = slug = any(%(dependent)s::text[])
-where archived_at is null and profile_dependent <> (slug = any(%(dependent)s::text[]))
-"""
-# Of a version for good: what it once told of a profile, it has told.
-_DEPEND_VERSION = """
-update segment_version as v set profile_dependent = true
-from segment as s
-where s.segment_id = v.segment_id and s.version = v.version and s.archived_at is null
-    and not v.profile_dependent and s.slug = any(%(dependent)s::text[])
-"""
 _COUNTS = """
 select s.slug, count(m.patient_id) filter (
-    where not s.profile_dependent or (t.patient_id is null and p.patient_id is null))
+    where not d.profile_dependent or (h.patient_id is null and p.patient_id is null))
 from segment as s
+inner join segment_dependence as d on d.segment_id = s.segment_id
 left join segment_member as m on m.segment_id = s.segment_id and m.left_at is null
-left join operational.profile_tombstone as t
-    on t.clinic_id = %(clinic_id)s and t.patient_id = m.patient_id and t.cleared_at is null
-left join raw_patients as p
-    on p.patient_id = m.patient_id and p.profile_until <= statement_timestamp()
+left join withdrawal as h on h.patient_id = m.patient_id
+left join (
+    select distinct p.patient_id
+    from raw_patients as p
+    left join operational.sharing_limit as t on t.clinic_id = %(clinic_id)s and t.patient_id = p.patient_id
+        and (t.starts_at > statement_timestamp() or t.ends_at <= statement_timestamp())
+    where p.profile_shared and (t.patient_id is not null or p.profile_until <= statement_timestamp())
+) as p on p.patient_id = m.patient_id
 where s.archived_at is null
 group by s.slug
 order by s.slug

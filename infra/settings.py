@@ -96,6 +96,10 @@ class Settings(BaseSettings):
             description="How long the audit log stays searchable; older months `cloister audit archive` files.",
         ),
     ] = 6
+    feed_retention_days: Annotated[
+        int,
+        Field(ge=1, description="How far back, in days, the feed of a segment tells who entered and left."),
+    ] = 730
     jitsi_url: Annotated[
         str | None,
         Field(
@@ -140,6 +144,18 @@ class Settings(BaseSettings):
     mail_from: Annotated[str, Field(pattern=r"^[^@\s]+@[^@\s]+$", description="Address that messages come from.")] = (
         "cloister@localhost"
     )
+    webhook_private_networks: Annotated[
+        str,
+        Field(description="Networks, comma between, that webhooks reach besides public addresses, as `10.1.0.0/16`."),
+    ] = ""
+    webhook_ca_file: Annotated[
+        Path | None,
+        Field(description="Certificates (PEM) of authorities that webhooks trust besides the system's."),
+    ] = None
+    export_keys_file: Annotated[
+        Path | None,
+        Field(description="Public keys of other platforms, one a line, whose patients' exports are taken here."),
+    ] = None
     oidc_issuer: Annotated[
         str | None, Field(description="Issuer whose access tokens are accepted besides our own; an https URL.")
     ] = None

@@ -21,7 +21,6 @@ from orchestration.ingest.session import ClinicFailed, connect_arrow
 from orchestration.ingest.sources import Asset
 from orchestration.ledger import Fault, Ledger
 from orchestration.programs import write_program
-from orchestration.recording import record_builds
 from policies.segments.rule import RuleError
 
 INGEST_THREADS = 2
@@ -52,6 +51,7 @@ def build(at: Server, plan: Plan, run_id: str) -> tuple[dict[tuple[str, Asset], 
     """
     # Before the first read, so that a change during the build counts as a later one.
     built_from = _states(at, plan, run_id) if plan.whole else {}
+    mart_state.begin(at, [clinic.slug for clinic in plan.clinics], run_id)
     loaded = ingest_all(at, plan, run_id)
     left = _without_failed(at, plan.clinics, run_id)
     if left and (plan.models is None or plan.models):
@@ -62,10 +62,9 @@ def build(at: Server, plan: Plan, run_id: str) -> tuple[dict[tuple[str, Asset], 
             at, left, run_id=run_id, full_refresh=plan.full_refresh, select=list(plan.models) if plan.models else None
         )
     found = ledger.read(at, run_id)
-    record_builds(at, found, run_id)
     for clinic in plan.clinics:
         if clinic.slug in built_from and found.is_done(clinic.slug, LAST_MODEL):
-            mart_state.remember(at, clinic, built_from[clinic.slug])
+            mart_state.remember(at, clinic, built_from[clinic.slug], run_id)
     return loaded, found
 
 

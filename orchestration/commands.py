@@ -6,8 +6,10 @@ from typing import Annotated
 import typer
 
 from infra.errors import Refused
+from orchestration.live.commands import live
 
 app = typer.Typer()
+app.add_typer(live, name="live")
 
 
 @app.command()

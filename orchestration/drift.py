@@ -15,14 +15,14 @@ from infra.roles import ClinicKind, Login
 from orchestration.programs import active_segments
 from orchestration.quality import Verdict
 from policies.segments.reconcile import compile_drift
+from policies.segments.rule import RuleError
+
+# In the place of a slug, which it is none: the clinic's rules could not be evaluated.
+NOT_EVALUATED = "(not evaluated)"
 
 
 def check_drift(at: Server, slugs: Sequence[str]) -> Verdict:
-    """Hold the members of each clinic against its rules; what is broken is segment to patients, by clinic.
-
-    Raises:
-        RuleError: a stored rule is none.
-    """
+    """Hold the members of each clinic against its rules; what is broken is segment to patients, by clinic."""
     found = {slug: _differing(at, slug) for slug in slugs}
     broken = {slug: segments for slug, segments in found.items() if segments}
     return Verdict(not broken, broken)
@@ -32,9 +32,12 @@ def _differing(at: Server, slug: str) -> dict[str, int]:
     with connect(Login.PIPELINE, at=at) as connection:
         # One snapshot: a run that commits between two looks would seem to be drift.
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
-        with clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER):
-            clock = connection.execute("select as_of, at from segment_clock where as_of is not null").fetchone()
-            return _count(connection, *clock) if clock else {}
+        try:
+            with clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER):
+                clock = connection.execute("select as_of, at from segment_clock where as_of is not null").fetchone()
+                return _count(connection, *clock) if clock else {}
+        except (RuleError, psycopg.Error):  # the other clinics are looked at all the same
+            return {NOT_EVALUATED: 1}
 
 
 def _count(connection: psycopg.Connection, as_of: object, at: datetime | None) -> dict[str, int]:

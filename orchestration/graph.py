@@ -12,7 +12,7 @@ MODELS: dict[str, tuple[str, ...]] = {
     "patient_summary": ("stg_patients", "stg_appointments", "stg_forms", "stg_adherence"),
     "appointment_report": ("stg_appointments",),
     "segment_member": ("stg_patients", "stg_appointments", "stg_forms", "stg_adherence"),
-    "segment_report": ("stg_patients", "stg_adherence", "patient_summary", "segment_member"),
+    "segment_report": ("stg_patients", "stg_appointments", "stg_adherence", "patient_summary", "segment_member"),
 }
 # Built from all others: where it is done, the clinic is.
 LAST_MODEL = "segment_report"

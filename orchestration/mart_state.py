@@ -1,12 +1,14 @@
 """Whether a clinic's marts are current: what they were built from, against what there is now.
 
-Every change of the operational zone leaves an outbox row that only its ingest removes, so an empty
-queue means an unchanged zone. Beside it count the rules, the as-of date, consents that began or ran out
-since (time leaves no row), and the models themselves.
+Every change of the operational zone leaves an outbox row, which goes with its copy into the mart. A copy by the
+live worker counts a unit of work: it brings rows and members up to date, and leaves summaries to the next build. Beside
+both count the rules, the as-of date, consents that began or ran out since (time leaves no row), and the models
+themselves.
 """
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -32,7 +34,9 @@ def is_current(at: Server, clinic: ClinicDay) -> bool:
         if known is None:
             return False
         with clinic_transaction(connection, at.roles, clinic.slug, ClinicKind.BUILDER):
-            waiting = connection.execute("select exists (select from operational.outbox)").fetchone()
+            waiting = connection.execute(
+                "select exists (select from operational.outbox) or exists (select from dead_change)"
+            ).fetchone()
             return waiting == (False,) and known[0] == _fingerprint(connection)
 
 
@@ -54,15 +58,27 @@ def built_from(at: Server, slug: str) -> BuiltFrom:
         return BuiltFrom(_fingerprint(connection), since[0] if since else datetime.now(UTC))
 
 
-def remember(at: Server, clinic: ClinicDay, state: BuiltFrom) -> None:
-    """Note that a clinic's marts are built for a day from this state."""
+def begin(at: Server, slugs: Sequence[str], run_id: str) -> None:
+    """Note that a run works on these clinics' marts: its loads empty the queue, so none is current until it is done."""
     with connect(Login.PIPELINE, at=at) as connection:
         connection.execute(
-            "insert into pipeline.mart_state (clinic, as_of, fingerprint, built_from) values (%s, %s, %s, %s)"
-            " on conflict (clinic) do update set as_of = excluded.as_of, fingerprint = excluded.fingerprint,"
-            " built_from = excluded.built_from, built_at = clock_timestamp()",
-            [clinic.slug, clinic.as_of, state.fingerprint, state.since],
+            "update pipeline.mart_state set fingerprint = %s where clinic = any(%s)", [_under_way(run_id), list(slugs)]
         )
+
+
+def remember(at: Server, clinic: ClinicDay, state: BuiltFrom, run_id: str) -> None:
+    """Note that a run has built a clinic's marts for a day from this state, unless another one has begun meanwhile."""
+    with connect(Login.PIPELINE, at=at) as connection:
+        connection.execute(
+            "insert into pipeline.mart_state as known (clinic, as_of, fingerprint, built_from) values (%s, %s, %s, %s)"
+            " on conflict (clinic) do update set as_of = excluded.as_of, fingerprint = excluded.fingerprint,"
+            " built_from = excluded.built_from, built_at = clock_timestamp() where known.fingerprint = %s",
+            [clinic.slug, clinic.as_of, state.fingerprint, state.since, _under_way(run_id)],
+        )
+
+
+def _under_way(run_id: str) -> str:
+    return f"run {run_id}"
 
 
 def _fingerprint(connection: psycopg.Connection) -> str:
@@ -73,7 +89,7 @@ def _fingerprint(connection: psycopg.Connection) -> str:
     passed = connection.execute(
         "select (select max(expires_at)::text from operational.consent"
         " where expires_at is not null and expires_at <= now()),"
-        " (select count(*) from operational.consent where occurred_at > now())"
+        " (select count(*) from operational.consent where occurred_at > now()), (select units from live_clock)"
     ).fetchone()
     parts = [program, passed, heads(), _models()]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

@@ -12,6 +12,7 @@ from orchestration.clinics import ClinicDay, clinic_days
 from orchestration.dbt_run import DbtFailed, dbt_folder
 from orchestration.graph import LAST_MODEL
 from orchestration.ledger import Fault
+from orchestration.live.reconcile_consents import reconcile_consents
 
 if TYPE_CHECKING:
     from dagster import DagsterInstance
@@ -39,7 +40,7 @@ def materialize(
 ) -> Outcome:
     """Build the marts of the clinics named, or of all, as of a date or each clinic's own today.
 
-    Marts that are current are left alone unless forced.
+    Marts that are current are left alone unless forced. What consents left to do in any of them is finished.
 
     Raises:
         InvalidInput: a clinic that does not exist.
@@ -50,6 +51,7 @@ def materialize(
     stale = [clinic for clinic in wanted if forced or not mart_state.is_current(at, clinic)]
     current = sorted({clinic.slug for clinic in wanted} - {clinic.slug for clinic in stale})
     if not stale:
+        reconcile_consents(at, wanted)
         return Outcome(current=current)
     run_id = _run(at, stale, full_refresh)
     found = ledger.read(at, run_id)
@@ -58,6 +60,7 @@ def materialize(
         raise DbtFailed(
             "the build ended early", hint=f"see {dbt_folder(at) / 'logs' / 'dbt.log'}, Dagster run {run_id}"
         )
+    reconcile_consents(at, [clinic for clinic in wanted if clinic.slug not in found.failed])
     return Outcome(sorted(built), found.failed, current, run_id)
 
 

@@ -17,6 +17,8 @@ from policies.segments.reconcile import Program
 
 # Plans of so many clinics are kept, 0.4 MB each.
 CLINICS_A_CONNECTION = 500
+# For so many at once a plan that is made for them costs less than it saves.
+PATIENTS_WORTH_A_PLAN = 200
 # More patients than that are cheaper in the batch's full pass.
 PATIENTS_A_STATEMENT = 500
 
@@ -48,6 +50,8 @@ def reevaluate(
     """
     if len(patients) > PATIENTS_A_STATEMENT:
         raise ValueError(f"{len(patients)} patients at once, at most {PATIENTS_A_STATEMENT}")
+    if len(patients) >= PATIENTS_WORTH_A_PLAN:
+        connection.execute("set local plan_cache_mode = force_custom_plan")
     text = f"/* {clinic} {program.fingerprint[:16]} */ {program.statement}"
     given = [as_of, at, Jsonb(program.parameters), list(patients)]
     row = psycopg.RawCursor(connection).execute(text, given, prepare=True).fetchone()

@@ -36,6 +36,8 @@ class Reason(StrEnum):
     OTHER = "other"
 
 
+# Reason of a cancellation by the service, of what a newcomer booked and nobody proved in time; people cannot choose it.
+NOT_VERIFIED = "not_verified"
 _FROM = {
     Step.RESCHEDULE: {Status.BOOKED},
     Step.CANCEL: {Status.BOOKED},

@@ -11,9 +11,10 @@ from policies.words import Category
 
 
 class Field(StrEnum):
-    """The fields of a segment's member that the API can return, in the order it returns them."""
+    """The fields of a patient in a mart that the API can return of a segment's member, in the order it returns them."""
 
     PATIENT_ID = "patient_id"
+    EXTERNAL_ID = "external_id"
     NAME = "name"
     REGISTERED_ON = "registered_on"
     BIRTH_DATE = "birth_date"
@@ -42,6 +43,10 @@ class ProfileField(StrEnum):
     POLICY_NUMBER = "policy_number"
     EMERGENCY_CONTACTS = "emergency_contacts"
 
+
+# What a key for messages sees beside them, of those who agreed to messages.
+MESSAGE_CONTACTS = (ProfileField.PHONE, ProfileField.EMAIL)
+MemberField = Field | ProfileField
 
 CATEGORY: dict[str, Category] = {
     "patient_id": Category.IDENTIFIER,

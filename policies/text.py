@@ -30,3 +30,11 @@ def fault_of_identifier(text: str) -> str | None:
     if unicodedata.normalize("NFC", text) != text:
         return "not_normalised"
     return "too_long" if len(text) > LONGEST_IDENTIFIER else None
+
+
+def fault_of_plain_text(text: str) -> str | None:
+    """What a text of several lines does not hold: control characters other than its line breaks and tabs."""
+    if fault := fault_of_text(text):
+        return fault
+    controls = (character for character in text if unicodedata.category(character) == _CONTROL)
+    return "control_character" if any(character not in "\n\t" for character in controls) else None

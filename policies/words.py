@@ -18,6 +18,8 @@ class Role(StrEnum):
 
 
 CLINIC_ROLES = frozenset({Role.CLINIC_STAFF, Role.SPECIALIST, Role.CLINIC_MANAGER, Role.CLINIC_AUDITOR})
+# What an admin may give: who watches admins is made by the operator.
+GIVEN_ROLES = CLINIC_ROLES - {Role.CLINIC_AUDITOR}
 PLATFORM_ROLES = frozenset({Role.PLATFORM_AUDITOR, Role.PLATFORM_ADMIN})
 # Who sees everybody's log or sets everything up signs in with a code as well.
 SECOND_FACTOR_ROLES = frozenset({Role.CLINIC_AUDITOR, Role.PLATFORM_AUDITOR, Role.PLATFORM_ADMIN})
@@ -29,6 +31,7 @@ class Action(StrEnum):
 
     CLINIC_LIST = "clinic.list"
     CLINIC_READ = "clinic.read"
+    CLINIC_OVERVIEW = "clinic.overview"  # counts of its patients and segments
     SEGMENT_LIST = "segment.list"
     SEGMENT_READ = "segment.read"
     SEGMENT_EDIT = "segment.edit"
@@ -36,6 +39,11 @@ class Action(StrEnum):
     SEGMENT_COMPARE = "segment.compare"  # what a changed rule would change
     SEGMENT_VOCABULARY = "segment.vocabulary"  # what a rule may name
     MEMBER_LIST = "member.list"
+    MEMBER_REACH = "member.reach"  # those who may be written to, and how
+    SEGMENT_REACH = "segment.reach"  # how many may be written to
+    CAMPAIGN_SEND = "campaign.send"
+    CAMPAIGN_READ = "campaign.read"  # how far it is
+    CAMPAIGN_STOP = "campaign.stop"
     SEGMENT_EXPLAIN = "segment.explain"  # why one patient is in, or not
     SEGMENT_UNDECIDED = "segment.undecided"
     PROFILE_READ = "profile.read"
@@ -76,12 +84,14 @@ class Action(StrEnum):
     IMPERSONATION_REVIEW = "impersonation.review"  # by the patient
     VERIFICATION_ANSWER = "verification.answer"
     VERIFICATION_RENEW = "verification.renew"
+    PASSWORD_FORGET = "password.forget"  # nosec B105: the name of an action
     ACCOUNT_READ = "account.read"
     ACCOUNT_CHANGE = "account.change"
     MERGE_LIST = "merge.list"
     MERGE_DECIDE = "merge.decide"
     REMINDER_SEND = "reminder.send"
     MAILBOX_READ = "mailbox.read"
+    MESSAGE_REFUSE = "message.refuse"  # by the link of a message
     PERSON_EDIT = "person.edit"
     PERSON_HISTORY = "person.history"
     CONSENT_LIST = "consent.list"
@@ -92,13 +102,49 @@ class Action(StrEnum):
     CONSENT_TEXT_PUBLISH = "consent_text.publish"
     DEPENDENT_ADD = "dependent.add"
     DEPENDENT_LEAVE = "dependent.leave"
+    DEPENDENT_RESTORE = "dependent.restore"  # who was deleted with the last guardian
     GUARDIAN_INVITE = "guardian.invite"
+    GUARDIAN_UNINVITE = "guardian.uninvite"  # an invitation that nobody has used
     GUARDIAN_JOIN = "guardian.join"
     GUARDIAN_LIST = "guardian.list"  # by the dependent
     GUARDIAN_END = "guardian.end"  # by the dependent
+    GUARDIAN_APPOINT = "guardian.appoint"  # of an adult, on a legal basis: proposed
+    GUARDIAN_REVIEW = "guardian.review"  # what is proposed or stands at a clinic by law
+    GUARDIAN_CONFIRM = "guardian.confirm"
+    GUARDIAN_REVOKE = "guardian.revoke"  # by an admin or a manager
+    GUARDIAN_CONTEST = "guardian.contest"  # by the adult
+    GUARDIAN_CONTACT = "guardian.contact"  # by the clinic
+    CO_GUARDIAN_LIST = "co_guardian.list"  # by the account holder
+    CO_GUARDIAN_END = "co_guardian.end"
     GUARDIAN_CHECK = "guardian.check"  # by the clinic
+    WEBHOOK_LIST = "webhook.list"  # and what became of deliveries
+    WEBHOOK_EDIT = "webhook.edit"
+    EXPORT_MAKE = "export.make"  # by the patient or a guardian
+    OWN_HANDOVER_PREVIEW = "own_handover.preview"  # what would be brought to a clinic
+    OWN_HANDOVER_BRING = "own_handover.bring"
+    OWN_HANDOVER_LIST = "own_handover.list"
+    HANDOVER_PREVIEW = "handover.preview"  # by the clinic's staff, for the patient
+    HANDOVER_RECEIVE = "handover.receive"
+    HANDOVER_LIST = "handover.list"  # from where and when; nothing of what is in it
+    HANDOVER_READ = "handover.read"  # by who treats
     RECORD_DELETE = "record.delete"
     RECORD_RESTORE = "record.restore"
+    QUARANTINE_LIST = "quarantine.list"  # reasons and places, and no content
+    QUARANTINE_RETRY = "quarantine.retry"
+    PLATFORM_HEALTH = "platform.health"  # how far workers, builds and the sealer are
+    ACCOUNT_LIST = "account.list"
+    ACCOUNT_ADD = "account.add"
+    ACCOUNT_DISABLE = "account.disable"
+    ACCOUNT_ENABLE = "account.enable"
+    ROLE_GIVE = "role.give"
+    ROLE_END = "role.end"
+    CODES_RESET = "codes.reset"
+    KEY_LIST = "api_key.list"
+    KEY_GIVE = "api_key.give"
+    KEY_RENEW = "api_key.renew"  # another one in its place
+    KEY_END = "api_key.end"
+    CLINIC_SETTINGS_READ = "clinic_settings.read"
+    CLINIC_SETTINGS_SAVE = "clinic_settings.save"
 
 
 class AccountAction(StrEnum):
@@ -133,13 +179,21 @@ class ProcessAction(StrEnum):
     SEGMENT_SAVE = "segment.save"
     SEGMENT_COUNTS = "segment.counts"
     IMPORT_CSV = "import.csv"
+    IMPORT_FHIR = "import.fhir"
+    QUARANTINE_SHOW = "quarantine.show"  # a row's content, to an operator
     INGEST = "pipeline.ingest"
     BUILD = "pipeline.build"
+    LIVE = "pipeline.live"
+    LIVE_RETRY = "live.retry"
     SERVE = "service.start"  # with the policies that are in force from then on
+    CONSENT_PROPAGATE = "consent.propagate"
     KEY_ROTATE = "key.rotate"
     KEY_RETIRE = "key.retire"
+    BOOKING_RELEASE = "booking.release"  # nobody proved the contact in time
     MESSAGE_SEND = "message.send"
     MESSAGE_RETRY = "message.retry"
+    WEBHOOK_SEND = "webhook.send"
+    WEBHOOK_DISABLE = "webhook.disable"  # given up, since it took nothing for days or asked for an end
     LOG_EXPORT = "log.export"
     LOG_ARCHIVE = "log.archive"
 
@@ -185,6 +239,14 @@ class DeletionReason(StrEnum):
     ASKED = "asked"
     MOVED_AWAY = "moved_away"
     NO_LONGER = "no_longer"
+
+
+class LegalBasis(StrEnum):
+    """By what an adult who does not agree themself has a guardian."""
+
+    COURT_ORDER = "court_order"
+    POWER_OF_ATTORNEY = "power_of_attorney"
+    STATUTE = "statute"
 
 
 class ArchiveReason(StrEnum):

@@ -33,9 +33,11 @@ from infra.encryption.codec import Place
 from infra.encryption.data_keys import people_keys, purpose_keys
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.provider import key_provider
+from infra.exports.archive import pack
 from infra.roles import Login
 from infra.settings import settings
 from policies.classification import Field, ProfileField
+from policies.patient_export import BUNDLE, JWS, MANIFEST
 from policies.words import Purpose, Role
 
 PASSWORD = "a long enough password"
@@ -53,6 +55,7 @@ CONTACTS = {
     "policy_number": "CANARY-1",
     "emergency_contacts": "Canary Aunt +4930901821",
 }
+NEWS = {"subject": "Opening times", "text": "We open at eight from May on."}
 # Members are put there by hand, whatever their rules say.
 RULES: dict[str, dict[str, Any]] = {
     "everybody": {"measure": "registration.days", "op": ">=", "value": 0},
@@ -79,6 +82,13 @@ class World:
     guardianship: UUID = field(default_factory=uuid4)
     # Of Finch at each clinic: the id of a form, plan, exercise and appointment.
     items: dict[tuple[str, str], UUID] = field(default_factory=dict)
+    # One of each clinic, which tells of every segment, and a delivery of its that is dead.
+    webhooks: dict[str, UUID] = field(default_factory=dict)
+    deliveries: dict[str, UUID] = field(default_factory=dict)
+    # To everybody at each clinic, and sent long ago.
+    campaigns: dict[str, UUID] = field(default_factory=dict)
+    # Of a specialist at north whom no test signs in as: what is done to it hurts nobody.
+    account: UUID = field(default_factory=uuid4)
     # Of nobody, until a test opens one.
     impersonation: str = ""
 
@@ -104,6 +114,11 @@ class World:
         with connect_admin(self.server) as admin:
             clinic_id = self.clinic_ids[clinic]
             _insert(admin, "consent_event", {"clinic_id": clinic_id, **person, "kind": kind, **event, **other})
+
+    def register_chick(self, clinic: str = "north") -> None:
+        """Make the child a patient of a clinic."""
+        with connect_admin(self.server) as admin:
+            self.patients[clinic, CHICK] = _register(admin, self.clinic_ids[clinic], self.people[CHICK])
 
     def newcomer(self, clinic: str) -> UUID:
         """One more patient of a clinic, without any consent; the id of the person."""
@@ -151,10 +166,12 @@ def build(server: Server) -> World:
                 world.patients[clinic, name] = _register(admin, world.clinic_ids[clinic], world.people[name])
             _records(admin, world, clinic)
             _mart(admin, world, clinic, names)
+            _webhook(admin, world, clinic)
             for name in names:
                 _visit(admin, world, clinic, name)
     _contacts(world)
     _accounts(world)
+    _campaigns(world)
     return world
 
 
@@ -235,7 +252,9 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     world.items |= {(clinic, "form"): form, (clinic, "plan"): plan, (clinic, "exercise"): exercise}
     # Finch shares the profile with north; at south only messages were agreed to.
     purpose = "profile_sharing" if clinic == "north" else "communications"
-    signed = {"person_id": person, "signer_id": person, "purpose": purpose, "text_version": "v1"}
+    event = uuid4()
+    signed = {"event_id": event, "person_id": person, "signer_id": person, "purpose": purpose, "text_version": "v1"}
+    propagated = {"consent_event_id": event, "kind": "expired", "done_at": day}
     for each in ("profile_sharing", "communications"):
         text = {**clinic_only, "purpose": each, "text_version": "v1", "body": "t", "sha256": bytes(32)}
         _insert(admin, "consent_text", text)
@@ -256,11 +275,14 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         "exercise_done": {**patient, "plan_id": plan, "exercise_id": exercise, "day": day, **ticked},
         "adherence": {**patient, "plan_id": plan, "day": day, "prescribed": 2, "done": 1},
         "consent_event": {**clinic_only, **signed, "kind": "signed", "channel": "paper", "occurred_at": day},
+        "consent_propagation": {**patient, **propagated},
         "profile_tombstone": {**patient, "revoked_at": "2024-01-01", "cleared_at": "2025-01-01"},
+        "sharing_limit": {**patient, "source": "consent", "starts_at": day},
         "merge_case": {**clinic_only, "case_id": world.cases[clinic], **doubtful},
         "import_batch": row,
         "message": {**patient, "message_id": uuid4(), "person_id": person, "kind": "code", "content": b"x",
                     "next_try_at": "2999-01-01"},
+        "brought_record": {**patient, **_brought(world, clinic), "made_at": day, "brought_by": person},
         "quarantine": {**clinic_only, **row, "quarantine_id": uuid4(), **rejected},
     }.items():  # fmt: skip
         _insert(admin, table, values)
@@ -303,10 +325,61 @@ def _bookings(admin: psycopg.Connection, world: World, clinic: str) -> None:
 
 def _sealed(world: World, form: UUID, answers: dict[str, Any]) -> bytes:
     """Answers to a form as the API would keep them."""
+    return _seal(world, "forms", Place("operational.form_sealed", "content", str(form)), answers)
+
+
+def _brought(world: World, clinic: str) -> dict[str, Any]:
+    """A record that the patient brought of a clinic elsewhere."""
+    own = world.items[clinic, "handover"] = uuid4()
+    archive = pack({MANIFEST: b"{}", JWS: b"", BUNDLE: b'{"resourceType": "Bundle", "title": "Canary record"}'})
+    sealed = _seal(world, "brought", Place("operational.brought_record", "content", str(own)), archive)
+    origin = {"issuer": "cloister/elsewhere/exports", "origin": "Elsewhere", "digest": bytes(32), "channel": "patient"}
+    return {"brought_id": own, "content": sealed, **origin}
+
+
+def _seal(world: World, purpose: str, place: Place, content: dict[str, Any] | bytes) -> bytes:
     codec = FieldCodec(key_provider(settings(), world.server.secrets_folder))
     with connect(Login.SERVICE, at=world.server) as connection:
-        newest, *_ = purpose_keys(connection, codec.provider, "forms")
-    return codec.seal(newest, Place("operational.form_sealed", "content", str(form)), json.dumps(answers).encode())
+        newest, *_ = purpose_keys(connection, codec.provider, purpose)
+    return codec.seal(newest, place, content if isinstance(content, bytes) else json.dumps(content).encode())
+
+
+def _campaigns(world: World) -> None:
+    """A message to everybody that Finch got at each clinic, and wanted no more of, before they signed for messages."""
+    for clinic in ("north", "south"):
+        patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, FINCH]}
+        campaign = world.campaigns[clinic] = uuid4()
+        with connect_admin(world.server) as admin:
+            manager = "select principal_id from operational.principal where login = %s"
+            ((by,),) = admin.execute(manager, [f"manager.{clinic}"]).fetchall()
+            _insert(admin, "campaign", {
+                "clinic_id": patient["clinic_id"], "campaign_id": campaign, "started_by": by,
+                "segment_id": world.segments[clinic, "everybody"], "key_digest": "0" * 64, "request_digest": "0" * 64,
+                "content": _seal(world, "message", Place("operational.campaign", "content", str(campaign)), NEWS),
+            })  # fmt: skip
+            _insert(admin, "message", {
+                **patient, "message_id": uuid4(), "person_id": world.people[FINCH], "kind": "campaign",
+                "about_id": campaign, "state": "sent", "sent_at": datetime.now(UTC),
+            })  # fmt: skip
+            _insert(admin, "message_refusal", {**patient, "refused_at": "2020-01-01"})
+
+
+def _webhook(admin: psycopg.Connection, world: World, clinic: str) -> None:
+    """A webhook that leads nowhere, and a delivery of Finch's entering that was given up."""
+    webhook, delivery = uuid4(), uuid4()
+    world.webhooks[clinic], world.deliveries[clinic] = webhook, delivery
+    codec = FieldCodec(key_provider(settings(), world.server.secrets_folder))
+    with connect(Login.SERVICE, at=world.server) as connection:
+        newest, *_ = purpose_keys(connection, codec.provider, "webhook")
+    secret = codec.seal(newest, Place("operational.webhook_endpoint", "secret", str(webhook)), b"whsec_Q2FuYXJ5")
+    one = {"clinic_id": world.clinic_ids[clinic], "endpoint_id": webhook}
+    followed = {"followed_run": 1, "followed_segment": UUID(int=0), "followed_patient": UUID(int=0)}
+    leads = {"url": "https://nowhere.invalid/hook", "kinds": ["entered", "left"], "secret": secret}
+    told = {"run": 1, "segment_id": world.segments[clinic, "everybody"], "patient_id": world.patients[clinic, FINCH]}
+    ended = {"state": "dead", "ended_at": datetime.now(UTC), "failure": "unreachable"}
+    off = {"disabled_at": datetime.now(UTC), "disabled_by": "failures"}
+    _insert(admin, "webhook_endpoint", {**one, **leads, **followed, **off, "created_by": uuid4()})
+    _insert(admin, "webhook_delivery", {**one, "delivery_id": delivery, "kind": "entered", **told, **ended})
 
 
 def _visit(admin: psycopg.Connection, world: World, clinic: str, name: str) -> None:
@@ -399,7 +472,7 @@ def _accounts(world: World) -> None:
         ("specialist.south", Role.SPECIALIST, "south"),
         ("other.north", Role.SPECIALIST, "north"),
     ):
-        accounts.add_user(world.server, login, login, role, clinic, PASSWORD)
+        world.account = accounts.add_user(world.server, login, login, role, clinic, PASSWORD)
     for login in WITH_CODE:
         account_care.enrol(world.server, login, TOTP)
     for clinic in ("north", "south"):

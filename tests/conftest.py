@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -17,11 +18,14 @@ import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from infra.database import Server, connect_admin
 from infra.encryption.provider import ensure_keyring
 from infra.postgres.embedded import Embedded
-from infra.provisioner import Clinic, add_clinics, grant_database, set_up
+from infra.provisioner import Clinic, add_clinics, set_up
+from infra.role_setup import grant_database
 from infra.settings import Settings, settings
 
 ROOT = Path(__file__).parent.parent
@@ -31,6 +35,9 @@ CLINICS = [
     Clinic("south", "South", "America/Sao_Paulo", "BR"),
 ]
 
+# A shell has what it starts in the background ignore SIGINT. Dagster treats SIGTERM as that is treated, and whatever a
+# test starts would then ignore both.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 hypothesis.settings.register_profile("default", max_examples=200, deadline=None)
 hypothesis.settings.register_profile("deep", max_examples=10_000, deadline=None)
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
@@ -39,6 +46,8 @@ hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default")
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "check(n): proves that line of the checklist of failures to survive")
     config.pluginmanager.register(Checks(), "checks")
+    # Ten accounts a world, and a sign-in a test: cheap ones. What a real one costs is tested in a process of its own.
+    PasswordHash.recommended = lambda: PasswordHash((Argon2Hasher(1, 8, 1),))  # type: ignore[method-assign]
 
 
 class Checks:

@@ -54,6 +54,7 @@ for no key update of r, a""")
 _SPECIALIST = sql.SQL("""
 select is_active from operational.specialist
 where clinic_id = %(clinic)s and name = %(specialist)s for no key update""")
+# Whoever takes a step with it knows of it: it is held for nobody's proof any more.
 _CHANGE = sql.SQL("""
 with noted as (
     insert into operational.appointment_event (
@@ -65,7 +66,7 @@ with noted as (
 )
 update operational.appointment
 set status = %(status)s, starts_on = %(day)s, starts_at = %(starts_at)s, ends_at = %(ends_at)s,
-    specialist = %(specialist)s
+    specialist = %(specialist)s, held_until = null
 where clinic_id = %(clinic)s and appointment_id = %(appointment)s
 returning appointment_id as id, status, starts_at, ends_at, specialist, version""")
 _DAY = sql.SQL("""
@@ -96,13 +97,19 @@ where
     )
 order by position, a.appointment_id
 limit %(limit)s::integer + 1""")
+# Who is on the next page is not disclosed by this one.
+_PAGE = sql.SQL("""
+select candidate.*, lead(id) over (order by "position", id) is not null as followed
+from ({day}) as candidate
+order by "position", id
+limit %(limit)s""")
 _OWN = sql.SQL("""
 select w.*, (
     select coalesce(jsonb_agg(to_jsonb(l) order by l.position desc, l.id desc), '[]')
     from (
         select
             a.appointment_id as id, c.slug as clinic, c.name as clinic_name, coalesce(s.name, a.service) as service,
-            a.modality, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at,
+            a.modality, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at, a.confidential,
             coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC') as position
         from operational.registration as r
         inner join operational.clinic as c on c.clinic_id = r.clinic_id
@@ -211,14 +218,18 @@ async def change(work: Work, held: Held, to: Change) -> dict[str, Any]:
 
 async def of_day(
     grant: Grant, day: date, after: tuple[datetime, UUID] | None, limit: int, *, own: bool
-) -> list[dict[str, Any]]:
-    """Up to `limit` + 1 appointments of a day at the clinic after a position; of `own` the caller's own patients'."""
+) -> tuple[list[dict[str, Any]], bool]:
+    """Up to `limit` appointments of a day at the clinic after a position, and whether more follow.
+
+    Of `own` the caller's own patients'.
+    """
     at, after_id = after or (None, None)
-    query = _DAY.format(form=FORM, treated=_TREATED, everybody=sql.Literal(not own))
+    query = _PAGE.format(day=_DAY.format(form=FORM, treated=_TREATED, everybody=sql.Literal(not own)))
     clinic = grant.clinic and grant.clinic.clinic_id
     order = sql.SQL("position, id")
     values: dict[str, Any] = {"clinic": clinic, "day": day, "after": at, "after_id": after_id, "limit": limit}
-    return await grant.disclose(query, order, hiding=True, **values)
+    rows = await grant.disclose(query, order, hiding=True, **values)
+    return rows, bool(rows and rows[-1]["followed"])
 
 
 async def of_person(

@@ -83,6 +83,7 @@ class OwnAppointment(BaseModel):
     starts_on: date
     starts_at: datetime | None
     ends_at: datetime | None
+    confidential: bool = Field(description="Hidden from guardians.")
 
 
 class OwnAppointments(BaseModel):

@@ -103,10 +103,10 @@ async def list_day(
         chosen = day or datetime.now(ZoneInfo(grant.clinic.time_zone)).date()
         bound_to = ("appointments", grant.clinic.clinic_id, chosen, own, caller.principal.principal_id)
         after = serving.cursors.open_event(cursor, *bound_to) if cursor else None
-        rows = await repository.of_day(grant, chosen, after, limit, own=own)
+        rows, more = await repository.of_day(grant, chosen, after, limit, own=own)
     return ClinicAppointments(
-        appointments=[ClinicAppointment(**{**row, "patient": row["patient_id"]}) for row in rows[:limit]],
-        next=_next(serving, rows, limit, bound_to),
+        appointments=[ClinicAppointment(**{**row, "patient": row["patient_id"]}) for row in rows],
+        next=_next(serving, rows, bound_to) if more else None,
     )
 
 
@@ -127,7 +127,8 @@ async def list_own(
     grant = await serving.gateway.person(caller, access)
     rows = await repository.of_person(grant, as_id(dependent or ""), before, limit, own=dependent is None)
     return OwnAppointments(
-        appointments=[OwnAppointment(**row) for row in rows[:limit]], next=_next(serving, rows, limit, bound_to)
+        appointments=[OwnAppointment(**row) for row in rows[:limit]],
+        next=_next(serving, rows[:limit], bound_to) if len(rows) > limit else None,
     )
 
 
@@ -254,8 +255,6 @@ def _link(serving: Services, row: dict[str, Any], visitor: Visitor) -> VideoLink
     return VideoLink(link=serving.video.link(row["room"], visitor, begins, ends), expires_at=ends)
 
 
-def _next(serving: Services, rows: list[dict[str, Any]], limit: int, bound_to: tuple[object, ...]) -> str | None:
-    if len(rows) <= limit:
-        return None
-    last = rows[limit - 1]
+def _next(serving: Services, rows: list[dict[str, Any]], bound_to: tuple[object, ...]) -> str:
+    last = rows[-1]
     return serving.cursors.seal_event({"occurred_at": last["position"], "event_id": UUID(str(last["id"]))}, *bound_to)

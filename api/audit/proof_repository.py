@@ -12,7 +12,7 @@ from policies.words import Action
 _ASKED = sql.SQL("select 1 as asked")
 _LEAF = sql.SQL("select l.index from audit.leaf as l where l.stream = %(stream)s and l.event_id = %(event)s")
 _OWN_LEAF = sql.SQL(
-    "(select l.index from audit.leaf as l where l.stream = 'access' and l.event_id = %(event)s) as leaf"
+    "(select min(l.index) from audit.leaf as l where l.stream = 'access' and l.event_id = %(event)s) as leaf"
 )
 
 

@@ -23,7 +23,7 @@ async def read_checkpoint(serving: Serving, caller: ApiCaller, stream: Log = Str
 
 @router.get("/audit/keys")
 async def list_keys(serving: Serving, caller: ApiCaller) -> PublicKeys:
-    """The public keys that checkpoints are signed with."""
+    """The public keys that checkpoints, receipts of consents and patients' exports are signed with."""
     return await proof_service.list_keys(serving, caller)
 
 

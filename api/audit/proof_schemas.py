@@ -25,7 +25,7 @@ class SignedCheckpoint(BaseModel):
 
 
 class PublicKeys(BaseModel):
-    """The keys that checkpoints were ever signed with, newest first."""
+    """The keys that checkpoints, receipts and exports were ever signed with, newest first."""
 
     keys: list[str] = Field(description="C2SP signed-note verifier keys; each names the log that it is of.")
 

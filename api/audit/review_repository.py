@@ -40,7 +40,12 @@ cross join lateral (
 _SEEN = """
     select e.principal_id, d.patient_id, e.event_id, e.occurred_at
     from audit.access_event as e
-    inner join audit.disclosure as d on d.event_id = e.event_id and d.occurred_at = e.occurred_at
+    cross join lateral (
+        select d.patient_id from audit.disclosure as d where d.event_id = e.event_id and d.occurred_at = e.occurred_at
+        union all
+        select unnest(c.patients) from audit.disclosure_chunk as c
+        where c.event_id = e.event_id and c.occurred_at = e.occurred_at
+    ) as d
     where
         e.clinic_id = %(clinic)s and e.decision = 'permit' and e.principal_kind = 'human'
         and e.role <> all(%(personal)s) and e.occurred_at >= {} and e.occurred_at < {}"""

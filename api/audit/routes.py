@@ -9,8 +9,9 @@ from fastapi.responses import StreamingResponse
 
 from api.audit import service
 from api.audit.exports import FORMATS, asked_for
-from api.audit.schemas import AccessEvents, Filters
+from api.audit.schemas import AccessEvents, ExportedEvent, Filters
 from api.cursors import Cursor, Limit
+from api.profiles.service import as_id
 from api.services import ApiCaller, Serving
 from policies.words import Decision, Purpose
 
@@ -79,3 +80,9 @@ async def export_events(
     parts = await service.export(serving, caller, clinic, filters, form)
     headers = {"content-disposition": f'attachment; filename="access-log.{form.extension}"', "vary": "accept"}
     return StreamingResponse(parts, media_type=form.media_type, headers=headers)
+
+
+@router.get("/events/{event}")
+async def read_event(serving: Serving, caller: ApiCaller, event: str, clinic: Clinic = None) -> ExportedEvent:
+    """One event in full, with the ids of the patients it disclosed. Itself recorded."""
+    return await service.read_event(serving, caller, clinic, as_id(event))

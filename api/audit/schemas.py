@@ -32,6 +32,7 @@ class Filters(BaseModel):
     patient: UUID | None = None
     since: Time | None = None
     until: Time | None = None
+    event: UUID | None = None
 
 
 class AccessEvent(BaseModel):
@@ -57,7 +58,10 @@ class AccessEvent(BaseModel):
     patients: int = Field(description="How many patients were disclosed.")
     request_id: UUID | None
     session_id: str | None
-    impersonation_id: UUID | None = Field(description="Which impersonation was opened, acted by or ended.")
+    impersonated: bool = Field(description="Whether an admin acted as somebody.")
+    impersonation_id: UUID | None = Field(
+        description="Which impersonation was opened, acted by or ended; null to an auditor of one clinic."
+    )
     consent_event_id: UUID | None = Field(description="The consent that was relied on.")
     batch_id: UUID | None = Field(description="Of a run of the pipeline or an import.")
     origin: str | None

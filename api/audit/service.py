@@ -1,7 +1,7 @@
 """What auditors may ask of the access log; the API and the page share it."""
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +10,9 @@ from api.audit.exports import Format
 from api.audit.repository import Position
 from api.audit.schemas import AccessEvent, AccessEvents, ExportedEvent, Filters
 from api.gateway import Access, Caller
+from api.identity import principals
 from api.services import Services
+from infra.errors import NotThere
 from policies.access.model import Resource
 from policies.words import Action, Role
 
@@ -26,14 +28,35 @@ async def search(
     Raises:
         NotThere: not the caller's log, or no such clinic; the cursor is none of this search.
     """
+    rows, following = await _page(serving, caller, clinic, filters, limit, cursor, with_patients=False)
+    return AccessEvents(events=[AccessEvent.model_validate(row) for row in rows], next=following)
+
+
+async def search_with_patients(
+    serving: Services, caller: Caller, clinic: str | None, filters: Filters, limit: int, cursor: str | None
+) -> tuple[list[ExportedEvent], str | None]:
+    """As `search`, each event with the patients whom it disclosed; and the cursor of the next page.
+
+    Raises:
+        NotThere: as of `search`.
+    """
+    rows, following = await _page(serving, caller, clinic, filters, limit, cursor, with_patients=True)
+    return [ExportedEvent.model_validate(row) for row in rows], following
+
+
+async def read_event(serving: Services, caller: Caller, clinic: str | None, event: UUID | None) -> ExportedEvent:
+    """One event in full, with the patients that it disclosed; reading it is an event as well.
+
+    Raises:
+        NotThere: no such event, or not in a log of the caller's.
+    """
     clinic = clinic or only_clinic(caller)
-    bound_to = ("audit", clinic, filters.model_dump_json(), caller.principal.principal_id)
     async with serving.gateway.open(caller, Access(Action.AUDIT_SEARCH, Resource(clinic))) as grant:
-        before = serving.cursors.open_event(cursor, *bound_to) if cursor else None
-        rows, more = await repository.search(grant, filters, before, limit)
-    named = await _names(serving, rows)
-    following = serving.cursors.seal_event(rows[-1], *bound_to) if more else None
-    return AccessEvents(events=[AccessEvent.model_validate(named.of(row)) for row in rows], next=following)
+        # An id that is none is looked for as well, so that this is an event in any case.
+        rows, _ = await repository.search(grant, Filters(event=event or UUID(int=0)), None, 1, with_patients=True)
+    if not rows:
+        raise NotThere("no such event")
+    return ExportedEvent.model_validate((await _names(serving, rows)).of(rows[0]))
 
 
 async def export(
@@ -81,6 +104,25 @@ async def _names(serving: Services, rows: list[dict[str, Any]]) -> _Names:
     return _Names(logins, {entry.clinic_id: entry.slug for entry in await serving.directory.clinics()})
 
 
+async def _page(
+    serving: Services,
+    caller: Caller,
+    clinic: str | None,
+    filters: Filters,
+    limit: int,
+    cursor: str | None,
+    *,
+    with_patients: bool,
+) -> tuple[list[dict[str, Any]], str | None]:
+    clinic = clinic or only_clinic(caller)
+    bound_to = ("audit", clinic, filters.model_dump_json(), caller.principal.principal_id)
+    async with serving.gateway.open(caller, Access(Action.AUDIT_SEARCH, Resource(clinic))) as grant:
+        before = serving.cursors.open_event(cursor, *bound_to) if cursor else None
+        rows, more = await repository.search(grant, filters, before, limit, with_patients=with_patients)
+    named = await _names(serving, rows)
+    return [named.of(row) for row in rows], serving.cursors.seal_event(rows[-1], *bound_to) if more else None
+
+
 async def _part(
     serving: Services, caller: Caller, clinic: str | None, filters: Filters, before: Position | None
 ) -> tuple[list[ExportedEvent], bool]:
@@ -101,6 +143,10 @@ async def _parts(
     events, more = part
     yield form.head + form.written(events)
     while more:
+        principal = await principals.anew(serving.pool, caller.principal)
+        if principal is None:
+            raise NotThere("no such thing")
+        caller = replace(caller, principal=principal)
         before = events[-1].occurred_at, events[-1].event_id
         events, more = await _part(serving, caller, clinic, filters, before)
         yield form.written(events)

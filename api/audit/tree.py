@@ -11,7 +11,12 @@ from policies.audit.merkle import Range
 _NEWEST = """
 select size, note, signed_at from audit.checkpoint where stream = %s order by size desc limit 1
 """
-_SIGNERS = "select verifier from audit.signer order by since desc, verifier"
+_SIGNERS = """
+select verifier from (
+    select * from audit.signer union all select * from audit.receipt_signer union all select * from audit.export_signer
+) as signer
+order by since desc, verifier
+"""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 PRODUCT = "-//Cloister//Bookings//EN"
-LINK = "/v1/me/appointments"
+# Guardians find the dependent there as well.
+LINK = "/me"
 # Of 75, one is the space that a continued line begins with; what stands in a file is ASCII.
 LONGEST = 74
 

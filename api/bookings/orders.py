@@ -1,9 +1,5 @@
 """A booking as it is asked for, checked by itself: before anything of the database is looked at."""
 
-import hashlib
-import hmac
-import json
-import re
 import secrets
 import unicodedata
 from dataclasses import dataclass, field
@@ -13,27 +9,13 @@ from zoneinfo import ZoneInfo
 
 from api.bookings.schemas import BookedPatient, Booking
 from api.directory import ClinicEntry
+from api.idempotency import RequestDigests, checked
 from api.identity.principals import Principal
-from infra.database import Server, read_secret
 from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput
 from policies.text import fault_of_identifier
 
-KEY_HEADER = "header.idempotency-key"
 ROOM_BYTES = 32
-# Visible ASCII: a UUID, as a rule.
-_KEY = re.compile(r"[\x21-\x7e]{1,200}")
-
-
-class RequestDigests:
-    """Keyed hashes (HMAC-SHA-256) of requests: what is kept of them tells nothing of what was asked."""
-
-    def __init__(self, at: Server) -> None:
-        self._key = read_secret(at.secrets_folder / "requests").encode()
-
-    def of(self, *parts: str) -> str:
-        """The digest of these texts in this order, as hexadecimal digits."""
-        return hmac.new(self._key, json.dumps(parts).encode(), hashlib.sha256).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -83,8 +65,7 @@ def order(
     Raises:
         InvalidInput: no good key, or something is missing or no good; names the place.
     """
-    if key is None or not _KEY.fullmatch(key):
-        raise InvalidInput("a key is needed", place=KEY_HEADER, rule="missing" if key is None else "not_valid")
+    key = checked(key)
     if asked.starts_at is None:
         raise _missing("starts_at")
     terms = {"service": asked.service or None, "specialist": asked.specialist or None}

@@ -1,7 +1,7 @@
 """Bookings in the database. Held in one order: key, source's patient, patient, specialist."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -44,7 +44,8 @@ select
     coalesce(s.is_open, false) as is_open,
     coalesce(d.is_active and d.name = any(s.specialists), false) as is_offered,
     coalesce(b.templates, '{intake,profile_sharing_consent}') as registration_templates,
-    coalesce(b.days_ahead, 366) as days_ahead
+    coalesce(b.days_ahead, 366) as days_ahead,
+    coalesce(b.hold_minutes, 60) as hold_minutes
 from (select) as x
 left join operational.service as s on s.clinic_id = %(clinic)s and s.service = %(service)s
 left join operational.specialist as d on d.clinic_id = %(clinic)s and d.name = %(specialist)s
@@ -82,10 +83,10 @@ with held as materialized (
 booked as (
     insert into operational.appointment (
         clinic_id, appointment_id, patient_id, service, modality, specialist, status, booked_on, starts_on, starts_at,
-        ends_at
+        ends_at, held_until
     )
     select %(clinic)s, %(appointment)s, %(patient)s, %(service)s, %(modality)s, name, %(status)s, %(today)s, %(day)s,
-        %(starts_at)s, %(ends_at)s
+        %(starts_at)s, %(ends_at)s, statement_timestamp() + make_interval(mins => %(hold)s::integer)
     from held
 ),
 noted as (
@@ -103,6 +104,24 @@ _SERVICES = sql.SQL("""
 select service, name, modality, minutes, is_open as open, specialists
 from operational.service where clinic_id = %(clinic)s""")
 
+# Of what is taken the times alone. An imported appointment has no end: it takes as long as its service.
+_TIMES = sql.SQL("""
+select
+    s.minutes, b.hours, coalesce(b.days_ahead, 366) as days_ahead,
+    array(
+        select array[a.starts_at, coalesce(a.ends_at, a.starts_at + make_interval(mins => coalesce(t.minutes, 30)))]
+        from operational.appointment as a
+        left join operational.service as t on t.clinic_id = a.clinic_id and t.service = a.service
+        where
+            a.clinic_id = s.clinic_id and a.specialist = %(specialist)s and a.starts_at is not null
+            and a.starts_on between %(first)s::date - 1 and %(last)s::date + 1
+            and a.status not in ('cancelled', 'noshow') and a.deleted_at is null
+        order by a.starts_at
+    ) as taken
+from operational.service as s
+left join operational.booking_setting as b on b.clinic_id = s.clinic_id
+where s.clinic_id = %(clinic)s and s.service = %(service)s and s.is_open and %(specialist)s = any(s.specialists)""")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -117,15 +136,21 @@ class Plan:
     is_offered: bool
     registration_templates: list[str]
     days_ahead: int
+    hold_minutes: int
 
 
 @dataclass(frozen=True)
 class Registered:
-    """A patient of the clinic, held until the work ends; `fresh` if this booking made or revived the registration."""
+    """A patient of the clinic, held until the work ends; `fresh` if this booking made or revived the registration.
+
+    `address` is where somebody new is told of it: nobody has proven it yet.
+    """
 
     patient_id: UUID
     person_id: UUID
     fresh: bool = False
+    address: str | None = None
+    told: bool = True
 
 
 async def find(work: Work, clinic_id: int | None, dependent: UUID | None, *, own: bool) -> UUID:
@@ -192,8 +217,12 @@ async def registered(work: Work, order: Order) -> Registered:
     return await _alive(work, order, found[0])
 
 
-async def appoint(work: Work, order: Order, plan: Plan, patient: UUID, ends_at: datetime, role: Role) -> None:
+async def appoint(
+    work: Work, order: Order, plan: Plan, patient: UUID, ends_at: datetime, role: Role, *, hold: bool = False
+) -> None:
     """The appointment, the first line of its history, and its room if it is a video consultation.
+
+    With `hold` it is released after the clinic's while, unless the contact is proven by then.
 
     Raises:
         Refused: the specialist, or the patient, has another appointment then; names the field.
@@ -219,6 +248,7 @@ async def appoint(work: Work, order: Order, plan: Plan, patient: UUID, ends_at: 
         step=Step.BOOK.value,
         role=role.value,
         room=order.room,
+        hold=plan.hold_minutes if hold else None,
     )
     if not held:
         raise Refused("the specialist does not offer this", place="body.specialist", rule="not_offered")
@@ -227,6 +257,15 @@ async def appoint(work: Work, order: Order, plan: Plan, patient: UUID, ends_at: 
 async def services(grant: Grant) -> list[dict[str, Any]]:
     """What the clinic offers, by name."""
     return await grant.read(_SERVICES, sql.SQL("name, service"), clinic=grant.clinic and grant.clinic.clinic_id)
+
+
+async def times(grant: Grant, service: str, specialist: str, first: date, last: date) -> dict[str, Any] | None:
+    """How long a service takes, when the clinic is open and when the specialist is taken on days; None: not offered."""
+    clinic = grant.clinic and grant.clinic.clinic_id
+    rows = await grant.read(
+        _TIMES, sql.SQL("minutes"), clinic=clinic, service=service, specialist=specialist, first=first, last=last
+    )
+    return rows[0] if rows else None
 
 
 async def _alive(work: Work, order: Order, row: dict[str, Any]) -> Registered:

@@ -2,20 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Body, Header
+from fastapi import APIRouter, Body
 
 from api.bookings import service
 from api.bookings.schemas import Booked, Booking, ClinicServices
+from api.idempotency import IdempotencyKey
 from api.services import ApiCaller, Serving
 
 router = APIRouter(prefix="/clinics/{clinic}", tags=["bookings"])
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        description="Required: one of your own for each booking, such as a UUID. The same again books nothing more."
-    ),
-]
 
 
 @router.get("/services")

@@ -1,6 +1,6 @@
 """One booking: person, account, registration, forms, appointment, room and confirmation, all of it or nothing."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 
 from api import sealing
 from api.bookings import calendar, repository
@@ -10,9 +10,13 @@ from api.bookings.repository import Plan, Registered
 from api.bookings.schemas import Booked, Booking, ClinicServices, Service
 from api.forms import repository as forms
 from api.gateway import Access, Caller, Work
+from api.idempotency import reused
+from api.identity import booking_pages
+from api.limits import NoMoreCodes
 from api.me.service import person_of
 from api.messages import repository as messages
 from api.messages.port import Message, MessageKind
+from api.messages.queueing import PURPOSE as MESSAGES
 from api.profiles.service import as_id
 from api.services import Services
 from api.verifications import people_repository as people
@@ -20,9 +24,17 @@ from api.verifications import repository as verifications
 from infra.errors import InvalidInput, NotThere, Refused
 from infra.settings import settings
 from policies.access.model import Resource
+from policies.opening_hours import USUAL, free
 from policies.words import Action, Role
 
 REGISTRATION = "registration"
+# Confirmations to one address that nobody has proven, in a day, of all clinics; the booking goes on without.
+MOST_CONFIRMED = 3
+TOO_MANY = "too_many"
+# When an address may get codes again, at the latest, unless it had as many as may be in a day.
+CODES_AGAIN_SECONDS = 3600
+# Of free times, as many days are looked at together.
+DAYS_OF_TIMES = 7
 
 
 async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, key: str | None) -> Booked:
@@ -32,6 +44,7 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
         NotThere: the caller may not, or no such clinic, patient or dependent.
         InvalidInput: something is missing, no good, in the past or too far ahead; or the key was another booking's.
         Refused: the service is closed, or specialist or patient has something else then; names the field.
+        NoMoreCodes: on the clinic's page, with an address that had as many codes as may be.
     """
     at_clinic = Access(Action.APPOINTMENT_BOOK, Resource(clinic))
     if asked.patient is None and (asked.dependent or not serving.gateway.permits(caller.principal, at_clinic)):
@@ -64,7 +77,7 @@ async def _book_own(serving: Services, caller: Caller, clinic: str, asked: Booki
         if entry is None:
             raise NotThere("no such clinic")
         wanted = order(serving.digests, caller.principal, entry, asked, key, own=True)
-        sealing.hold(work, [messages.PURPOSE])
+        sealing.hold(work, [MESSAGES])
         plan = await repository.claim(work, wanted)
         if not plan.is_first:
             return (await _again(work, wanted)).model_copy(update={"patient": None})
@@ -83,6 +96,28 @@ async def list_services(serving: Services, caller: Caller, clinic: str) -> Clini
     async with serving.gateway.open(caller, Access(Action.SERVICE_LIST, Resource(clinic))) as grant:
         rows = await repository.services(grant)
     return ClinicServices(services=[Service(**row) for row in rows])
+
+
+async def free_times(
+    serving: Services, caller: Caller, clinic: str, service: str, specialist: str, first: date
+) -> list[datetime]:
+    """When a specialist has time for a service, on the clinic's own days from one on; never who has the others.
+
+    Raises:
+        NotThere: no such clinic, or none of the caller's.
+    """
+    last = first + timedelta(days=DAYS_OF_TIMES - 1)
+    async with serving.gateway.open(caller, Access(Action.SERVICE_LIST, Resource(clinic))) as grant:
+        found = await repository.times(grant, service, specialist, first, last)
+        zone = grant.clinic.time_zone if grant.clinic else "UTC"
+    if found is None:
+        return []
+    now = datetime.now(UTC)
+    until = now + timedelta(days=found["days_ahead"])
+    hours = USUAL if found["hours"] is None else found["hours"]
+    days = [first + timedelta(days=n) for n in range(DAYS_OF_TIMES)]
+    times = [free(hours, day, zone, found["minutes"], found["taken"], after=now) for day in days]
+    return [at for day in times for at in day if at <= until]
 
 
 def _check(wanted: Order, plan: Plan) -> None:
@@ -120,44 +155,50 @@ async def _patient(serving: Services, work: Work, wanted: Order, plan: Plan) -> 
 
 
 async def _newcomer(serving: Services, work: Work, wanted: Order, new: Contacts) -> Registered:
-    """Somebody new, and a code on the way to them."""
+    """Somebody new, and a code on the way to them.
+
+    Raises:
+        NoMoreCodes: on the page none can be sent, so nobody could prove the booking in time.
+    """
     channel, contact = ("email", new.email) if new.email else ("phone", new.phone or "")
     clinic, person = wanted.clinic.clinic_id, wanted.new_person
     await people.register_newcomer(
         work, serving.codec, person, new.name, {"email": new.email, "phone": new.phone},
         clinic=clinic, patient=wanted.new_patient, today=wanted.today,
     )  # fmt: skip
-    await verifications.start(
+    started = await verifications.start(
         work, serving.codec, person_id=person, clinic_id=clinic, channel=channel, contact=contact
     )  # fmt: skip
-    return Registered(wanted.new_patient, person, fresh=True)
+    if booking_pages.is_page(work.caller.principal) and not started.sent:
+        raise NoMoreCodes(CODES_AGAIN_SECONDS)
+    told = started.booked_before < MOST_CONFIRMED
+    # Only of somebody new: an address that came with a patient's id is nobody's yet.
+    return Registered(wanted.new_patient, person, fresh=True, address=new.email, told=told)
 
 
 async def _arrange(serving: Services, work: Work, wanted: Order, plan: Plan, patient: Registered, role: Role) -> None:
     """Forms, appointment, room and confirmation."""
     ends_at = wanted.starts_at + timedelta(minutes=plan.minutes or 0)
-    await repository.appoint(work, wanted, plan, patient.patient_id, ends_at, role)
+    hold = patient.patient_id == wanted.new_patient and booking_pages.is_page(work.caller.principal)
+    await repository.appoint(work, wanted, plan, patient.patient_id, ends_at, role, hold=hold)
     occasions = {REGISTRATION: plan.registration_templates if patient.fresh else []}
     occasions[str(wanted.appointment_id)] = plan.templates or []
     forms.assign_later(work, patient.patient_id, occasions, today=wanted.today)
     entry = Entry(wanted.appointment_id, wanted.starts_at, ends_at)
-    # Only of somebody new: an address that came with a patient's id is nobody's yet.
-    is_new = patient.patient_id == wanted.new_patient
-    address = wanted.new.email if is_new and wanted.new else None
-    await messages.enqueue(
-        work,
-        serving.codec,
-        Message(
-            MessageKind.BOOKING_CONFIRMED,
-            patient.person_id,
-            clinic_id=wanted.clinic.clinic_id,
-            link=calendar.LINK,
-            calendar=calendar.text_of(entry, settings().issuer),
-            address=address,
-            about_id=wanted.appointment_id,
-            patient_id=patient.patient_id,
-        ),
+    confirmation = Message(
+        MessageKind.BOOKING_CONFIRMED,
+        patient.person_id,
+        clinic_id=wanted.clinic.clinic_id,
+        link=calendar.LINK,
+        calendar=calendar.text_of(entry, settings().issuer),
+        address=patient.address,
+        about_id=wanted.appointment_id,
+        patient_id=patient.patient_id,
     )
+    if patient.told:
+        await messages.enqueue(work, serving.codec, confirmation)
+    else:
+        messages.withhold(work, confirmation, TOO_MANY)
 
 
 async def _again(work: Work, wanted: Order) -> Booked:
@@ -168,5 +209,5 @@ async def _again(work: Work, wanted: Order) -> Booked:
     """
     row = await repository.done(work, wanted)
     if row["request_digest"] != wanted.request_digest:
-        raise InvalidInput("the key was another booking's", place="header.idempotency-key", rule="reused")
+        raise reused()
     return Booked(id=row["appointment_id"], patient=row["patient_id"])

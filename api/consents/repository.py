@@ -19,7 +19,8 @@ _CONSENTS = sql.SQL(f"""
     select coalesce(jsonb_agg(to_jsonb(s) order by s.clinic, s.purpose), '[]')
     from (
         select
-            k.slug as clinic, v.purpose, e.kind, e.text_version, e.occurred_at, e.expires_at, e.channel,
+            k.slug as clinic, v.purpose, e.event_id as event,
+            e.kind, e.text_version, e.occurred_at, e.expires_at, e.channel,
             n.outdated_at, n.lapses_at, n.ends_at,
             case when e.signer_id = p.person_id then 'self' when e.signer_id <> p.person_id then 'guardian' end
             as signed_by,
@@ -101,6 +102,17 @@ select %(clinic_id)s, %(purpose)s, %(text_version)s, %(body)s, sha256(convert_to
     greatest(%(required_from)s::timestamptz, case when %(required_from)s::timestamptz is not null then t.now end)
 from (select clock_timestamp() as now) as t
 returning {_TEXT}""")  # nosec B608: constants
+# Whose signature ends by this text.
+_ASK_AGAIN = sql.SQL("""
+insert into operational.message (message_id, kind, clinic_id, patient_id, person_id, about_id)
+select gen_random_uuid(), 'consent_request', r.clinic_id, r.patient_id, r.person_id, r.patient_id
+from operational.consent as c
+inner join operational.registration as r
+    on r.clinic_id = c.clinic_id and r.person_id = c.person_id and r.deleted_at is null
+where
+    c.clinic_id = %(clinic_id)s and c.purpose = %(purpose)s and c.state = 'signed'
+    and c.expires_at >= %(required_from)s
+returning patient_id""")
 _PURPOSES = [purpose.value for purpose in ConsentPurpose]
 
 
@@ -204,6 +216,12 @@ async def publish(
         required_from=required_from,
     )  # fmt: skip
     return rows[0]
+
+
+async def ask_again(work: Work, *, clinic_id: int, purpose: ConsentPurpose, required_from: datetime) -> list[UUID]:
+    """Queue a request to sign for each patient whose signature ends when a newer text is required; who they are."""
+    rows = await work.run(_ASK_AGAIN, clinic_id=clinic_id, purpose=purpose.value, required_from=required_from)
+    return [row["patient_id"] for row in rows]
 
 
 @cache

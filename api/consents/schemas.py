@@ -29,6 +29,7 @@ class Consent(BaseModel):
     clinic: str
     purpose: ConsentPurpose
     state: ConsentState
+    event: UUID | None = Field(description="The newest event, by which `…/receipt` is asked for.")
     text_version: str | None = Field(description="Of the newest event; null where there is none.")
     occurred_at: datetime | None
     signed_by: str | None = Field(description="`self` or `guardian`: in whose hand the newest event is.")

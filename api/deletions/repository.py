@@ -7,18 +7,23 @@ from psycopg import sql
 from api.deletions.schemas import RecordKind
 from api.gateway import Work
 from api.merges.repository import MERGED
+from api.plans.repository import NEVER_BEGAN
 from infra.errors import NotThere, Refused
 from policies.words import DeletionReason
 
 # Table, id, and whether it is hidden from guardians.
 _PLACES = {
-    RecordKind.REGISTRATION: (
-        sql.Identifier("operational", "registration"), sql.Identifier("patient_id"), sql.SQL("false"),
-    ),
-    RecordKind.APPOINTMENT: (
-        sql.Identifier("operational", "appointment"), sql.Identifier("appointment_id"), sql.SQL("confidential"),
-    ),
-}  # fmt: skip
+    kind: (sql.Identifier("operational", table), sql.Identifier(key), sql.SQL(hidden))
+    for kind, table, key, hidden in (
+        (RecordKind.REGISTRATION, "registration", "patient_id", "false"),
+        (RecordKind.APPOINTMENT, "appointment", "appointment_id", "confidential"),
+        (RecordKind.FORM, "form", "form_id", "confidential"),
+        (RecordKind.PLAN, "treatment_plan", "plan_id", "confidential"),
+        (RecordKind.BROUGHT_RECORD, "brought_record", "brought_id", "confidential"),
+    )
+}
+# What has come in the place of what was deleted.
+_TAKEN = {RecordKind.APPOINTMENT: "double_booked", RecordKind.FORM: "assigned_again"}
 _MARK = sql.SQL("""
 update {} set deleted_at = clock_timestamp(), deleted_by = %(by)s, delete_reason = %(reason)s
 where clinic_id = %(clinic_id)s and {} = %(record)s and deleted_at is null
@@ -27,7 +32,7 @@ _UNMARK = sql.SQL("""
 update {} set deleted_at = null, deleted_by = null, delete_reason = null
 where
     clinic_id = %(clinic_id)s and {} = %(record)s and deleted_at is not null
-    and delete_reason is distinct from %(merged)s
+    and coalesce(delete_reason, '') <> all(%(closed)s)
 returning patient_id, {} as confidential""")
 # Seen only once the registration is there again.
 _IS_THERE = sql.SQL("""
@@ -54,12 +59,15 @@ async def unmark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | No
     """Take the mark away, and record of which patient.
 
     Raises:
-        NotThere: no such record of the clinic, or it is not deleted; of a merge, or of a person who is deleted.
-        Refused: specialist or patient has another appointment at the time of this one.
+        NotThere: no such record of the clinic, or it is not deleted; of a merge, or of a person who is deleted; a plan
+            that its specialist ended before it began.
+        Refused: specialist or patient has another appointment at the time of this one, or the form was assigned again.
     """
-    conflict = Refused("the time is another appointment's", place=kind.value, rule="double_booked")
+    conflict = Refused("another is in its place", place="path.record", rule=_TAKEN.get(kind, "not_alone"))
     statement = _UNMARK.format(*_PLACES[kind])
-    rows = await work.run(statement, conflict=conflict, clinic_id=clinic_id, record=record, merged=MERGED)
+    rows = await work.run(
+        statement, conflict=conflict, clinic_id=clinic_id, record=record, closed=[MERGED, NEVER_BEGAN]
+    )
     if not rows:
         raise NotThere("no such thing")
     patient = rows[0]["patient_id"]

@@ -20,7 +20,10 @@ async def delete_record(
     record: str,
     asked: Annotated[Deleting | None, Body()] = None,
 ) -> Marked:
-    """Mark a `registration` (by the patient's id) or an `appointment` as deleted: gone from everything but the log."""
+    """Mark a `registration` (by the patient's id), `appointment`, `form`, `plan` or `brought_record` as deleted.
+
+    It is gone from everything but the log.
+    """
     return await service.delete(serving, caller, clinic, kind, record, asked)
 
 

@@ -13,6 +13,9 @@ class RecordKind(StrEnum):
 
     REGISTRATION = "registration"
     APPOINTMENT = "appointment"
+    FORM = "form"
+    PLAN = "plan"
+    BROUGHT_RECORD = "brought_record"
 
 
 class Deleting(BaseModel):

@@ -1,7 +1,6 @@
 """Guardianships and invitations to them, each in the context of the dependent it is about."""
 
-import hashlib
-from datetime import date, timedelta
+from datetime import date
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,12 +8,12 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from api.gateway import Grant, Work
+from api.idempotency import Once, done_before
 from api.me.statements import STANDS, TODAY, statement
 from infra.errors import NotThere, Refused
 from policies.words import Action, DeletionReason
 
-INVITED_FOR = timedelta(days=7)
-_STANDING = f"""
+STANDING = f"""
 from operational.guardianship as g
 left join operational.profile as q on q.person_id = g.dependent_id
 where {STANDS}"""
@@ -24,48 +23,34 @@ insert into operational.profile (person_id, birth_date, sex, asserted_on)
 values (%(person)s, %(birth_date)s, %(sex)s, 'infinity')""")
 _EMPTY_PROFILE = sql.SQL("insert into operational.profile (person_id) values (%(person)s) on conflict do nothing")
 _BEGIN = sql.SQL(f"""
-insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on, agreed)
-values (%(guardian)s, %(dependent)s, %(relationship)s, {TODAY}, %(agreed)s)
+insert into operational.guardianship
+    (guardian_id, dependent_id, relationship, starts_on, agreed, basis, ends_on, key_digest, request_digest)
+values (%(guardian)s, %(dependent)s, %(relationship)s, {TODAY}, %(agreed)s, %(basis)s, %(ends_on)s, %(key)s,
+    %(request)s)
 returning guardianship_id, majority_age""")  # nosec B608: constants
+_ADDED = sql.SQL("""
+select guardianship_id as id, request_digest from operational.guardianship
+where guardian_id = %(guardian)s and key_digest = %(key)s""")
 _ROLE = sql.SQL("""
 insert into operational.principal_role as r (principal_id, role) values (%(principal)s, 'guardian')
 on conflict (principal_id, role, clinic_id) do update set role = excluded.role where r.revoked_at is null
 returning r.role""")
 _FOUND = sql.SQL("p.version")
-_INVITE = sql.SQL("""
-insert into operational.guardian_invitation (invitation_id, dependent_id, made_by, code_hash, made_at, expires_at)
-select %(invitation)s, %(dependent)s, %(by)s, %(code_hash)s, t.now, t.now + %(lasts)s
-from (select clock_timestamp() as now) as t
-returning invitation_id as id, expires_at""")
-_PRESENT = sql.SQL("select set_config('cloister.presented_code', %(code_hash)s, true)")
-_PRESENTED = sql.SQL("""
-select invitation_id, dependent_id, made_by from operational.guardian_invitation
-where encode(code_hash, 'hex') = %(code_hash)s""")
-# Good while whoever made it may make it: the dependent, or who is their guardian still.
-_REDEEM = sql.SQL(f"""
-update operational.guardian_invitation as i set redeemed_at = clock_timestamp(), redeemed_by = %(me)s
-where
-    i.invitation_id = %(invitation)s and i.redeemed_at is null and i.revoked_at is null
-    and i.expires_at > clock_timestamp()
-    and (
-        i.made_by = i.dependent_id
-        or exists (select {_STANDING} and g.dependent_id = i.dependent_id and g.guardian_id = i.made_by)
-    )
-returning invitation_id""")  # nosec B608: constants
 _STANDS_ALREADY = sql.SQL(
-    f"select g.guardianship_id {_STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
+    f"select g.guardianship_id {STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
 )  # nosec B608: constants
 # Guardians leave one after the other, so that the last one is known.
 _HOLD = sql.SQL("select person_id from operational.person where person_id = %(dependent)s for no key update")
 _END = sql.SQL(f"""
-update operational.guardianship as g set ends_on = {TODAY}, ended_by = %(by)s, end_reason = %(reason)s
+update operational.guardianship as g
+set ends_on = {TODAY}, was_until = g.ends_on, ended_by = %(by)s, end_reason = %(reason)s
 from operational.profile as q
 where g.guardianship_id = %(guardianship)s and g.dependent_id = %(dependent)s and q.person_id = g.dependent_id
     and {STANDS}
-returning g.guardianship_id as id, g.ends_on""")  # nosec B608: constants
+returning g.guardianship_id as id, g.ends_on, g.guardian_id""")  # nosec B608: constants
 _CARED_FOR = sql.SQL(f"""
 select
-    exists (select {_STANDING} and g.dependent_id = %(dependent)s)
+    exists (select {STANDING} and g.dependent_id = %(dependent)s)
     or exists (select from operational.principal as a where a.person_id = %(dependent)s) as cared_for,
     exists (
         select from operational.registration as r where r.person_id = %(dependent)s and r.deleted_at is null
@@ -83,7 +68,7 @@ select exists (
     ), operational.majority_age('ZZ'))))::date
 ) as of_age""")  # nosec B608: constants
 _OWN_GUARDIANS = sql.SQL(f"""
-select g.guardianship_id as id, p.name, g.relationship, g.starts_on as since
+select g.guardianship_id as id, p.name, g.relationship, g.starts_on as since, g.basis, g.ends_on as until
 from operational.guardianship as g
 inner join operational.person as p on p.person_id = g.guardian_id and p.deleted_at is null
 left join operational.profile as q on q.person_id = g.dependent_id
@@ -94,8 +79,14 @@ from operational.registration as r
 inner join operational.person as p on p.person_id = r.person_id and p.deleted_at is null
 where r.patient_id = %(patient)s and r.clinic_id = %(clinic_id)s and r.deleted_at is null""")
 _GUARDIANS = sql.SQL(f"""
-select g.guardian_id, g.relationship, g.starts_on as since {_STANDING} and g.dependent_id = %(dependent)s
+select g.guardian_id, g.relationship, g.starts_on as since, g.basis, g.ends_on as until
+{STANDING} and g.dependent_id = %(dependent)s
 order by g.starts_on, g.guardianship_id""")  # nosec B608: constants
+# The account holder comes first: who has been a guardian the longest.
+_STANDING = sql.SQL(f"""
+select g.guardianship_id as id, g.guardian_id, g.relationship, g.starts_on as since {STANDING}
+    and g.dependent_id = %(dependent)s
+order by g.starts_on, g.begun_at, g.guardianship_id""")  # nosec B608: constants
 _NAME = sql.SQL("select name from operational.person where person_id = %(person)s and deleted_at is null")
 
 
@@ -108,10 +99,24 @@ async def add(work: Work, *, name: str, birth_date: date, sex: str) -> UUID:
     return person
 
 
-async def begin(work: Work, dependent: UUID, relationship: str, *, agreed: bool = False) -> tuple[UUID, int]:
+async def added(work: Work, request: Once | None) -> UUID | None:
+    """The guardianship that this request of the caller's has led to already: see `done_before`."""
+    return await done_before(work, request, _ADDED, guardian=work.caller.principal.person_id)
+
+
+async def begin(
+    work: Work,
+    dependent: UUID,
+    relationship: str,
+    *,
+    agreed: bool = False,
+    basis: str | None = None,
+    ends_on: date | None = None,
+    request: Once | None = None,
+) -> tuple[UUID, int]:
     """Make the caller a guardian from today on, in the dependent's context; its id and the age at which it ends.
 
-    One that an adult dependent agreed to ends at no age.
+    One that an adult dependent agreed to ends at no age, one on a legal basis on its day.
 
     Raises:
         Refused: they are one already, or were one until today, or the role was taken from them.
@@ -121,9 +126,9 @@ async def begin(work: Work, dependent: UUID, relationship: str, *, agreed: bool 
     if await work.run(_STANDS_ALREADY, dependent=dependent, guardian=guardian):
         raise conflict
     await work.run(_EMPTY_PROFILE, person=dependent)
-    (row,) = await work.run(
-        _BEGIN, conflict=conflict, guardian=guardian, dependent=dependent, relationship=relationship, agreed=agreed
-    )
+    values: dict[str, Any] = {"relationship": relationship, "agreed": agreed, "basis": basis, "ends_on": ends_on}
+    values |= {"key": request and request.key, "request": request and request.request}
+    (row,) = await work.run(_BEGIN, conflict=conflict, guardian=guardian, dependent=dependent, **values)
     # Who took the role away gives it back.
     if not await work.run(_ROLE, principal=principal):
         raise Refused("may be nobody's guardian", place="body", rule="role_revoked")
@@ -169,48 +174,13 @@ async def check_inviting(work: Work, person: UUID, *, own: bool) -> None:
         raise Refused("of age", rule="of_age", place="path.dependent")
 
 
-async def invite(work: Work, dependent: UUID, code: str) -> dict[str, Any]:
-    """Store an invitation to become a guardian; of the code its digest alone."""
-    by, code_hash = work.caller.principal.person_id, _digest(code)
-    (row,) = await work.run(
-        _INVITE, invitation=uuid4(), dependent=dependent, by=by, code_hash=code_hash, lasts=INVITED_FOR
-    )
-    return row
-
-
-async def redeem(work: Work, code: str) -> tuple[UUID, bool]:
-    """Use up an invitation, and go on as its dependent; whether it is an adult's own agreement.
-
-    Raises:
-        NotThere: no such code, or it is used, over, or from somebody who may not invite (any more).
-        Refused: the caller is the dependent.
-    """
-    presented = _digest(code).hex()
-    await work.run(_PRESENT, code_hash=presented)
-    rows = await work.run(_PRESENTED, code_hash=presented)
-    if not rows:
-        raise NotThere("no such thing")
-    dependent: UUID = rows[0]["dependent_id"]
-    await work.serve(dependent)
-    me = work.caller.principal.person_id
-    if not await work.run(_REDEEM, invitation=rows[0]["invitation_id"], me=me):
-        raise NotThere("no such thing")
-    if dependent == me:
-        raise Refused("nobody is their own guardian", place="body.code", rule="oneself")
-    agreed = rows[0]["made_by"] == dependent
-    # Who is of age invites alone, and who is not invites nobody.
-    if agreed is not await is_of_age(work, dependent):
-        raise NotThere("no such thing")
-    return dependent, agreed
-
-
 async def end(work: Work, guardianship: UUID | None, dependent: UUID, reason: DeletionReason) -> dict[str, Any]:
     """End a guardianship of a dependent, in whose context the work is, from today on.
 
     Raises:
         NotThere: no such guardianship of today.
     """
-    by = work.caller.principal.person_id
+    by = work.caller.principal.person_id or work.caller.principal.principal_id
     await work.run(_HOLD, dependent=dependent)
     rows = await work.run(_END, guardianship=guardianship, dependent=dependent, by=by, reason=reason.value)
     if not rows:
@@ -237,8 +207,32 @@ async def own_guardians(grant: Grant) -> list[dict[str, Any]]:
     return await grant.read(_OWN_GUARDIANS, sql.SQL("name, id"), me=grant.caller.principal.person_id)
 
 
+async def co_guardians(work: Work, dependent: UUID) -> list[dict[str, Any]]:
+    """The other guardians of a dependent, in whose context the work is, for the account holder; nobody's contacts.
+
+    Guardians come and go one after the other meanwhile.
+
+    Raises:
+        NotThere: the caller does not hold the account.
+    """
+    await work.run(_HOLD, dependent=dependent)
+    standing = await work.run(_STANDING, dependent=dependent)
+    if not standing or standing[0]["guardian_id"] != work.caller.principal.person_id:
+        raise NotThere("no such thing")
+    return await _named(work, standing[1:])
+
+
 async def guardians(work: Work, clinic_id: int, patient: UUID | None) -> list[dict[str, Any]]:
     """The guardians of a clinic's patient by name, recorded as a disclosure of the patient.
+
+    Raises:
+        NotThere: no such patient of the clinic.
+    """
+    return await guardians_of(work, await person_of_patient(work, clinic_id, patient))
+
+
+async def person_of_patient(work: Work, clinic_id: int, patient: UUID | None) -> UUID:
+    """The person who is a clinic's patient, as whom the work goes on; recorded as a disclosure of the patient.
 
     Raises:
         NotThere: no such patient of the clinic.
@@ -247,17 +241,23 @@ async def guardians(work: Work, clinic_id: int, patient: UUID | None) -> list[di
     if not rows:
         raise NotThere("no such thing")
     await work.record(rows[0]["patient_id"])
-    # Of people who are no patients of the clinic each name shows in that person's own context alone.
-    await work.serve(rows[0]["person_id"])
+    person: UUID = rows[0]["person_id"]
+    await work.serve(person)
+    return person
+
+
+async def guardians_of(work: Work, dependent: UUID) -> list[dict[str, Any]]:
+    """The guardians of somebody, in whose context the work is, by name."""
+    return await _named(work, await work.run(_GUARDIANS, dependent=dependent))
+
+
+async def _named(work: Work, guardians: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Guardians with their names, each of which shows in that person's own context alone."""
     found = []
-    for row in await work.run(_GUARDIANS, dependent=rows[0]["person_id"]):
+    for row in guardians:
         await work.serve(row["guardian_id"])
         found += [{**row, **named} for named in await work.run(_NAME, person=row["guardian_id"])]
     return found
-
-
-def _digest(code: str) -> bytes:
-    return hashlib.sha256(code.encode()).digest()
 
 
 @cache

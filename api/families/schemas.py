@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.editing.schemas import BirthDate, Line, Name, Sex
-from policies.words import DeletionReason
+from policies.words import DeletionReason, LegalBasis
 
 Code = Annotated[str, Field(min_length=20, max_length=60)]
 
@@ -67,6 +67,21 @@ class Guardian(BaseModel):
     name: str
     relationship: str
     since: date
+    basis: LegalBasis | None = Field(default=None, description="By law: where the patient did not agree themself.")
+    until: date | None = Field(default=None, description="From this day on it gives nothing.")
+
+
+class GuardianContact(Guardian):
+    """A guardian whom the clinic may reach, by the contacts of their account."""
+
+    phone: str | None = None
+    email: str | None = None
+
+
+class GuardianContacts(BaseModel):
+    """The guardians of today of a patient who shares with the clinic."""
+
+    guardians: list[GuardianContact]
 
 
 class OwnGuardian(Guardian):

@@ -1,7 +1,7 @@
 """Forms in the database: assigned once for an occasion, answered in a sealed draft, completed for good."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -129,14 +129,14 @@ update operational.form set status = 'in_progress'
 where
     clinic_id = operational.context_clinic() and form_id = %(form)s and version = %(version)s
     and status in ('pending', 'in_progress')
-returning form_id""")
+returning version""")
 _COMPLETE = sql.SQL("""
 update operational.form
 set status = 'completed', completed_at = statement_timestamp(), consent_event_id = %(consent)s
 where
     clinic_id = operational.context_clinic() and form_id = %(form)s and version = %(version)s
     and status in ('pending', 'in_progress')
-returning completed_at""")
+returning completed_at, version""")
 _SEAL = sql.SQL("""
 insert into operational.form_sealed (clinic_id, form_id, content)
 values (operational.context_clinic(), %(form)s, %(content)s)
@@ -227,29 +227,30 @@ async def to_answer(work: Work, dependent: UUID | None, form: UUID | None, *, ow
     return await work.find(statement, me=work.caller.principal.person_id, dependent=dependent, form=form)
 
 
-async def begin(work: Work, row: dict[str, Any]) -> None:
-    """Mark a form as in progress, which holds it until the work ends.
+async def begin(work: Work, row: dict[str, Any]) -> int:
+    """Mark a form as in progress, which holds it until the work ends; its new version.
 
     Raises:
         Refused: it was changed since it was found.
     """
-    _unless_changed(await work.run(_BEGIN, form=row["id"], version=row["version"]))
+    version: int = _unless_changed(await work.run(_BEGIN, form=row["id"], version=row["version"]))["version"]
+    return version
 
 
-async def complete(work: Work, row: dict[str, Any], answers: Sequence[AnswerRow], consent: UUID | None) -> datetime:
-    """Complete a form for good, with the typed answers that segments read.
+async def complete(work: Work, row: dict[str, Any], answers: Sequence[AnswerRow], consent: UUID | None) -> int:
+    """Complete a form for good, with the typed answers that segments read; its new version.
 
     Raises:
         Refused: it was changed since it was found.
     """
     done = await work.run(_COMPLETE, form=row["id"], version=row["version"], consent=consent)
-    at: datetime = _unless_changed(done)["completed_at"]
+    at, version = _unless_changed(done)["completed_at"], done[0]["version"]
     columns: dict[str, Any] = {
         "questions": [a.question for a in answers], "numbers": [a.number for a in answers],
         "choices": [a.choice for a in answers], "days": [a.day for a in answers],
     }  # fmt: skip
     await work.run(_ANSWERS, patient=row["patient_id"], form=row["id"], template=row["template"], at=at, **columns)
-    return at
+    return int(version)
 
 
 async def seal(work: Work, codec: FieldCodec, form: UUID, content: bytes) -> None:

@@ -1,14 +1,16 @@
 """Forms: assigned and counted by staff, read by who treats, answered by patients and guardians."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, Body
+from fastapi import APIRouter, Body, Header, Response
 
 from api.forms import service
 from api.forms.schemas import Answered, Assigned, Assigning, Completing, OwnForm, OwnStatuses, Saved, Saving, Statuses
 from api.services import ApiCaller, Serving
 
 router = APIRouter(tags=["forms"])
+IfMatch = Annotated[str | None, Header(max_length=60, description="The ETag of the form as it was read, or none.")]
+Tagged = TypeVar("Tagged", OwnForm, Saved)
 _AT_CLINIC = "/clinics/{clinic}"
 _OWN = "/me/forms"
 _DEPENDENTS = "/me/dependents/{dependent}/forms"
@@ -41,25 +43,35 @@ async def list_own_forms(serving: Serving, caller: ApiCaller) -> OwnStatuses:
 
 
 @router.get(_OWN + "/{form}")
-async def read_own_form(serving: Serving, caller: ApiCaller, form: str) -> OwnForm:
+async def read_own_form(serving: Serving, caller: ApiCaller, form: str, response: Response) -> OwnForm:
     """A form with its questions and the answers so far."""
-    return await service.read_own(serving, caller, form)
+    return _tagged(response, await service.read_own(serving, caller, form))
 
 
 @router.put(_OWN + "/{form}/answers")
 async def save_own_answers(
-    serving: Serving, caller: ApiCaller, form: str, asked: Annotated[Saving | None, Body()] = None
+    serving: Serving,
+    caller: ApiCaller,
+    form: str,
+    response: Response,
+    asked: Annotated[Saving | None, Body()] = None,
+    if_match: IfMatch = None,
 ) -> Saved:
     """Save the answers so far: all of them, in the place of those before."""
-    return await service.save(serving, caller, form, asked)
+    return _tagged(response, await service.save(serving, caller, form, asked, None, if_match))
 
 
 @router.post(_OWN + "/{form}/complete")
 async def complete_own_form(
-    serving: Serving, caller: ApiCaller, form: str, asked: Annotated[Completing | None, Body()] = None
+    serving: Serving,
+    caller: ApiCaller,
+    form: str,
+    response: Response,
+    asked: Annotated[Completing | None, Body()] = None,
+    if_match: IfMatch = None,
 ) -> Saved:
     """Complete a form for good; completing a consent form signs the consent."""
-    return await service.complete(serving, caller, form, asked)
+    return _tagged(response, await service.complete(serving, caller, form, asked, None, if_match))
 
 
 @router.get(_DEPENDENTS)
@@ -69,22 +81,41 @@ async def list_dependents_forms(serving: Serving, caller: ApiCaller, dependent: 
 
 
 @router.get(_DEPENDENTS + "/{form}")
-async def read_dependents_form(serving: Serving, caller: ApiCaller, dependent: str, form: str) -> OwnForm:
+async def read_dependents_form(
+    serving: Serving, caller: ApiCaller, dependent: str, form: str, response: Response
+) -> OwnForm:
     """A dependent's form with its questions and the answers so far."""
-    return await service.read_own(serving, caller, form, dependent)
+    return _tagged(response, await service.read_own(serving, caller, form, dependent))
 
 
 @router.put(_DEPENDENTS + "/{form}/answers")
 async def save_dependents_answers(
-    serving: Serving, caller: ApiCaller, dependent: str, form: str, asked: Annotated[Saving | None, Body()] = None
+    serving: Serving,
+    caller: ApiCaller,
+    dependent: str,
+    form: str,
+    response: Response,
+    asked: Annotated[Saving | None, Body()] = None,
+    if_match: IfMatch = None,
 ) -> Saved:
     """Save the answers for a dependent so far."""
-    return await service.save(serving, caller, form, asked, dependent)
+    return _tagged(response, await service.save(serving, caller, form, asked, dependent, if_match))
 
 
 @router.post(_DEPENDENTS + "/{form}/complete")
 async def complete_dependents_form(
-    serving: Serving, caller: ApiCaller, dependent: str, form: str, asked: Annotated[Completing | None, Body()] = None
+    serving: Serving,
+    caller: ApiCaller,
+    dependent: str,
+    form: str,
+    response: Response,
+    asked: Annotated[Completing | None, Body()] = None,
+    if_match: IfMatch = None,
 ) -> Saved:
     """Complete a dependent's form for good; a consent is signed by the guardian on the dependent's behalf."""
-    return await service.complete(serving, caller, form, asked, dependent)
+    return _tagged(response, await service.complete(serving, caller, form, asked, dependent, if_match))
+
+
+def _tagged(response: Response, found: Tagged) -> Tagged:
+    response.headers["etag"] = found.version
+    return found

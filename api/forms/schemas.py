@@ -76,6 +76,7 @@ class OwnForm(Answered):
     """A form to be answered, or answered already."""
 
     consent: ConsentText | None = Field(description="What completing it signs; of consent forms alone.")
+    version: str = Field(description="Its entity tag: sent back as `If-Match`, nobody's answers are lost to another's.")
 
 
 class Assigning(BaseModel):
@@ -122,5 +123,6 @@ class Saved(BaseModel):
     """How far the form is now, and the answers that were kept."""
 
     status: Literal["in_progress", "completed"]
+    version: str = Field(description="The form's entity tag from now on.")
     answers: Answers
     results: dict[str, float] = Field(description="The scores that can be worked out.")

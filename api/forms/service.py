@@ -23,7 +23,7 @@ from api.forms.schemas import (
     Statuses,
 )
 from api.gateway import Access, Caller, Work
-from api.me.service import person_of
+from api.me.service import entity_tag, person_of
 from api.messages.port import Message, MessageKind
 from api.messages.repository import enqueue
 from api.profiles.service import as_id
@@ -67,7 +67,7 @@ async def _ask(serving: Services, work: Work, found: dict[str, Any], forms: list
     """Tell the patient that there are forms; of a single one, hushed with it."""
     request = Message(
         MessageKind.FORM_REQUEST, found["person_id"], clinic_id=work.clinic_id, patient_id=found["patient_id"],
-        confidential=found["confidential"], about_id=forms[0] if len(forms) == 1 else None,
+        link="/me", confidential=found["confidential"], about_id=forms[0] if len(forms) == 1 else None,
     )  # fmt: skip
     await enqueue(work, serving.codec, request)
 
@@ -120,13 +120,18 @@ async def read_own(serving: Services, caller: Caller, form: str, dependent: str 
     grant = await serving.gateway.person(caller, Access(Action.OWN_RECORD_READ, person_of(caller, dependent), _ANSWERS))
     row = await repository.own_form(grant, as_id(dependent or ""), as_id(form), own=dependent is None)
     whole = _whole(row, template_of(row), answers_of(row, serving.codec))
-    return OwnForm.model_validate({**whole, "consent": _text(row)})
+    return OwnForm.model_validate({**whole, "consent": _text(row), "version": entity_tag(row["version"])})
 
 
 async def save(
-    serving: Services, caller: Caller, form: str, asked: Saving | None, dependent: str | None = None
+    serving: Services,
+    caller: Caller,
+    form: str,
+    asked: Saving | None,
+    dependent: str | None = None,
+    if_match: str | None = None,
 ) -> Saved:
-    """Save the answers so far.
+    """Save the answers so far; with `if_match` only if the form is still as it was read.
 
     Raises:
         NotThere: no such form, or it is hidden from the caller.
@@ -138,16 +143,23 @@ async def save(
         template = _open_template(row)
         if asked is None:
             raise InvalidInput("no answers", place="answers", rule="missing")
+        _check_version(row, if_match)
         answers = check(template, asked.answers, whole=False)
-        await repository.begin(work, row)
+        version = await repository.begin(work, row)
         await repository.seal(work, serving.codec, row["id"], _document(answers))
-    return Saved(status="in_progress", answers=answers, results=scores(template, answers))
+    tag = entity_tag(version)
+    return Saved(status="in_progress", version=tag, answers=answers, results=scores(template, answers))
 
 
 async def complete(
-    serving: Services, caller: Caller, form: str, asked: Completing | None, dependent: str | None = None
+    serving: Services,
+    caller: Caller,
+    form: str,
+    asked: Completing | None,
+    dependent: str | None = None,
+    if_match: str | None = None,
 ) -> Saved:
-    """Complete a form for good; a consent form is signed in the caller's own hand.
+    """Complete a form for good, as `save` does; a consent form is signed in the caller's own hand.
 
     Raises:
         NotThere: no such form, or it is hidden from the caller.
@@ -158,12 +170,14 @@ async def complete(
     async with serving.gateway.work(caller, _answering(caller, dependent)) as work:
         row = await repository.to_answer(work, as_id(dependent or ""), as_id(form), own=dependent is None)
         template = _open_template(row)
+        _check_version(row, if_match)
         given = answers_of(row, serving.codec) if asked.answers is None else asked.answers
         answers = check(template, given, whole=True)
         signed = await _sign(work, row, asked.consent) if template.purpose else None
-        await repository.complete(work, row, rows(template, answers), signed)
+        version = await repository.complete(work, row, rows(template, answers), signed)
         await repository.seal(work, serving.codec, row["id"], _document(answers))
-    return Saved(status="completed", answers=answers, results=scores(template, answers))
+    tag = entity_tag(version)
+    return Saved(status="completed", version=tag, answers=answers, results=scores(template, answers))
 
 
 async def _sign(work: Work, row: dict[str, Any], shown: Shown | None) -> UUID:
@@ -187,6 +201,11 @@ async def _sign(work: Work, row: dict[str, Any], shown: Shown | None) -> UUID:
 
 def _answering(caller: Caller, dependent: str | None) -> Access:
     return Access(Action.FORM_ANSWER, person_of(caller, dependent), _ANSWERS)
+
+
+def _check_version(row: dict[str, Any], if_match: str | None) -> None:
+    if if_match is not None and if_match != entity_tag(row["version"]):
+        raise Refused("changed meanwhile", place="header.if-match", rule="changed_meanwhile")
 
 
 def _open_template(row: dict[str, Any]) -> Template:

@@ -5,7 +5,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
-from uuid import UUID
+from typing import Any
 
 from api.database import Connection
 from api.identity.principals import COLUMNS, Principal
@@ -14,6 +14,7 @@ from policies.words import Purpose
 
 START = "clk_"
 PREFIX = re.compile(r"[0-9a-f]{12}")
+_SESSION = "key:"
 
 _FIND = f"""
 select {COLUMNS}, k.key_id, k.key_hash, k.segments, k.fields, k.purpose, c.slug as clinic,
@@ -21,7 +22,7 @@ select {COLUMNS}, k.key_id, k.key_hash, k.segments, k.fields, k.purpose, c.slug 
 from operational.api_key as k
 inner join operational.principal as p on p.principal_id = k.principal_id
 inner join operational.clinic as c on c.clinic_id = k.clinic_id
-where k.prefix = %s and k.revoked_at is null and k.expires_at > statement_timestamp() and p.disabled_at is null
+where {{}} = %s and k.revoked_at is null and k.expires_at > statement_timestamp() and p.disabled_at is null
     and exists (
         select from operational.principal_role as held
         where
@@ -29,6 +30,7 @@ where k.prefix = %s and k.revoked_at is null and k.expires_at > statement_timest
             and held.role = 'automation_system' and held.revoked_at is null
     )
 """  # nosec B608: constants
+_BY_PREFIX, _BY_ID = _FIND.format("k.prefix"), _FIND.format("k.key_id")
 # Once a minute is enough to see that a key is in use.
 _USED = """
 update operational.api_key set last_used_at = statement_timestamp()
@@ -58,18 +60,24 @@ async def verify(connection: Connection, clear: str) -> Principal | None:
     prefix, _, secret = clear.removeprefix(START).partition("_")
     if not PREFIX.fullmatch(prefix):
         return None
-    row = await (await connection.execute(_FIND, [prefix])).fetchone()
+    row = await (await connection.execute(_BY_PREFIX, [prefix])).fetchone()
     if row is None or not hmac.compare_digest(bytes(row["key_hash"]), _hash(secret)):
         return None
     if row["unnoted"]:
         await connection.execute(_USED, [row["key_id"]])
+    return _principal(row)
+
+
+async def anew(connection: Connection, principal: Principal) -> Principal | None:
+    """The principal that came with a key, with what the key reaches by now; None if it is expired or revoked."""
+    row = await (await connection.execute(_BY_ID, [principal.session_id.removeprefix(_SESSION)])).fetchone()
+    return _principal(row) if row else None
+
+
+def _principal(row: dict[str, Any]) -> Principal:
     segments = frozenset(row["segments"]) if row["segments"] is not None else None
     scope = KeyScope(row["clinic"], frozenset(row["fields"]), Purpose(row["purpose"]), segments)
-    return Principal.of(row, _session_of(row["key_id"])).with_key(scope)
-
-
-def _session_of(key_id: UUID) -> str:
-    return f"key:{key_id}"
+    return Principal.of(row, f"{_SESSION}{row['key_id']}").with_key(scope)
 
 
 def _hash(secret: str) -> bytes:

@@ -22,7 +22,7 @@ where i.impersonation_id = %(impersonation)s and i.actor_id = %(actor)s and i.su
     and held.role = %(admin)s and held.clinic_id is null and held.revoked_at is null
 """  # nosec B608: constants
 _OF_ACTOR = """
-select i.impersonation_id, p.login as subject, i.ends_at
+select i.impersonation_id, i.subject_id, p.login as subject, i.ends_at
 from operational.impersonation as i
 inner join operational.principal as p on p.principal_id = i.subject_id
 where i.actor_id = %s and i.ended_at is null and i.ends_at > statement_timestamp()
@@ -34,6 +34,7 @@ class Live:
     """An impersonation that its actor has open: as whom, and until when."""
 
     impersonation_id: UUID
+    subject_id: UUID
     subject: str
     ends_at: datetime
 

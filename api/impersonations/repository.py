@@ -38,7 +38,7 @@ async def start(work: Work, impersonation_id: UUID, subject: Subject, terms: Ter
         ticket=terms.ticket,
         minutes=terms.minutes,
     )
-    work.about(impersonation_id)
+    work.name_impersonation(impersonation_id)
     await work.record()
     return rows[0]
 
@@ -50,7 +50,7 @@ async def live(grant: Grant) -> list[dict[str, Any]]:
 
 async def end(grant: Grant, impersonation_id: UUID) -> dict[str, Any] | None:
     """End a live impersonation; None if there is no such one."""
-    grant.about(impersonation_id)
+    grant.name_impersonation(impersonation_id)
     by = grant.caller.principal.principal_id
     rows = await grant.read(_END, sql.SQL("id"), impersonation=impersonation_id, by=by)
     return rows[0] if rows else None

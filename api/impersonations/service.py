@@ -55,7 +55,7 @@ async def _tell(work: Work, serving: Services, subject: Subject, impersonation_i
     person = UUID(subject.person)
     await work.serve(person)
     notice = Message(
-        MessageKind.IMPERSONATION_NOTICE, person, about_id=impersonation_id,
+        MessageKind.IMPERSONATION_NOTICE, person, link="/me/accesses", about_id=impersonation_id,
         confidential=True,
     )  # fmt: skip
     await enqueue(work, serving.codec, notice)

@@ -44,9 +44,10 @@ async def change(serving: Services, caller: Caller, asked: Changing) -> OwnConta
         if asked.email:
             email = canonical("email", asked.email)
             old = await people.proven_email(work, serving.codec, person)
-            verification = await verifications.start(
+            started = await verifications.start(
                 work, serving.codec, person_id=person, clinic_id=None, channel="email", contact=email
             )
+            verification = started.verification_id
             if old is not None:
                 notice = Message(MessageKind.CONTACT_NOTICE, person, link="/sign-in", address=old)
                 await messages.enqueue(work, serving.codec, notice)

@@ -24,10 +24,10 @@ class Dependents(BaseModel):
 class PersonAccess(BaseModel):
     """One time that somebody was shown data of the person: where, in which role, and why; not by whom.
 
-    What the pipeline copied to a clinic's own mart is one access a clinic and day.
+    What the pipeline copied to a clinic's own mart is one access a clinic and day, which guardians do not see.
     """
 
-    event_id: UUID = Field(description="Names the entry of the log; of a day of the pipeline the newest.")
+    event_id: UUID = Field(description="Names the entry of the log; of a day of the pipeline the first.")
     occurred_at: datetime
     clinic: str | None = Field(description="Null where no clinic was involved, but a guardian.")
     role: str

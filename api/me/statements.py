@@ -43,10 +43,13 @@ WHOSE = {
 NOTHING = sql.SQL("")
 
 
-def statement(action: Action, read: sql.Composable, keys: sql.Composable = NOTHING, *, own: bool) -> str:
+def statement(
+    action: Action, read: sql.Composable, keys: sql.Composable = NOTHING, *, own: bool, at_clinic: bool = False
+) -> str:
     """The statement that finds the caller (`me`) or a `dependent`, with the columns `read`, rules and records.
 
-    `read` names the person `p` and the profile `q`; of a dependent also the guardianship `g`.
+    `read` names the person `p` and the profile `q`; of a dependent also the guardianship `g`. With `at_clinic` it has
+    the `clinic_id` that the event is to name.
     """
     query = (_OWN if own else _DEPENDENT).format(columns=read, keys=keys, guarded=GUARDED)
-    return recorded_by_state(query, FACTS[action], in_clinic=False)
+    return recorded_by_state(query, FACTS[action], in_clinic=False, at_clinic=at_clinic)

@@ -20,6 +20,8 @@ MOVED = (
     "exercise",
     "exercise_done",
     "patient_source",
+    "message_refusal",
+    "brought_record",
 )
 MERGED = "merged with another registration"
 

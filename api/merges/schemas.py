@@ -56,7 +56,5 @@ def of_rows(rows: list[dict[str, Any]]) -> MergeCases:
     cases: dict[UUID, dict[str, Any]] = {}
     for row in rows:
         case = cases.setdefault(row["case_id"], {"id": row["case_id"], "opened_at": row["opened_at"]})
-        case[row["side"]] = Registered(
-            patient=row["patient_id"], name=row["name"], registered_on=row["registered_on"]
-        )  # fmt: skip
+        case[row["side"]] = Registered(patient=row["patient_id"], name=row["name"], registered_on=row["registered_on"])
     return MergeCases(cases=[MergeCase(**case) for case in cases.values()])

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.policy import SMTP
+from email.policy import EmailPolicy
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,25 @@ from api.messages.texts import TEXTS
 
 # Local part and domain as SMTP takes them (RFC 5321, sections 4.5.3.1.1 and 4.5.3.1.2).
 LONGEST_ADDRESS = 254
+
+
+_UNSUBSCRIBE = "List-Unsubscribe"
+
+
+class MailPolicy(EmailPolicy):
+    """Keeps a link in a header whole: folding would encode it, and no mail program would find it then."""
+
+    def fold(self, name: str, value: Any) -> str:
+        """One header as it is sent."""
+        return f"{name}: {value}{self.linesep}" if name == _UNSUBSCRIBE else super().fold(name, value)
+
+    def fold_binary(self, name: str, value: Any) -> bytes:
+        """The same as bytes."""
+        return self.fold(name, value).encode() if name == _UNSUBSCRIBE else super().fold_binary(name, value)
+
+
+# Seven bits: not every server takes eight.
+POLICY = MailPolicy(linesep="\r\n", cte_type="7bit")
 
 
 @dataclass(frozen=True)
@@ -26,6 +45,10 @@ class Sender:
         """What message ids end in."""
         return self.address.rpartition("@")[2]
 
+    def link(self, path: str) -> str:
+        """The address of a path below the public URL."""
+        return f"{self.public_url}/{path.lstrip('/')}"
+
 
 def mail_of(message_id: UUID, kind: MessageKind, content: dict[str, Any], to: str, sender: Sender) -> EmailMessage:
     """The email of a message. Its id is the message's own, so that a repeated one is known as such.
@@ -33,18 +56,28 @@ def mail_of(message_id: UUID, kind: MessageKind, content: dict[str, Any], to: st
     Raises:
         ValueError: the address is none.
     """
-    subject, text = TEXTS[kind]
-    found = EmailMessage(policy=SMTP)
+    link = sender.link(content["link"])
+    subject, text = rendered(kind, content, link)
+    found = EmailMessage(policy=POLICY)
     found["From"] = Address("Cloister", addr_spec=sender.address)
     found["To"] = _address(to)
     found["Subject"] = subject
     found["Message-ID"] = f"<{message_id}@{sender.domain}>"
     found["Auto-Submitted"] = "auto-generated"
-    link = f"{sender.public_url}/{content['link'].lstrip('/')}"
-    found.set_content(text.format(link=link, code=content["code"]) + "\n")
+    if kind is MessageKind.CAMPAIGN:
+        found[_UNSUBSCRIBE] = f"<{link}>"
+        found["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
+    found.set_content(text + "\n")
     if content["calendar"]:
         found.add_attachment(content["calendar"].encode(), maintype="text", subtype="calendar", filename="invite.ics")
     return found
+
+
+def rendered(kind: MessageKind, content: dict[str, Any], link: str) -> tuple[str, str]:
+    """Subject and text of a message, with its link."""
+    values = {"subject": content.get("subject"), "text": content.get("text"), "code": content["code"], "link": link}
+    subject, text = TEXTS[kind]
+    return subject.format(**values), text.format(**values)
 
 
 def _address(text: str) -> Address:

@@ -16,6 +16,13 @@ class MessageKind(StrEnum):
     FORM_REQUEST = "form_request"
     CONTACT_NOTICE = "contact_notice"
     IMPERSONATION_NOTICE = "impersonation_notice"
+    WEBHOOK_NOTICE = "webhook_notice"
+    GUARDIAN_NOTICE = "guardian_notice"
+    GUARDIAN_CODE = "guardian_code"  # to who is to be one by law
+    GUARDIAN_CONTESTED = "guardian_contested"  # to who can end it
+    CONSENT_REQUEST = "consent_request"
+    PASSWORD_LINK = "password_link"  # nosec B105: the name of a kind
+    CAMPAIGN = "campaign"  # a clinic's own text, to the members of a segment
 
 
 @dataclass(frozen=True)

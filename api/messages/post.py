@@ -37,7 +37,7 @@ def revive(at: Server) -> int:
     with connect(Login.MESSENGER, at=at) as connection:
         done = connection.execute(
             "update operational.message set state = 'pending', attempts = 0, next_try_at = statement_timestamp()"
-            " where state = 'dead' and content is not null"
+            " where state = 'dead' and (content is not null or kind = 'consent_request')"
         ).rowcount
         record_process(connection, role="operator", action=ProcessAction.MESSAGE_RETRY, resource_type="message")
     return done

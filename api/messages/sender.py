@@ -3,24 +3,32 @@
 A message is leased before it is sent and marked after it was: of two senders one has it, and of one that
 is killed in between the lease runs out. So a message leaves at least once; a second copy, after a kill
 between sending and marking, has the same Message-ID. What a mail server refuses for good is dead; what
-it did not take is tried again, each time later.
+it did not take is tried again, each time later. A campaign's message is marked before it is sent as well,
+so that it leaves at most once: see `campaigns`.
 """
 
 import asyncio
 import json
 import random
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
 import structlog
 
 from api.database import Connection, Pool
-from api.messages.addresses import Queued, guardians, own_address, queued
+from api.messages import campaigns
+from api.messages.addresses import Queued, guardians, own_address, queued, shared_address, still_told
+from api.messages.asking_again import ask_again
 from api.messages.mail import Sender, mail_of
 from api.messages.port import MessageKind
-from api.messages.repository import MAIL_TABLE, TABLE
+from api.messages.queueing import TABLE
+from api.messages.reach import Reach
+from api.messages.repository import MAIL_TABLE
+from api.messages.texts import LINKS
 from api.messages.transports import Transport, Undelivered
 from api.recording import Event, record, recording
 from infra.encryption.codec import Place
@@ -32,6 +40,7 @@ from policies.words import Category, Decision, ProcessAction
 AT_ONCE = 20
 LEASE = timedelta(minutes=2)
 IDLE_SECONDS = 2.0
+ASKING_SECONDS = 3600.0  # between two looks at whose consent ends soon
 MOST_TRIES = 10
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=30), timedelta(hours=6)
 # A code is good for ten minutes: a later one only confuses.
@@ -39,12 +48,13 @@ CODE_GOOD_FOR = timedelta(minutes=10)
 
 log = structlog.get_logger()
 
+# A code does not wait for a campaign.
 _LEASE = """
 update operational.message as m set attempts = m.attempts + 1, next_try_at = statement_timestamp() + %s
 from (
     select message_id from operational.message
     where state = 'pending' and next_try_at <= statement_timestamp()
-    order by next_try_at limit %s for update skip locked
+    order by kind = 'campaign', next_try_at limit %s for update skip locked
 ) as due
 where m.message_id = due.message_id
 returning m.message_id"""
@@ -64,8 +74,8 @@ _HANDED_ON = "update operational.message set state = 'passed_on', content = null
 _ENDED = """
 update operational.message
 set state = %s, failure = %s,
-    content = case when kind not in ('code', 'welcome') then content end,
-    address = case when kind not in ('code', 'welcome') then address end
+    content = case when kind not in ('code', 'welcome', 'password_link', 'guardian_code') then content end,
+    address = case when kind not in ('code', 'welcome', 'password_link', 'guardian_code') then address end
 where message_id = %s and state = 'pending'"""
 _HAND_ON = """
 insert into operational.message
@@ -91,8 +101,12 @@ class Post:
 
     async def keep_sending(self) -> None:
         """Send what is due until cancelled; what breaks is logged and tried again."""
+        ask_at = 0.0
         while True:
             try:
+                if time.monotonic() >= ask_at:
+                    await ask_again(self.pool)
+                    ask_at = time.monotonic() + ASKING_SECONDS
                 busy = await self.send_due()
             except (psycopg.Error, CloisterError, OSError) as error:
                 log.error("messages not sent", **where(error))
@@ -112,26 +126,36 @@ class Post:
             found = await queued(connection, message_id)
             if found is None:
                 return
+            if not await still_told(connection, found):
+                await connection.execute(_ENDED, ["withheld", Reach.NO_CONTACT, message_id])
+                return
             to = await self._address(connection, found)
             if to is None:
                 await self._pass_on(connection, found)
                 return
         try:
             await self._send(found, to)
+        except campaigns.Withheld as withheld:
+            async with self.pool.connection() as connection:
+                await connection.execute(_ENDED, [withheld.state, withheld.word, message_id])
         except Undelivered as failed:
             await self._later(found, failed)
 
     async def _address(self, connection: Connection, found: Queued) -> str | None:
         if found.row["address"] is not None:
             return self._opened(found, "address")
-        return await own_address(connection, self.codec, found.row["person_id"])
+        person = found.row["person_id"]
+        own = await own_address(connection, self.codec, person)
+        if own is None and found.row["kind"] == MessageKind.CAMPAIGN and found.row["copied_from"] is None:
+            return await shared_address(connection, self.codec, person)
+        return own
 
     async def _send(self, found: Queued, to: str) -> None:
         kind = MessageKind(found.row["kind"])
         if kind is MessageKind.CODE and datetime.now(UTC) - found.row["created_at"] > CODE_GOOD_FOR:
             raise Undelivered("too_late", permanent=True)
         try:
-            mail = mail_of(found.message_id, kind, json.loads(self._opened(found, "content")), to, self.sender)
+            mail = mail_of(found.message_id, kind, await self._content(found), to, self.sender)
         except ValueError:
             raise Undelivered("no_address", permanent=True) from None
         if self.transport is not None:
@@ -140,6 +164,20 @@ class Post:
             if self.transport is None:
                 await self._keep(connection, found, mail.as_bytes())
             await self._mark_sent(connection, found)
+
+    async def _content(self, found: Queued) -> dict[str, Any]:
+        """What the message says.
+
+        Raises:
+            Withheld: of a campaign's that is not to be sent, or may have been.
+        """
+        if found.row["kind"] == MessageKind.CAMPAIGN:
+            async with self.pool.connection() as connection:
+                return await campaigns.take(connection, self.codec, found)
+        if found.row["content"] is None:
+            return {"link": LINKS[MessageKind(found.row["kind"])], "code": None, "calendar": None}
+        content: dict[str, Any] = json.loads(self._opened(found, "content"))
+        return content
 
     async def _mark_sent(self, connection: Connection, found: Queued) -> None:
         row = found.row
@@ -167,7 +205,7 @@ class Post:
     async def _pass_on(self, connection: Connection, found: Queued) -> None:
         """Queue the message for each guardian, none of whom sees the other; each copy goes no further."""
         row = found.row
-        content = self._opened(found, "content").encode()
+        content = None if row["content"] is None else self._opened(found, "content").encode()
         async with connection.transaction():
             held = await (await connection.execute(_MAY_BE_TOLD, [found.message_id])).fetchone()
             if held is None:
@@ -176,7 +214,8 @@ class Post:
             for guardian in told:
                 copy = uuid4()
                 await connection.execute(_HOLD, [found.keys[0].data_key_id])
-                sealed = self.codec.seal(found.keys[0], Place(TABLE, "content", str(copy)), content)
+                place = Place(TABLE, "content", str(copy))
+                sealed = None if content is None else self.codec.seal(found.keys[0], place, content)
                 about = [row["kind"], row["clinic_id"], row["patient_id"], guardian, row["about_id"]]
                 await connection.execute(_HAND_ON, [copy, *about, found.message_id, sealed])
             if told:
@@ -185,8 +224,9 @@ class Post:
                 await connection.execute(_ENDED, ["unreachable", "no_address", found.message_id])
 
     async def _later(self, found: Queued, failed: Undelivered) -> None:
+        lost = failed.uncertain and found.row["kind"] == MessageKind.CAMPAIGN
         async with self.pool.connection() as connection:
-            if failed.permanent or found.row["attempts"] >= MOST_TRIES:
+            if lost or failed.permanent or found.row["attempts"] >= MOST_TRIES:
                 await connection.execute(_ENDED, ["dead", failed.word, found.message_id])
             else:
                 await connection.execute(_AGAIN, [waiting(found.row["attempts"]), failed.word, found.message_id])

@@ -1,4 +1,4 @@
-"""Reminders that a clinic has sent without seeing an address, and the mail of a demo."""
+"""Reminders that a clinic has sent without seeing an address, who wants no more of its campaigns, a demo's mail."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,9 @@ from uuid import UUID
 
 from api.gateway import Access, Caller
 from api.messages import repository
+from api.messages.campaigns import digest_of
 from api.messages.port import Message, MessageKind
+from api.messages.texts import LINKS
 from api.profiles.service import as_id
 from api.services import Services
 from infra.encryption.codec import Place
@@ -44,9 +46,36 @@ async def remind(serving: Services, caller: Caller, clinic: str, appointment: st
         found = await repository.next_appointment(work, as_id(appointment))
         await work.record(found["patient_id"], confidential=found["confidential"])
         about = Message(
-            MessageKind.APPOINTMENT_REMINDER, clinic_id=work.clinic_id, about_id=as_id(appointment), **found
+            MessageKind.APPOINTMENT_REMINDER, link="/me", clinic_id=work.clinic_id, about_id=as_id(appointment), **found
         )  # fmt: skip
         await repository.enqueue(work, serving.codec, about)
+
+
+async def request_consent(serving: Services, caller: Caller, clinic: str, patient: str) -> None:
+    """Have a patient asked to sign; whether they can be reached, or have signed, is not said.
+
+    Raises:
+        NotThere: not the caller's clinic, or no such patient of it.
+        Refused: the patient was asked within a week.
+    """
+    async with serving.gateway.work(caller, Access(Action.REMINDER_SEND, Resource(clinic))) as work:
+        found = await repository.whom_to_ask(work, as_id(patient))
+        await work.record(found["patient_id"])
+        asking = Message(
+            MessageKind.CONSENT_REQUEST,
+            link=LINKS[MessageKind.CONSENT_REQUEST],
+            clinic_id=work.clinic_id,
+            about_id=found["patient_id"],
+            **found,
+        )
+        await repository.enqueue(work, serving.codec, asking)
+
+
+async def refuse(serving: Services, caller: Caller, token: str) -> None:
+    """Take no more of a clinic's campaigns, by the link of one; whether the link is one is not said."""
+    async with serving.gateway.work(caller, Access(Action.MESSAGE_REFUSE)) as work:
+        await repository.refuse(work, digest_of(token))
+        await work.record()
 
 
 async def read_mailbox(serving: Services, caller: Caller) -> list[Mail]:

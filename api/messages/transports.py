@@ -17,12 +17,16 @@ _PERMANENT = 500
 
 
 class Undelivered(Exception):
-    """Mail that did not leave; `word` says why, without a text of the server's, which may hold the address."""
+    """Mail that did not leave; `word` says why, without a text of the server's, which may hold the address.
 
-    def __init__(self, word: str, *, permanent: bool = False) -> None:
+    Where the server had it and never answered, it may have left all the same: that is `uncertain`.
+    """
+
+    def __init__(self, word: str, *, permanent: bool = False, uncertain: bool = False) -> None:
         super().__init__(word)
         self.word = word
         self.permanent = permanent
+        self.uncertain = uncertain
 
 
 class Transport(Protocol):
@@ -74,9 +78,13 @@ class Smtp:
         Raises:
             Undelivered: it was not taken.
         """
+        sender, to = (mail[name].addresses[0].addr_spec for name in ("From", "To"))
         try:
             await aiosmtplib.send(
-                mail,
+                # As its own policy writes it, unless the server has to be told of an address that is not ASCII.
+                mail.as_bytes() if to.isascii() else mail,
+                sender=sender,
+                recipients=[to],
                 hostname=self.host,
                 port=self.port,
                 username=self.user,
@@ -90,8 +98,10 @@ class Smtp:
             raise _refused(min(refusal.code for refusal in error.recipients), "recipient_refused") from None
         except aiosmtplib.SMTPResponseException as error:
             raise _refused(error.code, "refused") from None
-        except (aiosmtplib.SMTPException, OSError):
+        except aiosmtplib.SMTPConnectError:
             raise Undelivered("unreachable") from None
+        except (aiosmtplib.SMTPException, OSError):
+            raise Undelivered("unreachable", uncertain=True) from None
 
 
 def _refused(code: int, word: str) -> Undelivered:

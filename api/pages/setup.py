@@ -5,31 +5,32 @@ from typing import Any
 
 from fastapi import Depends, FastAPI, Request
 from fastapi.responses import Response
-from fastapi.staticfiles import StaticFiles
 from fastapi.templating import Jinja2Templates
 
-from api.pages import show
-from api.pages.impersonations import router as impersonations
-from api.pages.mailbox import router as mailbox
-from api.pages.routes import router as pages
-from api.pages.sessions import router as sessions
-from api.pages.sign_in import router as sign_in
-from api.pages.verify import router as verify
+from api.pages import admin, auditor, entry, home, manager, patient, show, specialist, staff
+from api.pages.assets import Assets
+from api.pages.impersonated_addresses import ImpersonatedAddress
+from api.pages.texts import add_texts, speak
 from api.pages.visitors import own_forms_only
 
 FOLDER = Path(__file__).parent
+PARTS = (entry, manager, auditor, patient, specialist, staff, admin)
 
 
 def install(app: FastAPI) -> None:
     """Add the pages to the app."""
     templates = Jinja2Templates(FOLDER / "templates")
+    add_texts(templates.env)
     show.add_filters(templates.env)
+    assets = Assets(FOLDER / "static")
+    templates.env.globals["asset"] = assets.path
     templates.env.globals["mailbox_here"] = not app.state.services.production
     app.state.templates = templates
     app.state.error_page = error_page
-    for router in (sign_in, verify, sessions, impersonations, mailbox, pages):
-        app.include_router(router, include_in_schema=False, dependencies=[Depends(own_forms_only)])
-    app.mount("/static", StaticFiles(directory=FOLDER / "static"), name="static")
+    for router in (home.router, *(router for each in PARTS for router in each.ROUTERS)):
+        app.include_router(router, include_in_schema=False, dependencies=[Depends(speak), Depends(own_forms_only)])
+    app.add_middleware(ImpersonatedAddress)
+    app.mount("/static", assets, name="static")
 
 
 def error_page(request: Request, body: dict[str, Any]) -> Response:

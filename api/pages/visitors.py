@@ -5,21 +5,33 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 from urllib.parse import urlsplit
+from uuid import UUID
 
-from fastapi import Depends, Request
+from fastapi import Depends, Form, Query, Request
 from fastapi.responses import Response
 
-from api.gateway import Caller
+from api.gateway import Access, Caller
 from api.identity import sessions
 from api.identity.impersonation import Live
 from api.identity.sessions import Session
+from api.me.service import person_of
+from api.pages.impersonated_addresses import impersonation_of
+from api.pages.navigation import Area, offered
 from api.problems import CodeNeeded, FromElsewhere, NotSignedIn
 from api.services import Services, Serving, caller_of
 from infra.errors import NotThere
-from policies.words import Role
+from policies.words import Action, Role
 
 FORM_COOKIE = "cloister_form"
 FORM_SECONDS = 3600
+# What a part's pages need beside what all have.
+SHEETS = {
+    "manager": "clinic", "auditor": "clinic", "admin": "setting-up",
+    "patient": "people", "specialist": "people", "staff": "people",
+}  # fmt: skip
+
+Cursor = Annotated[str | None, Query(max_length=400)]
+Csrf = Annotated[str, Form(max_length=100)]
 
 
 @dataclass(frozen=True)
@@ -30,22 +42,44 @@ class Visitor:
     session: Session
     # As whom an admin acts now: every page says so.
     acting_as: tuple[Live, ...] = ()
+    # Of these the one that the page stands under.
+    under: Live | None = None
+
+    @property
+    def told(self) -> tuple[Live, ...]:
+        """What the page's banners say: under which impersonation it stands, elsewhere all that are open."""
+        return (self.under,) if self.under else self.acting_as
+
+    @property
+    def own(self) -> str:
+        """Where the pages of a patient begin: the visitor's own, or those of whom they act as."""
+        return f"/as/{self.under.impersonation_id}/me" if self.under else "/me"
 
     @property
     def administers(self) -> bool:
-        """Whether the navigation offers impersonations."""
+        """Whether the visitor may act as somebody else."""
         return self.caller.principal.subject.has(Role.PLATFORM_ADMIN)
 
     @property
     def audits(self) -> bool:
-        """Whether the navigation offers the access log."""
+        """Whether the visitor has any log to look at."""
         subject = self.caller.principal.subject
-        return subject.has(Role.CLINIC_AUDITOR) or subject.has(Role.PLATFORM_AUDITOR)
+        return subject.has(Role.PLATFORM_AUDITOR) or bool(subject.clinics(Role.CLINIC_AUDITOR))
 
-    @property
-    def manages(self) -> bool:
-        """Whether the navigation offers segments."""
-        return self.caller.principal.subject.has(Role.CLINIC_MANAGER)
+    def areas(self, mailbox_here: bool) -> list[Area]:
+        """What the navigation offers."""
+        roles = {role for role, _ in self.caller.principal.subject.roles}
+        found = offered(frozenset(roles | ({Role.PATIENT} if self.acting_as else set())), mailbox_here)
+        return [replace(area, path=self.own) if area.key == "me" else area for area in found]
+
+    def sees(self, serving: Services, access: Access) -> bool:
+        """Whether a link to what an access gives leads anywhere for the visitor."""
+        return serving.gateway.permits(self.caller.principal, access)
+
+    def standing_under(self, impersonation: UUID) -> "Visitor":
+        """The visitor of a page that stands under one of their impersonations; under none if it is none of these."""
+        named = [live for live in self.acting_as if live.impersonation_id == impersonation]
+        return replace(self, under=named[0] if named else None)
 
     def sent(self, csrf: str) -> None:
         """Make sure that a form came from one of this session's own pages.
@@ -83,12 +117,17 @@ async def visitor(request: Request, serving: Serving, found: Arriving) -> Visito
     Raises:
         NotSignedIn: no live session.
         CodeNeeded: its second step is still to come.
+        NotThere: the address names an impersonation that is over, or none of theirs; recorded.
     """
     if not found.session.complete:
         raise CodeNeeded("the session asks for a code first")
     found = await as_whom(serving, found)
     # Pages of errors know nobody, and carry the banner all the same.
     request.state.visitor = found
+    if impersonation := impersonation_of(request):
+        request.state.visitor = found = found.standing_under(impersonation)
+        if found.under is None:
+            await serving.gateway.refuse(found.caller, Access(Action.PERSON_READ, person_of(found.caller, "")))
     return found
 
 
@@ -121,7 +160,8 @@ async def own_forms_only(request: Request) -> None:
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
-    """A page from its template."""
+    """A page from its template, with the style sheet of the part that it belongs to."""
+    values["sheet"] = SHEETS.get(template.split("/")[0])
     answer: Response = request.app.state.templates.TemplateResponse(request, template, values, status_code=status)
     return answer
 

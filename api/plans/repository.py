@@ -13,6 +13,7 @@ from uuid import UUID
 from psycopg import sql
 
 from api.gateway import PersonGrant, Work
+from api.idempotency import Once, done_before
 from api.me.statements import WHOSE
 from api.plans.schemas import Prescribed
 from api.profiles.columns import TREATED
@@ -21,6 +22,7 @@ from infra.errors import Refused
 from policies.access.states import FACTS
 from policies.words import Action
 
+NEVER_BEGAN = "ended before it began"
 _TODAY = sql.SQL("(statement_timestamp() at time zone c.time_zone)::date")
 # The plans of a registration `r`.
 _PLANS = sql.SQL("""
@@ -100,16 +102,21 @@ inner join operational.exercise as e on e.clinic_id = t.clinic_id and e.plan_id 
 where t.plan_id = %(plan)s and e.exercise_id = %(exercise)s""")
 
 _PRESCRIBE = sql.SQL("""
-insert into operational.treatment_plan (clinic_id, patient_id, title, prescribed_by, starts_on, ends_on)
-values (operational.context_clinic(), %(patient)s, %(title)s, %(specialist)s, %(starts_on)s, %(ends_on)s)
+insert into operational.treatment_plan
+    (clinic_id, patient_id, title, prescribed_by, starts_on, ends_on, requested_by, key_digest, request_digest)
+values (operational.context_clinic(), %(patient)s, %(title)s, %(specialist)s, %(starts_on)s, %(ends_on)s, %(by)s,
+    %(key)s, %(request)s)
 returning plan_id""")
+_PRESCRIBED = sql.SQL("""
+select plan_id as id, request_digest from operational.treatment_plan
+where clinic_id = operational.context_clinic() and requested_by = %(by)s and key_digest = %(key)s""")
 _RENEW = sql.SQL("""
 update operational.treatment_plan
 set
     ends_on = %(ends_on)s,
     deleted_at = case when %(never_began)s then statement_timestamp() end,
     deleted_by = case when %(never_began)s then %(by)s::uuid end,
-    delete_reason = case when %(never_began)s then 'ended before it began' end
+    delete_reason = case when %(never_began)s then %(why)s end
 where
     clinic_id = operational.context_clinic() and plan_id = %(plan)s and version = %(version)s and deleted_at is null
 returning plan_id""")
@@ -155,7 +162,7 @@ update operational.adherence as a
 set done = (
     select least(sum(d.times), a.prescribed) from operational.exercise_done as d
     where d.clinic_id = a.clinic_id and d.plan_id = a.plan_id and d.day = a.day
-)
+), presumed = false
 where a.clinic_id = operational.context_clinic() and a.plan_id = %(plan)s and a.day = %(day)s
 returning prescribed, done""")
 
@@ -211,8 +218,14 @@ async def exercise(
     return await work.find(_exercise(own), me=me, dependent=dependent, plan=plan, exercise=exercise)
 
 
-async def prescribe(work: Work, patient: dict[str, Any], asked: Prescribed) -> UUID:
+async def prescribed(work: Work, request: Once | None) -> UUID | None:
+    """The plan that this request of the caller's has led to already: see `done_before`."""
+    return await done_before(work, request, _PRESCRIBED, by=work.caller.principal.principal_id)
+
+
+async def prescribe(work: Work, patient: dict[str, Any], asked: Prescribed, request: Once | None) -> UUID:
     """Store a plan with its exercises and days."""
+    named = {"by": work.caller.principal.principal_id, **vars(request)} if request else {}
     rows = await work.run(
         _PRESCRIBE,
         patient=patient["patient_id"],
@@ -220,6 +233,7 @@ async def prescribe(work: Work, patient: dict[str, Any], asked: Prescribed) -> U
         specialist=patient["specialist"],
         starts_on=asked.starts_on,
         ends_on=asked.ends_on,
+        **{"by": None, "key": None, "request": None, **named},
     )
     plan_id: UUID = rows[0]["plan_id"]
     await _exercise_from(work, {**patient, "plan_id": plan_id}, asked.exercises, asked.starts_on, asked.ends_on)
@@ -236,7 +250,7 @@ async def change(
     """
     by = work.caller.principal.principal_id
     values = {"plan": plan["plan_id"], "version": plan["version"], "ends_on": ends_on, "by": by}
-    if not await work.run(_RENEW, **values, never_began=never_began):
+    if not await work.run(_RENEW, **values, never_began=never_began, why=NEVER_BEGAN):
         raise Refused("changed at the same time", place="plan", rule="changed")
     await work.run(_CUT, **{"plan": plan["plan_id"], "from": first})
     await work.run(_WITHOUT_DAYS, **{"plan": plan["plan_id"], "from": first, "by": by})

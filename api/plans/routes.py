@@ -4,6 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body
 
+from api.idempotency import OptionalKey
 from api.plans import service
 from api.plans.schemas import Changed, DayDone, PlanId, Plans, Prescribed, Ticked
 from api.services import ApiCaller, Serving
@@ -23,10 +24,15 @@ async def list_plans(serving: Serving, caller: ApiCaller, clinic: str, patient: 
 
 @router.post(_PATIENTS, status_code=201)
 async def prescribe_plan(
-    serving: Serving, caller: ApiCaller, clinic: str, patient: str, asked: Annotated[Prescribed | None, Body()] = None
+    serving: Serving,
+    caller: ApiCaller,
+    clinic: str,
+    patient: str,
+    asked: Annotated[Prescribed | None, Body()] = None,
+    idempotency_key: OptionalKey = None,
 ) -> PlanId:
     """Prescribe exercises."""
-    return await service.prescribe(serving, caller, clinic, patient, asked)
+    return await service.prescribe(serving, caller, clinic, patient, asked, idempotency_key)
 
 
 @router.put(_AT_CLINIC + "/exercises", status_code=204)

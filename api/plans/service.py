@@ -6,6 +6,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from api.gateway import Access, Caller
+from api.idempotency import once
 from api.me.service import person_of
 from api.plans import repository
 from api.plans.schemas import LONGEST_DAYS, Changed, DayDone, Plan, PlanId, Plans, Prescribed, Ticked
@@ -41,21 +42,26 @@ async def list_plans(serving: Services, caller: Caller, clinic: str, patient: st
     return _plans(await repository.of_patient(await serving.gateway.person(caller, access), as_id(patient)))
 
 
-async def prescribe(serving: Services, caller: Caller, clinic: str, patient: str, asked: Prescribed | None) -> PlanId:
-    """Prescribe a plan.
+async def prescribe(
+    serving: Services, caller: Caller, clinic: str, patient: str, asked: Prescribed | None, key: str | None = None
+) -> PlanId:
+    """Prescribe a plan; by the same key once.
 
     Raises:
         NotThere: no such patient, or not one of the caller's.
-        InvalidInput: no plan, or days that are past, turned round or too far apart.
+        InvalidInput: no plan, or days that are past, turned round or too far apart; the key was another request's.
     """
     async with serving.gateway.work(caller, _saving(clinic)) as work:
         found = await repository.patient(work, as_id(patient))
         if asked is None:
             raise InvalidInput("no plan", place="body", rule="missing")
+        request = once(serving.digests, key, "plan", patient, asked.model_dump_json())
+        if (known := await repository.prescribed(work, request)) is not None:
+            return PlanId(id=known)
         if asked.starts_on < found["today"]:
             raise InvalidInput("the plan begins in the past", place="starts_on", rule="past")
         _check_end(asked.starts_on, asked.ends_on)
-        return PlanId(id=await repository.prescribe(work, found, asked))
+        return PlanId(id=await repository.prescribe(work, found, asked, request))
 
 
 async def change(serving: Services, caller: Caller, clinic: str, plan: str, asked: Changed | None) -> None:

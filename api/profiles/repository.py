@@ -53,11 +53,12 @@ async def profile(grant: PersonGrant, patient: UUID | None, fields: tuple[Profil
     Raises:
         NotThere: no such patient of the clinic, or not the caller's to see.
     """
-    return await grant.disclose(_statement(fields), patient=patient)
+    return await grant.disclose(_statement(Action.PROFILE_READ, fields), patient=patient)
 
 
 @cache
-def _statement(fields: tuple[ProfileField, ...]) -> str:
+def _statement(action: Action, fields: tuple[ProfileField, ...] = ()) -> str:
+    """The statement that finds a `patient` of the clinic, with the columns of these fields, rules and records."""
     read, keys = columns(fields)
     query = _PROFILE.format(columns=read, keys=keys, treated=TREATED)
-    return recorded_by_state(query, FACTS[Action.PROFILE_READ], in_clinic=True)
+    return recorded_by_state(query, FACTS[action], in_clinic=True)

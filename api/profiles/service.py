@@ -1,5 +1,6 @@
 """What a clinic's specialists and systems may ask about one patient."""
 
+from collections.abc import Collection
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +16,15 @@ from policies.words import Action
 ALL = tuple(ProfileField)
 
 
-async def read_profile(serving: Services, caller: Caller, clinic: str, patient: str) -> dict[str, Any]:
-    """A patient's profile, as far as the caller may see it; keys of what is not shared are absent.
+async def read_profile(
+    serving: Services, caller: Caller, clinic: str | None, patient: str, among: Collection[ProfileField] = ALL
+) -> dict[str, Any]:
+    """The fields of `among` of a patient's profile that the caller may see; keys of what is not shared are absent.
 
     Raises:
         NotThere: no such patient, or not the caller's to see.
     """
-    fields = visible_fields(caller.principal)
+    fields = tuple(field for field in visible_fields(caller.principal) if field in among)
     access = Access(Action.PROFILE_READ, Resource(clinic, patient=True), frozenset(fields))
     row = await repository.profile(await serving.gateway.person(caller, access), as_id(patient), fields)
     return shown(row, [field for field in fields if row["shared"] or not needs_consent(field)], serving.codec)

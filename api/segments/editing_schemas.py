@@ -1,20 +1,23 @@
 """Segments as managers write them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from api.segments.rules import AskedRule
-from policies.segments.templates import SegmentTemplate, Value
+from policies.segments.rule import Slug
+from policies.segments.templates import SegmentTemplate
 from policies.words import ArchiveReason
 
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=80)]
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"[^\s]")]
 Description = Annotated[str, Field(max_length=2000)]
 Fires = Annotated[
     bool,
     Field(description="Whether automation acts on whom this brings in or out. What patients do later fires anyway."),
 ]
+
+# Whatever comes: what is wrong with it the parameter says.
+AskedValue = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})]
 
 
 class NewSegment(BaseModel):
@@ -63,7 +66,7 @@ class Enabling(BaseModel):
 
     slug: Slug | None = Field(default=None, description="The template's own unless another is given.")
     name: Name | None = None
-    values: dict[str, Value] = Field(default_factory=dict, max_length=20)
+    values: dict[str, AskedValue] = Field(default_factory=dict, max_length=20)
     fires: Fires = False
 
 

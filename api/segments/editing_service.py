@@ -14,13 +14,11 @@ from api.segments.service import entity_tag
 from api.services import Services
 from infra.errors import InvalidInput, NotThere, Refused, Stale
 from policies.access.model import Resource
+from policies.segments.definition import RESERVED
 from policies.segments.references import named
 from policies.segments.rule import Rule, RuleError, parse_rule
 from policies.segments.templates import segment_templates
 from policies.words import Action
-
-# Words that stand in paths where slugs do.
-RESERVED = frozenset({"preview", "templates", "vocabulary"})
 
 
 @dataclass(frozen=True)
@@ -81,7 +79,8 @@ async def add(serving: Services, caller: Caller, clinic: str, asked: NewSegment 
         Refused: there is a segment of this slug.
     """
     async with _editing(serving, caller, clinic, asked.slug if asked else "") as edit:
-        return await _add(edit, given(asked), rule_of(given(asked).rule))
+        asked = given(asked)
+        return await _add(edit, asked.name, asked.description, rule_of(asked.rule), fires=asked.fires)
 
 
 async def enable(
@@ -106,8 +105,7 @@ async def enable(
         known = edit.known.get(edit.slug)
         if known and not known.archived and known.rule == rule:
             return Saved(slug=known.slug, version=known.version, changed=False), known.tag
-        wanted = {"slug": edit.slug, "name": asked.name or found.name, "description": found.description}
-        return await _add(edit, NewSegment(**wanted, rule=found.rule, fires=asked.fires), rule)
+        return await _add(edit, asked.name or found.name, found.description, rule, fires=asked.fires)
 
 
 async def change(
@@ -183,18 +181,18 @@ async def _editing(serving: Services, caller: Caller, clinic: str, slug: str) ->
     async with serving.gateway.work(caller, Access(Action.SEGMENT_EDIT, Resource(clinic, slug))) as work:
         known = {row["slug"]: Known(**{**row, "rule": parse_rule(row["rule"])}) for row in await repository.known(work)}
         yield Edit(work, known, slug)
-        work.named(slug)
+        work.name_resource(slug)
         await work.record()
 
 
-async def _add(edit: Edit, asked: NewSegment, rule: Rule) -> tuple[Saved, str]:
-    if asked.slug in RESERVED:
+async def _add(edit: Edit, name: str, description: str, rule: Rule, *, fires: bool) -> tuple[Saved, str]:
+    if edit.slug in RESERVED:
         raise InvalidInput("reserved", place="body.slug", rule="reserved")
-    if asked.slug in edit.known:
+    if edit.slug in edit.known:
         raise Refused("taken", place="body.slug", rule="taken")
-    segment = await repository.add(edit.work, asked.slug, asked.name, asked.description)
-    await edit.put(segment, 1, rule, fires=asked.fires)
-    return _saved(asked.slug, 1, entity_tag(1, asked.name, asked.description, archived=False))
+    segment = await repository.add(edit.work, edit.slug, name, description)
+    await edit.put(segment, 1, rule, fires=fires)
+    return _saved(edit.slug, 1, entity_tag(1, name, description, archived=False))
 
 
 def _saved(slug: str, version: int, tag: str) -> tuple[Saved, str]:

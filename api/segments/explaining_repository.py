@@ -8,12 +8,14 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from api.gateway import Grant
 from api.segments.explaining_rules import Rules
-from api.segments.trying_repository import PATIENTS
+from api.segments.verdict_text import PATIENTS, placed
+from infra.errors import Refused
 from policies.segments.compiler import ActiveSegment, compile_verdicts
 from policies.segments.condition import Condition
 from policies.segments.flips import raw_table
@@ -40,15 +42,13 @@ _PATIENT = sql.SQL("""
 with {patients}
 select
     p.*, p.profile_shared and %(uses_profile)s as profiled,
+    exists (select from dead_change as dead where dead.patient_id = p.patient_id) as stale,
     (
         select jsonb_build_object('since', m.entered_at, 'version', m.version, 'entered_by', m.entered_by)
-        from segment_member as m
+        from segment_stay as m
         where
             m.segment_id = %(segment)s and m.patient_id = p.patient_id and m.left_at is null
-            and not (p.withheld and (%(uses_profile)s or exists (
-                select from segment_version as v
-                where v.segment_id = m.segment_id and v.version = m.version and v.profile_dependent
-            )))
+            and not (p.withheld and (%(uses_profile)s or m.profile_dependent))
     ) as member,
     {facts}
 from raw_patients as p
@@ -61,11 +61,8 @@ _FACTS = sql.SQL("""(
 
 # Nothing that says why: whose version it is, and what a patient wrote.
 _UNREAD = ["patient_id", "version"]
-# How the compiler's parameters are called here.
-_AS_OF, _CONSTANTS = "%(as_of)s::date", "%(constants)s::jsonb"
-
 # One more than asked for is looked at, to know whether a page follows; it is neither returned nor recorded.
-_UNDECIDED = """
+_UNDECIDED = sql.SQL("""
 with {patients},
 {passes}judged as (
     select raw_patients.patient_id, array_agg(verdict.holds order by verdict.version) as verdicts
@@ -97,7 +94,7 @@ select
     case when row_number() over (order by p.patient_id) = 1 then (select found from counted) end as counted
 from page as p
 order by p.patient_id
-limit %(limit)s"""
+limit %(limit)s""")
 
 
 async def rules(grant: Grant) -> Rules:
@@ -136,23 +133,24 @@ async def undecided(
 
     `verdicts` are those of the rule and of each of `leaves`; the first row has `counted`: of all undecided
     patients how many have which verdicts. `followed` says of the last whether more follow.
+
+    Raises:
+        Refused: the rule fails for somebody.
     """
     verdicts = compile_verdicts(_asked(found, leaves))
-    text = _UNDECIDED.format(
-        patients=PATIENTS.as_string(),
-        passes=verdicts.passes.replace("$1", _AS_OF).replace("$3", _CONSTANTS),
-        source=verdicts.source.replace("$1", _AS_OF).replace("$3", _CONSTANTS),
-    )
-    return await grant.disclose(
-        sql.SQL(text),
-        sql.SQL("patient_id"),
-        profiled=True,
-        as_of=as_of,
-        constants=Jsonb(verdicts.parameters),
-        uses_profile=found.uses_profile,
-        after=after,
-        limit=limit,
-    )
+    try:
+        return await grant.disclose(
+            _UNDECIDED.format(patients=PATIENTS, passes=placed(verdicts.passes), source=placed(verdicts.source)),
+            sql.SQL("patient_id"),
+            profiled=True,
+            as_of=as_of,
+            constants=Jsonb(verdicts.parameters),
+            uses_profile=found.uses_profile,
+            after=after,
+            limit=limit,
+        )
+    except psycopg.DataError:  # which may quote a value, and so is not told
+        raise Refused("cannot be evaluated", place="path.segment", rule="not_evaluated") from None
 
 
 def _asked(found: Rules, leaves: list[Condition]) -> list[ActiveSegment]:

@@ -77,6 +77,7 @@ class Explanation(BaseModel):
     patient_id: UUID
     name: str
     as_of: date = Field(description="The day at the clinic that everything here stands for.")
+    stale: bool = Field(description="Whether the mart refused a change of the patient's: what is said here is older.")
     member: Membership | None
     holds: Verdict = Field(description="Null is undecided.")
     changes: Change | None

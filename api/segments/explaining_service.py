@@ -13,12 +13,13 @@ from api.segments.explaining_rules import Rules
 from api.segments.explaining_shown import explanation_of, missing_as, patient_of
 from api.segments.trying_service import as_of_day
 from api.services import Services
-from infra.errors import NotThere
+from infra.errors import InvalidInput, NotThere
 from policies.access.model import Resource
 from policies.classification import Field, needs_consent
 from policies.segments.condition import Condition
 from policies.segments.explanation import explain
 from policies.segments.missing import Missing, missing_by
+from policies.segments.rule import RuleError
 from policies.segments.text import write
 from policies.words import Action
 
@@ -33,6 +34,7 @@ async def explain_patient(
 
     Raises:
         NotThere: no such segment or patient, or not the caller's.
+        InvalidInput: it takes too long.
     """
     access = Access(Action.SEGMENT_EXPLAIN, Resource(clinic, segment), _FIELDS)
     async with serving.gateway.open(caller, access) as grant:
@@ -42,7 +44,10 @@ async def explain_patient(
             raise NotThere("no such patient")
     as_of = as_of_day(grant.clinic)
     # Ten years of days are looked at: not on the thread that serves everybody.
-    found = await asyncio.to_thread(explain, rules.rule, patient_of(row), as_of, rules.segments)
+    try:
+        found = await asyncio.to_thread(explain, rules.rule, patient_of(row), as_of, rules.segments)
+    except RuleError:
+        raise InvalidInput("takes too long", place="path.segment", rule="takes_too_long") from None
     return explanation_of(segment, rules, row, as_of, found)
 
 

@@ -53,6 +53,7 @@ def explanation_of(
         patient_id=row["patient_id"],
         name=row["name"],
         as_of=as_of,
+        stale=row["stale"],
         member=row["member"],
         holds=found.whole.holds,
         changes=_changes(found.whole.course),

@@ -6,11 +6,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from api.segments.schemas import Count
+
 
 class Change(BaseModel):
-    """One patient who entered or left a segment. Keys that the caller may not see are absent."""
+    """One patient who entered, left or is to be forgotten. Keys that the caller may not see are absent."""
 
-    kind: Literal["entered", "left"]
+    kind: Literal["entered", "left", "forget"] = Field(
+        description="`forget`: the patient withdrew; whatever was kept of them and this segment is to be deleted."
+    )
     patient_id: UUID | None = None
     name: str | None = None
     at: datetime
@@ -32,9 +36,11 @@ class Day(BaseModel):
     """One of the clinic's own days."""
 
     day: date
-    entered: int
-    left: int
-    members: int = Field(description="At the end of the day.")
+    entered: Count
+    left: Count
+    members: Count = Field(description="At the end of the day.")
+    entered_by: dict[str, int] = Field(description="By cause; empty for who may not list members.")
+    left_by: dict[str, int] = Field(description="By cause; empty for who may not list members.")
 
 
 class Days(BaseModel):
@@ -42,4 +48,5 @@ class Days(BaseModel):
 
     segment: str
     time_zone: str
+    rounded: bool = Field(description="Down to tens, each count by itself: for who may not list the members.")
     days: list[Day]

@@ -4,10 +4,12 @@ from typing import Any
 
 from fastapi import APIRouter
 
-from api.segments import language_service as service
+from api.segments import vocabulary_service as service
 from api.segments.editing_schemas import SegmentTemplates
 from api.segments.language_schemas import Measures, Vocabulary
 from api.services import ApiCaller, Serving
+from policies.segments.catalogue import describe
+from policies.segments.schema import rule_schema
 from policies.segments.templates import segment_templates
 
 router = APIRouter(tags=["segments"])
@@ -16,13 +18,13 @@ router = APIRouter(tags=["segments"])
 @router.get("/segments/schema")
 async def read_schema(_caller: ApiCaller) -> dict[str, Any]:
     """The JSON Schema of rules."""
-    return service.schema()
+    return rule_schema()
 
 
 @router.get("/segments/measures")
 async def list_measures(_caller: ApiCaller) -> Measures:
     """The measures that rules compare, with their types, units, arguments and operators."""
-    return service.measures()
+    return Measures.model_validate({"measures": describe()})
 
 
 @router.get("/segments/templates")

@@ -1,21 +1,33 @@
 """What rules are made of, as data for whoever builds them."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
+
+from policies.segments.measure import ValueType
+from policies.segments.operators import Operator
+
+
+class MeasureArgument(BaseModel):
+    """What a measure may be narrowed by."""
+
+    name: str
+    required: bool
+    many: bool = Field(description="Whether it takes a list, of which any one fits.")
+    options: list[str] = Field(description="All values that there are; empty where any text will do.")
 
 
 class MeasureEntry(BaseModel):
     """A measure that rules compare."""
 
-    measure: str
+    name: str
     meaning: str
-    type: str
+    type: ValueType
     unit: str
     needs_profile: bool = Field(description="Whether it is known of patients alone who share their profile.")
-    windowed: bool = Field(description="Whether it takes a window such as `30d`.")
-    arguments: dict[str, bool] = Field(description="Its arguments, and whether each has to be given.")
-    operators: list[str]
+    window: Literal["no", "optional", "required"] = Field(description="Whether it takes a window such as `30d`.")
+    arguments: list[MeasureArgument]
+    operators: list[Operator]
 
 
 class Measures(BaseModel):

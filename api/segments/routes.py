@@ -1,18 +1,15 @@
-"""Segments of a clinic and their members."""
+"""Segments of a clinic."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.bodies import Moment
-from api.cursors import Cursor, Limit
 from api.segments import service
-from api.segments.schemas import Members, Segment, SegmentDetail, Segments
+from api.segments.schemas import Segment, SegmentDetail, Segments
 from api.services import ApiCaller, Serving
 
 router = APIRouter(prefix="/clinics/{clinic}/segments", tags=["segments"])
 Archived = Annotated[bool, Query(description="Those that are archived, instead of the others.")]
-At = Annotated[Moment | None, Query(description="A past time, with its offset; now if absent.")]
 
 
 @router.get("")
@@ -34,18 +31,3 @@ async def read_segment(
     """One segment: its rule, versions, who names it, and the count and make-up of its present members."""
     found, response.headers["etag"] = await service.read_definition(serving, caller, clinic, segment)
     return found
-
-
-@router.get("/{segment}/members")
-async def list_members(
-    serving: Serving,
-    caller: ApiCaller,
-    clinic: str,
-    segment: str,
-    limit: Limit = 100,
-    cursor: Cursor = None,
-    at: At = None,
-) -> Members:
-    """Members, now or at a past time: by name for a manager, by id and scope for an API key. Each is recorded."""
-    page = await service.list_members(serving, caller, clinic, segment, limit, cursor, at)
-    return Members(segment=page.segment, members=page.members, next=page.next)

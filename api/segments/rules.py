@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, WithJsonSchema
 
 from infra.errors import InvalidInput
 from policies.segments.compiler import ActiveSegment, compile_verdicts
@@ -13,10 +13,15 @@ from policies.segments.rule import Rule, RuleError, join, parse_rule
 from policies.segments.text import read
 
 PLACE = "body.rule"
-AskedRule = Annotated[dict[str, Any] | str, Field(description="In JSON, or as a text; see `GET /v1/segments/schema`.")]
+# Whatever comes: what is wrong with it `rule_of` says, and where.
+AskedRule = Annotated[
+    Any,
+    Field(description="In JSON, or as a text; see `GET /v1/segments/schema`."),
+    WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
+]
 
 
-def rule_of(asked: dict[str, Any] | str) -> Rule:
+def rule_of(asked: object) -> Rule:
     """The rule that was sent.
 
     Raises:

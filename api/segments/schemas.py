@@ -1,11 +1,17 @@
 """Segments and their members as the API shows them."""
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
+from uuid import UUID
 
 from pydantic import BaseModel, Field
 
 from policies.words import ArchiveReason
+
+Count = Annotated[
+    int | None,
+    Field(description="Down to tens, and null where it is small or leaves few over, where `rounded` is true."),
+]
 
 
 class Bucket(BaseModel):
@@ -13,12 +19,13 @@ class Bucket(BaseModel):
 
     dimension: str
     bucket: str
-    patients: int
+    patients: Count
 
 
 class Segment(BaseModel):
     """A segment and what its present members are made of."""
 
+    segment_id: UUID = Field(description="As webhooks name it.")
     slug: str
     name: str
     description: str
@@ -26,10 +33,15 @@ class Segment(BaseModel):
     profile_dependent: bool
     created_at: datetime
     archived_at: datetime | None
-    members: int = Field(description="Present members.")
+    broken: bool = Field(
+        description="Its rule does not compile, or cannot be evaluated: until it is changed, or an operator has it "
+        "tried again, members stay as they are, but for who stops sharing."
+    )
+    members: Count = Field(description="Present members.")
+    rounded: bool = Field(default=False, description="Counts down to tens: for who may not list the members.")
     make_up: list[Bucket] = Field(
-        description="Present members by age, sex, insurance, attendance and adherence. Left out until the marts "
-        "are rebuilt after a patient stopped sharing the profile."
+        description="Present members by age, sex, insurance, service of the last visit, attendance and adherence. "
+        "Left out until the marts are rebuilt after a patient stopped sharing the profile."
     )
 
 

@@ -2,25 +2,31 @@
 
 import hashlib
 import json
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+from api import entity_tags
 from api.directory import ClinicEntry
 from api.gateway import Access, Caller
 from api.identity.principals import Principal
-from api.segments import repository
+from api.segments import reach_repository, repository
+from api.segments.counts import are_exact, with_rounded
 from api.segments.schemas import SegmentDetail
 from api.services import Services
-from infra.errors import InvalidInput, NotThere
+from infra.errors import InvalidInput, NotThere, Refused
 from policies.access.model import Resource
-from policies.classification import Field
+from policies.classification import MESSAGE_CONTACTS, Field, MemberField
 from policies.segments.rule import parse_rule, to_json
 from policies.segments.text import write
-from policies.words import Action
+from policies.words import Action, Purpose
 
 BY_NAME = (Field.PATIENT_ID, Field.NAME)
+EVERY_FIELD: tuple[MemberField, ...] = (*Field, *MESSAGE_CONTACTS)
+TOO_MANY = "too_many"
+_PULL_INSTEAD = "Pull it: GET /v1/clinics/{clinic}/segments/{segment}/members with Accept: application/x-ndjson."
 
 
 @dataclass(frozen=True)
@@ -33,14 +39,18 @@ class SegmentList:
 
 @dataclass(frozen=True)
 class MemberPage:
-    """One page of members, and the cursor of the next."""
+    """One page of members, and the cursor of the next; known, it shows nobody. `tag` is its entity tag, if any."""
 
     segment: str
     members: list[dict[str, Any]]
     next: str | None
+    tag: str | None
+    known: bool
 
 
-async def list_segments(serving: Services, caller: Caller, clinic: str, *, archived: bool = False) -> SegmentList:
+async def list_segments(
+    serving: Services, caller: Caller, clinic: str | None, *, archived: bool = False
+) -> SegmentList:
     """A clinic's segments, those that are archived or the others.
 
     Raises:
@@ -48,7 +58,7 @@ async def list_segments(serving: Services, caller: Caller, clinic: str, *, archi
     """
     async with serving.gateway.open(caller, Access(Action.SEGMENT_LIST, Resource(clinic))) as grant:
         found = await repository.segments(grant, archived=archived)
-    return SegmentList(clinic_of(grant.clinic), found)
+    return SegmentList(clinic_of(grant.clinic), _told(serving, caller, clinic, found))
 
 
 async def read_segment(serving: Services, caller: Caller, clinic: str, segment: str) -> SegmentList:
@@ -59,7 +69,7 @@ async def read_segment(serving: Services, caller: Caller, clinic: str, segment: 
     """
     async with serving.gateway.open(caller, Access(Action.SEGMENT_READ, Resource(clinic, segment))) as grant:
         found = await repository.segments(grant)
-    return SegmentList(clinic_of(grant.clinic), found)
+    return SegmentList(clinic_of(grant.clinic), _told(serving, caller, clinic, found))
 
 
 async def read_definition(serving: Services, caller: Caller, clinic: str, segment: str) -> tuple[SegmentDetail, str]:
@@ -71,6 +81,14 @@ async def read_definition(serving: Services, caller: Caller, clinic: str, segmen
     async with serving.gateway.open(caller, Access(Action.SEGMENT_READ, Resource(clinic, segment))) as grant:
         definition = await repository.definition(grant)
         (found,) = await repository.segments(grant)
+    return await defined(serving, caller, clinic, found, definition)
+
+
+async def defined(
+    serving: Services, caller: Caller, clinic: str, counted: dict[str, Any], definition: dict[str, Any]
+) -> tuple[SegmentDetail, str]:
+    """A segment as its counts and its definition say, told to the caller; and its entity tag."""
+    (found,) = _told(serving, caller, clinic, [counted])
     by_people = caller.principal.key is None
     editors = {UUID(v["created_by"]) for v in definition["versions"] if v["created_by"]} | {definition["archived_by"]}
     logins = await serving.logins(editors - {None}) if by_people else {}
@@ -86,35 +104,75 @@ async def read_definition(serving: Services, caller: Caller, clinic: str, segmen
 async def list_members(
     serving: Services,
     caller: Caller,
-    clinic: str,
+    clinic: str | None,
     segment: str,
     limit: int,
     cursor: str | None,
     at: datetime | None = None,
+    known: str = "",
+    *,
+    among: Collection[MemberField] = EVERY_FIELD,
+    whole: bool = False,
+    named: str = "",
 ) -> MemberPage:
-    """A page of a segment's members, now or at a past time, with the fields the caller may see.
+    """A page of a segment's members, now or at a past time, with the fields of `among` that the caller may see.
+
+    `known` is an `If-None-Match`; with `named` those alone whose names hold it. A `whole` page holds all or is refused.
 
     Raises:
         NotThere: no such segment, or not the caller's; the cursor is none of this list.
-        InvalidInput: the time is to come.
+        InvalidInput: the time is to come, or a name is looked for that the caller may not see.
+        Refused: there are more members than the limit, and the page should be whole.
     """
-    fields = visible_fields(caller.principal)
-    access = Access(Action.MEMBER_LIST, Resource(clinic, segment), frozenset(field.value for field in fields))
-    async with serving.gateway.open(caller, access) as grant:
+    fields = tuple(field for field in visible_fields(caller.principal) if field in among)
+    async with serving.gateway.open(caller, listing(caller.principal, clinic, segment, fields)) as grant:
         if at is not None and at > datetime.now(UTC):
             raise InvalidInput("a time to come", place="query.at", rule="in_the_future")
-        bound_to = (clinic, segment, caller.principal.principal_id, at.astimezone(UTC) if at else "now")
+        if named and (Field.NAME not in fields or writes(caller.principal)):
+            raise InvalidInput("names are not shown", place="query.named", rule="not_shown")
+        bound_to = (clinic, segment, caller.principal.principal_id, at.astimezone(UTC) if at else "now", named)
         after = _position(serving, cursor, bound_to) if cursor else None
-        members, more = await repository.members(grant, fields, at, after, limit)
-    following = serving.cursors.seal(str(members[-1]["patient_id"]), "members", *bound_to) if more else None
-    return MemberPage(segment, members, following)
+
+        def tagged(digest: int) -> str:
+            return entity_tags.tag(serving.digests, digest, *fields)
+
+        if writes(caller.principal):
+            found = await reach_repository.page(grant, serving.codec, fields, at, after, limit)
+        else:
+            is_known = (lambda digest: entity_tags.is_known(tagged(digest), known)) if known else None
+            found = await repository.members(grant, fields, at, after, limit, is_known, named)
+        if whole and found.last:
+            raise Refused(f"more than {limit} members", place="segment", rule=TOO_MANY, detail=_PULL_INSTEAD)
+    following = serving.cursors.seal(str(found.last), "members", *bound_to) if found.last else None
+    tag = None if found.digest is None else tagged(found.digest)
+    return MemberPage(segment, found.members, following, tag, tag is not None and entity_tags.is_known(tag, known))
 
 
-def visible_fields(principal: Principal) -> tuple[Field, ...]:
+def visible_fields(principal: Principal) -> tuple[MemberField, ...]:
     """What of a member the caller asks for: a key its scope, anybody else the name."""
     if principal.key is None:
         return BY_NAME
-    return tuple(field for field in Field if field in principal.key.fields)
+    known = EVERY_FIELD if writes(principal) else tuple(Field)
+    return tuple(field for field in known if field in principal.key.fields)
+
+
+def writes(principal: Principal) -> bool:
+    """Whether the caller is a key for writing to patients, which sees those alone who agreed to that."""
+    return principal.key is not None and principal.key.purpose is Purpose.COMMUNICATIONS
+
+
+def listing(principal: Principal, clinic: str | None, segment: str, fields: Sequence[MemberField]) -> Access:
+    """The access that a list of members is."""
+    action = Action.MEMBER_REACH if writes(principal) else Action.MEMBER_LIST
+    return Access(action, Resource(clinic, segment), frozenset(field.value for field in fields))
+
+
+def _told(
+    serving: Services, caller: Caller, clinic: str | None, segments: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Segments with their counts as the caller is told them; one scope, and so one decision, for all of a list."""
+    exact = not segments or are_exact(serving.gateway, caller.principal, clinic, segments[0]["slug"])
+    return segments if exact else [with_rounded(segment) for segment in segments]
 
 
 def _version(version: dict[str, Any], logins: dict[UUID, str]) -> dict[str, Any]:

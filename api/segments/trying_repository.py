@@ -3,7 +3,6 @@
 Of whoever stopped sharing the profile, or whose consent to it expired, rules see none, whatever the mart still holds.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,31 +14,19 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from api.gateway import Grant
+from api.segments.rules import PLACE, no_rule
+from api.segments.verdict_text import PATIENTS, placed
 from infra.errors import InvalidInput
-from policies.classification import Field, needs_consent
 from policies.segments.compiler import ActiveSegment, compile_verdicts
+from policies.segments.rule import RuleError
+from policies.small_counts import SMALLEST
 
 _RULES = sql.SQL("""
 select s.slug, v.rule
 from segment as s
 inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version
 where s.archived_at is null""")
-# In the place of the mart's own table, which the text of the verdicts reads by its name.
-PATIENTS = sql.SQL("""raw_patients as (
-    select p.patient_id, p.name, p.registered_on, x.shared as profile_shared, u.withheld, {profile}
-    from raw_patients as p
-    left join operational.profile_tombstone as w on w.patient_id = p.patient_id and w.cleared_at is null
-    cross join lateral (
-        select w.patient_id is not null or coalesce(p.profile_until <= statement_timestamp(), false) as withheld
-    ) as u
-    cross join lateral (select p.profile_shared and not u.withheld as shared) as x
-)""").format(
-    profile=sql.SQL(", ").join(
-        sql.SQL("case when x.shared then p.{0} end as {0}").format(sql.Identifier(field))
-        for field in Field
-        if needs_consent(field)
-    )
-)
+# A count of a few tells of each of them: all of those are named, and so recorded.
 _PREVIEW = sql.SQL("""
 with {patients},
 {passes}judged as materialized (
@@ -52,7 +39,13 @@ counted as (
         count(*) filter (where holds is null) as undecided
     from judged
 ),
-sample as (select patient_id from judged where holds order by patient_id limit %(limit)s)
+sample as (
+    select patient_id
+    from judged
+    where holds
+    order by patient_id
+    limit (select case when members < %(few)s then members else %(limit)s end from counted)
+)
 select c.*, s.patient_id, p.name
 from counted as c
 left join sample as s on true
@@ -81,7 +74,13 @@ moved as (
     group by j.patient_id, p.after
     having count(*) = 1
 ),
-ranked as (select *, row_number() over (partition by kind order by patient_id) as place from moved),
+ranked as (
+    select
+        *,
+        row_number() over (partition by kind order by patient_id) as place,
+        count(*) over (partition by kind) < %(few)s as is_of_few
+    from moved
+),
 total as (
     select
         (select count(*) from moved where kind = 'entered') as entered,
@@ -90,9 +89,8 @@ total as (
 )
 select t.*, r.kind, r.patient_id, p.name
 from total as t
-left join ranked as r on r.place <= %(limit)s
+left join ranked as r on r.is_of_few or r.place <= %(limit)s
 left join raw_patients as p on p.patient_id = r.patient_id""")
-_PLACES = {"1": "%(as_of)s::date", "3": "%(constants)s::jsonb"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ async def preview(
     """Up to `limit` patients whom the tried segment means; each row has the counts, the one row of none as well.
 
     Raises:
-        InvalidInput: it takes too long.
+        InvalidInput: it takes too long, asks for too many measures, or fails for somebody.
     """
     return await _try(grant, _PREVIEW, segments, as_of, sql.SQL("patient_id"), tried=tried, limit=limit)
 
@@ -126,7 +124,7 @@ async def compare(
     """Up to `limit` patients each of those who would enter and leave a segment; each row has the totals.
 
     Raises:
-        InvalidInput: it takes too long.
+        InvalidInput: it takes too long, asks for too many measures, or fails for somebody.
     """
     each = {"slugs": [p.slug for p in pairs], "before": [p.before for p in pairs], "after": [p.after for p in pairs]}
     order = sql.SQL("kind, patient_id")
@@ -136,17 +134,17 @@ async def compare(
 async def _try(
     grant: Grant, query: sql.SQL, segments: list[ActiveSegment], as_of: date, order: sql.SQL, **values: Any
 ) -> list[dict[str, Any]]:
-    verdicts = compile_verdicts(segments)
-    texts = {"passes": _placed(verdicts.passes), "source": _placed(verdicts.source)}
+    try:
+        verdicts = compile_verdicts(segments)
+    except RuleError as error:  # each fits, and both versions together do not
+        raise no_rule(error, PLACE) from None
+    texts = {"passes": placed(verdicts.passes), "source": placed(verdicts.source)}
     constants = Jsonb(verdicts.parameters)
     try:
         return await grant.disclose(
-            query.format(patients=PATIENTS, **texts), order, as_of=as_of, constants=constants, **values
+            query.format(patients=PATIENTS, **texts), order, as_of=as_of, constants=constants, few=SMALLEST, **values
         )
     except psycopg.errors.QueryCanceled:
-        raise InvalidInput("takes too long", place="body.rule", rule="takes_too_long") from None
-
-
-def _placed(text: str) -> sql.SQL:
-    """The text of verdicts with named parameters in the places of its numbered ones."""
-    return sql.SQL(re.sub(r"\$([13])", lambda found: _PLACES[found[1]], text.replace("%", "%%")))
+        raise InvalidInput("takes too long", place=PLACE, rule="takes_too_long") from None
+    except psycopg.DataError:  # which may quote a value, and so is not told
+        raise InvalidInput("cannot be evaluated", place=PLACE, rule="not_evaluated") from None

@@ -15,7 +15,7 @@ class TriedRule(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rule: AskedRule
-    limit: Annotated[int, Field(ge=0, le=100, description="The most patients to name.")] = 20
+    limit: Annotated[int, Field(ge=0, le=100, description="The most patients to name; of fewer than ten all are.")] = 20
 
 
 class NamedPatient(BaseModel):

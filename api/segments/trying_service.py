@@ -17,7 +17,7 @@ from api.services import Services
 from infra.errors import NotThere
 from policies.access.model import Resource
 from policies.segments.compiler import ActiveSegment
-from policies.segments.references import named, profile_dependent
+from policies.segments.references import named, profile_dependent, reached
 from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule, parse_rule
 from policies.words import Action
 
@@ -98,14 +98,7 @@ def _active(rules: Mapping[str, Rule]) -> list[ActiveSegment]:
 
 def _behind(rules: Mapping[str, Rule], slugs: list[str]) -> dict[str, Rule]:
     """These rules and all that they name, themselves or through others."""
-    found: dict[str, Rule] = {}
-    todo = list(slugs)
-    while todo:
-        slug = todo.pop()
-        if slug not in found:
-            found[slug] = rules[slug]
-            todo += named(rules[slug])
-    return found
+    return {slug: rules[slug] for slug in sorted(reached(slugs, rules))}
 
 
 def _users(rules: Mapping[str, Rule], slug: str) -> list[str]:

@@ -13,6 +13,7 @@ from api.gateway import Work
 from api.identity.codes import MINUTES, TRIES, new_code
 from api.messages import repository as messages
 from api.messages.port import Message, MessageKind
+from api.messages.queueing import PURPOSE as MESSAGES
 from infra.encryption.blind_index import digests
 from infra.encryption.codec import Place
 from infra.encryption.columns import PURPOSES as SEALED
@@ -23,18 +24,24 @@ from infra.errors import InvalidInput
 
 # Codes to one contact, or of one person, in an hour, whoever asks for them; and of one verification at all.
 MOST_CODES = 5
+# Of bookings alone: whoever books with somebody's address keeps nobody who is signed in from changing to it for a day.
+MOST_CODES_A_DAY = 15
 _PURPOSE = "verification"
 _CODE = "code"
 _CONTACT = SEALED[_PURPOSE][0]
 # Under whose keys a new verification, its code and its message stand.
 PURPOSES = [
-    _PURPOSE, messages.PURPOSE, *(index_purpose(name) for name in (_CODE, *(OF_ACCOUNT + each for each in INDEXED)))
+    _PURPOSE, MESSAGES, *(index_purpose(name) for name in (_CODE, *(OF_ACCOUNT + each for each in INDEXED)))
 ]  # fmt: skip
 
 _SENT = sql.SQL("""
-select coalesce(sum(codes), 0) as codes from operational.verification
+select
+    coalesce(sum(codes) filter (where sent_at > statement_timestamp() - interval '1 hour'), 0) as codes,
+    coalesce(sum(codes), 0) as codes_of_day,
+    count(*) filter (where clinic_id is not null) as booked
+from operational.verification
 where (contact_digest = any(%(digests)s::bytea[]) or person_id = %(person)s)
-    and sent_at > statement_timestamp() - interval '1 hour'""")
+    and sent_at > statement_timestamp() - interval '1 day'""")
 _BEGIN = sql.SQL("""
 insert into operational.verification
     (verification_id, person_id, clinic_id, channel, contact, contact_digest, code_digest, codes, tries, expires_at)
@@ -58,6 +65,15 @@ from (select unnest(%(digests)s::bytea[]) as d order by d) as t""")
 
 
 @dataclass(frozen=True)
+class Started:
+    """A verification that has begun: was a code `sent`, and how many bookings of the last day named the email."""
+
+    verification_id: UUID
+    sent: bool
+    booked_before: int = 0
+
+
+@dataclass(frozen=True)
 class Proven:
     """A contact that a code has proven: whose registration it is about, and at which clinic."""
 
@@ -70,8 +86,8 @@ class Proven:
 
 async def start(
     work: Work, codec: FieldCodec, *, person_id: UUID, clinic_id: int | None, channel: str, contact: str
-) -> UUID:
-    """A new verification of a contact, its code on the way unless the contact had too many; its id.
+) -> Started:
+    """A new verification of a contact, its code on the way unless the contact had too many.
 
     Nothing can be sent to a phone yet: its verification waits for nobody's code.
 
@@ -80,7 +96,8 @@ async def start(
     """
     found = await contact_digests(work, codec, channel, contact)
     verification_id, code = uuid4(), new_code()
-    sends = channel == "email" and await _may_send(work, found, person_id)
+    sent = await _sent(work, found, person_id) if channel == "email" else None
+    sends = sent is not None and _may_send(sent, clinic_id)
     place = Place(_CONTACT.place, "contact", str(verification_id))
     newest, *_ = await sealing.purpose_keys(work, codec, _PURPOSE)
     values: dict[str, Any] = {
@@ -93,7 +110,7 @@ async def start(
     work.later(_BEGIN, **values, minutes=MINUTES)
     if sends:
         await _send(work, codec, Proven(verification_id, person_id, clinic_id, channel, contact), code)
-    return verification_id
+    return Started(verification_id, sends, sent["booked"] if sent else 0)
 
 
 async def renew(work: Work, codec: FieldCodec, verification_id: UUID | None) -> None:
@@ -103,7 +120,7 @@ async def renew(work: Work, codec: FieldCodec, verification_id: UUID | None) -> 
         return
     asked = await _proven(work, codec, rows[0])
     found = await contact_digests(work, codec, asked.channel, asked.contact)
-    if asked.channel != "email" or not await _may_send(work, found, asked.person_id):
+    if asked.channel != "email" or not _may_send(await _sent(work, found, asked.person_id), asked.clinic_id):
         return
     code = new_code()
     digest, *_ = await _code_digests(work, codec, asked.verification_id, code)
@@ -138,11 +155,16 @@ async def contact_digests(work: Work, codec: FieldCodec, channel: str, contact: 
     return list(digests(codec, keys, OF_ACCOUNT + channel, contact).values())
 
 
-async def _may_send(work: Work, found: Sequence[bytes], person: UUID) -> bool:
+async def _sent(work: Work, found: Sequence[bytes], person: UUID) -> dict[str, Any]:
+    """What went to a contact or person of late."""
     # Two that ask at once would both see room for one.
     work.later(_ALONE, digests=list(found))
-    sent = await work.run(_SENT, digests=list(found), person=person)
-    return bool(sent[0]["codes"] < MOST_CODES)
+    (row,) = await work.run(_SENT, digests=list(found), person=person)
+    return row
+
+
+def _may_send(sent: dict[str, Any], clinic: int | None) -> bool:
+    return bool(sent["codes"] < MOST_CODES and (clinic is None or sent["codes_of_day"] < MOST_CODES_A_DAY))
 
 
 async def _send(work: Work, codec: FieldCodec, asked: Proven, code: str) -> None:

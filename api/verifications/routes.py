@@ -5,13 +5,13 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 
 from api.services import Anybody, Serving
-from api.verifications import service
-from api.verifications.schemas import Answer, CodeSent, Verified
+from api.verifications import forgotten, service
+from api.verifications.schemas import Answer, CodeSent, Forgotten, LinkSent, Verified
 
-router = APIRouter(prefix="/verifications", tags=["verifications"])
+router = APIRouter(tags=["verifications"])
 
 
-@router.post("/{verification}")
+@router.post("/verifications/{verification}")
 async def answer_verification(
     serving: Serving, caller: Anybody, verification: str, asked: Annotated[Answer | None, Body()] = None
 ) -> Verified:
@@ -19,7 +19,16 @@ async def answer_verification(
     return await service.answer(serving, caller, verification, asked or Answer())
 
 
-@router.post("/{verification}/code", status_code=202)
+@router.post("/verifications/{verification}/code", status_code=202)
 async def renew_code(serving: Serving, caller: Anybody, verification: str) -> CodeSent:
     """Have a new code sent to the contact; the old one is good no more. Unknown ids get the same answer."""
     return await service.renew(serving, caller, verification)
+
+
+@router.post("/passwords/forgotten", status_code=202)
+async def forget_password(
+    serving: Serving, caller: Anybody, asked: Annotated[Forgotten | None, Body()] = None
+) -> LinkSent:
+    """Have a link sent that sets a new password. The answer never tells whether there is an account."""
+    await forgotten.forget(serving, caller, (asked or Forgotten()).email)
+    return LinkSent()

@@ -39,6 +39,18 @@ class Verified(BaseModel):
     status: str = "verified"
 
 
+class Forgotten(BaseModel):
+    """Whose password is forgotten: the email that signs in."""
+
+    email: str = Field(default="", max_length=320)
+
+
+class LinkSent(BaseModel):
+    """A link is on its way, if an account has proven this email and not too many were sent already."""
+
+    status: str = "sent"
+
+
 class CodeSent(BaseModel):
     """A new code is on its way, unless too many were sent to the contact already; the old one is dead."""
 

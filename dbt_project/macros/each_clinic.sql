@@ -42,6 +42,9 @@ begin
         set local search_path = {{ adapter.quote('clinic_' ~ clinic.slug) }}, pg_temp;
         clinic_started := clock_timestamp();
         {{ body }}
+        {%- if model.resource_type == 'model' %}
+        {{ record_build(run_id, model_name, slug) }}
+        {%- endif %}
         clinic_seconds := extract(epoch from clock_timestamp() - clinic_started);
         set local role none;
         insert into pipeline.clinic_run (invocation_id, model, clinic, status, sql_seconds)
@@ -53,4 +56,15 @@ begin
     end;
 end
 $clinic$;
+{% endmacro %}
+
+
+{# The access to the clinic's patients, recorded with what it built or not built: of everybody in the mart. #}
+{% macro record_build(run_id, model_name, slug) %}
+        insert into audit.access_event (event_id, occurred_at, principal_kind, role, organisation, action, resource_type,
+            resource_id, clinic_id, purpose, decision, policies, categories, batch_id, patients)
+        select gen_random_uuid(), now(), 'process', 'pipeline', {{ slug }}, 'pipeline.build', 'model',
+            {{ model_name }}, (select operational.role_clinic()), 'operations', 'permit', '{}', '{identifier}',
+            {{ run_id }}::uuid, count(*)
+        from raw_patients;
 {% endmacro %}

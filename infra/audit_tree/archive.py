@@ -20,6 +20,7 @@ from infra.audit_tree.verify_file import verify_file
 from infra.database import Server
 from infra.errors import Refused
 from infra.provisioner import provisioning
+from policies.audit.export_format import MONTH
 from policies.words import ProcessAction
 
 _MONTHS = """
@@ -34,6 +35,12 @@ where t.relnamespace = 'audit'::regnamespace and t.relkind = 'p' and right(p.rel
 _RANGE = """
 select count(*), count(l.index), min(l.index), max(l.index) + 1 from {part} as e
 left join audit.leaf as l on l.stream = %s and l.event_id = e.event_id and l.occurred_at = e.occurred_at
+"""
+# Of the tree, which still has the leaf of an event that is gone.
+_LEAVES = """
+select count(*) from audit.leaf
+where stream = %(stream)s and occurred_at >= to_date(%(month)s, 'YYYY_MM')
+    and occurred_at < to_date(%(month)s, 'YYYY_MM') + interval '1 month'
 """
 _UP_TO = "select min(size) from audit.checkpoint where stream = %s and size >= %s"
 # A detached partition loses the trigger that it had as one.
@@ -95,10 +102,13 @@ def _write(connection: psycopg.Connection, at: Server, folder: Path, stream: Str
         events, sealed, first, high = counted or (0, 0, None, None)
         if sealed < events:
             raise Refused(f"{events - sealed} events of {month} are not sealed", hint="`cloister seal --once`")
+        leaves = connection.execute(_LEAVES, {"stream": stream.name, "month": month}).fetchone()
+        if leaves != (events,):
+            raise Refused(f"events of {month} are not there any more, only their leaves", hint="verify an export")
         if not events:
             return None
         path = folder / f"{stream.name}_{month}.ndjson.gz"
-        _fill(made, path, first, high, f"month:{month}")
+        _fill(made, path, first, high, MONTH + month)
     found = verify_file(path, [str(key) for key in AuditKeys.load(at.secrets_folder).verifiers(stream.name)])
     if found.events != events:
         raise Refused(f"{path.name} holds {found.events} of {events} events")

@@ -17,14 +17,14 @@ import psycopg
 from psycopg import IsolationLevel, sql
 
 from infra.audit import record_process
-from infra.audit_tree.seal import disclosed
+from infra.audit_tree.lines import Leaf, lines_of
 from infra.audit_tree.streams import ACCESS, Stream
 from infra.audit_tree.tree import frontier_of
 from infra.database import Server, connect
 from infra.errors import CloisterError, Refused
 from infra.provisioner import resolve_clinic
 from infra.roles import Group, Login
-from policies.audit.export_format import ARCHIVED, MISSING, PLATFORM, Header, checkpoint_line, leaf_line
+from policies.audit.export_format import ARCHIVED, CLINIC, MISSING, PLATFORM, Header, checkpoint_line, leaf_line
 from policies.audit.note import Verifier
 from policies.words import ProcessAction
 
@@ -37,9 +37,10 @@ order by size / %(every)s, size desc
 """
 _LEAVES = "select index, hash from audit.leaf where stream = %s and index >= %s and index < %s"
 _EVENTS = """
-select l.index, {columns}
+select l.index, l.clinic_number, {columns}
 from audit.leaf as l inner join {table} as e on e.event_id = l.event_id and e.occurred_at = l.occurred_at
 where l.stream = %s and l.index >= %s and l.index < %s
+order by l.index
 """
 _TIMES = "select index, occurred_at from audit.leaf where stream = %s and index = any(%s)"
 # Partitions are named by their month.
@@ -97,25 +98,26 @@ class Export:
             yield checkpoint_line(note)
             first = size
 
-    def _leaves(self, low: int, high: int) -> list[bytes]:
+    def _leaves(self, low: int, high: int) -> Iterator[bytes]:
         hashes = dict(self._rows(_LEAVES, [self.stream.name, low, high]))
         with self.auditing():
-            lines = self._lines(low, high)
-            gone = [index for index in range(low, high) if index not in lines]
-            instead = self._instead(gone) if gone and self.clinic_id is None else {}
-        self.events += len(lines)
-        return [
-            leaf_line(hashes[index], lines.get(index, instead.get(index))) if index in hashes else MISSING
-            for index in range(low, high)
-        ]
+            events = self._events(low, high)
+            gone = set(range(low, high)).difference(leaf[0] for leaf in events)
+            instead = self._instead(sorted(gone)) if gone and self.clinic_id is None else {}
+            lines = lines_of(self.connection, self.stream, events)
+            self.events += len(events)
+            for index in range(low, high):
+                line = instead.get(index) if index in gone else next(lines)
+                yield leaf_line(hashes[index], line) if index in hashes else MISSING
 
-    def _lines(self, low: int, high: int) -> dict[int, bytes]:
-        """The lines of the events that an auditor of this scope may see."""
+    def _events(self, low: int, high: int) -> list[Leaf]:
+        """The events that an auditor of this scope may see, by their place."""
         query = sql.SQL(_EVENTS).format(columns=self.stream.selected, table=self.source)
         rows = self._rows(query, [self.stream.name, low, high])
-        seen = self.stream.discloses and rows
-        patients = disclosed(self.connection, [row[1:3] for row in rows]) if seen else {}
-        return {row[0]: self.stream.line(row[0], row[1:], patients.get(row[1:3])) for row in rows}
+        leaves: list[Leaf] = [(index, number, values) for index, number, *values in rows]
+        if self.clinic_id is not None:
+            leaves = [leaf for leaf in leaves if self.stream.clinic_of(leaf[2]) is not None]
+        return leaves
 
     def _instead(self, gone: list[int]) -> dict[int, bytes | None]:
         """What stands for events that are not in the log: that they are archived, if they are."""
@@ -159,7 +161,7 @@ def export(at: Server, path: Path, stream: Stream = ACCESS, clinic: str | None =
         clinic_id = resolve_clinic(connection, clinic)[0] if clinic is not None else None
         made = Export(connection, at, stream, clinic_id)
         checkpoints = made.checkpoints(first)
-        header = made.header(first, PLATFORM if clinic is None else f"clinic:{clinic}", checkpoints[-1][1])
+        header = made.header(first, PLATFORM if clinic is None else CLINIC + clinic, checkpoints[-1][1])
         file.write(header.line() + b"\n")
         for line in made.lines(first, checkpoints):
             file.write(line + b"\n")

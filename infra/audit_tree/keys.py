@@ -1,11 +1,13 @@
-"""The keys that checkpoints are signed with: a keyring of its own, `<home>/secrets/audit-keyring.json`, mode 0600.
+"""The keys that checkpoints, and receipts of consents, are signed with: keyrings of their own in `<home>/secrets`, mode
+0600. Who signs receipts brings marts up to date, and needs no key of the log.
 
-It holds the newest key and the one before, which signs one more checkpoint of each stream beside it; of those before
-that, only the public halves.
+A keyring holds the newest key and those that signed the newest checkpoint of a stream: each signs the next one of that
+stream beside it. Of keys before, it holds the public halves alone.
 """
 
 import json
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,25 +19,27 @@ from infra.private_file import read_private, replace_private, write_once
 from policies.audit.note import Signer, Verifier
 
 FILE = "audit-keyring.json"
+RECEIPTS_FILE = "receipt-keyring.json"
+EXPORTS_FILE = "export-keyring.json"
 SEED_BYTES = 32
 
 
 @dataclass(frozen=True)
 class AuditKeys:
-    """The id of this instance's log, its private keys, newest first, and the public ones of those that are gone."""
+    """The id of what is signed here, its private keys, newest first, and the public ones of those that are gone."""
 
     log: str
     keys: tuple[Ed25519PrivateKey, ...]
     retired: tuple[bytes, ...] = ()
 
     @classmethod
-    def load(cls, folder: Path) -> Self:
-        """Read the keyring in the secrets folder.
+    def load(cls, folder: Path, file: str = FILE) -> Self:
+        """Read a keyring in the secrets folder.
 
         Raises:
             Misconfigured: it is missing, can be read by others, or is none.
         """
-        path = folder / FILE
+        path = folder / file
         if not path.exists():
             raise Misconfigured(f"the keyring {path} is missing", hint="restore it from its backup")
         try:
@@ -49,10 +53,10 @@ class AuditKeys:
         return cls(stored["log"], keys, retired)
 
     @classmethod
-    def create(cls, folder: Path) -> Self:
+    def create(cls, folder: Path, file: str = FILE) -> Self:
         """Make the keyring of a new log; one that is there stays as it is."""
-        write_once(folder / FILE, _text(secrets.token_hex(8), [secrets.token_bytes(SEED_BYTES)], []))
-        return cls.load(folder)
+        write_once(folder / file, _text(secrets.token_hex(8), [secrets.token_bytes(SEED_BYTES)], []))
+        return cls.load(folder, file)
 
     def origin(self, stream: str) -> str:
         """The name of a stream's log, to the whole world."""
@@ -74,12 +78,15 @@ class AuditKeys:
             return [newest]
         return [newest, *(signer for signer in older if signer.verifier in before)]
 
-    def renewed(self, folder: Path) -> Self:
-        """Put a new key in front; the one before the last goes."""
-        seeds = [secrets.token_bytes(SEED_BYTES), self.keys[0].private_bytes_raw()]
-        gone = [key.public_key().public_bytes_raw() for key in self.keys[1:]]
-        replace_private(folder / FILE, _text(self.log, seeds, [*self.retired, *gone]))
-        return self.load(folder)
+    def renewed(self, folder: Path, signed_by: Iterable[Verifier], file: str = FILE) -> Self:
+        """Put a new key in front; those go that are none of `signed_by`: who signed the streams' newest checkpoints."""
+        needed = {verifier.key for verifier in signed_by}
+        public = {key.public_key().public_bytes_raw(): key for key in self.keys}
+        kept = [key.private_bytes_raw() for half, key in public.items() if half in needed]
+        gone = [half for half in public if half not in needed]
+        fresh = secrets.token_bytes(SEED_BYTES)
+        replace_private(folder / file, _text(self.log, [fresh, *kept], [*gone, *self.retired]))
+        return self.load(folder, file)
 
 
 def _text(log: str, seeds: list[bytes], retired: list[bytes]) -> str:

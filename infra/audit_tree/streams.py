@@ -8,6 +8,7 @@ from typing import Any
 from psycopg import sql
 
 from policies.audit.canonical import line_of
+from policies.words import PERSONAL_ROLES
 
 # Every column but `transaction_id`, which is for finding an event and no part of it.
 _ACCESS = (
@@ -51,11 +52,33 @@ class Stream:
         """The table that holds the events."""
         return sql.Identifier("audit", self.table)
 
-    def line(self, index: int, values: Sequence[Any], patients: list[str] | None) -> bytes:
-        """The line of the event with these values of `selected`, at its place in the tree."""
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.fields)}
+
+    def value(self, values: Sequence[Any], field: str) -> Any:
+        """One field of these values of `selected`; none if the stream's events have no such field."""
+        return values[self._places[field]] if field in self._places else None
+
+    def clinic_of(self, values: Sequence[Any]) -> int | None:
+        """The clinic whose export holds the event with these values.
+
+        None of what people do themselves: it names their account, by which two clinics could link their patients.
+        """
+        personal = self.value(values, "role") in PERSONAL_ROLES or self.value(values, "acting_for") is not None
+        return None if personal else self.value(values, "clinic_id")
+
+    def line(
+        self, index: int, values: Sequence[Any], patients: list[str] | None, batch: str | None, number: int | None
+    ) -> bytes:
+        """The line of the event with these values of `selected`, at its place in the tree.
+
+        With it go the patients disclosed, and if it has a number among its clinic's, that and its batch's digest.
+        """
         fields = dict(zip(self.fields, values, strict=True))
-        fields["index"] = index
-        fields["patient_ids"] = patients
+        fields |= {"index": index, "patient_ids": patients}
+        if number is not None:
+            fields |= {"batch_sha256": batch, "clinic_number": number}
         return line_of(fields)
 
 

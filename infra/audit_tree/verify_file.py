@@ -15,17 +15,24 @@ from policies.audit.verify import Broken, Verified, verify
 GZIPPED = b"\x1f\x8b"
 
 
-def verify_file(path: Path, keys: Sequence[str] = (), older: Sequence[Path] = ()) -> Verified:
+def verify_file(
+    path: Path, keys: Sequence[str] = (), older: Sequence[Path] = (), archives: Sequence[Path] = ()
+) -> Verified:
     """Verify an export, gzipped or not; a key is one in C2SP's form, or a file of such, one a line.
+
+    The archives that events of the export lie in are verified as well.
 
     Raises:
         Refused: the log was changed; names the first bad index.
-        InvalidInput: a line that is none of an export, a checkpoint or key that is none.
+        InvalidInput: a line that is none of an export, a checkpoint, key or archive that is none.
         CloisterError: a file cannot be read.
     """
+    in_archives = [verify_file(archive, keys) for archive in archives]
     try:
-        known = [key for given in keys for key in _keys(given)]
-        return verify(_lines(path), known, [_text(file) for file in older])
+        known = keys_in(keys)
+        if keys and not known:
+            raise BadNote("no key is in what was given as such")
+        return verify(_lines(path), known, [text_of(file) for file in older], in_archives)
     except Broken as error:
         raise Refused(str(error), place=path.name, rule="log_changed") from None
     except (Unreadable, BadNote) as error:
@@ -47,13 +54,32 @@ def _lines(path: Path) -> Iterator[bytes]:
         raise CloisterError(f"{path} cannot be read: {error.strerror}") from None
 
 
-def _keys(given: str) -> list[Verifier]:
+def keys_in(given: Sequence[str]) -> list[Verifier]:
+    """Public keys, each in C2SP's form or a file of such, one a line.
+
+    Raises:
+        InvalidInput: one that is none.
+        CloisterError: a file cannot be read.
+    """
+    lines = [line for one in given for line in _lines_of(one) if line.strip()]
+    try:
+        return [Verifier.parse(line) for line in lines]
+    except BadNote as error:
+        raise InvalidInput(str(error), place="key") from None
+
+
+def _lines_of(given: str) -> list[str]:
     path = Path(given)
-    lines = _text(path).splitlines() if "+" not in given or path.is_file() else [given]
-    return [Verifier.parse(line) for line in lines if line.strip()]
+    return text_of(path).splitlines() if "+" not in given or path.is_file() else [given]
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
+    """A short text, such as a note, with its line breaks as they are.
+
+    Raises:
+        InvalidInput: not a text.
+        CloisterError: the file cannot be read.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             return file.read(LONGEST_NOTE + 1)

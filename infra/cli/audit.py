@@ -32,14 +32,19 @@ def verify(
     export: Annotated[Path, typer.Argument(help="An export or archive; gzipped or not.")],
     checkpoint: Annotated[list[Path] | None, typer.Option(help="File with an older checkpoint; repeatable.")] = None,
     key: Annotated[list[str] | None, typer.Option(help="A public key to trust, or a file of such; repeatable.")] = None,
+    archive: Annotated[list[Path] | None, typer.Option(help="An archive that events lie in; repeatable.")] = None,
 ) -> None:
     """Verify an export offline: nothing was edited, deleted, reordered or cut. Names the first bad index."""
     from infra.audit_tree.verify_file import verify_file
 
-    found = verify_file(export, key or [], checkpoint or [])
+    found = verify_file(export, key or [], checkpoint or [], archive or [])
     told = f"{found.events:,} events, {found.hashes:,} hashes of others', {found.archived:,} in archives"
     signers = ", ".join(f"{signer.name}+{signer.key_id.hex()}" for signer in found.checkpoint.signed_by)
-    typer.echo(f"whole: {told}; {found.checkpoint.size:,} leaves, signed by {signers}")
+    leaves = f"leaves {found.header.first:,} to {found.checkpoint.size - 1:,}"
+    typer.echo(f"whole: {told}; {leaves} of {found.header.scope}, signed by {signers}")
+    if found.numbers:
+        before, last = found.numbers
+        typer.echo(f"of the clinic's own events {before + 1:,} to {last:,}, and nothing between them is missing")
     if not key:
         typer.echo("the key is the export's own word: compare it, or give --key", err=True)
     if not checkpoint:

@@ -57,7 +57,7 @@ def demo(
     typer.echo(_welcome(chosen, serve=serve))
     if serve:
         # In place of this process: who stops the demo stops the server.
-        os.execv(sys.executable, _command("serve"))  # nosec B606
+        os.execv(sys.executable, _command("serve", "--with-live"))  # nosec B606: this program itself
 
 
 def _clinics() -> list[str]:
@@ -73,7 +73,7 @@ def _imported(chosen: Settings) -> bool:
 
 def _step(*arguments: str) -> None:
     typer.echo(f"$ cloister {' '.join(arguments)}", err=True)
-    done = subprocess.run(_command(*arguments), check=False)  # nosec B603
+    done = subprocess.run(_command(*arguments), check=False)  # nosec B603: this program itself
     if done.returncode:
         raise CloisterError(f"`cloister {arguments[0]}` failed", hint="its message stands above")
 

@@ -7,7 +7,9 @@ from typing import Annotated
 import typer
 
 from infra.cli.audit import audit_app
+from infra.cli.consent import consent_app
 from infra.cli.demo import demo
+from infra.cli.export import export_app
 from infra.cli.keys import keys_app
 from infra.cli.sample import sample
 from infra.errors import CloisterError, InvalidInput
@@ -21,6 +23,8 @@ app.add_typer(clinic_app, name="clinic")
 app.add_typer(segment_app, name="segment")
 app.add_typer(keys_app, name="keys")
 app.add_typer(audit_app, name="audit")
+app.add_typer(consent_app, name="consent")
+app.add_typer(export_app, name="export")
 
 
 @app.command()
@@ -104,6 +108,19 @@ def clinic_configure(
 
     changed = configure(server(), clinic, read_settings(file), of_records=of_records)
     typer.echo(f"'{clinic}': {changed} changes" if changed else f"'{clinic}' was like this already")
+
+
+@clinic_app.command("consent-grace")
+def clinic_consent_grace(
+    clinic: Annotated[str, typer.Argument(help="Slug of the clinic.")],
+    days: Annotated[int, typer.Argument(help="0 to 3650; 90 unless it was changed.")],
+) -> None:
+    """Say how many days what a guardian signed stands after the patient came of age, unless confirmed."""
+    from infra.consent_grace import set_consent_grace
+    from infra.database import server
+
+    changed = set_consent_grace(server(), clinic, days)
+    typer.echo(f"'{clinic}': {days} days" if changed else f"'{clinic}' was like this already")
 
 
 @segment_app.command("add")

@@ -59,8 +59,7 @@ class Place:
 def encrypt(key: DataKey, place: Place, clear: bytes) -> bytes:
     """Encrypt a field's bytes for one place."""
     nonce = os.urandom(NONCE_BYTES)
-    sealed = key.cipher.encrypt(nonce, clear, FORMAT + place.associated_data())
-    return FORMAT + key.key_id.bytes + nonce + sealed
+    return FORMAT + key.key_id.bytes + nonce + seal_bytes(key, nonce, clear, FORMAT + place.associated_data())
 
 
 def key_id_of(ciphertext: bytes) -> UUID:
@@ -82,8 +81,21 @@ def decrypt(key: DataKey, place: Place, ciphertext: bytes) -> bytes:
     """
     if key_id_of(ciphertext) != key.key_id:
         raise Undecryptable("the ciphertext belongs to another key")
+    return open_bytes(key, ciphertext[_NONCE], ciphertext[_BODY], FORMAT + place.associated_data())
+
+
+def seal_bytes(key: DataKey, nonce: bytes, clear: bytes, associated: bytes) -> bytes:
+    """AES-256-GCM (NIST SP 800-38D): the ciphertext with its tag behind it; a nonce is for one of a key."""
+    return key.cipher.encrypt(nonce, clear, associated)
+
+
+def open_bytes(key: DataKey, nonce: bytes, sealed: bytes, associated: bytes) -> bytes:
+    """What `seal_bytes` has sealed.
+
+    Raises:
+        Undecryptable: another key, nonce or associated data, or altered.
+    """
     try:
-        body = ciphertext[_BODY]
-        return key.cipher.decrypt(ciphertext[_NONCE], body, FORMAT + place.associated_data())
+        return key.cipher.decrypt(nonce, sealed, associated)
     except InvalidTag:
         raise Undecryptable("the ciphertext does not belong here, or was altered") from None

@@ -50,12 +50,15 @@ INDEXES = (
     Indexed("account_phone", ACCOUNT_CONTACT, "phone", "p.phone_verified_at is not null and not p.phone_shared"),
     Indexed("account_email", ACCOUNT_CONTACT, "email", "p.email_verified_at is not null and not p.email_shared"),
 )
+# Of a guardian by law: where the code goes.
+LEGAL_GUARDIAN = Encrypted("guardian_invitation", "invitation_id", ("contact",))
 # Under a purpose's.
 PURPOSES: dict[str, tuple[Encrypted, ...]] = {
     "quarantine": (Encrypted("quarantine", "quarantine_id", ("content",)),),
     "message": (
         Encrypted("message", "message_id", ("content", "address")),
         Encrypted("demo_mail", "message_id", ("content",)),
+        Encrypted("campaign", "campaign_id", ("content",)),
     ),
     "profile_history": (Encrypted("profile_history", "history_id", ("previous",)),),
     "issuer": (Encrypted("issuer_key", "key_id", ("private_jwk",)),),
@@ -63,8 +66,10 @@ PURPOSES: dict[str, tuple[Encrypted, ...]] = {
         Encrypted("principal", "principal_id", ("totp_secret",)),
         Encrypted("session", "session_id", ("totp_pending",)),
     ),
-    "verification": (Encrypted("verification", "verification_id", ("contact",)),),
+    "verification": (Encrypted("verification", "verification_id", ("contact",)), LEGAL_GUARDIAN),
     "forms": (Encrypted("form_sealed", "form_id", ("content",)),),
+    "brought": (Encrypted("brought_record", "brought_id", ("content",)),),
+    "webhook": (Encrypted("webhook_endpoint", "endpoint_id", ("secret", "previous_secret")),),
 }
 
 

@@ -247,7 +247,7 @@ class Embedded:
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as given:
             given.write(text)
             given.seek(0)
-            done = subprocess.run(  # nosec B603
+            done = subprocess.run(  # nosec B603: the wheel's own binaries
                 command,
                 stdin=given,
                 stdout=out,

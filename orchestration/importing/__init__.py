@@ -14,6 +14,10 @@ contacts    encrypted contact fields
 quarantine  what broke the contract, as it was, encrypted
 piece       one piece of a file
 session     an import's connections and lock
+dry_run     what an import would do
+fhir        FHIR resources to the same entities
+facts       what is said of profiles, one fact a row
+guardians   guardians who come with their own name
 run         one import from start to end
 folding     what many rows say of one patient, in one
 staging     frames into temporary tables

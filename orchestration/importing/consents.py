@@ -37,10 +37,14 @@ def assume(connection: psycopg.Connection, patients: pl.DataFrame) -> None:
 
 
 def load_consents(connection: psycopg.Connection, consents: pl.DataFrame) -> pl.DataFrame:
-    """Append the events of these rows; return `line, reason` of those whose person, signer or text is unknown."""
+    """Append the events of these rows; return `line, reason` of those whose person, signer or text is unknown.
+
+    A signature that is there already ends when a row says that it has ended; nothing prolongs it.
+    """
     stage(connection, "stage_consent", consents)
     refused = connection.execute(_UNKNOWN).fetchall()
     connection.execute(_APPEND)
+    connection.execute(_END)
     return pl.DataFrame(refused, schema={"line": pl.Int64, "reason": pl.String}, orient="row")
 
 
@@ -78,6 +82,14 @@ left join operational.guardianship as g
 left join operational.consent_text as t
     on t.clinic_id = s.clinic_id and t.purpose = s.purpose and t.text_version = s.text_version
 cross join lateral (
+    select md5(concat_ws('|', here.clinic_id, here.person_id, s.purpose, s.kind, s.text_version,
+                         extract(epoch from s.occurred_at)))::uuid as event_id
+) as named
+left join lateral (
+    select coalesce(e.expires_at, 'infinity') as expires_at
+    from operational.consent_event as e where e.event_id = named.event_id
+) as there on true
+cross join lateral (
     select case
         when here.patient_id is null then 'source_id: is no patient of this clinic'
         when signer.person_id is null then 'signer_id: is unknown'
@@ -85,21 +97,29 @@ cross join lateral (
             then 'signer_id: is neither the patient nor a guardian'
         when t.text_version is null then 'text_version: is unknown'
         when s.occurred_at > statement_timestamp() then 'occurred_at: is in the future'
+        when there.expires_at > s.expires_at and s.expires_at > statement_timestamp()
+            then 'expires_at: is sooner than was known of the signature'
     end as reason
 ) as verdict
 """
 _UNKNOWN = f"select s.line, verdict.reason {_JOINED} where verdict.reason is not null"  # nosec B608: constants
 _APPEND = f"""
 insert into operational.consent_event
-    (event_id, clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at)
-select distinct on (event_id) event_id, here.clinic_id, here.person_id, s.purpose, s.kind, s.text_version,
-    signer.person_id, coalesce(s.channel, 'import'), s.occurred_at
+    (event_id, clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at, expires_at)
+select distinct on (named.event_id) named.event_id, here.clinic_id, here.person_id, s.purpose, s.kind, s.text_version,
+    signer.person_id, coalesce(s.channel, 'import'), s.occurred_at, s.expires_at
 {_JOINED}
-cross join lateral (
-    select md5(concat_ws('|', here.clinic_id, here.person_id, s.purpose, s.kind, s.text_version,
-                         extract(epoch from s.occurred_at)))::uuid as event_id
-) as named
-where verdict.reason is null and not exists (
-    select from operational.consent_event as e where e.event_id = named.event_id
-)
+where verdict.reason is null and there.expires_at is null
+order by named.event_id, s.expires_at
+"""  # nosec B608: constants
+# Signatures stay as they were recorded: what has ended one sooner is an event of its own.
+_END = f"""
+insert into operational.consent_event
+    (event_id, clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at)
+select distinct on (named.event_id) md5(concat_ws('|', named.event_id, 'ended'))::uuid, here.clinic_id, here.person_id,
+    s.purpose, 'revoked', s.text_version, signer.person_id, coalesce(s.channel, 'import'), s.expires_at
+{_JOINED}
+where verdict.reason is null and s.expires_at < there.expires_at and s.expires_at <= statement_timestamp()
+order by named.event_id, s.expires_at
+on conflict do nothing
 """  # nosec B608: constants

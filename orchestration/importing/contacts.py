@@ -14,6 +14,7 @@ from infra.encryption.field_codec import FieldCodec
 from infra.errors import InvalidInput
 from orchestration.importing.fields import CONTACTS
 from orchestration.importing.known import KEY, SCOPE
+from orchestration.importing.session import unchanged
 
 _TABLE = "operational.profile"
 _REFUSED = {"line": pl.Int64, "reason": pl.String}
@@ -101,8 +102,9 @@ _STORED = sql.SQL(
     " inner join operational.profile as p on p.person_id = s.person_id"
     " where (s.scope, s.source_id) in (select * from unnest(%s::text[], %s::text[]))"
     " and p.asserted_on is distinct from 'infinity'"  # edited by the person
+    " and {unchanged}"
     " order by s.person_id for no key update of p"
-).format(sql.SQL(", ").join(sql.Identifier("p", name) for name in CONTACTS))
+).format(sql.SQL(", ").join(sql.Identifier("p", name) for name in CONTACTS), unchanged=sql.SQL(unchanged("p")))
 _WRITE = sql.SQL("update operational.profile set {} where person_id = %s").format(
     sql.SQL(", ").join(sql.SQL("{} = %s").format(sql.Identifier(name)) for name in CONTACTS)
 )

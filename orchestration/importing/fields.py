@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Literal, get_args
 
 
 class Kind(StrEnum):
@@ -40,6 +41,8 @@ _ID = Field(required=True, longest=200)
 _TEXT = Field()
 _DATE = Field(Kind.DATE)
 _INSTANT = Field(Kind.INSTANT)
+# That guardians are not to see it.
+_CONFIDENTIAL = Field(choices=("yes",))
 BLOOD_TYPES = ("A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-")
 CONTACTS = ("phone", "email", "address", "policy_number")
 
@@ -59,6 +62,7 @@ ENTITIES: dict[str, Entity] = {
             "name": Field(required=True, longest=200),
             "registered_on": Field(Kind.DATE, required=True),
             "birth_date": _DATE,
+            "estimated": Field(choices=("yes",)),
             "age": Field(Kind.INTEGER, low=0, high=130),
             "sex": Field(choices=("female", "male", "other", "unknown")),
             "blood_type": Field(choices=BLOOD_TYPES),
@@ -72,6 +76,29 @@ ENTITIES: dict[str, Entity] = {
             "asserted_by": Field(longest=40),
         }
     ),
+    # Somebody who manages a patient, and need be no patient of the clinic.
+    "guardian": Entity(
+        {
+            "source_id": _ID,
+            "guardian_id": _ID,
+            "name": Field(required=True, longest=200),
+            "relationship": Field(required=True, longest=100),
+            "until": _DATE,
+            **dict.fromkeys(CONTACTS, _TEXT),
+        }
+    ),
+    # One thing that a source says of a profile, and until when it held.
+    "fact": Entity(
+        {
+            "source_id": _ID,
+            # Absent: the fact is known by what it says and since when.
+            "record_id": Field(longest=200),
+            "kind": Field(required=True, choices=("allergy", "condition", "insurance", "blood_type")),
+            "value": Field(required=True, longest=200),
+            "since": _DATE,
+            "until": _DATE,
+        }
+    ),
     "consent": Entity(
         {
             "source_id": _ID,
@@ -81,8 +108,10 @@ ENTITIES: dict[str, Entity] = {
             "text_version": Field(required=True, longest=100),
             "signer_id": _ID,
             "occurred_at": Field(Kind.INSTANT, required=True),
+            "expires_at": _INSTANT,
             "channel": _TEXT,
-        }
+        },
+        ordered=(("occurred_at", "expires_at"),),
     ),
     "appointment": Entity(
         {
@@ -92,6 +121,7 @@ ENTITIES: dict[str, Entity] = {
             "modality": Field(choices=("in_person", "video")),
             "specialist": _TEXT,
             "status": Field(required=True, choices=("booked", "arrived", "fulfilled", "cancelled", "noshow")),
+            "confidential": _CONFIDENTIAL,
             "booked_on": _DATE,
             "booked_at": _INSTANT,
             "starts_on": _DATE,
@@ -99,6 +129,14 @@ ENTITIES: dict[str, Entity] = {
         },
         at_least_one=(("booked_on", "booked_at"), ("starts_on", "starts_at")),
         ordered=(("booked_on", "starts_on"), ("booked_at", "starts_at")),
+    ),
+    # A form as the clinic asks it: of no patient. As JSON, as the API takes one.
+    "template": Entity(
+        {
+            "record_id": _ID,
+            "template": Field(required=True, longest=100),
+            "definition": Field(required=True, longest=200_000),
+        }
     ),
     "form": Entity(
         {
@@ -109,6 +147,7 @@ ENTITIES: dict[str, Entity] = {
             "assigned_on": Field(Kind.DATE, required=True),
             "due_on": _DATE,
             "completed_at": _INSTANT,
+            "confidential": _CONFIDENTIAL,
         }
     ),
     "answer": Entity(
@@ -134,6 +173,7 @@ ENTITIES: dict[str, Entity] = {
             "specialist": _TEXT,
             "starts_on": Field(Kind.DATE, required=True),
             "ends_on": _DATE,
+            "confidential": _CONFIDENTIAL,
         },
         ordered=(("starts_on", "ends_on"),),
     ),
@@ -143,10 +183,25 @@ ENTITIES: dict[str, Entity] = {
             "plan_id": _ID,
             "day": Field(Kind.DATE, required=True),
             "prescribed": Field(Kind.INTEGER, required=True, low=1, high=500),
-            "done": Field(Kind.INTEGER, required=True, low=0, high=500),
+            "done": Field(Kind.INTEGER, low=0, high=500),
+            # What follows from the status of the request alone, where no record says what was done.
+            "presumed": Field(Kind.INTEGER, low=0, high=500),
         },
-        ordered=(("done", "prescribed"),),
+        at_least_one=(("done", "presumed"),),
+        ordered=(("done", "prescribed"), ("presumed", "prescribed")),
     ),
 }
+# What tells a row from all others of its source, where that has no id of its own: its patient's id would not.
+IDENTIFYING: dict[str, tuple[str, ...]] = {
+    "clinic": ("slug",),
+    "patient": ("source_id",),
+    "guardian": ("source_id", "guardian_id"),
+    "fact": ("source_id", "kind", "value", "since"),
+    "consent": ("source_id", "purpose", "kind", "occurred_at"),
+    "adherence": ("plan_id", "day"),
+}
+EntityName = Literal[
+    "clinic", "patient", "guardian", "fact", "consent", "appointment", "template", "form", "answer", "plan", "adherence"
+]  # fmt: skip
 # Rows of one entity may name rows of an earlier one.
-LOADING_ORDER = ("clinic", "patient", "consent", "appointment", "form", "answer", "plan", "adherence")
+LOADING_ORDER: tuple[EntityName, ...] = get_args(EntityName)

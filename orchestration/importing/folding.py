@@ -25,10 +25,11 @@ def asserted(patients: pl.DataFrame) -> pl.DataFrame:
     return patients.with_columns(
         pl.col("asserted_by").str.pad_start(20, "0"),
         pl.coalesce("birth_date", born).alias("birth_date"),
-        (pl.col("birth_date").is_null() & pl.col("age").is_not_null()).alias("estimated"),
-    ).select(
-        *AT_CLINIC, "registered_on", "external_id", "birth_date", "estimated", *_PROFILE, *CONTACTS, *_ALWAYS
-    )  # fmt: skip
+        pl.when(pl.col("birth_date").is_null())
+        .then(pl.col("age").is_not_null())
+        .otherwise(pl.col("estimated").is_not_null())
+        .alias("estimated"),
+    ).select(*AT_CLINIC, "registered_on", "external_id", "birth_date", "estimated", *_PROFILE, *CONTACTS, *_ALWAYS)
 
 
 def fold(patients: pl.DataFrame, *, unite: bool) -> pl.DataFrame:

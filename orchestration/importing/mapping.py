@@ -15,14 +15,16 @@ files:
 
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from infra.errors import InvalidInput
-from orchestration.importing.fields import ENTITIES
+from orchestration.importing.fields import ENTITIES, EntityName
+
+Kind = TypeVar("Kind", bound=BaseModel)
 
 
 class _Strict(BaseModel):
@@ -30,9 +32,10 @@ class _Strict(BaseModel):
 
 
 class ColumnOf(_Strict):
-    """Where a field comes from: a column, a constant, or flags (columns that hold 0 or 1)."""
+    """Where a field comes from: a column, several joined by a space, a constant, or flags (columns of 0 and 1)."""
 
     column: str | None = None
+    joined: Annotated[list[str], Field(min_length=1)] | None = None
     constant: str | None = None
     flags: dict[str, str] | None = None
     values: dict[str, str] | None = None
@@ -40,14 +43,14 @@ class ColumnOf(_Strict):
 
     @model_validator(mode="after")
     def _one_origin(self) -> Self:
-        given = [name for name in ("column", "constant", "flags") if getattr(self, name) is not None]
+        given = [name for name in ("column", "joined", "constant", "flags") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError("needs exactly one of 'column', 'constant', 'flags'")
+            raise ValueError("needs exactly one of 'column', 'joined', 'constant', 'flags'")
         return self
 
     def columns(self) -> list[str]:
         """The columns of the file that this field reads."""
-        return [self.column] if self.column else list((self.flags or {}).values())
+        return [self.column] if self.column else [*(self.joined or ()), *(self.flags or {}).values()]
 
 
 class ClinicOf(_Strict):
@@ -60,7 +63,7 @@ class ClinicOf(_Strict):
 class EntityOf(_Strict):
     """One entity that each row of a file holds."""
 
-    entity: Literal["clinic", "patient", "consent", "appointment", "form", "answer", "plan", "adherence"]
+    entity: EntityName
     fields: dict[str, ColumnOf]
 
     @model_validator(mode="before")
@@ -90,12 +93,14 @@ class FileOf(_Strict):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     missing: list[str] = [""]
     clinic: ClinicOf | None = None
+    # Rows that hold one of these values in each of these columns; the others are left out.
+    only: dict[str, list[str]] = {}
     entities: Annotated[list[EntityOf], Field(min_length=1)]
 
     def columns(self) -> set[str]:
         """Every column that this mapping reads."""
         named = {name for entity in self.entities for field in entity.fields.values() for name in field.columns()}
-        return named | ({self.clinic.column} if self.clinic else set())
+        return named | set(self.only) | ({self.clinic.column} if self.clinic else set())
 
 
 class Mapping(_Strict):
@@ -137,9 +142,18 @@ def load_mapping(path: Path) -> Mapping:
     Raises:
         InvalidInput: unreadable, no YAML, or not of this shape; names the place.
     """
+    return read_mapping(path, Mapping)
+
+
+def read_mapping(path: Path, kind: type[Kind]) -> Kind:
+    """Read a file of YAML and check it against a model.
+
+    Raises:
+        InvalidInput: unreadable, no YAML, or not of this shape; names the place.
+    """
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Mapping.model_validate(found)
+        return kind.model_validate(found)
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror}", place="mapping") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -7,6 +7,7 @@ import polars as pl
 import psycopg
 
 from orchestration.importing.known import KEY
+from orchestration.importing.session import unchanged
 from orchestration.importing.staging import random_ids, stage
 
 _ASSERTED = (
@@ -47,12 +48,16 @@ def load_guardians(connection: psycopg.Connection, source: str, patients: pl.Dat
 
     From birth on: by the rule of policies/guardianship.py it ends when the dependent comes of age, and
     gives nothing if that day is over. Guardians of adults come with their evidence, not with a column.
+    Where a row says until when, it ends then; nothing that a row says puts an end off.
     """
-    named = patients.filter(pl.col("guardian_id").is_not_null()).unique(KEY, keep="last")
+    named = patients.filter(pl.col("guardian_id").is_not_null()).unique([*KEY, "guardian_id"], keep="last")
     if named.is_empty():
         return
-    stage(connection, "stage_guardian", named.select(*KEY, "guardian_id", "relationship"))
+    until = pl.col("until") if "until" in named.columns else pl.lit(None, pl.Date).alias("until")
+    stage(connection, "stage_guardian", named.select(*KEY, "guardian_id", "relationship", until))
     connection.execute(_GUARDIANS, {"source": source})
+    connection.execute(_NO_MORE, {"source": source})
+    connection.execute("drop table stage_guardian")
 
 
 _FIND = """
@@ -74,6 +79,7 @@ _RENAME = f"""
 update operational.person as person set name = s.name
 from stage_person as s left join operational.profile as p on p.person_id = s.person_id
 where not s.fresh and person.person_id = s.person_id and person.name <> s.name and {_IS_NEWER}
+    and {unchanged("person")}
 """  # nosec B608: constants
 _NEW_PROFILES = """
 insert into operational.profile (person_id, birth_date, birth_date_estimated, sex, blood_type, allergies,
@@ -104,7 +110,7 @@ from (
         case when newer then s.asserted_by else p.asserted_by end as asserted_by
     from stage_person as s
     inner join operational.profile as p on p.person_id = s.person_id
-    cross join lateral (select {_IS_NEWER} as newer) as age
+    cross join lateral (select {_IS_NEWER} and {unchanged("p")} as newer) as age
     where not s.fresh
 ) as n
 where known.person_id = n.person_id
@@ -145,18 +151,27 @@ where r.clinic_id = s.clinic_id and r.person_id = known.person_id and r.deleted_
     and (s.registered_on < r.registered_on or s.external_id <> r.external_id
          or (r.external_id is null and s.external_id is not null))
 """  # nosec B608: constants
-_GUARDIANS = """
-insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
-select guardian.person_id, dependent.person_id, coalesce(s.relationship, 'guardian'), profile.birth_date
+_OF_STAGE = """
 from stage_guardian as s
 inner join operational.person_source as dependent
     on dependent.source = %(source)s and dependent.scope = s.scope and dependent.source_id = s.source_id
 inner join operational.person_source as guardian
-    on guardian.source = %(source)s and guardian.scope = s.scope and guardian.source_id = s.guardian_id
+    on guardian.source = %(source)s and guardian.scope = s.scope and guardian.source_id = s.guardian_id"""
+_GUARDIANS = f"""
+insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on, ends_on)
+select guardian.person_id, dependent.person_id, coalesce(s.relationship, 'guardian'), profile.birth_date,
+    case when s.until is not null then greatest(s.until, profile.birth_date) end
+{_OF_STAGE}
 inner join operational.profile as profile
     on profile.person_id = dependent.person_id and profile.birth_date is not null
 where guardian.person_id <> dependent.person_id and not exists (
     select from operational.guardianship as g
     where g.guardian_id = guardian.person_id and g.dependent_id = dependent.person_id
 )
-"""
+"""  # nosec B608: constants
+_NO_MORE = f"""
+update operational.guardianship as g set ends_on = told.until
+from (select guardian.person_id as guardian_id, dependent.person_id as dependent_id, s.until {_OF_STAGE}) as told
+where g.guardian_id = told.guardian_id and g.dependent_id = told.dependent_id
+    and told.until >= g.starts_on and (g.ends_on is null or g.ends_on > told.until)
+"""  # nosec B608: constants

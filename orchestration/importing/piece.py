@@ -10,15 +10,18 @@ import psycopg
 from infra.audit import record_process
 from orchestration.importing import consents
 from orchestration.importing.contacts import in_one_form
+from orchestration.importing.facts import load_facts
+from orchestration.importing.guardians import load_own_guardians
 from orchestration.importing.known import resolve_patients, resolve_people, with_scope
 from orchestration.importing.mapping import FileOf, Mapping
 from orchestration.importing.patients import PatientLoader
 from orchestration.importing.quarantine import Quarantine, Refused
-from orchestration.importing.reading import LINE, Broken, Piece
+from orchestration.importing.reading import LINE, Broken, RowSource
 from orchestration.importing.records import RECORDS, RecordLoader
 from orchestration.importing.roster import Roster
 from orchestration.importing.session import ImportSession
-from orchestration.importing.shaping import CLINIC, CLINIC_NAME, REASON, Shaped, record_id_column, slug_of
+from orchestration.importing.shaping import CLINIC, CLINIC_NAME, REASON, Shaped, identity_columns, slug_of
+from orchestration.importing.templates import load_templates
 from policies.words import ProcessAction
 
 _CLINIC_IDS = pl.Int64
@@ -28,7 +31,7 @@ _CLINIC_IDS = pl.Int64
 class _Flight:
     """A piece whose records are on their way; `refused` are frames of `line, reason`."""
 
-    piece: Piece
+    piece: RowSource
     shaped: Shaped
     clinics: dict[str, int]
     touched: set[int]
@@ -44,18 +47,27 @@ class PieceLoader:
     idempotent, so a piece whose load was killed is loaded again with the file.
     """
 
-    def __init__(self, session: ImportSession, mapping: Mapping, file: FileOf, quarantine: Quarantine) -> None:
+    def __init__(
+        self,
+        session: ImportSession,
+        mapping: Mapping,
+        file: FileOf,
+        quarantine: Quarantine,
+        action: ProcessAction = ProcessAction.IMPORT_CSV,
+        roster: Roster | None = None,
+    ) -> None:
         self.session, self.mapping, self.file, self.quarantine = session, mapping, file, quarantine
+        self._action = action
         self.loaded: Counter[str] = Counter()
         self.guardians: list[pl.DataFrame] = []
-        self.roster = Roster(mapping.source)
+        self.roster = roster or Roster(mapping.source)
         self.records = RecordLoader(mapping.source)
         unite = any(of.flags is not None for entity in file.entities for of in entity.fields.values())
         assumed = mapping.consent == "assumed"
         self.patients = PatientLoader(session, mapping.source, self.roster, assumed=assumed, unite=unite)
         self._flying: _Flight | None = None
 
-    def load(self, piece: Piece, shaped: Shaped, clinics: dict[str, int]) -> None:
+    def load(self, piece: RowSource, shaped: Shaped, clinics: dict[str, int]) -> None:
         """Load what is whole and quarantine what is not; `clinics` maps slugs to ids."""
         refused = [_refused(shaped, clinics)]
         frames = {entity: self._prepared(frame, clinics) for entity, frame in shaped.entities.items()}
@@ -75,17 +87,17 @@ class PieceLoader:
                 refused += self._load_people(connection, frames)
                 records = {e: self.roster.meet(connection, frame) for e, frame in frames.items() if e in RECORDS}
         parts = self._send(records, touched) if records else []
-        self._land()
+        self.land()
         self._flying = _Flight(piece, shaped, dict(clinics), touched, refused, parts)
 
     def finish(self) -> None:
         """Store what was kept for the end of the file, wait for the last piece, and close what has come whole."""
         self.patients.finish()
-        self._land()
+        self.land()
         with self.session.transaction(self.quarantine.seen):
             self.quarantine.close()
 
-    def _land(self) -> None:
+    def land(self) -> None:
         """Wait for the records of the piece on its way, and put its refused rows into quarantine."""
         flight, self._flying = self._flying, None
         if flight is not None:
@@ -111,17 +123,25 @@ class PieceLoader:
         return refused
 
     def _load_people(self, connection: psycopg.Connection, frames: dict[str, pl.DataFrame]) -> list[pl.DataFrame]:
-        """Load patients and consents; return `line, reason` of the consents that do not hold."""
-        patients, signed = frames.get("patient"), frames.get("consent")
+        """Load patients, what is said of them as people, and templates; return `line, reason` of what does not hold."""
+        source, patients = self.mapping.source, frames.get("patient")
+        refused = [load_templates(connection, frames["template"])] if "template" in frames else []
         if patients is not None:
             self.patients.load(connection, patients)
             self.guardians.append(patients.filter(pl.col("guardian_id").is_not_null()))
-        if signed is None:
-            return []
-        resolve_people(connection, self.mapping.source, [signed])
+        told = {entity: frames[entity] for entity in ("guardian", "fact", "consent") if entity in frames}
+        if not told:
+            return refused
+        resolve_people(connection, source, list(told.values()))
         resolve_patients(connection)
-        consents.store_texts(connection, signed["clinic_id"].unique(), self.mapping.consent_texts)
-        return [consents.load_consents(connection, signed)]
+        if "guardian" in told:
+            refused.append(load_own_guardians(connection, self.session.codec, source, told["guardian"]))
+        if "fact" in told:
+            refused.append(load_facts(connection, source, told["fact"]))
+        if "consent" in told:
+            consents.store_texts(connection, told["consent"]["clinic_id"].unique(), self.mapping.consent_texts)
+            refused.append(consents.load_consents(connection, told["consent"]))
+        return refused
 
     def _send(self, frames: dict[str, pl.DataFrame], touched: set[int]) -> list[Future[list[pl.DataFrame]]]:
         """Give the records to the lanes, by their own ids: two rows of one record meet in one lane, in order."""
@@ -141,10 +161,10 @@ class PieceLoader:
         with self.session.transaction(touched, connection):
             return [self.records.load(connection, entity, frame) for entity, frame in frames.items()]
 
-    def _settle(self, piece: Piece, refused: pl.DataFrame, shaped: Shaped, clinics: dict[str, int]) -> None:
+    def _settle(self, piece: RowSource, refused: pl.DataFrame, shaped: Shaped, clinics: dict[str, int]) -> None:
         """Keep what was refused, and clear what has come whole."""
-        column = record_id_column(self.file)
-        names = piece.rows.select(LINE, (pl.lit(None, pl.String) if column is None else pl.col(column)).alias("id"))
+        columns = [piece.identity] if piece.identity else identity_columns(self.file)
+        names = piece.rows.select(LINE, _identity(columns).alias("id"))
         placed = names.join(_where(shaped, clinics), on=LINE, how="left")
         bad = placed.join(refused, left_on=LINE, right_on="line")
         if self.quarantine.awaits(placed["clinic_id"].drop_nulls().unique()):
@@ -152,41 +172,53 @@ class PieceLoader:
         contents = piece.contents(bad[LINE].to_list())
         self.quarantine.add(
             [
-                Refused(line, reason, contents[line], clinic_id, name)
+                Refused(piece.place(line), reason, contents[line], clinic_id, name)
                 for line, reason, clinic_id, name in bad.sort(LINE)
                 .select(LINE, "reason", "clinic_id", "id")
                 .iter_rows()
             ]
-            + [self._broken(piece, found, column, clinics) for found in sorted(piece.broken)]
+            + [self._broken(piece, found, columns, clinics) for found in sorted(piece.broken)]
         )
 
-    def _guessed(self, piece: Piece, clinics: dict[str, int]) -> set[int]:
-        homes = {self._broken(piece, found, None, clinics).clinic_id for found in piece.broken}
+    def _guessed(self, piece: RowSource, clinics: dict[str, int]) -> set[int]:
+        homes = {self._broken(piece, found, [], clinics).clinic_id for found in piece.broken}
         return {home for home in homes if home is not None}
 
-    def _broken(self, piece: Piece, found: Broken, column: str | None, clinics: dict[str, int]) -> Refused:
+    def _broken(self, piece: RowSource, found: Broken, columns: list[str], clinics: dict[str, int]) -> Refused:
         """A line that is no row, with as much of its clinic and id as can be read."""
         of = self.file.clinic
         slug = self.session.clinic if of is None else piece.guess(found.content, of.column)
         if of is not None and of.as_slug and slug is not None:
             slug = slug_of(slug)
         home = clinics.get(slug) if slug is not None else None
-        return Refused(found.line, found.reason, found.content, home, piece.guess(found.content, column))
+        identity = piece.guess(found.content, columns[0]) if len(columns) == 1 else None
+        return Refused(found.line, found.reason, found.content, home, identity)
 
     def _record(self, connection: psycopg.Connection, frames: dict[str, pl.DataFrame]) -> None:
-        touched = pl.concat([frame.select("clinic_id", "source_id") for frame in frames.values()])
-        counts = touched.group_by("clinic_id").agg(pl.col("source_id").n_unique())
+        nobody = pl.lit(None, pl.String).alias("source_id")
+        touched = pl.concat(
+            [frame.select("clinic_id", "source_id" if "source_id" in frame else nobody) for frame in frames.values()]
+        )
+        counts = touched.group_by("clinic_id").agg(pl.col("source_id").drop_nulls().n_unique())
         with connection.pipeline():
             for clinic_id, patients in counts.iter_rows():
                 record_process(
                     connection,
                     role="importer",
-                    action=ProcessAction.IMPORT_CSV,
+                    action=self._action,
                     resource_type="patient",
                     clinic_id=clinic_id,
                     patients=patients,
                     batch_id=self.quarantine.origin.batch_id,
                 )
+
+
+def _identity(columns: list[str]) -> pl.Expr:
+    """What tells a row from all others: nothing does where the first of the columns is empty."""
+    if not columns:
+        return pl.lit(None, pl.String)
+    first, *others = map(pl.col, columns)
+    return pl.concat_str([first, *(other.fill_null("") for other in others)], separator="\x1f")
 
 
 def _clinic_ids(shaped: Shaped, clinics: dict[str, int]) -> set[int]:

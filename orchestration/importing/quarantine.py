@@ -125,7 +125,8 @@ _ADD = """
 insert into operational.quarantine (quarantine_id, batch_id, clinic_id, source, entity, source_key, row_key,
     file, line, reason, field, content)
 values (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)
-on conflict (source, entity, clinic_id, row_key) do update set resolved_at = null, batch_id = excluded.batch_id
+on conflict (source, entity, clinic_id, row_key) do update set resolved_at = null, batch_id = excluded.batch_id,
+    file = excluded.file, line = excluded.line, reason = excluded.reason, field = excluded.field
 """
 _OPEN = """
 select quarantine_id, clinic_id, source_key from operational.quarantine

@@ -6,10 +6,11 @@ UTF-8 comes back as broken, with its number and content; the lines around it are
 
 import gzip
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -29,7 +30,25 @@ class Broken(NamedTuple):
     content: bytes
 
 
-@dataclass(frozen=True)
+class RowSource(Protocol):
+    """Some neighbouring rows of a file as text columns (null: missing), with `__line__`; and what is no row."""
+
+    rows: pl.DataFrame
+    broken: list[Broken]
+    # The column that a row is known again by, if it is none of its fields.
+    identity: str | None
+
+    def place(self, line: int) -> int:
+        """Where a row stands in its file: its line, or what the file counts in."""
+
+    def contents(self, lines: list[int]) -> dict[int, bytes]:
+        """Rows as they were."""
+
+    def guess(self, content: bytes, column: str | None) -> str | None:
+        """What something broken most likely holds in a column: enough to know it again when it is mended."""
+
+
+@dataclass
 class Piece:
     """Rows of a file as text columns (null: missing), with `__line__`; and the lines that are none."""
 
@@ -39,6 +58,11 @@ class Piece:
     text: bytes
     header: list[str]
     delimiter: str
+    identity: str | None = None
+
+    def place(self, line: int) -> int:
+        """Where a row stands in its file."""
+        return line
 
     def contents(self, lines: list[int]) -> dict[int, bytes]:
         """Lines of this piece as they were."""
@@ -56,10 +80,12 @@ class Piece:
         return parts[at].strip(' "\r') or None if at < len(parts) else None
 
 
-def read_pieces(path: Path, *, delimiter: str, missing: list[str], columns: set[str]) -> Iterator[Piece]:
+def read_pieces(
+    path: Path, *, delimiter: str, missing: list[str], columns: set[str], only: Mapping[str, list[str]] | None = None
+) -> Iterator[Piece]:
     """Read a CSV file, gzip or not, in pieces of about 8 MB of text.
 
-    Only `columns` are kept, and `__line__`.
+    Only `columns` are kept, and `__line__`; and only rows that hold, in each column of `only`, one of its values.
 
     Raises:
         InvalidInput: no such file, no header, or a column of the mapping is missing in it.
@@ -69,12 +95,43 @@ def read_pieces(path: Path, *, delimiter: str, missing: list[str], columns: set[
             header = _header(path, stream.readline(), delimiter, columns)
             line = 2
             for chunk in _chunks(stream):
-                yield _piece(chunk, line, header, delimiter, missing, columns)
+                piece = _piece(chunk, line, header, delimiter, missing, columns)
+                kept = [pl.col(name).is_in(values) for name, values in (only or {}).items()]
+                yield replace(piece, rows=piece.rows.filter(kept)) if kept else piece
                 line += chunk.count(b"\n")
     except (EOFError, gzip.BadGzipFile):
         raise InvalidInput(f"{path.name} is no whole gzip file", place=path.name) from None
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror or 'unreadable'}", place=path.name) from None
+
+
+@dataclass
+class KeptPiece(Piece):
+    """Lines that come one by one, each with its own number in its file (`numbers`)."""
+
+    numbers: list[int] = field(default_factory=list)
+
+    def place(self, line: int) -> int:
+        """Where a row stood in its file."""
+        return self.numbers[line]
+
+
+def piece_of(
+    lines: Iterable[tuple[int, bytes]], header: list[str], *, delimiter: str, missing: list[str], columns: set[str]
+) -> KeptPiece:
+    """Lines of one file, each with its number, as one piece.
+
+    Raises:
+        InvalidInput: a column of the mapping is missing in the header.
+    """
+    if absent := sorted(columns - set(header)):
+        raise InvalidInput(f"there is no column '{absent[0]}'", place="mapping")
+    listed = list(lines)
+    text = b"".join(content + b"\n" for _, content in listed)
+    found = _piece(text, 0, header, delimiter, missing, columns)
+    numbers = [number for number, _ in listed]
+    broken = [one._replace(line=numbers[one.line]) for one in found.broken]
+    return KeptPiece(found.rows, broken, 0, text, header, delimiter, numbers=numbers)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -109,7 +166,7 @@ def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
 
 
 def _piece(text: bytes, first: int, header: list[str], delimiter: str, missing: list[str], columns: set[str]) -> Piece:
-    chunk, broken = _without_unreadable(text, first)
+    chunk, broken = _without_unreadable(text, first, delimiter)
     taken: set[int] = set()
 
     def refuse(row: pacsv.InvalidRow) -> str:
@@ -136,23 +193,28 @@ def _piece(text: bytes, first: int, header: list[str], delimiter: str, missing: 
     return Piece(_trimmed(rows, missing), broken, first, text, header, delimiter)
 
 
-def _without_unreadable(chunk: bytes, first: int) -> tuple[bytes, list[Broken]]:
-    """Blank the lines that would spoil others: an open quote swallows the rows behind it."""
-    if b'"' not in chunk and b"\x00" not in chunk and _is_text(chunk):
+def _without_unreadable(chunk: bytes, first: int, delimiter: str) -> tuple[bytes, list[Broken]]:
+    """Blank the lines that would spoil others: an open quote swallows the rows behind it, a bare CR ends a row."""
+    plain = b'"' not in chunk and b"\x00" not in chunk and chunk.count(b"\r") == chunk.count(b"\r\n")
+    if plain and _is_text(chunk):
         return chunk, []
     lines, broken = chunk.split(b"\n"), []
+    # A quote opens a field only where it begins; `""` in it is one that does not end it.
+    quoted = re.compile(rb'(?:^|%b)"(?:[^"]|"")*+(")?' % re.escape(delimiter.encode()))
     for index, line in enumerate(lines):
-        if reason := _unreadable(line):
+        if reason := _unreadable(line, quoted):
             broken.append(Broken(first + index, reason, line))
             lines[index] = b""
     return (b"\n".join(lines), broken) if broken else (chunk, [])
 
 
-def _unreadable(line: bytes) -> str:
-    if line.count(b'"') % 2:
+def _unreadable(line: bytes, quoted: re.Pattern[bytes]) -> str:
+    if line.count(b'"') % 2 or not all(found[1] for found in quoted.finditer(line)):
         return "a quote is not closed on its line"
     if b"\x00" in line:
         return "holds a NUL"
+    if b"\r" in line.removesuffix(b"\r"):
+        return "holds a carriage return"
     return "" if line.isascii() or _is_text(line) else "not UTF-8"
 
 

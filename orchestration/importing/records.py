@@ -9,6 +9,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from orchestration.importing.session import unchanged
 from orchestration.importing.staging import ordered_ids, stage
 
 
@@ -30,6 +31,8 @@ class Record:
 
 _START = "coalesce(s.starts_on, (s.starts_at at time zone c.time_zone)::date)"
 _BOOKED = "coalesce(s.booked_on, (s.booked_at at time zone c.time_zone)::date)"
+# What is so once, here or at the source, no import shows to guardians again.
+HIDDEN = "confidential"
 
 RECORDS: dict[str, Record] = {
     "appointment": Record(
@@ -42,6 +45,7 @@ RECORDS: dict[str, Record] = {
             "booked_on": _BOOKED,
             "starts_on": _START,
             "starts_at": "s.starts_at",
+            HIDDEN: "s.confidential is not null",
         },
         id="appointment_id",
         fault=f"case when {_START} < {_BOOKED} then 'starts_on: is before booked_on' end",
@@ -54,6 +58,7 @@ RECORDS: dict[str, Record] = {
             "assigned_on": "s.assigned_on",
             "due_on": "s.due_on",
             "completed_at": "s.completed_at",
+            HIDDEN: "s.confidential is not null",
         },
         id="form_id",
     ),
@@ -81,12 +86,20 @@ RECORDS: dict[str, Record] = {
             "prescribed_by": "s.specialist",
             "starts_on": "s.starts_on",
             "ends_on": "s.ends_on",
+            HIDDEN: "s.confidential is not null",
         },
         id="plan_id",
     ),
     "adherence": Record(
         "adherence",
-        {"plan_id": "p.plan_id", "day": "s.day", "prescribed": "s.prescribed", "done": "s.done"},
+        {
+            "plan_id": "p.plan_id",
+            "day": "s.day",
+            "prescribed": "s.prescribed",
+            # What a record said was done stays, whatever its request's status is.
+            "done": "coalesce(s.done, case when old.presumed is false then old.done else s.presumed end)",
+            "presumed": "s.done is null and old.presumed is not false",
+        },
         key=("clinic_id", "plan_id", "day"),
         parent="left join operational.treatment_plan as p on p.clinic_id = s.clinic_id"
         " and p.patient_id = s.patient_id::uuid and p.source = %(source)s and p.source_id = s.plan_id",
@@ -159,7 +172,7 @@ def _resolved(record: Record) -> sql.SQL:
     {_FROM_STAGE}
     {record.parent}
     left join operational.{record.table} as old on {key}
-    """  # nosec B608
+    """  # nosec B608: names of our own tables and columns
     return sql.SQL(text)
 
 
@@ -175,7 +188,7 @@ def _insert_new(record: Record) -> sql.SQL:
     text = f"""
     insert into operational.{record.table} ({", ".join(columns)})
     select {", ".join(columns.values())} {_FROM_STAGE}
-    """  # nosec B608
+    """  # nosec B608: names of our own tables and columns
     return sql.SQL(text)
 
 
@@ -184,18 +197,19 @@ def _insert_unknown(record: Record) -> sql.SQL:
     text = f"""
     insert into operational.{record.table} ({names})
     select {names} from ready_record where reason is null and not known order by {", ".join(record.key)}
-    """  # nosec B608
+    """  # nosec B608: names of our own tables and columns
     return sql.SQL(text)
 
 
 def _update(record: Record) -> sql.SQL:
     changing = [name for name in _columns(record) if name not in (*record.key, record.id)]
     key = " and ".join(f"old.{name} = ready.{name}" for name in record.key)
+    new = {name: f"(old.{name} or ready.{name})" if name == HIDDEN else f"ready.{name}" for name in changing}
     text = f"""
-    update operational.{record.table} as old set {", ".join(f"{name} = ready.{name}" for name in changing)}
+    update operational.{record.table} as old set {", ".join(f"{name} = {value}" for name, value in new.items())}
     from ready_record as ready
-    where ready.known and ready.reason is null and {key}
+    where ready.known and ready.reason is null and {key} and {unchanged("old")}
         and ({", ".join(f"old.{name}" for name in changing)})
-            is distinct from ({", ".join(f"ready.{name}" for name in changing)})
-    """  # nosec B608
+            is distinct from ({", ".join(new.values())})
+    """  # nosec B608: names of our own tables and columns
     return sql.SQL(text)

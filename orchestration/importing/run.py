@@ -3,9 +3,8 @@
 A file is loaded in pieces of about 8 MB of text; a killed import is simply run again.
 """
 
-import json
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,12 +19,13 @@ from infra.encryption.keyring import KeyProvider
 from infra.errors import InvalidInput, Refused
 from infra.provisioner import Clinic, add_clinics
 from infra.settings import Mode
+from orchestration.importing.batches import BatchKind, begin_batch, end_batch
 from orchestration.importing.fields import LOADING_ORDER
 from orchestration.importing.mapping import FileOf, Mapping
 from orchestration.importing.people import load_guardians
 from orchestration.importing.piece import PieceLoader
 from orchestration.importing.quarantine import Origin, Quarantine
-from orchestration.importing.reading import read_pieces
+from orchestration.importing.reading import Piece, RowSource, read_pieces
 from orchestration.importing.session import ImportSession, import_session
 from orchestration.importing.shaping import CLINIC, CLINIC_NAME, Shaped, check_one_name_a_slug, shape
 
@@ -34,9 +34,12 @@ Item = TypeVar("Item")
 
 @dataclass
 class Report:
-    """What the import of a file did: rows read, refused, and per entity; `told` are the first refused, and why."""
+    """What the import of a file did: rows read, refused, and per entity; `told` are the first refused, and why.
 
-    batch_id: UUID
+    Without a batch it has done nothing, and says what it would do.
+    """
+
+    batch_id: UUID | None = None
     file: str = ""
     read: int = 0
     refused: int = 0
@@ -65,9 +68,18 @@ def import_files(at: Server, files: list[Path], what: Import, progress: Callable
     """
     if what.mapping.consent == "assumed" and what.mode is not Mode.DEMO:
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
-    listed = sorted(_expand(files), key=lambda path: _order(what.mapping.for_file(path)))
+    listed = listed_files(files, what.mapping)
     with import_session(at, what.mapping.source, what.keys, what.clinic) as session:
-        return [_FileImport(at, session, path, what).run(progress) for path in listed]
+        return [FileImport(at, session, path, what).run(progress) for path in listed]
+
+
+def listed_files(files: list[Path], mapping: Mapping) -> list[Path]:
+    """The files in the order that their entities need; folders stand for the CSV files in them.
+
+    Raises:
+        InvalidInput: there is no such file, or the mapping has no entry for it.
+    """
+    return sorted(_expand(files), key=lambda path: _order(mapping.for_file(path)))
 
 
 def _expand(files: list[Path]) -> list[Path]:
@@ -87,18 +99,28 @@ def _order(file: FileOf) -> int:
     return min(LOADING_ORDER.index(entity.entity) for entity in file.entities)
 
 
-class _FileImport:
-    """One file's import."""
+class FileImport:
+    """One file's import; `pieces` are its rows and `header` its columns where they do not come from the file itself."""
 
-    def __init__(self, at: Server, session: ImportSession, path: Path, what: Import) -> None:
+    def __init__(
+        self,
+        at: Server,
+        session: ImportSession,
+        path: Path,
+        what: Import,
+        pieces: Iterable[RowSource] | None = None,
+        header: list[str] | None = None,
+    ) -> None:
         self.at, self.session, self.path, self.what = at, session, path, what
-        self.mapping = what.mapping
+        self.mapping, self.pieces = what.mapping, pieces
         self.file = what.mapping.for_file(path)
-        self.report = Report(uuid4(), path.name)
+        self.batch_id = uuid4()
+        self.report = Report(self.batch_id, path.name)
         self.clinics: dict[str, int] = {}
         self.names: dict[str, str] = {}
+        self.header = header
         entity = self.file.entities[-1].entity
-        origin = Origin(self.report.batch_id, self.mapping.source, entity, path.name)
+        origin = Origin(self.batch_id, self.mapping.source, entity, path.name)
         quarantine = Quarantine(session.connection, session.codec, origin)
         self.loader = PieceLoader(session, self.mapping, self.file, quarantine)
         if self.file.clinic is None and what.clinic is None and entity != "clinic":
@@ -110,10 +132,13 @@ class _FileImport:
             )
 
     def run(self, progress: Callable[[int], None]) -> Report:
+        """Load it.
+
+        Raises:
+            InvalidInput: the file, its header or the mapping does not fit; what was loaded before stays.
+        """
         self._begin()
-        pieces = read_pieces(
-            self.path, delimiter=self.file.delimiter, missing=self.file.missing, columns=self.file.columns()
-        )
+        pieces = self.pieces if self.pieces is not None else self._read()
         shape_one = partial(shape, mapping=self.mapping, file=self.file, clinic=self.what.clinic)
         for piece, shaped in ahead((piece, shape_one(piece.rows)) for piece in pieces):
             self._ensure_clinics(shaped)
@@ -123,12 +148,17 @@ class _FileImport:
         self._finish()
         return self.report
 
+    def _read(self) -> Iterator[Piece]:
+        of = self.file
+        for piece in read_pieces(
+            self.path, delimiter=of.delimiter, missing=of.missing, columns=of.columns(), only=of.only
+        ):
+            self.header = piece.header
+            yield piece
+
     def _begin(self) -> None:
         with self.session.transaction() as connection:
-            connection.execute(
-                "insert into operational.import_batch (batch_id, source, file) values (%s, %s, %s)",
-                [self.report.batch_id, self.mapping.source, self.path.name],
-            )
+            begin_batch(connection, self.batch_id, self.path.name, self.mapping, BatchKind.CSV, self.what.clinic)
         self._read_clinics()
         if self.what.clinic is not None and self.what.clinic not in self.clinics:
             raise InvalidInput(f"there is no clinic '{self.what.clinic}'", place="clinic", hint="`cloister clinic add`")
@@ -142,11 +172,7 @@ class _FileImport:
         with self.session.transaction() as connection:
             for frame in self.loader.guardians:
                 load_guardians(connection, self.mapping.source, frame)
-            connection.execute(
-                "update operational.import_batch set finished_at = statement_timestamp(), counts = %s"
-                " where batch_id = %s",
-                [json.dumps(counts), self.report.batch_id],
-            )
+            end_batch(connection, self.batch_id, counts, self.header)
 
     def _read_clinics(self) -> None:
         with self.session.transaction() as connection:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 
 import psycopg
 
@@ -27,13 +28,15 @@ class Lane:
 class ImportSession:
     """`connection` holds the source's lock and serves people and quarantine; the lanes load records.
 
-    `clinic` is the one that all rows belong to, where the mapping names no column for it.
+    `clinic` is the one that all rows belong to, where the mapping names no column for it. Of rows that are tried again
+    `as_of` is when they came in: what has changed since is newer.
     """
 
     connection: psycopg.Connection
     lanes: list[Lane]
     codec: FieldCodec
     clinic: str | None = None
+    as_of: datetime | None = None
 
     @contextmanager
     def transaction(
@@ -43,11 +46,24 @@ class ImportSession:
         chosen = connection or self.connection
         with chosen.transaction():
             set_clinics(chosen, clinic_ids)
+            if self.as_of is not None:
+                chosen.execute("select set_config('cloister.import_as_of', %s, true)", [self.as_of.isoformat()])
             yield chosen
 
 
+def unchanged(row: str) -> str:
+    """The condition that a row, by its alias, is as it was when what is imported came in, but for this transaction.
+
+    What comes in now finds every row so.
+    """
+    as_of = "nullif(current_setting('cloister.import_as_of', true), '')::timestamptz"
+    return f"({row}.changed_at <= coalesce({as_of}, 'infinity') or {row}.changed_at >= transaction_timestamp())"
+
+
 @contextmanager
-def import_session(at: Server, source: str, keys: KeyProvider, clinic: str | None) -> Iterator[ImportSession]:
+def import_session(
+    at: Server, source: str, keys: KeyProvider, clinic: str | None, as_of: datetime | None = None
+) -> Iterator[ImportSession]:
     """Connect, and wait for other imports of this source: each would make its people anew."""
     with ExitStack() as stack:
         connection = stack.enter_context(connect(Login.IMPORTER, at=at))
@@ -57,4 +73,4 @@ def import_session(at: Server, source: str, keys: KeyProvider, clinic: str | Non
         lanes = [stack.enter_context(connect(Login.IMPORTER, at=at)) for _ in range(LANES)]
         # Entered last, so left first: no connection closes under a thread that uses it.
         threads = [Lane(lane, stack.enter_context(ThreadPoolExecutor(1))) for lane in lanes]
-        yield ImportSession(connection, threads, FieldCodec(keys), clinic)
+        yield ImportSession(connection, threads, FieldCodec(keys), clinic, as_of)

@@ -12,7 +12,7 @@ import polars as pl
 
 from infra.errors import InvalidInput
 from infra.roles import SLUG
-from orchestration.importing.fields import ENTITIES, Entity, Field, Kind
+from orchestration.importing.fields import BLOOD_TYPES, ENTITIES, IDENTIFYING, Entity, Field, Kind
 from orchestration.importing.mapping import ClinicOf, ColumnOf, EntityOf, FileOf, Mapping
 from orchestration.importing.reading import LINE
 
@@ -74,11 +74,11 @@ def _temporary(entity: EntityOf, name: str) -> str:
     return f"__{entity.entity}.{name}"
 
 
-def record_id_column(file: FileOf) -> str | None:
-    """The column that identifies a row of this file in its source, if one does."""
+def identity_columns(file: FileOf) -> list[str]:
+    """The columns that tell a row of this file from all others of its source; none if none do."""
     last = file.entities[-1]
-    field = last.fields.get("record_id") or last.fields.get("source_id")
-    return field.column if field else None
+    names = ("record_id",) if "record_id" in last.fields else IDENTIFYING.get(last.entity, ())
+    return [column for name in names if name in last.fields and (column := last.fields[name].column)]
 
 
 def _with_clinic(rows: pl.DataFrame, of: ClinicOf | None, clinic: str | None) -> pl.DataFrame:
@@ -123,7 +123,7 @@ def _field(name: str, field: Field, of: ColumnOf | None, time_zone: str) -> tupl
         return pl.lit(None, _TYPES[field.kind]), []
     if of.flags is not None:
         return _flags(name, of.flags)
-    raw = pl.lit(of.constant) if of.column is None else pl.col(of.column)
+    raw = _raw(of)
     problems: list[pl.Expr] = []
     text = raw
     if of.values is not None:
@@ -138,6 +138,14 @@ def _field(name: str, field: Field, of: ColumnOf | None, time_zone: str) -> tupl
     if field.kind is not Kind.TEXT:
         problems.append(_problem(text.is_not_null() & value.is_null(), name, f"is no {field.kind.value}"))
     return value, problems + _range_checks(name, field, value)
+
+
+def _raw(of: ColumnOf) -> pl.Expr:
+    """The text that a field is made of; of several columns those that hold something."""
+    if of.joined is None:
+        return pl.lit(of.constant) if of.column is None else pl.col(of.column)
+    given = pl.concat_str(of.joined, separator=" ", ignore_nulls=True)
+    return pl.when(given != "").then(given)
 
 
 def _flags(name: str, flags: dict[str, str]) -> tuple[pl.Expr, list[pl.Expr]]:
@@ -197,7 +205,7 @@ def _range_checks(name: str, field: Field, value: pl.Expr) -> list[pl.Expr]:
         found.append(_problem((day < EARLIEST) | (day > LATEST), name, f"is not between {EARLIEST} and {LATEST}"))
     if field.kind is Kind.NUMBER:
         found.append(_problem(value.abs() > LARGEST_NUMBER, name, "is not between -1e15 and 1e15"))
-    if name in ("birth_date", "asserted_on", "registered_on"):
+    if name in ("birth_date", "asserted_on", "registered_on", "since"):
         today = datetime.now(UTC).date()
         found.append(_problem(value > today, name, "is in the future"))
     return found
@@ -218,6 +226,12 @@ def _row_checks(entity: EntityOf, definition: Entity) -> list[pl.Expr]:
     if entity.entity == "form":
         completed = column("status") == "completed"
         found.append(_problem(completed != column("completed_at").is_not_null(), "completed_at", "contradicts status"))
+    if entity.entity == "fact":
+        wrong = (column("kind") == "blood_type") & ~column("value").is_in(BLOOD_TYPES)
+        found.append(_problem(wrong, "value", "is no blood type"))
+    if entity.entity == "consent":
+        ends = (column("kind") == "revoked") & column("expires_at").is_not_null()
+        found.append(_problem(ends, "expires_at", "is of no revocation"))
     if entity.entity == "clinic":
         found += _clinic_checks(column("slug"), column("time_zone"), column("country"))
     if entity.entity == "patient" and "guardian_id" in entity.fields:

@@ -56,13 +56,23 @@ def ingest(
             return ingest(at, slug, asset, batch_id, connection=fresh)
     with clinic_session(connection, at, slug, f"ingest of {asset}") as session:
         # Before the reads: a change that commits later keeps its row, and is at worst copied twice.
-        session.run(sql.SQL("delete from operational.outbox where entity = {}").format(sql.Literal(ENTITY[asset])))
+        for table in ("operational.outbox", "dead_change"):
+            session.run(_TAKE.format(sql.Identifier(*table.split(".")), sql.Literal(ENTITY[asset])))
         steps = [_load(session, source) for source in SOURCES[asset]]
         if asset is Asset.PATIENTS:
             _sweep_revoked(session)
         touched = pl.concat([patients for _, _, patients in steps]).unique()
         _record(session, slug, asset, batch_id, touched)
+        # Whoever was changed waits for an evaluation, which the live worker does at once.
+        session.value(sql.SQL("select pg_notify('cloister_outbox', {})::text").format(sql.Literal(slug)))
     return Loaded(sum(step[0] for step in steps), sum(step[1] for step in steps), len(touched))
+
+
+# Of who was deleted and comes back the records do so too: that row is left to the live worker, which brings all.
+_TAKE = sql.SQL("""
+delete from {} as waiting where entity = {} and not (entity = 'patient' and exists (
+    select from operational.sharing_limit as l where l.patient_id = waiting.patient_id and l.source <> 'consent'
+))""")
 
 
 def _load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:

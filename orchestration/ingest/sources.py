@@ -59,7 +59,9 @@ with patient as (
         p.name,
         g.version + p.version + coalesce(c.version, 0) as version,
         t.patient_id is null
-        and coalesce(c.state = 'signed' and c.occurred_at <= now() and coalesce(c.expires_at > now(), true), false)
+        and coalesce(
+            c.state = 'signed' and c.occurred_at <= statement_timestamp()
+            and coalesce(c.expires_at > statement_timestamp(), true), false)
             as profile_shared,
         c.expires_at as profile_until
     from operational.registration as g
@@ -120,7 +122,8 @@ select
     case
         when
             f.status in ('pending', 'in_progress')
-            and f.expires_on < (now() at time zone (select z.time_zone from operational.clinic as z))::date
+            and f.expires_on
+                < (statement_timestamp() at time zone (select z.time_zone from operational.clinic as z))::date
             then 'expired'
         else f.status
     end as status,

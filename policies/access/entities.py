@@ -1,7 +1,11 @@
 """A request in Cedar's terms: the question with its context, and the entities it names."""
 
+import json
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
+
+import cedarpy
 
 from policies.access.model import KeyScope, Request, Resource, Subject
 from policies.access.states import CONSENTS, FACTS
@@ -14,6 +18,8 @@ CLINIC_ROLE_ATTRIBUTES = {
     Role.CLINIC_MANAGER: "managerOf",
     Role.CLINIC_AUDITOR: "auditorOf",
 }
+# Callers whose parsed entities are kept, and requests whose rulings are.
+REMEMBERED = 4096
 _ROLES_ANYWHERE = PLATFORM_ROLES | PERSONAL_ROLES
 
 
@@ -33,24 +39,36 @@ def question(request: Request) -> dict[str, Any]:
     }
 
 
-def entities(request: Request) -> list[dict[str, Any]]:
-    """The one who asks and what is asked for, with their attributes."""
-    asking, asked_for = _account(request.subject), _thing(request.resource)
-    return [asking] if asking["uid"] == asked_for["uid"] else [asking, asked_for]
+def entities(request: Request) -> cedarpy.Entities:
+    """The one who asks and what is asked for, with their attributes.
+
+    Who asks is parsed once, or it would be a third of a decision's time. What is asked for may be named as somebody
+    typed it, and is not kept.
+    """
+    asking, added = _asking(request.subject), _asked_for(request)
+    return asking if added is None else asking.with_added_json_str(json.dumps([added]))
+
+
+@lru_cache(REMEMBERED)
+def _asking(subject: Subject) -> cedarpy.Entities:
+    return cedarpy.Entities.from_json_str(json.dumps([_account(subject)]))
+
+
+def _asked_for(request: Request) -> dict[str, Any] | None:
+    """What is asked for; None where there is nothing to say of it, or it is the one who asks."""
+    resource = request.resource
+    if resource.account is not None:
+        return None if _resource_uid(resource) == _subject_uid(request.subject) else _account(resource.account)
+    if not resource.patient and resource.segment is None:
+        return None
+    attributes = {"clinic": _reference("Clinic", resource.clinic or "")}
+    return {"uid": _resource_uid(resource), "attrs": attributes, "parents": []}
 
 
 def _account(subject: Subject) -> dict[str, Any]:
     attributes = _user(subject) if subject.key is None else _key(subject.key)
     parents = [_uid("PlatformRole", role.value) for role in _ROLES_ANYWHERE if (role, None) in subject.roles]
     return {"uid": _subject_uid(subject), "attrs": attributes, "parents": [] if subject.key else parents}
-
-
-def _thing(resource: Resource) -> dict[str, Any]:
-    if resource.account is not None:
-        return _account(resource.account)
-    in_clinic = resource.patient or resource.segment is not None
-    attributes = {"clinic": _reference("Clinic", resource.clinic or "")} if in_clinic else {}
-    return {"uid": _resource_uid(resource), "attrs": attributes, "parents": []}
 
 
 def _facts(request: Request) -> dict[str, Any]:

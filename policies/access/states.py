@@ -31,6 +31,10 @@ FACTS: dict[Action, tuple[str, ...]] = {
     Action.CONSENT_REVOKE: ("guarded",),
     Action.DEPENDENT_LEAVE: ("guarded",),
     Action.GUARDIAN_INVITE: ("guarded",),
+    Action.GUARDIAN_UNINVITE: ("guarded",),
+    Action.GUARDIAN_CONTACT: ("shared",),
+    Action.CO_GUARDIAN_LIST: ("guarded",),
+    Action.CO_GUARDIAN_END: ("guarded",),
     Action.APPOINTMENT_CHANGE: ("treated", "confidential"),
     Action.APPOINTMENT_ATTEND: ("treated", "confidential"),
     Action.APPOINTMENT_CORRECT: ("treated", "confidential"),
@@ -39,6 +43,14 @@ FACTS: dict[Action, tuple[str, ...]] = {
     Action.OWN_APPOINTMENT_READ: ("guarded",),
     Action.OWN_APPOINTMENT_CHANGE: ("guarded",),
     Action.OWN_VISIT_JOIN: ("guarded",),
+    Action.EXPORT_MAKE: ("guarded",),
+    Action.OWN_HANDOVER_PREVIEW: ("guarded",),
+    Action.OWN_HANDOVER_BRING: ("guarded",),
+    Action.OWN_HANDOVER_LIST: ("guarded",),
+    Action.HANDOVER_PREVIEW: ("shared", "confidential"),
+    Action.HANDOVER_RECEIVE: ("shared", "confidential"),
+    Action.HANDOVER_LIST: ("treated", "confidential"),
+    Action.HANDOVER_READ: ("treated", "shared", "confidential"),
 }
 CONSENTS = {"shared": ConsentPurpose.PROFILE_SHARING, "reachable": ConsentPurpose.COMMUNICATIONS}
 

@@ -21,6 +21,8 @@ from policies.audit.note import BadNote, Verifier
 
 FORMAT = "cloister-audit-1"
 PLATFORM = "platform"
+CLINIC = "clinic:"  # and its slug
+MONTH = "month:"  # of an archive, as `2026_11`
 ARCHIVED = b"archived"
 MISSING = b"missing"
 HASH_CHARACTERS = 44  # of 32 bytes in base64

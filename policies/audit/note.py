@@ -1,4 +1,4 @@
-"""Checkpoints: the size and root of a tree as a signed note (C2SP signed-note and tlog-checkpoint), Ed25519."""
+"""Signed notes (C2SP signed-note, Ed25519), and checkpoints: the size and root of a tree as such a note."""
 
 import binascii
 import re
@@ -20,7 +20,7 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
 class BadNote(ValueError):
-    """No checkpoint, or one that is not signed by a known key. The text says why."""
+    """No such note, or one that is not signed by a known key. The text says why."""
 
 
 @dataclass(frozen=True)
@@ -98,17 +98,33 @@ class Checkpoint:
 
     def signed(self, signers: Sequence[Signer]) -> str:
         """The note, signed by each."""
-        return f"{self.text}\n{''.join(signer.line(self.text) for signer in signers)}"
+        return sign_note(self.text, signers)
+
+
+def sign_note(text: str, signers: Sequence[Signer]) -> str:
+    """The note of a text that ends in a line break, signed by each."""
+    return f"{text}\n{''.join(signer.line(text) for signer in signers)}"
 
 
 def open_checkpoint(note: str, known: Iterable[Verifier]) -> Checkpoint:
-    """The checkpoint of a note that at least one known key signed; signatures of others are passed over.
+    """The checkpoint of a note that at least one known key signed.
 
     Raises:
         BadNote: no checkpoint; no known signature, or a known key's that is wrong.
     """
-    text, signatures = _parts(note)
+    text, _ = _parts(note)
     origin, size, root = _body(text)
+    _, signed_by = open_note(note, known)
+    return Checkpoint(origin, size, root, signed_by)
+
+
+def open_note(note: str, known: Iterable[Verifier]) -> tuple[str, tuple[Verifier, ...]]:
+    """The text of a note that at least one known key signed, and which did; signatures of others are passed over.
+
+    Raises:
+        BadNote: no note; no known signature, or a known key's that is wrong.
+    """
+    text, signatures = _parts(note)
     by_id = {(key.name, key.key_id): key for key in known}
     signed_by = []
     for name, signature in signatures:
@@ -119,8 +135,8 @@ def open_checkpoint(note: str, known: Iterable[Verifier]) -> Checkpoint:
             raise BadNote(f"the signature of {name} is wrong")
         signed_by.append(key)
     if not signed_by:
-        raise BadNote("the checkpoint is signed by no known key")
-    return Checkpoint(origin, size, root, tuple(signed_by))
+        raise BadNote("it is signed by no known key")
+    return text, tuple(signed_by)
 
 
 def _parts(note: str) -> tuple[str, list[tuple[str, bytes]]]:

@@ -5,14 +5,17 @@ of the signed checkpoints in the export and of older ones, which whoever verifie
 """
 
 import json
+import re
 from base64 import b64decode
 from binascii import Error, b2a_base64
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 from policies.audit.export_format import (
     ARCHIVED,
+    CLINIC,
     HASH_CHARACTERS,
     LONGEST,
     MISSING,
@@ -25,6 +28,7 @@ from policies.audit.merkle import HASH_BYTES, Frontier
 from policies.audit.note import BadNote, Checkpoint, Verifier, open_checkpoint
 
 BLOCK = 4096  # leaves between which the tree is extended
+_NUMBER = re.compile(rb'"clinic_number":([0-9]+),')
 
 
 class Broken(ValueError):
@@ -46,20 +50,31 @@ class Verified:
     events: int
     hashes: int
     archived: int
+    # The indices whose events it holds.
+    spans: tuple[range, ...]
+    # In a clinic's export, how many of that clinic's events came before, and how many there were at its end.
+    numbers: tuple[int, int] | None = None
 
 
-def verify(lines: Iterable[bytes], known: Sequence[Verifier], older: Sequence[str] = ()) -> Verified:
+def verify(
+    lines: Iterable[bytes], known: Sequence[Verifier], older: Sequence[str] = (), archives: Sequence[Verified] = ()
+) -> Verified:
     """Verify an export, line by line; `known` are the keys to trust, by default those that it names itself.
+
+    What it says to be archived has to be in one of `archives`, which were verified before.
 
     Raises:
         Unreadable: a line that is none of an export.
-        BadNote: an older checkpoint that is none, is another log's, or is signed by no known key.
+        BadNote: an older checkpoint or an archive that is none, is another log's, or is signed by no known key.
         Broken: the first bad index, and what is wrong there.
     """
     rest = iter(lines)
     header = read_header(next(rest, b""))
     keys = [key for key in known or header.keys if key.name == header.origin]
-    return _Verification(header, keys, _opened(header, keys, older)).run(rest)
+    if any(archive.header.origin != header.origin for archive in archives):
+        raise BadNote("the archive is of another log")
+    held = deque(sorted((span for archive in archives for span in archive.spans), key=lambda span: span.start))
+    return _Verification(header, keys, _opened(header, keys, older), held).run(rest)
 
 
 def _opened(header: Header, keys: list[Verifier], older: Sequence[str]) -> list[Checkpoint]:
@@ -79,6 +94,7 @@ class _Verification:
     header: Header
     keys: list[Verifier]
     older: list[Checkpoint]
+    held: deque[range]
     events: int = 0
     hashes: int = 0
     archived: int = 0
@@ -86,18 +102,22 @@ class _Verification:
     good: int = 0
     kept: int = 0
     signed: Checkpoint | None = None
+    spans: list[range] = field(default_factory=list)
+    since: int = 0  # what follows the last leaf that is a hash alone
+    numbers: tuple[int, int] | None = None
+    numbered: int = 0  # what follows the last event with a number
     frontier: Frontier = field(init=False)
 
     def __post_init__(self) -> None:
         self.frontier = self.header.frontier
-        self.good = self.header.first
-        self.kept = self.header.first
+        self.good = self.kept = self.since = self.header.first
 
     def run(self, lines: Iterator[bytes]) -> Verified:
         """All of it, to the last line."""
         self._compare_older()
         leaves: list[bytes] = []
         index = self.header.first
+        of_a_clinic = self.header.scope.startswith(CLINIC)
         for number, line in enumerate(lines, 2):
             if line[HASH_CHARACTERS : HASH_CHARACTERS + 2] == b" {":  # most lines, and so the first question
                 digest = sha256(b"\x00" + line[HASH_CHARACTERS + 1 : -1]).digest()
@@ -106,6 +126,8 @@ class _Verification:
                 if b'"index":%d,' % index not in line:
                     self._add(leaves)
                     raise Broken(index, "the event of another place stands here")
+                if of_a_clinic:
+                    self._number(index, line, leaves)
                 self.events += 1
             elif line[:1] == b'"':
                 self._add(leaves)
@@ -171,9 +193,37 @@ class _Verification:
         if not rest and self.header.scope == PLATFORM:
             self._add(leaves)
             raise Broken(index, "the event is not there any more, only its hash")
+        if rest and not self._in_archive(index):
+            self._add(leaves)
+            raise Broken(index, "the event is said to lie in an archive, and in none that was given")
         self.archived += bool(rest)
         self.hashes += not rest
+        self._leave_out(index)
         return digest
+
+    def _number(self, index: int, line: bytes, leaves: list[bytes]) -> None:
+        """Hold an event of a clinic against the one before: none was taken out between them."""
+        found = _NUMBER.search(line)
+        if found is None:  # sealed before events had numbers
+            return
+        number = int(found[1])
+        before, last = self.numbers or (number - 1, number - 1)
+        if number != last + 1:
+            self._add(leaves)
+            reason = f"of the clinic's events, {number} follows {last}: one stands here as a hash alone"
+            raise Broken(self.numbered, reason, last=max(index - 1, self.numbered))
+        self.numbers = before, number
+        self.numbered = index + 1
+
+    def _in_archive(self, index: int) -> bool:
+        while self.held and self.held[0].stop <= index:
+            self.held.popleft()
+        return bool(self.held) and index in self.held[0]
+
+    def _leave_out(self, index: int) -> None:
+        if index > self.since:
+            self.spans.append(range(self.since, index))
+        self.since = index + 1
 
     def _refuse(self, number: int, index: int, line: bytes, leaves: list[bytes]) -> None:
         """Say why an event is not what was sealed."""
@@ -189,4 +239,6 @@ class _Verification:
             raise Broken(size, "the export ends here, without a checkpoint: it was cut")
         if self.older:
             raise Broken(size, f"the log ends here, and had {self.older[-1].size} leaves: its tail was cut")
-        return Verified(self.header, self.signed, self.events, self.hashes, self.archived)
+        self._leave_out(size)
+        spans = tuple(self.spans)
+        return Verified(self.header, self.signed, self.events, self.hashes, self.archived, spans, self.numbers)

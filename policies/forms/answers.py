@@ -61,19 +61,28 @@ def checked(template: Template, given: Mapping[str, Any], *, whole: bool) -> Ans
     """
     if not set(given) <= {question.id for question in template.questions}:
         raise WrongAnswer("", "no_such_question")
+    answers, wrong = sifted(template.questions, given, whole=whole)
+    if wrong:
+        raise WrongAnswer(*next(iter(wrong.items())))
+    return answers
+
+
+def sifted(questions: Sequence[Question], given: Mapping[str, Any], *, whole: bool) -> tuple[Answers, dict[str, str]]:
+    """The good answers to the questions that show, and by question the rule that an answer breaks; in their order."""
     answers: Answers = {}
-    for question in template.questions:
+    wrong: dict[str, str] = {}
+    for question in questions:
         if not shows(question, answers):
             continue
         answer = given.get(question.id)
         if answer is None:
             if whole and question.required:
-                raise WrongAnswer(question.id, "missing")
+                wrong[question.id] = "missing"
         elif rule := _fault(question, answer):
-            raise WrongAnswer(question.id, rule)
+            wrong[question.id] = rule
         else:
             answers[question.id] = answer
-    return answers
+    return answers, wrong
 
 
 def shows(question: Asked, answers: Mapping[str, Any]) -> bool:

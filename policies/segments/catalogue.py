@@ -47,12 +47,18 @@ def _first(column: str) -> str:
     return f"(array_agg({column} order by answered_at, answer_id) filter (where {{where}}))[1]"
 
 
+# Exact, of numbers as they are written: doubles would add up to another sum in another order of the rows, and the
+# mean of 0.7, 0.1 and 0.1 would be less than 0.3. The zero brings the digits that a quotient is given.
+_MEAN = (
+    "((sum(number::numeric) filter (where {where}) + 0e-40) / count(number) filter (where {where}))::double precision"
+)
+
 # Both arrays are aggregates of the pass around this query.
 _BY_FORM = "order by answered_at desc, form_id desc) filter (where {where})"
 _LATEST_CHOICES = (
     "(select array_agg(distinct chosen.choice) from (select choice, form_id, first_value(form_id) over (order by place)"
     f" as newest from unnest(array_agg(choice {_BY_FORM}, array_agg(form_id {_BY_FORM})"
-    " with ordinality as option (choice, form_id, place)) as chosen where chosen.form_id = chosen.newest)"  # nosec B608
+    " with ordinality as option (choice, form_id, place)) as chosen where chosen.form_id = chosen.newest)"  # nosec B608: constants
 )
 
 CATALOGUE: dict[str, Measure] = {
@@ -136,7 +142,7 @@ CATALOGUE: dict[str, Measure] = {
         _numbers("answers.first", "The first numeric answer; of one instant, the lowest id.", sql=_first("number")),
         _numbers("answers.min", "The lowest numeric answer.", sql="min(number) filter (where {where})"),
         _numbers("answers.max", "The highest numeric answer.", sql="max(number) filter (where {where})"),
-        _numbers("answers.mean", "The mean of the numeric answers.", sql="avg(number) filter (where {where})"),
+        _numbers("answers.mean", "The mean of the numeric answers.", sql=_MEAN),
         _choices(
             "answers.latest_choice", "The option chosen latest; of one instant, the highest id.", TEXT,
             sql=_latest("choice"),

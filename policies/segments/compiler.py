@@ -16,9 +16,10 @@ from typing import Any
 from uuid import UUID
 
 from policies.segments.condition import Condition
+from policies.segments.flip_days import DEEPEST_EXACT, flip_of, flip_of_parts, soonest
 from policies.segments.measure import ValueType
 from policies.segments.operators import LISTS
-from policies.segments.passes import GIVEN, Constants, Passes, where
+from policies.segments.passes import GIVEN, Constants, Passes
 from policies.segments.references import levels, named
 from policies.segments.rule import AllOf, InSegment, Not, Rule, RuleError
 
@@ -42,22 +43,36 @@ class Verdicts:
 
     `passes` are common table expressions, each with its comma behind; `source` is what follows `from`: a row
     for each patient and segment with `raw_patients.patient_id` and `verdict.segment_id`, `verdict.version` and
-    `verdict.holds`, which is null where the segment is undecided. `holding` selects patient_id, segment_id and
-    version of those that hold, in less time: most patients are in no segment, or in few.
+    `verdict.holds`, which is null where the segment is undecided.
     """
 
     passes: str
     source: str
-    holding: str
+    parameters: list[Any]
+
+
+@dataclass(frozen=True)
+class Told:
+    """The same as a row for each patient: most are in no segment, or in few.
+
+    `told` selects `patient_id`, `holds` with a verdict for each segment in the order of their ids, and, if they were
+    asked for, `flips_on`: the first day after the as-of date on which time alone could change one of these, null if
+    there is none.
+    """
+
+    passes: str
+    told: str
     parameters: list[Any]
 
 
 @dataclass
 class _Build:
+    flipping: bool = False
     constants: Constants = field(default_factory=Constants)
     passes: Passes = field(init=False)
-    # Of each segment that another names: its column, and the layer that it is in.
+    # Of each segment that another names: its column, the day on which it could change, and the layer they are in.
     verdicts: dict[str, str] = field(default_factory=dict)
+    flips: dict[str, str] = field(default_factory=dict)
     layers: list[list[str]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -75,24 +90,38 @@ def compile_verdicts(segments: list[ActiveSegment], *, given: bool = False) -> V
         RuleError: the segments together ask for more measures than a row of PostgreSQL has columns, or one names
             another that is not there, or itself.
     """
-    build = _Build()
-    ordered = sorted(segments, key=lambda segment: segment.segment_id)
+    build, only, ordered = _Build(), GIVEN if given else [], _ordered(segments)
+    holds = _holds(ordered, build)
+    source = _patients(build, only) + _verdicts(ordered, holds, build)
+    return Verdicts(build.passes.text(only), source, build.constants.values)
+
+
+def compile_told(segments: list[ActiveSegment], *, given: bool = False, flips: bool = True) -> Told:
+    """Compile a clinic's segments together, for whoever keeps their members.
+
+    Raises:
+        RuleError: as `compile_verdicts`.
+    """
+    build, only, ordered = _Build(flips), GIVEN if given else [], _ordered(segments)
+    holds = _holds(ordered, build)
+    days = [build.flips.get(segment.slug) or _flip(segment.rule, build) for segment in ordered] if flips else []
+    # Infinity is never: nothing that is kept.
+    flips_on = f", nullif({soonest(days) or 'null::date'}, date 'infinity') as flips_on" if flips else ""
+    told = f"select raw_patients.patient_id, {holds} as holds{flips_on} from {_patients(build, only)}"  # nosec B608: the catalogue's
+    return Told(build.passes.text(only), told, build.constants.values)
+
+
+def _ordered(segments: list[ActiveSegment]) -> list[ActiveSegment]:
+    return sorted(segments, key=lambda segment: segment.segment_id)
+
+
+def _holds(ordered: list[ActiveSegment], build: _Build) -> str:
+    """The array of all verdicts on a patient."""
     _layer({segment.slug: segment.rule for segment in ordered}, build)
     trees = [build.verdicts.get(segment.slug) or _tree(segment.rule, build) for segment in ordered]
     if build.passes.measures() > MOST_MEASURES:
         raise RuleError(f"the clinic's segments use more than {MOST_MEASURES} different measures")
-    only = GIVEN if given else []
-    patients = _patients(build, only)
-    holds = "array[\n        " + ",\n        ".join(trees) + "\n    ]::boolean[]"
-    source = patients + _verdicts(ordered, holds, build)
-    holding = _HOLDING.format(holds=holds, patients=patients, verdicts=_verdicts(ordered, "told.holds", build))
-    return Verdicts(build.passes.text(only), source, holding, build.constants.values)
-
-
-# `offset 0` keeps PostgreSQL from working out the array once for each time that it is named.
-_HOLDING = """select told.patient_id, verdict.segment_id, verdict.version
-    from (select raw_patients.patient_id, {holds} as holds from {patients} offset 0) as told{verdicts}
-    where true = any(told.holds) and verdict.holds"""
+    return "array[\n        " + ",\n        ".join(trees) + "\n    ]::boolean[]"
 
 
 def _layer(rules: dict[str, Rule], build: _Build) -> None:
@@ -105,17 +134,18 @@ def _layer(rules: dict[str, Rule], build: _Build) -> None:
         tree = _tree(rules[slug], build)
         build.verdicts[slug] = f"verdict_{len(build.verdicts)}"
         build.layers[found[slug]].append(f"{tree} as {build.verdicts[slug]}")
+        if build.flipping:
+            build.flips[slug] = f"flip_{len(build.flips)}"
+            build.layers[found[slug]].append(f"{_flip(rules[slug], build) or 'null::date'} as {build.flips[slug]}")
 
 
 def _patients(build: _Build, only: list[str]) -> str:
     """Each patient with all measures, and the verdicts of the segments that others name."""
-    given = f"(select * from raw_patients{where(only)}) as raw_patients"  # nosec B608: nothing of a rule in it
-    layers = "".join(
+    return build.passes.joined(only) + "".join(
         f"\n    cross join lateral (select {', '.join(layer)} offset 0) as layer_{level}"
         for level, layer in enumerate(build.layers)
         if layer
     )
-    return (given if only else "raw_patients") + build.passes.joins() + layers
 
 
 def _verdicts(segments: list[ActiveSegment], holds: str, build: _Build) -> str:
@@ -134,6 +164,21 @@ def _tree(rule: Rule, build: _Build) -> str:
         return f"(not {_tree(rule.part, build)})"
     parts, word = (rule.all, " and ") if isinstance(rule, AllOf) else (rule.any, " or ")
     return "(" + word.join(_tree(part, build) for part in parts) + ")"
+
+
+def _flip(rule: Rule, build: _Build, depth: int = 1) -> str | None:
+    """The day on which time alone could change what a rule says; None is never."""
+    if isinstance(rule, Condition):
+        return flip_of(rule, _condition(rule, build), build.passes)
+    if isinstance(rule, InSegment):
+        return build.flips[rule.in_segment]
+    if isinstance(rule, Not):
+        return _flip(rule.part, build, depth)
+    parts = rule.all if isinstance(rule, AllOf) else rule.any
+    flips = [_flip(part, build, depth + 1) for part in parts]
+    if depth > DEEPEST_EXACT or not any(flips):
+        return soonest(flips)
+    return flip_of_parts(rule, [_tree(part, build) for part in parts], flips)
 
 
 def _condition(condition: Condition, build: _Build) -> str:

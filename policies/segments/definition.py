@@ -10,6 +10,8 @@ from policies.segments.rule import DEEPEST_RULE, LARGEST_RULE_BYTES, Rule, RuleE
 from policies.segments.text import read
 
 LARGEST_FILE_BYTES = 1_000_000
+# Words that stand in paths of the API where slugs do.
+RESERVED = frozenset({"new", "preview", "templates", "vocabulary"})
 
 
 class SegmentDefinition(BaseModel):
@@ -71,10 +73,13 @@ def _segment(found: object, place: str) -> SegmentDefinition:
         raise RuleError("expected an object with 'slug', 'name' and 'rule'", place)
     rule = _rule(found["rule"], join(place, "rule"))
     try:
-        return SegmentDefinition.model_validate({**found, "rule": rule})
+        segment = SegmentDefinition.model_validate({**found, "rule": rule})
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         raise RuleError(str(first["msg"]), join(place, str(first["loc"][0]))) from None
+    if segment.slug in RESERVED:
+        raise RuleError(f"the slugs {', '.join(sorted(RESERVED))} are reserved", join(place, "slug"))
+    return segment
 
 
 def _rule(found: object, place: str) -> Rule:

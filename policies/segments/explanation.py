@@ -11,15 +11,18 @@ from datetime import date
 from typing import Any
 
 from policies.segments.condition import Condition
-from policies.segments.flips import Course, course_of, together
+from policies.segments.flips import Course, course_of, looks, together
 from policies.segments.reference import Patient, Verdict, value_of
 from policies.segments.references import in_order
-from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule
+from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule, RuleError, conditions
 from policies.segments.sources import sources_of
 from policies.segments.text import write
 from policies.segments.values import Row
 
 MOST_SOURCES = 20
+# Some seconds: each row is looked at once a day on which a condition may change. Ten years of daily exercises in a
+# window of ten years are 13 million.
+MOST_LOOKS = 20_000_000
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,13 @@ def explain(rule: Rule, patient: Patient, as_of: date, segments: Mapping[str, Ru
     """Explain a rule for a patient as of a day; `segments` are the rules of those that it names, directly or not.
 
     Raises:
-        RuleError: a segment that is named is not among them, or they name each other in a circle.
+        RuleError: a segment that is named is not among them, or they name each other in a circle; or it takes too long.
     """
-    return explain_by(rule, segments or {}, lambda condition: _explained(condition, patient, as_of))
+    others = segments or {}
+    asked = {write(found): found for each in (rule, *others.values()) for found in conditions(each)}
+    if sum(looks(found, patient, as_of) for found in asked.values()) > MOST_LOOKS:
+        raise RuleError("it takes too long to explain")
+    return explain_by(rule, others, lambda condition: _explained(condition, patient, as_of))
 
 
 def explain_by(rule: Rule, segments: Mapping[str, Rule], of_condition: Callable[[Condition], Part]) -> Explanation:

@@ -49,11 +49,22 @@ def raw_table(condition: Condition) -> FactTable:
 
 def course_of(condition: Condition, patient: Patient, as_of: date) -> Course:
     """The course of one condition for a patient."""
-    window = _window(condition)
-    rows = [row for row in _rows(condition, patient) if window is None or _still_counts(row, condition, window, as_of)]
-    narrowed = Patient(patient.columns, {raw_table(condition): rows})
+    narrowed = _narrowed(condition, patient, as_of)
     days = [as_of, *_days_of_change(condition, narrowed, as_of)]
     return _course((day, holds(condition, narrowed, day)) for day in days)
+
+
+def looks(condition: Condition, patient: Patient, as_of: date) -> int:
+    """How often `course_of` looks at a row: at each of them on each day on which the condition may change."""
+    narrowed = _narrowed(condition, patient, as_of)
+    return len(_rows(condition, narrowed)) * (1 + len(_days_of_change(condition, narrowed, as_of)))
+
+
+def _narrowed(condition: Condition, patient: Patient, as_of: date) -> Patient:
+    """The patient with those rows alone that count on some day from the as-of date on."""
+    window = _window(condition)
+    rows = [row for row in _rows(condition, patient) if window is None or _still_counts(row, condition, window, as_of)]
+    return Patient(patient.columns, {raw_table(condition): rows})
 
 
 def together(courses: Sequence[Course], decide: Callable[[Sequence[Verdict]], Verdict]) -> Course:

@@ -13,6 +13,10 @@ the first that applies is the one:
 - `data`: facts about the patient were added or changed;
 - `time`: none of these.
 
+Beside the members it keeps `patient_flip`: of each patient the first day on which time alone could change one of the
+memberships, which is when they are next evaluated unless something happens before. A run that does not work these days
+out leaves none that could be late: who may have another day now is due on the next one.
+
 Automation may act on a change unless it came by `rule`, or with the load that filled an empty clinic. A version
 saved to fire fires on the first run by it, and a patient who leaves as a consent ends always fires.
 """
@@ -22,10 +26,10 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from policies.segments.compiler import ActiveSegment, Verdicts, compile_verdicts
-from policies.segments.references import named
+from policies.segments.compiler import ActiveSegment, Told, compile_told
+from policies.segments.references import profile_dependent, reached
 
-RECONCILE_VERSION = 2
+RECONCILE_VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -37,18 +41,33 @@ class Program:
     fingerprint: str
 
 
-def compile_program(segments: list[ActiveSegment], *, given: bool = False) -> Program:
+def compile_program(segments: list[ActiveSegment], *, given: bool = False, flips: bool = False) -> Program:
     """Compile a clinic's active segments into one statement that brings their members up to date.
 
     Args:
         segments: all that are in force.
         given: for the patients of `$4` alone. That leaves what the run over all patients keeps for itself: which
             rules it went by, and for which day.
+        flips: with everybody's flip day, which takes half as long again; of given patients it is always worked out.
 
     Raises:
         RuleError: the segments do not compile together.
     """
-    return _program(segments, _RECONCILE_GIVEN if given else _RECONCILE, given=given)
+    told = compile_told(segments, given=given, flips=flips or given)
+    ending = _RECONCILE_GIVEN if given else _RECONCILE_FLIPS if flips else _RECONCILE
+    return _program(segments, told, _changes(told, given) + ending)
+
+
+def compile_noted(segments: list[ActiveSegment]) -> Program:
+    """Compile what a run over all patients notes of itself, for one that was made of parts: its rules and its day.
+
+    The parts are runs of `compile_program` with `given`. It returns no row.
+
+    Raises:
+        RuleError: the segments do not compile together.
+    """
+    compile_told(segments, flips=False)
+    return _program(segments, Told("", "", []), _NOTED)
 
 
 def compile_drift(segments: list[ActiveSegment]) -> Program:
@@ -60,13 +79,22 @@ def compile_drift(segments: list[ActiveSegment]) -> Program:
     Raises:
         RuleError: the segments do not compile together.
     """
-    return _program(segments, _DRIFT, given=False)
+    told = compile_told(segments, flips=False)
+    return _program(segments, told, _changes(told, given=False) + _DRIFT)
 
 
-def _program(segments: list[ActiveSegment], ending: str, *, given: bool) -> Program:
-    verdicts = compile_verdicts(segments, given=given)
-    parameters = [*verdicts.parameters, _listed(segments)]
-    text = _changes(verdicts, given) + ending
+def compile_trial(segments: list[ActiveSegment]) -> Program:
+    """Compile a query that works out everything about the patients of `$4`, keeps nothing, and counts them.
+
+    Raises:
+        RuleError: the segments do not compile together.
+    """
+    told = compile_told(segments, given=True)
+    return _program(segments, told, f"with {told.passes}told as materialized ({told.told}){_TRIAL}")
+
+
+def _program(segments: list[ActiveSegment], told: Told, text: str) -> Program:
+    parameters = [*told.parameters, _listed(segments)]
     digest = hashlib.sha256(json.dumps([RECONCILE_VERSION, text, parameters]).encode()).hexdigest()
     return Program(text, parameters, digest)
 
@@ -74,70 +102,132 @@ def _program(segments: list[ActiveSegment], ending: str, *, given: bool) -> Prog
 def _listed(segments: list[ActiveSegment]) -> list[dict[str, Any]]:
     """Each segment with a digest of the versions that it is evaluated by: its own, and of all that it names."""
     by_slug = {segment.slug: segment for segment in segments}
+    rules = {segment.slug: segment.rule for segment in segments}
     return [
-        {"segment_id": str(segment.segment_id), "version": segment.version, "rules": _digest(segment, by_slug)}
+        {
+            "segment_id": str(segment.segment_id),
+            "version": segment.version,
+            "rules": _digest([by_slug[slug] for slug in reached([segment.slug], rules)]),
+            "profile_dependent": profile_dependent(segment.rule, rules),
+        }
         for segment in sorted(segments, key=lambda segment: segment.segment_id)
     ]
 
 
-def _digest(segment: ActiveSegment, by_slug: dict[str, ActiveSegment]) -> str:
-    todo, found = {segment.slug}, set[str]()
-    while todo:
-        found |= todo
-        todo = set[str]().union(*(named(by_slug[slug].rule) for slug in todo)) - found
-    versions = sorted(f"{by_slug[slug].segment_id}@{by_slug[slug].version}" for slug in found)
+def _digest(segments: list[ActiveSegment]) -> str:
+    versions = sorted(f"{segment.segment_id}@{segment.version}" for segment in segments)
     return hashlib.sha256(" ".join(versions).encode()).hexdigest()
 
 
-def _changes(verdicts: Verdicts, given: bool) -> str:
+def _changes(told: Told, given: bool) -> str:
     """What differs between members as they are kept and as they should be, each with its cause, or null for none.
 
     One full join, which is hashed or merged whatever the planner believes of the table's size: an anti-join over a
-    table that it believes empty becomes a nested loop.
+    table that it believes empty becomes a nested loop. It believes that hardly a row comes out of it, so nothing is
+    joined behind it: what belongs to a segment or a patient is known on both sides.
     """
-    present, only = (_PRESENT_GIVEN, " where patient_id = any($4::uuid[])") if given else (_PRESENT, "")
-    return f"""with {verdicts.passes}held as (
-    {verdicts.holding}
-),
-listed as (
-    select rule.*, coalesce(saved.fires and saved.version is distinct from state.version, false) as fires,
-        rule.rules is distinct from state.rules as renewed
-    from jsonb_to_recordset($3 -> {len(verdicts.parameters)}) as rule (segment_id uuid, version integer, rules text)
-    left join segment_version as saved on saved.segment_id = rule.segment_id and saved.version = rule.version
-    left join segment_state as state on state.segment_id = rule.segment_id
-),
-present as ({present}),
-noted as (
+    of_given = " where patient_id = any($4::uuid[])" if given else ""
+    return f"""with {told.passes}noted as (
     -- Of several causes the first one counts, which is also the first in the alphabet.
-    select patient_id, min(cause) as cause from changed_patient{only} group by patient_id
+    select patient_id, min(cause) as cause from changed_patient{of_given} group by patient_id
 ),
 filled as (select count(*) > 0 as anew from changed_patient where patient_id is null),
+told as (
+    -- Asked for twice it is kept, once it is not; whole in any case: a verdict pulled out of it would be found twice.
+    select verdicts.*, noted.cause from ({told.told}) as verdicts left join noted using (patient_id) offset 0
+),
+listed as materialized ({_LISTED.format(place=len(told.parameters))}),
+segments as (
+    -- In the order of the verdicts.
+    select array_agg(segment_id order by segment_id) as ids, array_agg(version order by segment_id) as versions,
+        array_agg(renewed order by segment_id) as renewed, array_agg(fires order by segment_id) as fires
+    from listed
+),
+held as (
+    select told.patient_id, told.cause, segments.ids[verdict.place] as segment_id,
+        segments.versions[verdict.place] as version, segments.renewed[verdict.place] as renewed,
+        segments.fires[verdict.place] as fires
+    from told
+    cross join segments
+    cross join lateral unnest(told.holds) with ordinality as verdict (holds, place)
+    where true = any(told.holds) and verdict.holds
+),
+present as (
+    -- What is listed no more was last evaluated by the version that its state still has.
+    select stay.segment_id, stay.patient_id, stay.entered_run,
+        coalesce(listed.version, last.version, stay.version) as version,
+        coalesce(listed.renewed, true) as renewed, coalesce(listed.fires, false) as fires, noted.cause
+    from {_STAY_GIVEN if given else _STAY}
+    left join listed on listed.segment_id = stay.segment_id
+    left join segment_state as last on last.segment_id = stay.segment_id
+    left join noted on noted.patient_id = stay.patient_id
+    where stay.left_at is null
+        and (listed.segment_id is not null or stay.segment_id not in (select segment_id from segment_broken))
+),
 changed as materialized (
-    select segment_id, patient_id, present.entered_run, coalesce(listed.version, present.version) as version,
-        case when coalesce(listed.renewed, true) then 'rule'
-            else coalesce(noted.cause, case when filled.anew then 'data' end) end as cause,
-        case when present.entered_run is not null and noted.cause = 'consent' then true
-            when coalesce(listed.renewed, true) then coalesce(listed.fires, false)
+    select segment_id, patient_id, present.entered_run, coalesce(held.version, present.version) as version,
+        case when coalesce(held.renewed, present.renewed) then 'rule'
+            else coalesce(held.cause, present.cause, case when filled.anew then 'data' end) end as cause,
+        case when present.cause = 'consent' then true
+            when coalesce(held.renewed, present.renewed) then coalesce(held.fires, present.fires)
             else not filled.anew end as fires
     from held
     full join present using (segment_id, patient_id)
-    left join listed using (segment_id)
-    left join noted using (patient_id)
     cross join filled
     where held.version is null or present.entered_run is null
 )"""  # nosec B608: names from the catalogue only
 
 
-_PRESENT = """
-    select segment_id, patient_id, entered_run, version from segment_member where left_at is null
+_LISTED = """
+    select rule.*, coalesce(saved.fires and saved.version is distinct from state.version, false) as fires,
+        rule.rules is distinct from state.rules as renewed
+    from jsonb_to_recordset($3 -> {place}) as rule (
+        segment_id uuid, version integer, rules text, profile_dependent boolean
+    )
+    left join segment_version as saved on saved.segment_id = rule.segment_id and saved.version = rule.version
+    left join segment_state as state on state.segment_id = rule.segment_id
 """
+_STAY = "segment_member as stay"
 # Through the few segments, so that the index of present members serves each patient.
-_PRESENT_GIVEN = """
-    select stay.segment_id, stay.patient_id, stay.entered_run, stay.version
-    from segment
-    inner join segment_member as stay on stay.segment_id = segment.segment_id
-    where stay.left_at is null and stay.patient_id = any($4::uuid[])
-"""
+_STAY_GIVEN = """segment
+    inner join segment_member as stay
+        on stay.segment_id = segment.segment_id and stay.patient_id = any($4::uuid[]) and stay.left_at is null"""
+# Rows that stay as they are are not even locked, as `on conflict do update` would.
+_FLIP = """,
+flip as (
+    select patient_id, told.flips_on, kept.flips_on as kept_on
+    from told
+    full join {kept} as kept using (patient_id)
+    where told.flips_on is distinct from kept.flips_on
+),
+flip_new as (
+    insert into patient_flip (patient_id, flips_on)
+    select patient_id, flips_on from flip where kept_on is null order by patient_id
+),
+flip_moved as (
+    update patient_flip as kept set flips_on = flip.flips_on
+    from flip where kept.patient_id = flip.patient_id and flip.kept_on is not null and flip.flips_on is not null
+),
+flip_gone as (
+    delete from patient_flip as kept using flip where kept.patient_id = flip.patient_id and flip.flips_on is null
+)"""
+_FLIP_OF_GIVEN = _FLIP.format(kept="(select * from patient_flip where patient_id = any($4::uuid[]))")
+# Without: every day that was known stays, but of those who changed, of those who are due, and under another rule.
+_STALE = """,
+stale as (
+    select filled.anew or as_of is null or as_of > $1 or exists (select from listed where renewed) as everybody
+    from filled cross join segment_clock
+),
+flip_due as (
+    insert into patient_flip as kept (patient_id, flips_on)
+    select patient_id, $1 + 1
+    from raw_patients cross join stale
+    where not stale.everybody and (
+        patient_id in (select patient_id from noted)
+        or patient_id in (select patient_id from patient_flip where flips_on <= $1)
+    )
+    on conflict (patient_id) do update set flips_on = excluded.flips_on
+)"""
 # Data-modifying CTEs and no MERGE: that form gives its changes back and also runs on Citus. New members come in the
 # order of both indexes that take them.
 _WRITE = """,
@@ -160,39 +250,48 @@ gone as (
 )
 select (select count(*) from entered) as entered, (select count(*) from gone) as left
 """
-_RECONCILE = (
-    """,
-this as (
-    update segment_clock
-    set run = run + found.any_change::integer, as_of = $1,
-        at = case when found.any_change then greatest(at, $2) else at end
-    from (select count(*) > 0 as any_change from changed) as found
-    where found.any_change or as_of is distinct from $1
-    returning run, at
-),
-taken as (delete from changed_patient),
+_EVALUATED = """,
 evaluated as (
-    insert into segment_state (segment_id, version, rules)
-    select segment_id, version, rules from listed where renewed
-    on conflict (segment_id) do update set version = excluded.version, rules = excluded.rules
+    insert into segment_state (segment_id, version, rules, profile_dependent)
+    select segment_id, version, rules, profile_dependent from listed where renewed
+    on conflict (segment_id) do update set version = excluded.version, rules = excluded.rules,
+        profile_dependent = excluded.profile_dependent
 ),
 dropped as (
     delete from segment_state where not exists (select from listed where listed.segment_id = segment_state.segment_id)
+        and segment_id not in (select segment_id from segment_broken)
 )"""
-    + _WRITE  # nosec B608: constants
-)
-_RECONCILE_GIVEN = (
-    """,
+_OF_ALL = """,
+this as (
+    update segment_clock
+    set run = run + found.any_change::integer, as_of = $1, flips_known = {known},
+        at = case when found.any_change then greatest(at, $2) else at end
+    from (select count(*) > 0 as any_change from changed) as found{source}
+    where found.any_change or as_of is distinct from $1 or flips_known <> ({known})
+    returning run, at
+),
+taken as (delete from changed_patient),
+solved as (delete from dead_change where entity = 'segment')"""
+_OF_GIVEN = """,
 this as (
     update segment_clock set run = run + 1, at = greatest(at, $2) where exists (select from changed) returning run, at
 ),
 taken as (delete from changed_patient where patient_id = any($4::uuid[]))"""
-    + _WRITE  # nosec B608: constants
-)
+_KNOWN_STILL = {"known": "flips_known and not stale.everybody", "source": " cross join stale"}
+_RECONCILE = _STALE + _OF_ALL.format(**_KNOWN_STILL) + _EVALUATED + _WRITE
+_RECONCILE_FLIPS = _FLIP.format(kept="patient_flip") + _OF_ALL.format(known="true", source="") + _EVALUATED + _WRITE
+_RECONCILE_GIVEN = _FLIP_OF_GIVEN + _OF_GIVEN + _WRITE
+_NOTED = f"""with listed as materialized ({_LISTED.format(place=0)}),
+everybody as (delete from changed_patient where patient_id is null){_EVALUATED}
+update segment_clock set as_of = $1, flips_known = true, at = greatest(at, $2)
+"""  # nosec B608: constants
 _DRIFT = """
 select segment_id, count(*) filter (where entered_run is null) as entering, count(entered_run) as leaving
 from changed
 -- A program takes the instant of its run, whether it has any use for it or not: this tells its type.
 where cause is null and $2::timestamptz is not null
 group by segment_id
+"""
+_TRIAL = """
+select count(*) from told where $2::timestamptz is not null
 """

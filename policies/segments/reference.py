@@ -129,14 +129,14 @@ def _condition(condition: Condition, patient: Patient, as_of: date) -> Verdict:
     if value is None:
         return None
     constants = [_constant(constant, value) for constant in condition.constants()]
-    return _COMPARISONS[condition.op](value, constants)
+    return COMPARISONS[condition.op](value, constants)
 
 
 def _constant(constant: Any, value: Any) -> Any:
     return date.fromisoformat(constant) if isinstance(value, date) else constant
 
 
-_COMPARISONS: dict[str, Callable[[Any, list[Any]], bool]] = {
+COMPARISONS: dict[str, Callable[[Any, list[Any]], bool]] = {
     "=": lambda value, constants: bool(value == constants[0]),
     "!=": lambda value, constants: bool(value != constants[0]),
     "<": lambda value, constants: bool(value < constants[0]),

@@ -1,7 +1,7 @@
 """Segments that name others: which come first, and which depend on the profile through another."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from policies.segments.rule import InSegment, Rule, RuleError, leaves, needs_profile
@@ -42,20 +42,21 @@ def levels(segments: Mapping[str, Rule]) -> dict[str, int]:
     return found
 
 
+def reached(slugs: Iterable[str], segments: Mapping[str, Rule]) -> set[str]:
+    """The slugs of these segments and of all that they name, through others too; one that is not there is left out."""
+    todo, found = set(slugs) & segments.keys(), set[str]()
+    while todo:
+        found |= todo
+        todo = set[str]().union(*(named(segments[slug]) for slug in todo)) & segments.keys() - found
+    return found
+
+
 def profile_dependent(rule: Rule, others: Mapping[str, Rule]) -> bool:
     """Whether a revoked consent must take back the rule's members: it asks for the profile, or a segment it names does.
 
     `others` are the clinic's segments by slug; one that is not there is not followed.
     """
-    todo, seen = [rule], set[str]()
-    while todo:
-        asked = todo.pop()
-        if needs_profile(asked):
-            return True
-        new = {slug for slug in named(asked) if slug in others} - seen
-        seen |= new
-        todo += [others[slug] for slug in new]
-    return False
+    return needs_profile(rule) or any(needs_profile(others[slug]) for slug in reached(named(rule), others))
 
 
 def _places(rule: Rule) -> dict[str, str]:
@@ -69,7 +70,8 @@ def _places(rule: Rule) -> dict[str, str]:
 
 def _sorted(segments: Mapping[str, Rule], names: Mapping[str, set[str]]) -> list[str]:
     try:
-        return list(TopologicalSorter(names).static_order())
+        # In an order of their own, sets would come in another one in each process: programs must not differ.
+        return list(TopologicalSorter({slug: sorted(others) for slug, others in names.items()}).static_order())
     except CycleError as error:
         circle = error.args[1][::-1]
         first, second = circle[:2]

@@ -38,7 +38,7 @@ class Parameter(BaseModel):
     minimum: float = 0
     maximum: float = LARGEST_NUMBER
 
-    def written(self, value: Value) -> str:
+    def written(self, value: object) -> str:
         """The value as a rule's text has it: a constant, or a window.
 
         Raises:
@@ -49,9 +49,10 @@ class Parameter(BaseModel):
             raise RuleError(fault, self.name)
         return str(value) if self.type is ParameterType.WINDOW else json.dumps(value)
 
-    def _fault(self, value: Value) -> str | None:
+    def _fault(self, value: object) -> str | None:
         if self.type is ParameterType.NUMBER:
-            if isinstance(value, bool | str) or not self.minimum <= value <= self.maximum:
+            number = None if isinstance(value, bool) or not isinstance(value, int | float) else value
+            if number is None or not self.minimum <= number <= self.maximum:
                 return f"expected a number from {self.minimum:g} to {self.maximum:g}"
             return None
         if not isinstance(value, str) or not 1 <= len(value) <= LONGEST_TEXT:
@@ -70,7 +71,7 @@ class SegmentTemplate(BaseModel):
     rule: str
     parameters: list[Parameter]
 
-    def with_values(self, values: Mapping[str, Value]) -> Rule:
+    def with_values(self, values: Mapping[str, object]) -> Rule:
         """The rule with the chosen values, and the usual ones where none is chosen.
 
         Raises:

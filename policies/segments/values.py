@@ -5,6 +5,7 @@ Plain and slow on purpose. None is unknown.
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import date
+from fractions import Fraction
 from typing import Any
 
 Row = Mapping[str, Any]
@@ -73,6 +74,12 @@ def _most(column: str) -> OfFacts:
     return lambda rows, _: max((row[column] for row in rows), default=None)
 
 
+def _mean(rows: list[Row], _: date) -> float | None:
+    """Exact, of numbers as they are written: with 15 digits, beyond which doubles have none of their own."""
+    numbers = [Fraction(f"{row['number']:.15g}") for row in rows]
+    return float(sum(numbers) / len(numbers)) if numbers else None
+
+
 def _latest_choices(rows: list[Row]) -> list[str] | None:
     newest = max(((row["answered_at"], row["form_id"]) for row in rows), default=None)
     return None if newest is None else sorted({row["choice"] for row in rows if row["form_id"] == newest[1]})
@@ -103,7 +110,7 @@ OF_FACTS: dict[str, OfFacts] = {
     "answers.first": _first("number"),
     "answers.min": _least("number"),
     "answers.max": _most("number"),
-    "answers.mean": lambda rows, _: _share(sum(row["number"] for row in rows), len(rows)),
+    "answers.mean": _mean,
     "answers.latest_choice": _latest("choice"),
     "answers.first_choice": _first("choice"),
     "answers.latest_choices": lambda rows, _: _latest_choices(rows),

@@ -3,6 +3,8 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import access_world
 import pytest
@@ -41,10 +43,21 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(params=[(1280, 900), (360, 740)], ids=["desktop", "phone"])
 def page(request: pytest.FixtureRequest, browser: Browser, api: Api) -> Iterator[Page]:
     width, height = request.param
-    context = browser.new_context(viewport={"width": width, "height": height}, base_url=str(api.base_url))
+    with watched(browser, api, width, height) as opened:
+        yield opened
+
+
+@contextmanager
+def watched(browser: Browser, api: Api, width: int, height: int, **options: Any) -> Iterator[Page]:
+    """A page that may ask for nothing of other hosts, and after which nothing may have been wrong in its console."""
+    context = browser.new_context(viewport={"width": width, "height": height}, base_url=str(api.base_url), **options)
     opened = context.new_page()
-    refused: list[str] = []
-    opened.on("console", lambda message: refused.append(message.text) if message.type == "error" else None)
+    wrong: list[str] = []
+    opened.on("console", lambda said: wrong.append(said.text) if said.type == "error" else None)
+    opened.on("pageerror", lambda error: wrong.append(str(error)))
+    own = str(api.base_url)
+    opened.on("request", lambda asked: None if asked.url.startswith(own) else wrong.append(asked.url))
     yield opened
     context.close()
-    assert [text for text in refused if "Security" in text] == []
+    # That a page says 404 or 422 is an answer of ours.
+    assert [text for text in wrong if "Failed to load resource" not in text] == []

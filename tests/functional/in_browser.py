@@ -1,8 +1,17 @@
 """What somebody does in a browser, in words."""
 
+from pathlib import Path
+from typing import Any
+
 import access_world
 from access_world import PASSWORD, Api
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
+
+SHOTS = Path(__file__).parents[2] / "build" / "pages"
+# Rules of axe-core about colours, which are all that another scheme changes.
+OF_COLOURS = {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}
+WCAG = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 def sign_in(page: Page, login: str) -> None:
@@ -21,3 +30,20 @@ def fits(page: Page) -> bool:
     """Nothing sticks out: the page itself never scrolls sideways."""
     page.wait_for_load_state()  # with its style sheet
     return bool(page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+def accessible(page: Page, rules: Any = WCAG) -> list[str]:
+    """What axe-core finds wrong on a page by WCAG 2.2 AA, or by some of its rules; nothing, where all is well."""
+    found = Axe().run(page, options={"runOnly": rules}).response["violations"]
+    return [f"{rule['id']}: {node['html']}" for rule in found for node in rule["nodes"]]
+
+
+def looked_at(page: Page, name: str) -> None:
+    """Keep a picture of a whole page in `build/pages`, and make sure that it is accessible and fits its window.
+
+    A name stands for one page: the width of the window is added to it.
+    """
+    SHOTS.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=SHOTS / f"{name}-{page.viewport_size['width']}.png", full_page=True)
+    assert fits(page)
+    assert accessible(page) == []

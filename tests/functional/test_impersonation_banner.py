@@ -12,8 +12,7 @@ SHOTS = ROOT / "build" / "screenshots"
 
 
 def banner(page: Page) -> str:
-    found = page.get_by_role("complementary", name="Impersonation")
-    return found.inner_text() if found.count() else ""
+    return " ".join(page.get_by_role("complementary", name="Impersonation").all_inner_texts())
 
 
 def begin(page: Page, login: str, ticket: str = "HELP-7") -> None:
@@ -60,6 +59,32 @@ def test_a_banner_stands_on_every_page_until_the_impersonation_is_ended(page: Pa
     page.get_by_role("button", name="Search").click()
     row = page.locator("tbody tr").first.inner_text()
     assert "admin" in row and "platform admin, impersonation" in row
+
+
+@pytest.mark.check(30)
+def test_of_two_impersonations_a_page_names_and_ends_the_one_that_it_stands_under(page: Page, api: Api) -> None:
+    sign_in(page, "admin")
+    give_code(page, api, "admin")
+    begin(page, "finch")
+    page.get_by_role("link", name="See their pages").click()
+    page.wait_for_url("**/me")
+    other = page.context.new_page()
+    begin(other, "wren")
+    assert "wren" in banner(other) and "finch" in banner(other)
+    other.get_by_role("link", name="See their pages").click()
+    for tab, login, name in ((page, "finch", access_world.FINCH), (other, "wren", access_world.WREN)):
+        tab.get_by_role("navigation", name="My pages").get_by_role("link", name="Profile").click()
+        assert name in tab.get_by_role("main").inner_text()
+        assert f"You are acting as {login} until" in banner(tab)
+    page.get_by_role("button", name="End acting as finch").click()
+    assert "acting as wren" in banner(page) and "finch" not in banner(page)
+    other.reload()
+    assert "acting as wren" in banner(other)
+    page.go_back()
+    page.reload()
+    assert page.get_by_role("heading", name="There is nothing here.").is_visible()
+    other.get_by_role("button", name="End acting as wren").click()
+    assert not banner(other)
 
 
 def test_what_is_wrong_is_said_and_somebody_elses_is_ended_from_the_list(page: Page, api: Api) -> None:

@@ -1,7 +1,7 @@
 """In a real browser: a manager looks at segments and members, and an auditor sees that they did."""
 
 from access_world import FINCH, WREN, Api
-from in_browser import fits, give_code, sign_in
+from in_browser import fits, give_code, looked_at, sign_in
 from playwright.sync_api import Page
 
 
@@ -9,9 +9,12 @@ def test_a_manager_sees_members_and_an_auditor_sees_the_manager(page: Page, api:
     page.goto("/")
     assert page.url.endswith("/sign-in")
     sign_in(page, "manager.north")
-    assert page.url.endswith("/clinics/north/segments")
+    assert page.url.endswith("/clinics/north")
+    looked_at(page, "overview")
+    page.get_by_role("link", name="Segments", exact=True).click()
     assert page.get_by_role("img", name="Present members by age").count() == 2
-    assert fits(page)
+    assert page.get_by_text("The webhook to https://nowhere.invalid/hook was switched off").is_visible()
+    looked_at(page, "segments")
     page.get_by_role("link", name="Everybody").click()
     assert sorted(page.locator("tbody th", has_text="Canary").all_inner_texts()) == [FINCH, WREN]
     assert fits(page)
@@ -47,7 +50,7 @@ def test_a_wrong_password_says_so_and_nothing_else(page: Page) -> None:
 def test_the_chart_has_words_and_a_table_behind(page: Page) -> None:
     sign_in(page, "manager.north")
     page.get_by_role("link", name="Everybody").click()
-    assert page.locator("svg desc").first.text_content() == "80+: 2 (100 %)"
-    page.locator("summary").first.click()
-    assert page.locator("figure table").first.is_visible()
+    assert page.locator(".charts svg desc").first.text_content() == "80+: 2 (100 %)"
+    page.locator(".charts summary").first.click()
+    assert page.locator(".charts figure table").first.is_visible()
     assert page.locator("script").count() == page.locator("[style]").count() == 0

@@ -57,7 +57,7 @@ def test_somebody_else_may_sign_in_instead(page: Page) -> None:
     assert page.url.endswith("/sign-in/code")
     page.get_by_role("button", name="Sign in as somebody else").click()
     sign_in(page, "manager.north")
-    assert page.url.endswith("/clinics/north/segments")
+    assert page.url.endswith("/clinics/north")
 
 
 def test_a_session_elsewhere_is_ended_from_the_list(page: Page, api: Api) -> None:

@@ -1,6 +1,8 @@
-"""Books once in a process of its own and kills itself before the statement of that number: see test_booking_crash.py.
+"""Books in a process of its own, which kills itself before the statement of a number: see test_booking_crash.py.
 
-Usage: python -m tests.integration.booking_killed <json of what `book` takes>
+Usage: python -m tests.integration.booking_killed
+Each line of its input is the JSON of what `book` takes, and gets a line with how that process ended, negative for a
+signal. The processes are forked from this one, which has read the application's code and nothing else.
 """
 
 import asyncio
@@ -18,6 +20,7 @@ from api.app import create_app
 from api.limits import Rates
 from infra.database import Server
 from infra.roles import RoleNames
+from policies.access.decide import load
 
 FINISHED = 40
 
@@ -54,5 +57,20 @@ async def book(given: dict[str, Any]) -> int:
     return answer.status_code
 
 
+def ended(given: dict[str, Any]) -> int:
+    """How a process that books ended."""
+    process = os.fork()
+    if process == 0:
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # for what is logged: the answers are lines of their own
+        try:
+            os._exit(FINISHED if asyncio.run(book(given)) == 201 else 1)
+        finally:
+            os._exit(1)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
 if __name__ == "__main__":
-    sys.exit(FINISHED if asyncio.run(book(json.loads(sys.argv[1]))) == 201 else 1)
+    load()
+    for line in sys.stdin:
+        sys.stdout.write(f"{ended(json.loads(line))}\n")
+        sys.stdout.flush()

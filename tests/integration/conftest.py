@@ -1,6 +1,7 @@
 """What tests share: two clinics with rows and accounts, and the API on them; people with encrypted contacts."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from uuid import UUID
 
 import access_world
@@ -11,6 +12,7 @@ from access_world import Api, World
 from infra.database import Server, connect
 from infra.encryption.field_codec import FieldCodec
 from infra.roles import Login
+from tests.integration.hooking import Endpoint, only_endpoint
 from tests.integration.sealed_people import add_person, codec_of, number
 
 
@@ -23,6 +25,19 @@ def world(module_server: Server) -> World:
 def api(world: World) -> Iterator[Api]:
     with access_world.client(world.server) as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def manager(api: Api) -> dict[str, str]:
+    """Headers of a manager's sign-in."""
+    return access_world.sign_in(api, "manager.north")
+
+
+@pytest.fixture
+def to(tmp_path: Path, world: World) -> Iterator[Endpoint]:
+    """Where webhooks of the module's world lead, which has no other."""
+    with only_endpoint(world, tmp_path) as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The pages without a browser: forms as they stand on a page, filled in and sent."""
 
 import re
+from html import unescape
 
 import httpx
 from access_world import PASSWORD, Api
@@ -8,7 +9,7 @@ from access_world import PASSWORD, Api
 
 def fields(page: str) -> dict[str, str]:
     """The hidden fields of a page: each of its forms carries the same token."""
-    return dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page))
+    return {name: unescape(value) for name, value in re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page)}
 
 
 def browser_sign_in(api: Api, login: str, password: str = PASSWORD) -> str:

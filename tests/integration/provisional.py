@@ -26,7 +26,7 @@ from policies.words import Action
 MAIL = "crane@example.org"
 NOT_GOOD = {
     "type": "urn:cloister:problem:invalid-input", "title": "Something in the request is not valid.", "status": 422,
-    "errors": [{"place": "code", "rule": "not_good"}],
+    "errors": [{"place": "body.code", "rule": "not_good"}],
 }  # fmt: skip
 
 
@@ -95,9 +95,10 @@ def book(world: World, clinic: str, email: str | None = MAIL, phone: str | None 
             clinic=clinic_id, patient=patient, today=datetime.now(UTC).date(),
         )  # fmt: skip
         channel, contact = ("email", email) if email else ("phone", phone or "")
-        return await repository.start(
+        started = await repository.start(
             work, serving.codec, person_id=person, clinic_id=clinic_id, channel=channel, contact=contact
         )
+        return started.verification_id
 
     return Booked(person, patient, in_work(world, clinic, do))
 

@@ -22,6 +22,15 @@ _DISCLOSED = """
 insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
 select event_id, occurred_at, clinic_id, unnest(%s::uuid[]) from audit.access_event where event_id = %s
 """
+_BATCH = """
+insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type, clinic_id,
+    decision, policies, batch_id)
+values (%s, statement_timestamp(), 'process', 'pipeline', 'pipeline.ingest', %s, %s, 'permit', '{}', %s)
+"""
+_MOVED = """
+insert into audit.batch_patient (event_id, occurred_at, clinic_id, asset, patient_id)
+select event_id, occurred_at, clinic_id, %s, unnest(%s::uuid[]) from audit.access_event where event_id = %s
+"""
 
 
 def add_event(connection: psycopg.Connection, clinic_id: int | None = 1) -> UUID:
@@ -40,6 +49,15 @@ def add_events(at: Server, count: int, clinic_id: int | None = 1, patients: Iter
             admin.execute(_EVENT, [event_id, clinic_id, len(patients)])
             admin.execute(_DISCLOSED, [patients, event_id])
     return ids
+
+
+def add_batch(at: Server, clinic_id: int, asset: str, patients: Iterable[UUID]) -> UUID:
+    """An event of the pipeline that moved rows of these patients."""
+    event_id = uuid4()
+    with connect_admin(at) as admin, admin.transaction():
+        admin.execute(_BATCH, [event_id, asset, clinic_id, uuid4()])
+        admin.execute(_MOVED, [asset, list(patients), event_id])
+    return event_id
 
 
 def keys(at: Server) -> AuditKeys:

@@ -13,6 +13,7 @@ from psycopg.types.json import Jsonb
 from infra.database import Server, become_clinic
 from infra.roles import ClinicKind
 from orchestration.programs import active_segments
+from orchestration.reevaluate import reevaluate
 from policies.segments.reconcile import compile_drift, compile_program
 from policies.segments.references import profile_dependent
 from policies.segments.rule import Rule, parse_rule
@@ -50,7 +51,7 @@ class SegmentClinic:
         row = self.admin.execute(
             "insert into segment (segment_id, slug, name, profile_dependent, created_at)"
             " values (%s, %s, 'S', %s, %s) on conflict (slug) do update set version = segment.version + 1,"
-            " archived_at = null returning segment_id, version",
+            " profile_dependent = excluded.profile_dependent, archived_at = null returning segment_id, version",
             [UUID(int=len(self.rules)), slug, dependent, FIRST_RUN],
         ).fetchone()
         assert row
@@ -100,23 +101,25 @@ class SegmentClinic:
                 [patient, cause],
             )
 
-    def run(self, as_of: date = AS_OF, *, at: datetime | None = None, given: str | None = None) -> tuple[int, int]:
+    def run(
+        self, as_of: date = AS_OF, *, at: datetime | None = None, given: str | None = None, flips: bool = False
+    ) -> tuple[int, int]:
         """Bring all segments up to date, for the patients given or for all; how many entered and left."""
         self.runs += 1
-        self._become(ClinicKind.BUILDER)
-        program = compile_program(active_segments(self.admin), given=given is not None)
-        some = [] if given is None else [[UUID(int=ord(letter)) for letter in given]]
+        self.become(ClinicKind.BUILDER)
+        program = compile_program(active_segments(self.admin), given=given is not None, flips=flips)
         at = at or FIRST_RUN + timedelta(hours=self.runs)
-        entered, left = (
-            psycopg.RawCursor(self.admin)
-            .execute(program.statement, [as_of, at, Jsonb(program.parameters), *some])
-            .fetchall()[0]
-        )
+        if given is not None:
+            patients = [UUID(int=ord(letter)) for letter in given]
+            changes = reevaluate(self.admin, self.slug, program, patients, as_of, at)
+            return changes.entered, changes.left
+        parameters = [as_of, at, Jsonb(program.parameters)]
+        entered, left = psycopg.RawCursor(self.admin).execute(program.statement, parameters).fetchall()[0]
         return entered, left
 
     def drift(self) -> list[tuple[UUID, int, int]]:
         """What the builder finds changed without a cause."""
-        self._become(ClinicKind.BUILDER)
+        self.become(ClinicKind.BUILDER)
         program = compile_drift(active_segments(self.admin))
         cursor = psycopg.RawCursor(self.admin)
         return cursor.execute(program.statement, [AS_OF, FIRST_RUN, Jsonb(program.parameters)]).fetchall()
@@ -128,6 +131,14 @@ class SegmentClinic:
         """Letter, kind, cause and whether it fires, of each change of a segment after a run."""
         return self.read(slug, "segment_change", "patient_id, kind, cause, fires", f"run > {after}")
 
+    def tells_of_profiles(self, slug: str) -> bool:
+        """Whether the segment's present members do, as the clinic's reader sees it."""
+        self.become(ClinicKind.READER)
+        query = "select d.profile_dependent from segment_dependence as d inner join segment using (segment_id)"
+        row = self.admin.execute(f"{query} where slug = %s", [slug]).fetchone()
+        assert row
+        return bool(row[0])
+
     def last_run(self) -> int:
         self._enter()
         row = self.admin.execute("select run from segment_clock").fetchone()
@@ -136,7 +147,7 @@ class SegmentClinic:
 
     def read(self, slug: str, view: str, columns: str, where: str = "true") -> list[Any]:
         """Rows of a view, as the clinic's reader sees them, with patients' letters."""
-        self._become(ClinicKind.READER)
+        self.become(ClinicKind.READER)
         order = "run, patient_id" if view == "segment_change" else "patient_id"
         found = self.admin.execute(
             f"select {columns} from {view} where segment_id = (select segment_id from segment where slug = %s)"
@@ -163,6 +174,7 @@ class SegmentClinic:
         """As the administrator, in the clinic's schema."""
         self.admin.execute(f"reset role; set local search_path = clinic_{self.slug}")
 
-    def _become(self, kind: ClinicKind) -> None:
+    def become(self, kind: ClinicKind) -> None:
+        """As one of the clinic's roles."""
         self.admin.execute("reset role")
         become_clinic(self.admin, self.at.roles, self.slug, kind)

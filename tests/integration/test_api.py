@@ -19,11 +19,6 @@ NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothin
 MEMBERS = "/v1/clinics/{}/segments/{}/members"
 
 
-@pytest.fixture(scope="module")
-def manager(api: Api) -> dict[str, str]:
-    return access_world.sign_in(api, "manager.north")
-
-
 def key(world: World, name: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {world.keys[name]}"}
 

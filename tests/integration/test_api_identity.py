@@ -218,8 +218,9 @@ def test_keys_and_session_tokens_are_not_stored_in_clear(world: World) -> None:
     assert not [secret for secret in secrets for (row,) in rows if secret in row]
 
 
-def browser_sign_in(api: Api, login: str) -> str:
-    api.cookies.clear()
+def browser_sign_in(api: Api, login: str, *, without_cookies: bool = True) -> str:
+    if without_cookies:
+        api.cookies.clear()
     form = api.get("/sign-in").text.split('name="form" value="')[1].split('"')[0]
     answer = api.post("/sign-in", data={"login": login, "password": PASSWORD, "form": form})
     assert (answer.status_code, answer.headers["location"]) == (303, "/")
@@ -238,6 +239,26 @@ def test_a_session_is_new_at_sign_in_and_over_at_sign_out(api: Api) -> None:
     api.cookies.set("cloister_session", first)
     assert api.get("/clinics").status_code == 401
     assert browser_sign_in(api, "manager.north") != first
+
+
+def test_signing_in_again_ends_the_session_before(api: Api) -> None:
+    first = browser_sign_in(api, "manager.north")
+    second = browser_sign_in(api, "manager.north", without_cookies=False)
+    assert second != first
+    for cookie, status in ((first, 401), (second, 200)):
+        api.cookies.clear()
+        assert api.get("/clinics", cookies={"cloister_session": cookie}).status_code == status
+
+
+def test_a_planted_session_is_not_the_one_that_a_sign_in_gives(api: Api) -> None:
+    planted = "planted-by-somebody-else"
+    browser_sign_in(api, "manager.north")
+    (own,) = [cookie for cookie in api.cookies.jar if cookie.name == "cloister_session"]
+    own.value = planted
+    given = browser_sign_in(api, "manager.north", without_cookies=False)
+    assert given != planted
+    api.cookies.clear()
+    assert api.get("/clinics", cookies={"cloister_session": planted}).status_code == 401
 
 
 @pytest.mark.parametrize("ending", ["expires_at = now()", "last_seen_at = now() - interval '31 minutes'"])

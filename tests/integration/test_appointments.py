@@ -72,7 +72,7 @@ def test_what_is_over_stays_so_but_for_a_correction_with_a_reason(world: World, 
     world.change("update operational.appointment set status = %s where appointment_id = %s", status, appointment)
     for name in ("reschedule", "cancel", "arrive", "complete", "no-show"):
         answer = step(api, staff, appointment, name, starts_at=at(4))
-        assert (answer.status_code, errors(answer)) == (409, [("appointment", f"is_{status}")])
+        assert (answer.status_code, errors(answer)) == (409, [("path.appointment", f"is_{status}")])
     unreasoned = step(api, staff, appointment, "correct", status="booked")
     assert (unreasoned.status_code, errors(unreasoned)) == (422, [("body.reason", "missing")])
     same = step(api, staff, appointment, "correct", status=status, reason="other")
@@ -85,7 +85,7 @@ def test_what_is_over_stays_so_but_for_a_correction_with_a_reason(world: World, 
 def test_nobody_comes_before_the_day_or_is_missed_before_the_time(world: World, api: Api) -> None:
     staff, appointment = sign_in(api, "staff.north"), book(world, api, 5)
     for name in ("arrive", "complete", "no-show"):
-        assert errors(step(api, staff, appointment, name)) == [("appointment", "not_yet")]
+        assert errors(step(api, staff, appointment, name)) == [("path.appointment", "not_yet")]
     past(world, appointment, minutes=1)
     assert step(api, staff, appointment, "no-show").json()["status"] == "noshow"
 
@@ -168,7 +168,7 @@ def test_patients_move_and_cancel_their_own_before_it_begins(world: World, api: 
     assert api.post(f"{own}/cancel", headers=sign_in(api, "finch")).status_code == 404
     past(world, appointment, minutes=1)
     late = api.post(f"{own}/cancel", headers=wren)
-    assert (late.status_code, errors(late)) == (409, [("appointment", "has_begun")])
+    assert (late.status_code, errors(late)) == (409, [("path.appointment", "has_begun")])
     assert [row[3] for row in history(world, appointment)] == ["patient", "patient"]
 
 
@@ -221,7 +221,11 @@ def test_staff_sees_a_day_and_specialists_their_own(world: World, api: Api) -> N
     own = api.get(path, params={"day": day}, headers=sign_in(api, "specialist.north")).json()["appointments"]
     assert [found["name"] for found in own] == [FINCH, WREN]
     assert api.get(path, params={"day": day}, headers=sign_in(api, "other.north")).json()["appointments"] == []
-    page = api.get(path, params={"day": day, "limit": 2}, headers=sign_in(api, "staff.north")).json()
+    answer = api.get(path, params={"day": day, "limit": 2}, headers=sign_in(api, "staff.north"))
+    recorded = "inner join audit.disclosure as d on d.event_id = e.event_id where e.request_id = %s"
+    named = world.look(f"select count(*) from audit.access_event as e {recorded}", answer.headers["x-request-id"])
+    page = answer.json()
+    assert named == [(len(page["appointments"]),)]
     rest = api.get(path, params={"day": day, "cursor": page["next"]}, headers=sign_in(api, "staff.north")).json()
     assert page["appointments"] + rest["appointments"] == staff
     assert api.get(path, params={"cursor": page["next"]}, headers=sign_in(api, "staff.north")).status_code == 404
@@ -258,7 +262,7 @@ def test_a_room_opens_to_patient_and_specialist_around_its_time(world: World, ap
     at_clinic, own = f"/v1/clinics/north/appointments/{appointment}/video", f"/v1/me/appointments/{appointment}/video"
     specialist, finch = sign_in(api, "specialist.north"), sign_in(api, "finch")
     early = api.get(own, headers=finch)
-    assert (early.status_code, errors(early)) == (409, [("appointment", "not_now")])
+    assert (early.status_code, errors(early)) == (409, [("path.appointment", "not_now")])
     past(world, appointment, minutes=10)
     links = [api.get(at_clinic, headers=specialist).json(), api.get(own, headers=finch).json()]
     claims = [claims_of(api, found["link"]) for found in links]
@@ -271,7 +275,7 @@ def test_a_room_opens_to_patient_and_specialist_around_its_time(world: World, ap
     for path, login in ((at_clinic, "other.north"), (at_clinic, "staff.north"), (own, "wren"), (at_clinic, "finch")):
         assert api.get(path, headers=sign_in(api, login)).status_code == 404, (path, login)
     past(world, appointment, hours=2)
-    assert errors(api.get(own, headers=finch)) == [("appointment", "not_now")]
+    assert errors(api.get(own, headers=finch)) == [("path.appointment", "not_now")]
 
 
 def test_rooms_cannot_be_guessed(world: World, api: Api) -> None:
@@ -289,4 +293,4 @@ def test_a_visit_in_person_has_no_room(world: World, api: Api, jitsi: Jitsi) -> 
     _ = jitsi
     answer = post(api, sign_in(api, "finch"), ask(starts_at=at(70)))
     path = f"/v1/me/appointments/{answer.json()['id']}/video"
-    assert errors(api.get(path, headers=sign_in(api, "finch"))) == [("appointment", "no_video")]
+    assert errors(api.get(path, headers=sign_in(api, "finch"))) == [("path.appointment", "no_video")]

@@ -146,7 +146,7 @@ class KilledBeforeTheAnswer:
         await self.inner(scope, receive, sending)
 
 if given["when"] == "before":
-    api.grants.recorded = api.grants.enter = die
+    api.grants.recorded = api.grants.recorded_gathering = api.grants.enter = die
 uvicorn.run(KilledBeforeTheAnswer(app), fd=given["fd"], log_config=None)
 """
 
@@ -154,13 +154,18 @@ uvicorn.run(KilledBeforeTheAnswer(app), fd=given["fd"], log_config=None)
 @pytest.mark.check(23)
 @pytest.mark.parametrize(("when", "recorded"), [("before", 0), ("between", 1)])
 @pytest.mark.parametrize(
-    ("login", "action", "patients"), [("manager", "member.list", 2), ("specialist", "profile.read", 1)]
+    ("login", "action", "patients", "kind"),
+    [
+        ("manager", "member.list", 2, "application/json"),
+        ("manager", "member.list", 2, "application/x-ndjson"),
+        ("specialist", "profile.read", 1, "application/json"),
+    ],
 )
 def test_killed_around_the_record_nothing_is_answered_unrecorded(
-    fresh_world: World, fresh_api: Api, when: str, recorded: int, login: str, action: str, patients: int
+    fresh_world: World, fresh_api: Api, when: str, recorded: int, login: str, action: str, patients: int, kind: str
 ) -> None:
     world, api = fresh_world, fresh_api
-    headers = access_world.sign_in(api, f"{login}.north")
+    headers = access_world.sign_in(api, f"{login}.north") | {"Accept": kind}
     path = MEMBERS if login == "manager" else f"/v1/clinics/north/patients/{world.patients['north', FINCH]}/profile"
     server = world.server
     with access_world.listening() as listening:
@@ -177,7 +182,7 @@ def test_killed_around_the_record_nothing_is_answered_unrecorded(
         finally:
             process.kill()
     assert events(world, action) == recorded
-    assert world.look("select count(*) from audit.disclosure") == [(patients * recorded,)]
+    assert world.look("select count(*) from audit.disclosed") == [(patients * recorded,)]
 
 
 @pytest.mark.check(28)

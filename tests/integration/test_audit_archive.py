@@ -12,7 +12,7 @@ from infra.audit_tree.archive import archive
 from infra.audit_tree.export import export
 from infra.audit_tree.verify_file import verify_file
 from infra.database import Server, connect
-from infra.errors import Refused
+from infra.errors import InvalidInput, Refused
 from infra.provisioner import provisioning
 from infra.roles import Login
 from infra.settings import Settings
@@ -23,6 +23,9 @@ _OLD = """
 insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type, clinic_id,
     decision, policies, patients)
 values (%s, %s, 'user', 'clinic_staff', 'member.list', 'segment', 1, 'permit', '{}', 1)
+"""
+_FORGET = """
+delete from audit.access_event where event_id in (select event_id from audit.access_event_2015_03 limit 1)
 """
 
 
@@ -69,11 +72,46 @@ def test_old_months_are_archived_verified_and_detached(
     assert admin.execute("select count(*) from audit.disclosure_2015_03").fetchone() == (2,)
     archived = admin.execute("select resource_id from audit.access_event where action = 'log.archive' order by 1")
     assert archived.fetchall() == [("2015_03",), ("2015_04",)]
-    # The log itself still verifies from its first leaf on, and says what is in archives.
+    # The log itself still verifies from its first leaf on, together with the archives.
     seal_all(server)
-    found = verify_file(export(server, tmp_path / "rest").path)
+    rest, files = export(server, tmp_path / "rest").path, [made.path for made in done if made.path.match("access*")]
+    found = verify_file(rest, archives=files)
     assert found.archived == 3 and found.events == found.checkpoint.size - 3
     assert archive(server, tmp_path, 6) == []
+    for given in ([], files[:1], files[1:]):
+        with pytest.raises(Refused, match=r"^index \d+: the event is said to lie in an archive, and in none"):
+            verify_file(rest, archives=given)
+    with pytest.raises(InvalidInput, match="of another log"):
+        verify_file(rest, archives=[made.path for made in done])
+
+
+@pytest.mark.check(24)
+def test_a_month_of_which_an_event_is_gone_is_not_archived(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    old_events(admin, server, MARCH, MARCH)
+    admin.execute("set session_replication_role = replica")
+    for _ in range(2):  # one, and all of them
+        admin.execute(_FORGET)
+        with pytest.raises(Refused, match="are not there any more, only their leaves"):
+            archive(server, tmp_path, 6)
+    assert "audit.access_event_2015_03" in attached(admin)
+
+
+@pytest.mark.check(24)
+def test_what_is_gone_from_a_month_that_is_kept_is_not_said_to_be_archived(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    old_events(admin, server, MARCH)
+    (made,) = archive(server, tmp_path, 6)
+    (event,) = add_events(server, 1)
+    seal_all(server)
+    admin.execute("set session_replication_role = replica")
+    admin.execute("delete from audit.access_event where event_id = %s", [event])
+    admin.execute("update audit.leaf set occurred_at = %s where event_id = %s", [MARCH, event])
+    ((index,),) = admin.execute("select index from audit.leaf where event_id = %s", [event]).fetchall()
+    with pytest.raises(Refused, match=rf"^index {index}: the event is said to lie in an archive, and in none"):
+        verify_file(export(server, tmp_path / "rest").path, archives=[made.path])
 
 
 @pytest.mark.check(26)

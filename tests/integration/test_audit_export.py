@@ -12,6 +12,7 @@ from uuid import UUID, uuid4
 import psycopg
 import pytest
 
+from infra.audit_tree import seal
 from infra.audit_tree.export import export
 from infra.audit_tree.status import newest_checkpoint, public_keys, rotate_key
 from infra.audit_tree.streams import ACCESS, IMPERSONATION
@@ -20,9 +21,9 @@ from infra.database import Server, connect_admin
 from infra.errors import CloisterError, InvalidInput, Refused
 from policies.audit.verify import Verified
 from tests.conftest import ROOT
-from tests.integration.sealing import add_events, seal_all
+from tests.integration.sealing import add_batch, add_event, add_events, seal_all
 
-TABLES = ("access_event", "disclosure", "leaf", "tree_node", "checkpoint")
+TABLES = ("access_event", "disclosure", "batch_patient", "leaf", "tree_node", "checkpoint")
 NORTH, SOUTH = 1, 2
 
 
@@ -39,6 +40,7 @@ class Log:
         self.older = folder / "older"
         self.older.write_text(newest_checkpoint(at, ACCESS))
         add_events(at, 300, NORTH, self.patients[:1])
+        self.batch = add_batch(at, NORTH, "forms", self.patients)
         seal_all(at)
         self.keys = folder / "keys"
         self.keys.write_text("\n".join(map(str, public_keys(at))))
@@ -131,15 +133,83 @@ def test_a_clinics_export_holds_other_clinics_events_as_hashes(log: Log) -> None
         ("delete from audit.disclosure where event_id = %s", "not the one that was sealed"),
         ("insert into audit.disclosure select event_id, occurred_at, 1, event_id from audit.leaf where event_id = %s",
          "not the one that was sealed"),
+        ("update audit.disclosure set clinic_id = 2 + clinic_id where event_id = %s", "not the one that was sealed"),
         ("delete from audit.leaf where stream = 'access' and event_id = %s", "the leaf is not there"),
     ],
-    ids=["edit", "time", "delete", "undisclose", "disclose", "leaf"],
+    ids=["edit", "time", "delete", "undisclose", "disclose", "elsewhere", "leaf"],
 )  # fmt: skip
 def test_what_was_edited_or_deleted_is_named(changed: Log, index: int, statement: str, reason: str) -> None:
     event = changed.event(index)
     changed.change(statement.replace("%s", f"'{event}'"))
     with pytest.raises(Refused, match=rf"^index {index}: .*{reason}"):
         changed.verified()
+
+
+@pytest.mark.check(24)
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "delete from audit.batch_patient where ctid = (select min(ctid) from audit.batch_patient)",
+        "delete from audit.batch_patient",
+        "update audit.batch_patient set asset = 'patients'",
+        "update audit.batch_patient set clinic_id = 2",
+        "insert into audit.batch_patient select event_id, occurred_at, 1, event_id, 'forms' from audit.batch_patient",
+    ],
+    ids=["one", "all", "asset", "clinic", "more"],
+)
+def test_a_batch_whose_patients_were_changed_is_named(changed: Log, statement: str) -> None:
+    with connect_admin(changed.at) as admin:
+        row = admin.execute("select index from audit.leaf where event_id = %s", [changed.batch]).fetchone()
+    changed.change(statement)
+    with pytest.raises(Refused, match=rf"^index {row[0]}: the event is not the one that was sealed"):  # type: ignore[index]
+        changed.verified()
+
+
+@pytest.mark.check(24)
+def test_an_event_that_is_gone_from_a_clinics_own_is_named(changed: Log) -> None:
+    """To whoever verifies it stands there as another clinic's would; its number is missing from between the others."""
+    whole = changed.verified("north", "north.gz")
+    assert whole.numbers == (0, whole.events) and whole.hashes >= 10
+    for statement in ("delete from audit.access_event", "update audit.access_event set clinic_id = 2",
+                      "update audit.access_event set role = 'patient'"):  # fmt: skip
+        changed.change(f"{statement} where event_id = '{changed.event(150)}'")
+        with pytest.raises(Refused, match=r"^index 150: of the clinic's events, \d+ follows \d+"):
+            changed.verified("north", "north.gz")
+        changed.restore()
+
+
+@pytest.mark.check(10)
+def test_a_clinics_export_names_nobodys_account(changed: Log) -> None:
+    """What people did themselves is there as hashes: two clinics could link their patients by the account."""
+    with connect_admin(changed.at) as admin:
+        own, guarded = add_event(admin, NORTH), add_event(admin, NORTH)
+        admin.execute("set session_replication_role = replica")
+        admin.execute("update audit.access_event set role = 'patient' where event_id = %s", [own])
+        admin.execute("update audit.access_event set acting_for = event_id where event_id = %s", [guarded])
+    before = changed.verified("north", "north.gz")
+    seal_all(changed.at)
+    after = changed.verified("north", "north.gz")
+    # The export of before is there, the two are not.
+    assert (after.events, after.hashes) == (before.events + 1, before.hashes + 2)
+    text = gzip.decompress((changed.folder / "north.gz").read_bytes()).decode()
+    assert str(own) not in text and str(guarded) not in text
+
+
+@pytest.mark.check(24)
+def test_leaves_from_before_lines_held_batches_and_numbers_verify_on(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(seal, "_numbers", lambda _connection, clinics: [None] * len(clinics))
+        add_batch(server, NORTH, "forms", [uuid4()])
+        seal_all(server)
+    add_batch(server, NORTH, "forms", [uuid4()])
+    seal_all(server)
+    lines = export(server, tmp_path / "whole").path.read_text()
+    assert lines.count('"action":"pipeline.ingest"') == 2 and lines.count('"batch_sha256"') == 1
+    assert verify_file(tmp_path / "whole").hashes == 0
+    found = verify_file(export(server, tmp_path / "north", clinic="north").path)
+    assert found.numbers == (0, 1) and found.events > 1
 
 
 @pytest.mark.check(24)
@@ -210,6 +280,18 @@ def test_an_export_from_a_later_leaf_on_verifies_alone(log: Log) -> None:
     assert found.header.first == 15 and found.events == made.size - 15
 
 
+def test_lines_of_many_patients_are_made_a_few_at_a_time(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as small:
+        small.setattr("infra.audit_tree.lines.PATIENTS", 3)
+        add_events(server, 5, patients=[uuid4(), uuid4()])
+        seal_all(server)
+        portions = export(server, tmp_path / "portions").path
+    assert verify_file(portions).events >= 5
+    assert export(server, tmp_path / "whole").path.read_bytes() == portions.read_bytes()
+
+
 def test_files_that_are_none_are_named_with_their_line(log: Log, tmp_path: Path) -> None:
     log.verified()
     packed = (log.folder / "export.gz").read_bytes()
@@ -226,6 +308,9 @@ def test_files_that_are_none_are_named_with_their_line(log: Log, tmp_path: Path)
             verify_file(tmp_path / name)
     with pytest.raises(CloisterError, match="cannot be read"):
         verify_file(tmp_path / "nothing")
+    (tmp_path / "no-keys").write_text("\n")
+    with pytest.raises(InvalidInput, match="no key"):
+        verify_file(log.folder / "export.gz", [str(tmp_path / "no-keys")])
     with pytest.raises(InvalidInput, match="no signed note"):
         verify_file(log.folder / "export.gz", [str(log.keys)], [tmp_path / "text"])
     with pytest.raises(CloisterError, match="cannot be written"):

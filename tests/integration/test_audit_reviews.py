@@ -108,11 +108,11 @@ def test_a_patient_sees_the_pipeline_once_a_day_and_an_auditor_finds_it_by_the_p
     world: World, api: Api, auditors: dict[str, dict[str, str]], accesses: dict[str, Any]
 ) -> None:
     finch, north = world.patients["north", FINCH], world.clinic_ids["north"]
-    newest = uuid4()
+    first = uuid4()
     with connect_admin(world.server) as admin:
         noon = datetime.now(UTC).replace(hour=12, minute=0)
         for event, asset, days, minute in (
-            (uuid4(), "forms", 1, 0), (newest, "appointments", 1, 5), (uuid4(), "forms", 2, 0),
+            (uuid4(), "forms", 1, 5), (first, "appointments", 1, 0), (uuid4(), "forms", 2, 0),
         ):  # fmt: skip
             at = noon - timedelta(days=days) + timedelta(minutes=minute)
             admin.execute("select audit.ensure_month(%s::date)", [at])
@@ -131,7 +131,7 @@ def test_a_patient_sees_the_pipeline_once_a_day_and_an_auditor_finds_it_by_the_p
         "name",
         "profile",
     ]
-    assert (lines[1]["event_id"], lines[1]["categories"]) == (str(newest), ["clinical"])
+    assert (lines[1]["event_id"], lines[1]["categories"]) == (str(first), ["clinical"])
     batched = found(api, auditors["auditor.north"], patient=str(finch), action="pipeline.ingest")
     assert [entry["event_id"] for entry in batched] == [str(accesses["batch"])]
     assert batched[0]["batch_id"] is not None

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from access_world import FINCH, HERON, WREN, Api, World
 from auditing import accesses, auditors, found
-from psycopg import sql
+from impersonating import act_as
 
 from api.audit import service
 from infra.database import connect_admin
@@ -70,10 +70,18 @@ def test_two_clinics_cannot_link_their_logs_by_a_patients_account(
     world: World, api: Api, auditors: dict[str, dict[str, str]]
 ) -> None:
     ((finch,),) = world.look("select principal_id::text from operational.principal where login = 'finch'")
+    impersonation, acting = act_as(api, "finch")
+    assert api.get("/v1/clinics/north/services", headers=acting).status_code == 404
     own = [e for e in found(api, auditors["auditor.north"]) if e["role"] in ("patient", "guardian")]
     assert own and all(e["principal_id"] is e["principal"] is e["session_id"] is None for e in own)
+    # That an admin acted is told; in which session would link what was looked at in two clinics.
+    acted = [e for e in found(api, auditors["auditor.north"]) if e["impersonated"]]
+    assert acted and all(e["impersonation_id"] is e["session_id"] is None and e["principal"] for e in acted)
+    assert found(api, auditors["auditor"], impersonation=impersonation, clinic="north")
+    assert found(api, auditors["auditor.north"], impersonation=impersonation) == []
     assert found(api, auditors["auditor.north"], principal=finch) == []
-    assert finch not in api.get(EXPORT, headers=auditors["auditor.north"]).text
+    exported = api.get(EXPORT, headers=auditors["auditor.north"]).text
+    assert finch not in exported and impersonation not in exported
     whole = found(api, auditors["auditor"], principal=finch)
     assert {e["clinic"] for e in whole} >= {"north", "south"} and whole[0]["principal"] == "finch"
 
@@ -186,29 +194,35 @@ def test_an_export_goes_on_in_parts_and_each_is_recorded(
     assert parts > 2 and recorded == [(parts,)]
 
 
+REVOKE = "revoke insert on audit.access_event from {}", "grant insert on audit.access_event to {}"
+LEAVE = (
+    "update operational.principal_role set revoked_at = now() where role = 'platform_auditor'",
+    "update operational.principal_role set revoked_at = null where role = 'platform_auditor'",
+)
+
+
 @pytest.mark.check(22)
-def test_an_export_that_can_be_recorded_no_longer_breaks_off(
-    world: World, api: Api, auditors: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize(("before", "after"), [REVOKE, LEAVE], ids=["unrecorded", "no auditor any more"])
+def test_an_export_that_is_not_to_go_on_breaks_off(
+    world: World, api: Api, auditors: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, before: str,
+    after: str,
+) -> None:  # fmt: skip
     monkeypatch.setattr(service, "EVENTS_A_PART", 3)
     real, asked = service._part, []
 
-    async def second_fails(*given: Any) -> Any:
+    async def first_alone(*given: Any) -> Any:
+        found = await real(*given)
         asked.append(1)
-        if len(asked) == 2:
-            world.change(
-                sql.SQL("revoke insert on audit.access_event from {}")
-                .format(sql.Identifier(f"{world.server.roles.prefix}_auditor")).as_string()
-            )  # fmt: skip
-        return await real(*given)
+        world.change(before.format(f"{world.server.roles.prefix}_auditor"))
+        return found
 
-    monkeypatch.setattr(service, "_part", second_fails)
+    monkeypatch.setattr(service, "_part", first_alone)
     try:
         with pytest.raises(httpx.RemoteProtocolError):
             api.get(EXPORT, headers=auditors["auditor"])
     finally:
-        world.change(f"grant insert on audit.access_event to {world.server.roles.prefix}_auditor")
-    assert len(asked) == 2
+        world.change(after.format(f"{world.server.roles.prefix}_auditor"))
+    assert len(asked) == 1
 
 
 @pytest.mark.check(34)

@@ -1,9 +1,11 @@
 """The benchmarks run, at the smallest scale; what they measure is not looked at here."""
 
+from contextlib import nullcontext
+
 import psycopg
 import pytest
 
-from bench import access_reads, audit_data, audit_reads, audit_search
+from bench import access_reads, audit_data, audit_reads, audit_search, live, live_pull
 from bench.access_rotation import rotation
 from bench.harness import Bench
 from bench.ingest import loads
@@ -111,3 +113,24 @@ def test_audit_figures(bench, monkeypatch):
         "audit.search_disclosure_bytes",
     }  # fmt: skip
     assert all(figure.value > 0 for figure in figures)
+
+
+def test_pull_figures(bench, monkeypatch):
+    monkeypatch.setattr(live_pull, "ROUNDS", 1)
+    figures = list(live_pull.pulls(bench))
+    assert [figure.name for figure in figures] == [
+        "live.pull_ndjson", "live.pull_first_byte_ms", "live.pull_memory_mb",
+    ]  # fmt: skip
+    assert figures[0].value > 0 and figures[0].baseline > 0 and figures[1].value > 0
+
+
+def test_live_figures(bench, monkeypatch):
+    monkeypatch.setattr(live, "SECONDS", 0.5)
+    monkeypatch.setattr(live, "_building", lambda *_: nullcontext(lambda: False))
+    figures = list(live.latency(bench))
+    assert {figure.name for figure in figures} == {
+        "live.latency_p50_ms", "live.latency_p99_ms", "live.busy_p50", "live.busy_p99",
+    }  # fmt: skip
+    assert all(figure.value > 0 for figure in figures)
+    with connect_admin(bench.data()) as admin:
+        assert count(admin, "appointment") == COUNTED["appointment"]

@@ -2,8 +2,9 @@
 
 import json
 import signal
-import subprocess
 import sys
+from collections.abc import Iterator
+from subprocess import DEVNULL, PIPE, Popen
 from uuid import uuid4
 
 import pytest
@@ -16,13 +17,21 @@ from tests.integration.booking_killed import FINISHED
 FEWEST_STEPS = 10
 
 
+@pytest.fixture
+def booking() -> Iterator[Popen[str]]:
+    command = [sys.executable, "-m", "tests.integration.booking_killed"]
+    with Popen(command, cwd=ROOT, stdin=PIPE, stdout=PIPE, stderr=DEVNULL, text=True) as process:
+        yield process
+        process.kill()
+
+
 @pytest.mark.check(39)
-def test_killed_at_every_step_and_repeated_a_booking_is_one(world: World, api: Api) -> None:
+def test_killed_at_every_step_and_repeated_a_booking_is_one(world: World, api: Api, booking: Popen[str]) -> None:
     outcomes = []
     for step in range(1, 100):
         asked = ask(service="call", starts_at=at(step), patient=someone(source_id=f"killed {step}"))
         before, key = counts(world), str(uuid4())
-        outcomes.append(_book_and_die(world, asked, key, step))
+        outcomes.append(_book_and_die(booking, world, asked, key, step))
         if outcomes[-1] == FINISHED:
             break
         # All or nothing of it: nothing, or everything where only the answer was lost.
@@ -34,7 +43,7 @@ def test_killed_at_every_step_and_repeated_a_booking_is_one(world: World, api: A
     assert len(outcomes) > FEWEST_STEPS
 
 
-def _book_and_die(world: World, asked: dict[str, object], key: str, step: int) -> int:
+def _book_and_die(booking: Popen[str], world: World, asked: dict[str, object], key: str, step: int) -> int:
     server = world.server
     given = {
         "admin": server.admin,
@@ -46,5 +55,6 @@ def _book_and_die(world: World, asked: dict[str, object], key: str, step: int) -
         "idempotency_key": key,
         "fatal": step,
     }
-    command = [sys.executable, "-m", "tests.integration.booking_killed", json.dumps(given)]
-    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode
+    assert booking.stdin and booking.stdout
+    print(json.dumps(given), file=booking.stdin, flush=True)
+    return int(booking.stdout.readline())

@@ -83,5 +83,5 @@ def test_a_calendar_file_says_when_and_nothing_clinical() -> None:
     assert (calendar["METHOD"], event["STATUS"], int(event["SEQUENCE"])) == ("CANCEL", "CANCELLED", 2)
     assert (event.start, event.end) == (start, start + timedelta(minutes=30))
     assert set(event) == {"UID", "DTSTAMP", "DTSTART", "DTEND", "SEQUENCE", "SUMMARY", "STATUS", "URL"}
-    assert (str(event["SUMMARY"]), str(event["URL"])) == ("Appointment", f"{address}/v1/me/appointments")
+    assert (str(event["SUMMARY"]), str(event["URL"])) == ("Appointment", f"{address}/me")
     assert all(line.endswith("\r") and len(line) <= 76 for line in text.split("\n")[:-1])

@@ -2,9 +2,11 @@
 
 from collections.abc import Callable
 
+import access_world
 import psycopg
 import pytest
 from access_world import CHICK, FINCH, Api, World
+from impersonating import act_as
 from psycopg import sql
 
 from api.forms import repository as forms_repository
@@ -12,6 +14,7 @@ from infra.database import connect, set_context
 from infra.roles import Group, Login
 from tests.integration.booking import as_key, ask, at, post
 from tests.integration.records import NOT_THERE, Family, add_chick, days, today
+from tests.integration.sealing import add_batch, seal_all
 
 KINDS = ["forms", "plans", "appointments"]
 
@@ -121,6 +124,35 @@ def test_the_log_tells_the_patient_and_no_guardian(family: Family) -> None:
     assert actions(family, "chick", "/me")[:4] == ["form.assign", "record.hide", "record.read", "record.hide"]
     family.done("specialist.north", "GET", f"/clinics/north/forms/{form}")
     assert actions(family, "finch", family.of_chick) == ["record.read", *before]
+
+
+@pytest.mark.check(30)
+@pytest.mark.parametrize("as_whom", ["chick", "finch"])
+def test_the_log_tells_nobody_who_acts_as_them_what_is_confidential(family: Family, as_whom: str) -> None:
+    form = family.assign(CHICK, "pain")
+    family.done("chick", "POST", f"/me/forms/{form}/complete", {"answers": {"score": 3}})
+    family.done("specialist.north", "POST", f"/clinics/north/forms/{form}/confidential")
+    family.done("specialist.north", "GET", f"/clinics/north/forms/{form}")
+    owner = "/me" if as_whom == "chick" else family.of_chick
+    headers = act_as(family.api, as_whom)[1]
+    log = family.api.get(f"/v1{owner}/access-log", headers=headers)
+    assert log.status_code == 200
+    shown = [line for line in log.json()["accesses"] if "confidential" in line["categories"]]
+    assert shown == [] and log.json()["accesses"]
+    page = family.api.get("/v1/me/access-log", headers=access_world.sign_in(family.api, "chick")).json()
+    assert any("confidential" in line["categories"] for line in page["accesses"])
+
+
+@pytest.mark.check(52)
+def test_the_pipeline_tells_no_guardian_what_it_moved(family: Family) -> None:
+    """Its lines name no item: a hidden one may be all that was moved that day."""
+    world = family.world
+    batch = add_batch(world.server, world.clinic_ids["north"], "appointments", [world.patients["north", CHICK]])
+    seal_all(world.server)
+    assert "pipeline.ingest" in actions(family, "chick", "/me")
+    assert "pipeline.ingest" not in actions(family, "finch", family.of_chick)
+    assert family.done("chick", "GET", f"/me/access-log/{batch}/proof")["stream"] == "access"
+    assert family.ask("finch", "GET", f"{family.of_chick}/access-log/{batch}/proof").json() == NOT_THERE
 
 
 def booked(family: Family, hour: float) -> str:

@@ -10,11 +10,15 @@ from uuid import uuid4
 import psycopg
 import pytest
 from operational_rows import CANARY, Rows
+from psycopg.types.json import Jsonb
 
 from infra.database import Server, connect_admin
 from infra.errors import InvalidInput
 from infra.segments import add_segments
-from orchestration import quality
+from orchestration import mart_state, quality
+from orchestration.build import Plan, build
+from orchestration.dbt_run import today_everywhere
+from orchestration.drift import NOT_EVALUATED
 from orchestration.graph import MODELS
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
@@ -96,6 +100,22 @@ def test_current_marts_are_left_alone_until_something_changes(module_server: Ser
     assert materialize(module_server, as_of=date(2024, 7, 1), clinics=["north"]).done == ["north"]
 
 
+@pytest.mark.check(42)
+def test_marts_are_current_once_the_run_that_began_last_has_built_them(module_server: Server, rows: Rows) -> None:
+    (south,) = today_everywhere(["south"], AS_OF)
+    state = mart_state.built_from(module_server, "south")
+    for run_id in ("first", "second"):
+        mart_state.begin(module_server, ["south"], run_id)
+    mart_state.remember(module_server, south, state, "first")
+    assert not mart_state.is_current(module_server, south)
+    mart_state.remember(module_server, south, state, "second")
+    assert mart_state.is_current(module_server, south)
+    # One that ends after its load has emptied the queue, and built nothing.
+    rows.patient("south")
+    build(module_server, Plan([south], models=()), str(uuid4()))
+    assert not mart_state.is_current(module_server, south)
+
+
 def test_a_scheduled_run_covers_every_clinic_at_once_and_is_remembered(
     server: Server, admin: psycopg.Connection
 ) -> None:
@@ -143,6 +163,11 @@ def test_a_member_changed_by_hand_is_drift_in_its_clinic_alone(module_server: Se
     rows.admin.execute("delete from clinic_north.segment_member where patient_id in"
                        " (select patient_id from clinic_north.segment_member limit 1)")  # fmt: skip
     assert drifted() == {"north": {"visited": 1}}
+    # A clinic whose rules are none hides nothing of the others.
+    (saved,) = rows.admin.execute("select rule from clinic_south.segment_version").fetchone() or ()
+    rows.admin.execute("update clinic_south.segment_version set rule = '{}'")
+    assert drifted() == {"north": {"visited": 1}, "south": {NOT_EVALUATED: 1}}
+    rows.admin.execute("update clinic_south.segment_version set rule = %s", [Jsonb(saved)])
 
 
 def test_an_unknown_clinic_is_refused_by_name(module_server: Server) -> None:

@@ -16,6 +16,7 @@ from orchestration.graph import MODELS
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
 from orchestration.programs import write_program
+from policies.words import ProcessAction
 
 AS_OF = date(2024, 6, 30)
 CLINICS = today_everywhere(["north", "south"], AS_OF)
@@ -105,6 +106,7 @@ def test_the_segment_report_counts_present_members(server: Server, rows: Rows) -
         ("age", "65-79", 1),
         ("attendance", "50-100 %", 1),
         ("insurance", "public", 1),
+        ("service", "consultation", 1),
         ("sex", "female", 1),
     ]
 
@@ -143,6 +145,23 @@ def test_a_failing_clinic_is_named_and_the_others_are_done(server: Server, rows:
     assert "segment_report" not in outcome.done["north"] and rows.raw("north", "segment_report") == []
     said = "".join(path.read_text() for path in dbt_folder(server).rglob("*") if path.suffix in (".log", ".json"))
     assert CANARY not in said and "Failing row" not in said and "patient_summary" in said
+
+
+@pytest.mark.check(21)
+@pytest.mark.check(22)
+def test_what_is_built_is_recorded_with_it_and_what_cannot_be_is_not_built(server: Server, rows: Rows) -> None:
+    refused = "action <> 'pipeline.build' or organisation <> 'north' or resource_id <> 'patient_summary'"
+    rows.admin.execute(f"alter table audit.access_event add constraint refuses check ({refused}) not valid")
+    outcome = run_dbt(server, CLINICS)
+    fault = outcome.failed["north"]
+    assert (fault.step, fault.sqlstate, fault.constraint) == ("patient_summary", "23514", "refuses")
+    assert rows.raw("north", "patient_summary") == [] and rows.raw("south", "patient_summary")
+    recorded = rows.admin.execute(
+        "select organisation, resource_id from audit.access_event where action = %s and patients = 3",
+        [ProcessAction.BUILD],
+    ).fetchall()
+    done = [(clinic, step) for clinic, steps in outcome.done.items() for step in steps if step in MODELS]
+    assert sorted(recorded) == sorted(done) and len(done) > len(MODELS)
 
 
 @pytest.mark.check(44)

@@ -117,7 +117,7 @@ def test_an_appointment_does_not_come_back_to_a_time_that_is_taken(fresh: World)
         assert call(api, "staff.north", f"north/deletions/appointment/{first}", {"reason": "mistake"}).is_success
         assert post(api, as_key(fresh), ask(patient=someone(source_id="second"))).status_code == 201
         answer = call(api, "admin", f"north/deletions/appointment/{first}/undo")
-    assert (answer.status_code, errors(answer)) == (409, [("appointment", "double_booked")])
+    assert (answer.status_code, errors(answer)) == (409, [("path.record", "double_booked")])
 
 
 @pytest.mark.check(7)

@@ -1,51 +1,24 @@
 """Guardians come by a child they add or a code; they go by their own will, an adult's, or majority."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 import access_world
 import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
+from families import CHILD, NOT_THERE, TODAY, add, call, dependents, invitation, join
 
 from infra.database import Server
 from policies.guardianship import OTHER_AGES, majority_age
 from policies.words import Role
-
-NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
-TODAY = datetime.now(UTC).date()
-CHILD = {"name": "Canary Chick", "birth_date": str(TODAY - timedelta(days=2000)), "relationship": "parent"}
-PARENT = {"relationship": "parent"}
 
 
 @pytest.fixture
 def fresh(server: Server) -> World:
     """For tests that change who is whose guardian."""
     return access_world.build(server)
-
-
-def call(api: Api, login: str, method: str, path: str, body: Any = None) -> Any:
-    return api.request(method, f"/v1/{path}", headers=access_world.sign_in(api, login), json=body)
-
-
-def add(api: Api, login: str, **other: Any) -> Any:
-    return call(api, login, "POST", "me/dependents", {**CHILD, **other})
-
-
-def dependents(api: Api, login: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = call(api, login, "GET", "me/dependents").json()["dependents"]
-    return found
-
-
-def invitation(api: Api, login: str, whose: str = "me") -> str:
-    answer = call(api, login, "POST", f"{whose}/invitations")
-    assert answer.status_code == 201, answer.text
-    return str(answer.json()["code"])
-
-
-def join(api: Api, login: str, code: str) -> Any:
-    return call(api, login, "POST", "me/guardianships", {"code": code, **PARENT})
 
 
 def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World) -> None:
@@ -112,6 +85,100 @@ def test_a_code_that_is_good_no_longer_is_none(fresh: World, why: str) -> None:
         )
         assert join(api, "wren", code).json() == NOT_THERE
         assert fresh.look("select redeemed_at from operational.guardian_invitation") == [(None,)]
+
+
+def test_an_invitation_is_taken_back_by_those_whose_it_is(fresh: World) -> None:
+    whose = f"me/dependents/{fresh.guardianship}"
+    with access_world.client(fresh.server) as api:
+        made = call(api, "finch", "POST", f"{whose}/invitations").json()
+        own = call(api, "wren", "POST", "me/invitations").json()
+        for login, path in (
+            ("wren", f"me/invitations/{made['id']}"),
+            ("finch", f"{whose}/invitations/{own['id']}"),
+            ("finch", f"me/invitations/{made['id']}"),
+            ("finch", f"{whose}/invitations/nothing"),
+        ):
+            assert call(api, login, "DELETE", path).json() == NOT_THERE
+        assert call(api, "finch", "DELETE", f"{whose}/invitations/{made['id']}").status_code == 204
+        assert call(api, "wren", "DELETE", f"me/invitations/{own['id']}").status_code == 204
+        assert call(api, "finch", "DELETE", f"{whose}/invitations/{made['id']}").json() == NOT_THERE
+        for code in (made["code"], own["code"]):
+            assert join(api, "heron", code).json() == NOT_THERE
+
+
+@pytest.mark.check(52)
+def test_those_whom_it_is_about_are_told_and_no_other_guardian_is(fresh: World) -> None:
+    def told() -> list[tuple[Any, ...]]:
+        return fresh.look(
+            "select p.name, m.confidential from operational.message as m"
+            " inner join operational.person as p using (person_id) where m.kind = 'guardian_notice'"
+            " order by m.created_at, p.name"
+        )
+
+    with access_world.client(fresh.server) as api:
+        # An adult agrees and ends it; a guardian brings in another one, who leaves.
+        agreed = join(api, "finch", invitation(api, "wren")).json()["id"]
+        assert told() == [(WREN, True)]
+        call(api, "wren", "DELETE", f"me/guardians/{agreed}", {"reason": "asked"})
+        assert told()[1:] == [(FINCH, True)]
+        further = join(api, "heron", invitation(api, "finch", f"me/dependents/{fresh.guardianship}")).json()["id"]
+        assert told()[2:] == [(CHICK, True), (FINCH, True)]
+        call(api, "heron", "DELETE", f"me/dependents/{further}", {"reason": "no_longer"})
+        assert told()[4:] == [(CHICK, True)]
+
+
+@pytest.mark.check(34)
+def test_a_child_that_went_with_the_last_guardian_is_brought_back_by_an_admin(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        child = add(api, "wren").json()["id"]
+        undo = f"dependents/{child}/undo"
+        assert call(api, "admin", "POST", undo).json() == NOT_THERE, "nobody is deleted"
+        assert call(api, "wren", "DELETE", f"me/dependents/{child}", {"reason": "mistake"}).status_code == 200
+        assert dependents(api, "wren") == []
+        assert call(api, "wren", "POST", undo).json() == NOT_THERE
+        assert call(api, "admin", "POST", "dependents/nothing/undo").json() == NOT_THERE
+        assert call(api, "admin", "POST", undo).status_code == 204
+        assert [each["id"] for each in dependents(api, "wren")] == [child]
+        assert call(api, "admin", "POST", undo).json() == NOT_THERE
+    events = fresh.look(
+        "select decision, count(*) from audit.access_event where action = 'dependent.restore' group by 1"
+    )
+    assert dict(events) == {"permit": 1, "deny": 4}
+
+
+@pytest.mark.check(34)
+def test_what_is_brought_back_lasts_as_long_as_before(fresh: World) -> None:
+    until = str(TODAY + timedelta(days=90))
+    with access_world.client(fresh.server) as api:
+        child = add(api, "wren").json()["id"]
+        fresh.change("update operational.guardianship set ends_on = %s where guardianship_id = %s", until, child)
+        assert call(api, "wren", "DELETE", f"me/dependents/{child}", {"reason": "mistake"}).status_code == 200
+        assert call(api, "admin", "POST", f"dependents/{child}/undo").status_code == 204
+        assert [each["id"] for each in dependents(api, "wren")] == [child]
+    kept = "select ends_on::text, was_until, ended_by from operational.guardianship where guardianship_id = %s"
+    assert fresh.look(kept, child) == [(until, None, None)]
+
+
+@pytest.mark.check(39)
+def test_a_child_that_is_added_twice_by_one_key_is_one(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        headers = {**access_world.sign_in(api, "wren"), "Idempotency-Key": "once"}
+
+        def sent(_: int) -> Any:
+            return api.post("/v1/me/dependents", headers=headers, json=CHILD)
+
+        with ThreadPoolExecutor(5) as pool:
+            answers = list(pool.map(sent, range(5)))
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.text for answer in answers}) == 1
+        other = api.post("/v1/me/dependents", headers=headers, json={**CHILD, "relationship": "aunt"})
+        assert (other.status_code, other.json()["errors"][0]["rule"]) == (422, "reused")
+        assert api.post("/v1/me/dependents", headers={**headers, "Idempotency-Key": ""}, json=CHILD).status_code == 422
+        assert len(dependents(api, "wren")) == 1
+        # Another's key of the same name is another one, and without one each is a new child.
+        theirs = {**access_world.sign_in(api, "heron"), "Idempotency-Key": "once"}
+        assert api.post("/v1/me/dependents", headers=theirs, json=CHILD).json() != answers[0].json()
+        assert add(api, "wren").status_code == 201 and len(dependents(api, "wren")) == 2
 
 
 @pytest.mark.check(33)
@@ -232,7 +299,7 @@ def test_a_clinic_sees_guardians_of_its_patients_by_name_alone(fresh: World) -> 
         heron = join(api, "heron", invitation(api, "finch", f"me/dependents/{fresh.guardianship}"))
         assert heron.status_code == 201, "of south alone, and named at north as a guardian"
         found = call(api, "staff.north", "GET", path.format(patient)).json()["guardians"]
-        assert [set(one) for one in found] == [{"name", "relationship", "since"}] * 2
+        assert [set(one) for one in found] == [{"name", "relationship", "since", "basis", "until"}] * 2
         assert {one["name"] for one in found} == {FINCH, access_world.HERON}
         finch = fresh.patients["north", FINCH]
         assert call(api, "staff.north", "GET", path.format(finch)).json() == {"guardians": []}

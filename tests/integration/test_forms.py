@@ -153,7 +153,7 @@ def test_a_form_is_answered_bit_by_bit_and_completed_for_good(family: Family) ->
     ]  # fmt: skip
     assert [str(row[4]) for row in found if row[4]] == ["2024-02-29"]
     for method, path, body in (("PUT", "answers", {"answers": {}}), ("POST", "complete", None)):
-        assert family.refused("wren", method, f"/me/forms/{form}/{path}", body) == (409, "form", "completed")
+        assert family.refused("wren", method, f"/me/forms/{form}/{path}", body) == (409, "path.form", "completed")
     assert family.done("wren", "GET", f"/me/forms/{form}")["answers"] == given
 
 
@@ -190,17 +190,17 @@ def test_a_completed_form_reaches_the_outbox(family: Family) -> None:
 @pytest.mark.parametrize(
     ("answers", "place", "rule"),
     [
-        ({}, "answers.score", "missing"),
-        ({"score": None}, "answers.score", "missing"),
-        ({"score": "5"}, "answers.score", "no_whole_number"),
-        ({"score": 5.5}, "answers.score", "no_whole_number"),
-        ({"score": True}, "answers.score", "no_whole_number"),
-        ({"score": float("nan")}, "answers.score", "no_whole_number"),
-        ({"score": -1}, "answers.score", "too_small"),
-        ({"score": 10**400}, "answers.score", "not_finite"),
-        ({"score": 11}, "answers.score", "too_large"),
-        ({"score": {"deep": [[[[]]]]}}, "answers.score", "no_whole_number"),
-        ({"score": 5, "Canary question": 1}, "answers", "no_such_question"),
+        ({}, "body.answers.score", "missing"),
+        ({"score": None}, "body.answers.score", "missing"),
+        ({"score": "5"}, "body.answers.score", "no_whole_number"),
+        ({"score": 5.5}, "body.answers.score", "no_whole_number"),
+        ({"score": True}, "body.answers.score", "no_whole_number"),
+        ({"score": float("nan")}, "body.answers.score", "no_whole_number"),
+        ({"score": -1}, "body.answers.score", "too_small"),
+        ({"score": 10**400}, "body.answers.score", "not_finite"),
+        ({"score": 11}, "body.answers.score", "too_large"),
+        ({"score": {"deep": [[[[]]]]}}, "body.answers.score", "no_whole_number"),
+        ({"score": 5, "Canary question": 1}, "body.answers", "no_such_question"),
     ],
 )
 def test_a_wrong_answer_is_named_and_never_said_back(
@@ -219,7 +219,7 @@ def test_what_is_no_form_of_answers_is_refused(family: Family) -> None:
     for since in ("2023-02-29", "20240229", "2024-02-29T00:00", "1899-12-31", 5, "٢٠٢٤-٠٢-٢٩"):
         path = f"/me/forms/{form}/answers"
         status, place, _ = family.refused("wren", "PUT", path, {"answers": {"since": since}})
-        assert (status, place) == (422, "answers.since"), since
+        assert (status, place) == (422, "body.answers.since"), since
     for body in ({"answers": {"goal": "a\u0000b"}}, {"answers": {"goal": "x" * 1001}}, {"answers": []}, {"x": 1}, None):
         assert family.refused("wren", "PUT", f"/me/forms/{form}/answers", body)[0] == 422
     assert family.refused("wren", "PUT", f"/me/forms/{form}/answers", {"answers": {"goal": "x" * 70_000}})[0] == 413
@@ -253,8 +253,8 @@ def test_a_form_past_its_last_day_is_expired_and_takes_no_answer(family: Family)
     for last, status in ((today(), "pending"), (today() - days(1), "expired")):
         family.world.change("update operational.form set expires_on = %s where form_id = %s", last, form)
         assert family.done("wren", "GET", path)["status"] == status
-    assert family.refused("wren", "PUT", f"{path}/answers", {"answers": {}}) == (409, "form", "expired")
-    assert family.refused("wren", "POST", f"{path}/complete") == (409, "form", "expired")
+    assert family.refused("wren", "PUT", f"{path}/answers", {"answers": {}}) == (409, "path.form", "expired")
+    assert family.refused("wren", "POST", f"{path}/complete") == (409, "path.form", "expired")
 
 
 def test_who_treats_reads_answers_and_nobody_else_at_the_clinic(family: Family) -> None:
@@ -306,7 +306,7 @@ def test_an_imported_form_shows_what_it_brought_and_takes_no_answer(family: Fami
     )
     found = family.done("finch", "GET", f"/me/forms/{bare}")
     assert (found["questions"], found["answers"], found["kind"]) == ([], {"score": 3}, None)
-    refusal = (409, "form", "no_questions")
+    refusal = (409, "path.form", "no_questions")
     assert family.refused("finch", "PUT", f"/me/forms/{bare}/answers", {"answers": {}}) == refusal
 
 
@@ -333,12 +333,12 @@ def test_completing_a_consent_form_signs_what_was_shown(family: Family) -> None:
     path, answers = f"/me/forms/{form}/complete", {"signature": "Canary Wren"}
     shown = consent_of(family, form)
     for sent, refusal in (
-        (None, (422, "consent", "missing")),
-        ({**shown, "sha256": "1" * 64}, (409, "consent.text_version", "not_the_newest")),
-        ({**shown, "text_version": FIRST_TEXT}, (409, "consent.text_version", "not_the_newest")),
+        (None, (422, "body.consent", "missing")),
+        ({**shown, "sha256": "1" * 64}, (409, "body.consent.text_version", "not_the_newest")),
+        ({**shown, "text_version": FIRST_TEXT}, (409, "body.consent.text_version", "not_the_newest")),
     ):
         assert family.refused("wren", "POST", path, {"answers": answers, "consent": sent}) == refusal
-    assert family.refused("wren", "POST", path, {"consent": shown}) == (422, "answers.signature", "missing")
+    assert family.refused("wren", "POST", path, {"consent": shown}) == (422, "body.answers.signature", "missing")
     person = family.world.people[WREN]
     assert not family.world.look("select 1 from operational.consent_event where person_id = %s", person)
     family.done("wren", "POST", path, {"answers": answers, "consent": shown})
@@ -361,7 +361,7 @@ def test_a_new_text_asks_again(family: Family) -> None:
         family.world.clinic_ids["south"],
     )
     body = {"answers": {"signature": "Heron"}, "consent": shown}
-    refusal = (409, "consent.text_version", "not_the_newest")
+    refusal = (409, "body.consent.text_version", "not_the_newest")
     assert family.refused("heron", "POST", f"/me/forms/{form}/complete", body) == refusal
     body["consent"] = consent_of(family, form, "heron")
     assert family.done("heron", "POST", f"/me/forms/{form}/complete", body)["status"] == "completed"
@@ -386,3 +386,22 @@ def test_answers_are_read_under_a_new_key_as_under_the_old(family: Family) -> No
     turn(family.world.server, Kind.DATA)
     assert family.world.look("select content from operational.form_sealed where form_id = %s", form) != before
     assert family.done("wren", "GET", f"/me/forms/{form}")["answers"] == {"comment": SECRET}
+
+
+def test_answers_are_saved_over_those_that_were_read_alone(family: Family) -> None:
+    form = family.assign(CHICK, "pain")
+    own, theirs = f"/me/forms/{form}", f"{family.of_chick}/forms/{form}"
+    read = family.ask("chick", "GET", own)
+    assert read.headers["etag"] == read.json()["version"]
+    seen = {**family.headers["chick"], "If-Match": read.headers["etag"]}
+    saved = family.ask("finch", "PUT", f"{theirs}/answers", {"answers": {"score": 2}})
+    assert saved.headers["etag"] == saved.json()["version"] != read.headers["etag"]
+    for method, path in (("PUT", "answers"), ("POST", "complete")):
+        late = family.api.request(method, f"/v1{own}/{path}", headers=seen, json={"answers": {"score": 7}})
+        fault = [{"place": "header.if-match", "rule": "changed_meanwhile"}]
+        assert (late.status_code, late.json()["errors"]) == (409, fault)
+    assert family.done("chick", "GET", own)["answers"] == {"score": 2}, "nothing is lost"
+    again = {**seen, "If-Match": saved.headers["etag"]}
+    kept = family.api.put(f"/v1{own}/answers", headers=again, json={"answers": {"score": 7}})
+    assert kept.status_code == 200 and kept.headers["etag"] == family.ask("finch", "GET", theirs).headers["etag"]
+    assert family.done("finch", "PUT", f"{theirs}/answers", {"answers": {"score": 1}}), "without a version as before"

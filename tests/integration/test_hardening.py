@@ -51,6 +51,9 @@ def callers(api: Api) -> list[dict[str, str]]:
 
 
 def is_problem(answer: httpx.Response, status: int) -> bool:
+    if answer.url.path.startswith("/fhir/"):
+        said = answer.json()
+        return answer.status_code == status and set(said) == {"resourceType", "issue"} and len(said["issue"]) > 0
     body = answer.json() if answer.headers["content-type"] == "application/problem+json" else {}
     return answer.status_code == body.get("status") == status and set(body) <= {"type", "title", "status", "errors"}
 
@@ -63,7 +66,7 @@ def test_every_answer_of_every_route_has_the_security_headers(api: Api, callers:
             found = answer.headers
             policy = dict(part.strip().split(" ", 1) for part in found["content-security-policy"].split(";"))
             assert policy["default-src"] == policy["frame-ancestors"] == policy["base-uri"] == "'none'"
-            assert "unsafe" not in found["content-security-policy"] and "script-src" not in policy
+            assert "unsafe" not in found["content-security-policy"] and policy["script-src"] == "'self'"
             assert found["x-content-type-options"] == "nosniff"
             assert found["referrer-policy"] == found["cross-origin-opener-policy"] == "same-origin"
             assert found["x-request-id"] and "server" not in found
@@ -91,7 +94,29 @@ def test_deep_json_is_a_422_on_every_route(api: Api, text: str) -> None:
     body = (text * (LARGEST_BODY // len(text))).encode()
     for method, path in routes(api):
         answer = api.request(method, path, content=body, headers=JSON)
-        assert is_problem(answer, 422) and answer.json()["errors"][0]["place"] == "body", (method, path)
+        assert is_problem(answer, 422), (method, path)
+        assert path.startswith("/fhir/") or answer.json()["errors"][0]["place"] == "body", (method, path)
+
+
+@pytest.mark.check(41)
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [("{}", "body"), ('{{"limit": {}}}', "body.limit"), ('{{"rule": {{"value": [0, -{}]}}}}', "body.rule.value.1")],
+)
+def test_an_integer_too_long_to_be_parsed_is_a_422_that_names_it_on_every_route(
+    api: Api, callers: list[dict[str, str]], text: str, place: str
+) -> None:
+    body = text.format("9" * 5_000)
+    for method, path in routes(api):
+        answer = api.request(method, path, content=body, headers={**JSON, **callers[1]})
+        assert is_problem(answer, 422), (method, path)
+        assert path.startswith("/fhir/") or answer.json()["errors"][0]["place"] == place, (method, path)
+
+
+def test_many_digits_in_a_text_are_none_of_a_number(api: Api) -> None:
+    assert api.post("/v1/token", json={"login": "9" * 5_000}).status_code != 400
+    cut = api.post("/v1/token", content='{"login": ' + "9" * 5_000, headers=JSON)
+    assert is_problem(cut, 422) and cut.json()["errors"][0]["place"] == "body"
 
 
 @pytest.mark.check(41)
@@ -118,7 +143,9 @@ def test_json_as_deep_as_allowed_is_read(api: Api, callers: list[dict[str, str]]
 def test_content_that_no_route_takes_is_a_415(api: Api, content: str | None) -> None:
     headers = {"content-type": content} if content else {}
     for method, path in routes(api):
-        assert is_problem(api.request(method, path, content=b"--x", headers=headers), 415), (method, path)
+        # A page's form sends a file there: it is looked at after who sends it.
+        if not (content or "").startswith("multipart") or not path.endswith("/bring"):
+            assert is_problem(api.request(method, path, content=b"--x", headers=headers), 415), (method, path)
     squeezed = api.post("/v1/token", content=b"x", headers={**FORM, "content-encoding": "gzip"})
     assert is_problem(squeezed, 415)
 

@@ -91,7 +91,7 @@ def test_without_an_hour_at_most_a_reason_and_a_ticket_nobody_is_impersonated(
 ) -> None:
     before = world.look("select count(*) from operational.impersonation")
     answer = opening(api, "wren", **other)
-    assert (answer.status_code, answer.json()["errors"]) == (422, [{"place": place, "rule": "not_valid"}])
+    assert (answer.status_code, answer.json()["errors"]) == (422, [{"place": f"body.{place}", "rule": "not_valid"}])
     policy = "impersonation-is-brief" if place == "minutes" else "impersonation-has-reason-and-ticket"
     wren = str(account(world, "wren"))
     assert world.look(REFUSED) == [("deny", [policy], "account", wren, account(world, "admin"), None)]

@@ -1,6 +1,5 @@
 """What the database itself holds of impersonation, whoever asks it past the API."""
 
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -37,8 +36,9 @@ def write_event(world: World, impersonation: UUID, actor: UUID, acting_for: UUID
         connection.execute(
             "insert into audit.access_event (event_id, occurred_at, principal_id, principal_kind, role, acting_for,"
             " action, resource_type, decision, policies, impersonation_id)"
-            " values (%s, %s, %s, 'human', 'platform_admin', %s, 'person.read', 'person', 'permit', '{}', %s)",
-            [uuid4(), datetime.now(UTC), actor, acting_for, impersonation],
+            " values (%s, statement_timestamp(), %s, 'human', 'platform_admin', %s, 'person.read', 'person', 'permit',"
+            " '{}', %s)",
+            [uuid4(), actor, acting_for, impersonation],
         )
 
 

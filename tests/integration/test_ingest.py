@@ -3,6 +3,7 @@
 from datetime import UTC, date, datetime, timedelta
 from uuid import uuid4
 
+import polars as pl
 import psycopg
 import pytest
 from operational_rows import Rows
@@ -11,8 +12,8 @@ from infra.database import Server
 from orchestration.contracts import Contract
 from orchestration.ingest import load
 from orchestration.ingest.load import Loaded, ingest
-from orchestration.ingest.session import ClinicFailed, connect_arrow
-from orchestration.ingest.sources import Asset
+from orchestration.ingest.session import ClinicFailed, ClinicSession, connect_arrow
+from orchestration.ingest.sources import Asset, Source
 
 TABLES = (
     "raw_patients",
@@ -225,6 +226,21 @@ def test_signing_again_brings_the_profile_back(server: Server, rows: Rows) -> No
     rows.consent("north", person)
     ingest(server, "north", Asset.PATIENTS, uuid4())
     assert rows.raw("north", columns="birth_date") == [(date(1950, 1, 1),)]
+
+
+def test_what_was_signed_while_a_transaction_waited_for_the_clinic_is_signed(
+    server: Server, rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person = rows.person_of(rows.patient("north", consent=False))
+    load_one = load._load
+
+    def sign_then_load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
+        rows.consent("north", person)
+        return load_one(session, source)
+
+    monkeypatch.setattr(load, "_load", sign_then_load)
+    ingest(server, "north", Asset.PATIENTS, uuid4())
+    assert rows.raw("north", columns="profile_shared, birth_date") == [(True, date(1950, 1, 1))]
 
 
 def test_a_standing_tombstone_outweighs_a_consent(server: Server, rows: Rows, admin: psycopg.Connection) -> None:

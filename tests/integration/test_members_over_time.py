@@ -234,6 +234,33 @@ def test_stays_that_tell_of_a_profile_are_known_by_their_versions(clinic: Segmen
     assert told == [("a", "entered"), ("b", "entered"), ("b", "left")]
 
 
+@pytest.mark.check(49)
+def test_a_stay_that_archiving_ends_tells_of_the_rules_that_it_lasted_through(clinic: SegmentClinic) -> None:
+    clinic.visit("a")
+    clinic.run()
+    clinic.save("seen", {"all": [SEEN, OLD]})
+    clinic.run()
+    clinic.archive("seen")
+    clinic.run()
+    clinic.save("seen", SEEN)
+    clinic.run()
+    stays = clinic.read("seen", "segment_stay", "patient_id, version, left_version, profile_dependent")
+    assert set(stays) == {("a", 1, 2, True), ("a", 3, None, False)}
+
+
+@pytest.mark.check(12)
+def test_members_tell_of_profiles_until_a_rule_that_asks_for_none_is_evaluated(clinic: SegmentClinic) -> None:
+    assert (clinic.tells_of_profiles("old"), clinic.tells_of_profiles("seen")) == (True, False)
+    clinic.save("old", SEEN)
+    clinic.save("seen", OLD)
+    # The new rules are saved, and the members still those of the old ones, but for the patients of a partial run.
+    for _ in range(2):
+        assert clinic.tells_of_profiles("old") and clinic.tells_of_profiles("seen")
+        clinic.run(given="a")
+    clinic.run()
+    assert (clinic.tells_of_profiles("old"), clinic.tells_of_profiles("seen")) == (False, True)
+
+
 def test_drift_is_what_changed_without_a_cause(clinic: SegmentClinic) -> None:
     assert clinic.drift() == []
     clinic.visit("a")

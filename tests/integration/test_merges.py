@@ -123,7 +123,10 @@ def test_every_table_of_a_patient_is_moved(fresh: World) -> None:
     """Or is named here, with a reason."""
     stays = {
         "registration",  # what is merged
+        "consent_propagation",  # so is its receipt
         "profile_tombstone",  # a revocation is of the registration that it was of
+        "sharing_limit",  # so is any other end of sharing
+        "webhook_delivery",  # says whom it told of at the time
         "message",  # says to whom it was sent at the time
         "outbox",  # a queue, filled by triggers
     }

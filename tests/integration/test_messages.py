@@ -63,8 +63,9 @@ def test_a_message_arrives_with_its_link_and_is_recorded(world: World, finch: UU
 
 def test_no_text_holds_more_than_a_link_and_a_code() -> None:
     assert set(TEXTS) == set(MessageKind)
-    for subject, text in TEXTS.values():
-        assert set(re.findall(r"\{(\w*)\}", subject + text)) <= {"link", "code"}
+    for kind, (subject, text) in TEXTS.items():
+        allowed = {"link", "subject", "text"} if kind is MessageKind.CAMPAIGN else {"link", "code"}
+        assert set(re.findall(r"\{(\w*)\}", subject + text)) <= allowed
 
 
 def test_a_calendar_comes_along(world: World, finch: UUID) -> None:
@@ -295,14 +296,29 @@ def test_a_reminder_is_sent_unseen_and_once_in_a_while(world: World, api: Api, f
     assert (reached.status_code, reached.text) == (202, "null")
     again = api.post(path, headers=staff)
     assert again.status_code == 409
-    assert again.json()["errors"] == [{"place": "appointment", "rule": "reminded_already"}]
+    assert again.json()["errors"] == [{"place": "path.appointment", "rule": "reminded_already"}]
     with mail_server() as (mailman, smtp):
         send(world, smtp)
     assert [to for to, _ in mailman.came] == ["finch@example.org"]
     made_up = api.post(path.replace("north", "south"), headers=staff)
     assert made_up.status_code == 404
-    other = access_world.sign_in(api, "manager.north")
+    other = access_world.sign_in(api, "manager.south")
     assert api.post(path, headers=other).status_code == 404
+
+
+def test_a_patient_is_asked_to_sign_unseen_and_once_a_week(world: World, api: Api, finch: UUID) -> None:
+    path = "/v1/clinics/north/patients/{}/consents/request"
+    staff, patient = access_world.sign_in(api, "staff.north"), world.patients["north", FINCH]
+    asked = api.post(path.format(patient), headers=staff)
+    assert (asked.status_code, asked.text) == (202, "null")
+    again = api.post(path.format(patient), headers=staff)
+    assert (again.status_code, again.json()["errors"]) == (409, [{"place": "path.patient", "rule": "asked_already"}])
+    for other in (world.patients["south", FINCH], "nobody"):
+        assert api.post(path.format(other), headers=staff).status_code == 404
+    with mail_server() as (mailman, smtp):
+        send(world, smtp)
+    ((to, mail),) = mailman.came
+    assert to == "finch@example.org" and b"https://cloister.example/consents" in mail
 
 
 def test_mail_servers_are_named_by_a_url() -> None:

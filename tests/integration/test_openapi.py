@@ -22,6 +22,8 @@ from schemathesis.specs.openapi.checks import (
 
 from api import problems
 
+# A ZIP file is bytes like any other.
+schemathesis.serializer.alias("application/zip", "application/octet-stream")
 EXAMPLES = 8
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # Who asks, by the name of a sign-in or a key.
@@ -56,10 +58,14 @@ def known(world: World) -> dict[str, str]:
         "impersonation": world.impersonation,
         "appointment": str(world.appointments["north"]),
         "case": str(world.cases["north"]),
+        "campaign": str(world.campaigns["north"]),
         "template": "pain",
         "kind": "registration",
         "guardianship": str(world.guardianship),
-        **{kind: str(world.items["north", kind]) for kind in ("form", "plan", "exercise")},
+        "account": str(world.account),
+        "key": world.keys["north.bookings"].split("_")[1],
+        "offered": "visit",
+        **{kind: str(world.items["north", kind]) for kind in ("form", "plan", "exercise", "handover")},
     }
 
 

@@ -101,13 +101,12 @@ def test_other_days_and_numbers_are_refused_by_their_place(family: Family) -> No
     plan = begun(family, WREN, [BRIDGE, {**WALK, "weekdays": [tomorrow]}], ago=3)
     bridge, walk = (e["id"] for e in found(family, plan)["exercises"])
     for day in (today() + days(1), today() - days(2), "2023-02-29", "today", "%00"):
-        refusal = (422, "day", "not_today_or_yesterday")
+        refusal = (422, "path.day", "not_today_or_yesterday")
         assert family.refused("wren", "PUT", tick(plan, bridge, day), {"times": 1}) == refusal
-    for body, place in (({"times": 3}, "times"), (None, "times"), ({"times": -1}, "body.times"), ({}, "body.times"),
-                        ({"times": True}, "body.times"), ({"times": "x"}, "body.times")):  # fmt: skip
+    for body in ({"times": 3}, None, {"times": -1}, {}, {"times": True}, {"times": "x"}):
         status, where, _ = family.refused("wren", "PUT", tick(plan, bridge, today()), body)
-        assert (status, where) == (422, place), body
-    assert family.refused("wren", "PUT", tick(plan, walk, today()), {"times": 1}) == (409, "day", "not_prescribed")
+        assert (status, where) == (422, "body.times"), body
+    assert family.refused("wren", "PUT", tick(plan, walk, today()), {"times": 1}) == (409, "path.day", "not_prescribed")
     assert day_rows(family, plan)[today()][1] == 0
 
 
@@ -131,7 +130,7 @@ def test_a_changed_plan_keeps_its_past(family: Family) -> None:
     shown = found(family, plan)
     assert {e["name"] for e in shown["exercises"]} == {"Bridge", "Walk"} and len(shown["exercises"]) == 2
     walk = next(e["id"] for e in shown["exercises"] if e["name"] == "Walk")
-    assert family.refused("wren", "PUT", tick(plan, walk, today()), {"times": 1}) == (409, "day", "not_prescribed")
+    assert family.refused("wren", "PUT", tick(plan, walk, today()), {"times": 1}) == (409, "path.day", "not_prescribed")
 
 
 def test_an_ended_plan_has_no_more_days_and_one_not_begun_is_gone(family: Family) -> None:
@@ -143,7 +142,7 @@ def test_an_ended_plan_has_no_more_days_and_one_not_begun_is_gone(family: Family
         "update operational.treatment_plan set ends_on = ends_on - 1, starts_on = starts_on - 1 where plan_id = %s",
         plan,
     )
-    refusal = (409, "plan", "over")
+    refusal = (409, "path.plan", "over")
     assert family.refused("specialist.north", "POST", f"/clinics/north/plans/{plan}/end") == refusal
     body = {"exercises": [WALK]}
     assert family.refused("specialist.north", "PUT", f"/clinics/north/plans/{plan}/exercises", body) == refusal
@@ -162,10 +161,10 @@ def test_an_ended_plan_has_no_more_days_and_one_not_begun_is_gone(family: Family
 @pytest.mark.parametrize(
     ("change", "place"),
     [
-        ({"starts_on": "2020-01-01"}, "starts_on"),
+        ({"starts_on": "2020-01-01"}, "body.starts_on"),
         ({"starts_on": "2023-02-29"}, "body.starts_on"),
-        ({"ends_on": "2020-01-01"}, "ends_on"),
-        ({"ends_on": "9999-12-31"}, "ends_on"),
+        ({"ends_on": "2020-01-01"}, "body.ends_on"),
+        ({"ends_on": "9999-12-31"}, "body.ends_on"),
         ({"exercises": []}, "body.exercises"),
         ({"exercises": [WALK] * 26}, "body.exercises"),
         ({"exercises": [{**WALK, "times": 0}]}, "body.exercises.0.times"),
@@ -219,3 +218,22 @@ def test_a_guardian_ticks_off_for_a_dependent_and_it_says_who(family: Family) ->
     )
     assert event == [("exercise.tick", "guardian", family.world.people[CHICK])]
     assert found(family, plan, "chick")["progress"] == {"prescribed": 1, "done": 1, "streak": 1}
+
+
+@pytest.mark.check(39)
+def test_a_plan_that_is_sent_twice_by_one_key_is_one(family: Family) -> None:
+    body = {"title": "Once", "starts_on": str(today()), "ends_on": str(today() + days(3)), "exercises": [WALK]}
+    path = f"/v1/clinics/north/patients/{family.world.patients['north', WREN]}/plans"
+    family.ask("specialist.north", "GET", "/clinics")
+    headers = {**family.headers["specialist.north"], "Idempotency-Key": str(uuid4())}
+
+    def sent(_: int) -> tuple[int, str]:
+        answer = family.api.post(path, headers=headers, json=body)
+        return answer.status_code, answer.text
+
+    with ThreadPoolExecutor(5) as pool:
+        answers = set(pool.map(sent, range(5)))
+    assert len(answers) == 1 and answers.pop()[0] == 201
+    other = family.api.post(path, headers=headers, json={**body, "title": "Twice"})
+    assert (other.status_code, other.json()["errors"][0]["rule"]) == (422, "reused")
+    assert family.world.look("select count(*) from operational.treatment_plan where title = 'Once'") == [(1,)]

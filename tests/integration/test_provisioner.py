@@ -41,3 +41,9 @@ def test_a_clinic_role_does_not_see_the_other_clinics_schema(server: Server) -> 
             clinic_transaction(connection, server.roles, "north", ClinicKind.BUILDER),
         ):
             connection.execute("select count(*) from clinic_south.raw_patients")
+
+
+@pytest.mark.parametrize("login", Login)
+def test_no_statement_of_any_login_goes_on_for_ever(server: Server, login: Login) -> None:
+    with connect(login, at=server) as connection:
+        assert connection.execute("show statement_timeout").fetchone() == ("1h",)

@@ -57,7 +57,7 @@ def test_every_encrypted_column_is_listed(admin: psycopg.Connection) -> None:
     others = {"data_key.wrapped", "blind_index.digest", "quarantine.source_key", "quarantine.row_key",
               "consent_text.sha256", "api_key.key_hash", "session.session_hash", "recovery_code.code_hash",
               "verification.code_digest", "verification.contact_digest", "password_link.token_hash",
-              "guardian_invitation.code_hash"}  # fmt: skip
+              "guardian_invitation.code_hash", "message.refusal_digest", "brought_record.digest"}  # fmt: skip
     found = admin.execute(
         "select c.relname || '.' || a.attname from pg_attribute as a inner join pg_class as c on c.oid = a.attrelid"
         " where c.relnamespace = 'operational'::regnamespace and c.relkind = 'r' and a.atttypid = 'bytea'::regtype"

@@ -23,8 +23,8 @@ from orchestration import sealer
 from tests.conftest import ROOT
 from tests.integration.sealing import add_event, add_events, assert_whole, seal_all
 
-WRITERS = 8
-SECONDS = 3.0
+WRITERS = 32
+SECONDS = 30.0 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 3.0
 
 
 def forked(work: Callable[[], object]) -> int:

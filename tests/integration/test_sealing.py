@@ -1,12 +1,14 @@
 """Every committed event becomes a leaf, once, however late it commits; nothing else becomes one."""
 
 import threading
+from datetime import timedelta
 from uuid import uuid4
 
 import psycopg
 import pytest
 
 from infra.audit_tree.seal import seal
+from infra.audit_tree.status import newest_checkpoint, rotate_key
 from infra.audit_tree.streams import ACCESS, IMPERSONATION, STREAMS
 from infra.audit_tree.tree import TreeChanged
 from infra.database import Server, connect, connect_admin
@@ -37,6 +39,26 @@ def test_a_late_commit_is_not_skipped_and_holds_nobody_up(server: Server) -> Non
         assert seal_all(server)["access"] == 0
         late.commit()
     assert seal_all(server)["access"] == 1
+    assert_whole(server)
+
+
+def test_a_backlog_is_sealed_in_windows_and_what_is_done_stays_done(
+    server: Server, admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("infra.audit_tree.seal.WINDOW", 3)
+    seal_all(server)
+    with connect(Login.SERVICE, at=server) as late, connect(Login.SERVICE, at=server, autocommit=True) as service:
+        add_event(late)
+        for number in range(12):
+            add_event(service)
+            if number == 6:  # a stretch in which transactions leave no event
+                for _ in range(40):
+                    admin.execute("select pg_current_xact_id()")
+        signed = admin.execute("select count(*) from audit.checkpoint").fetchone()
+        assert seal_all(server)["access"] == 12
+        late.commit()
+    assert admin.execute("select count(*) from audit.checkpoint").fetchone()[0] - signed[0] >= 4  # type: ignore[index]
+    assert seal_all(server) == {"access": 1, "impersonation": 0}
     assert_whole(server)
 
 
@@ -107,6 +129,35 @@ def test_nobody_says_which_transaction_wrote_an_event(server: Server) -> None:
             )
 
 
+def test_no_row_of_the_log_is_dated_back_or_ahead(server: Server, admin: psycopg.Connection) -> None:
+    """Or the line of an event that was sealed would change, as if somebody had tampered with it."""
+    (event,) = add_events(server, 1)
+    ((at,),) = admin.execute("select occurred_at from audit.access_event where event_id = %s", [event]).fetchall()
+    for table, columns, login in (
+        ("access_event", "principal_kind, role, action, resource_type, decision, policies", Login.SERVICE),
+        ("access_event", "principal_kind, role, action, resource_type, decision, policies", Login.IMPORTER),
+        ("disclosure", "clinic_id, patient_id", Login.SERVICE),
+    ):
+        values = "'x', 'x', 'x', 'x', 'permit', '{}'" if table == "access_event" else "1, gen_random_uuid()"
+        text = f"insert into audit.{table} (event_id, occurred_at, {columns}) values (%s, %s, {values})"
+        for when in (at, at + timedelta(seconds=60)):
+            with connect(login, at=server) as connection, pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(text, [event, when])
+
+
+def test_an_id_that_stands_twice_does_not_stop_the_sealer(server: Server) -> None:
+    (event,) = add_events(server, 1)
+    seal_all(server)
+    with connect(Login.SERVICE, at=server) as connection:
+        connection.execute(
+            "insert into audit.access_event (event_id, occurred_at, principal_kind, role, action, resource_type,"
+            " decision, policies) values (%s, statement_timestamp(), 'x', 'x', 'x', 'x', 'permit', '{}')",
+            [event],
+        )
+    assert seal_all(server)["access"] == 1
+    assert_whole(server)
+
+
 @pytest.mark.check(24)
 @pytest.mark.parametrize(
     "change",
@@ -148,7 +199,7 @@ def test_after_a_rotation_one_checkpoint_is_signed_by_both_keys(server: Server) 
     old = keys(server)
     add_events(server, 1)
     seal_all(server)
-    new = old.renewed(server.secrets_folder)
+    new = old.renewed(server.secrets_folder, old.verifiers("access"))
     for _ in range(2):
         add_events(server, 1)
         seal_all(server)
@@ -158,9 +209,15 @@ def test_after_a_rotation_one_checkpoint_is_signed_by_both_keys(server: Server) 
     signers = [open_checkpoint(note, new.verifiers("access")).signed_by for note in notes]
     first, second = (found.signers("access")[0].verifier for found in (old, new))
     assert signers[-3:] == [(first,), (second, first), (second,)]
-    # And once more: the first key's private half is gone, its public one still opens what it signed.
-    newest = new.renewed(server.secrets_folder)
-    assert len(newest.keys) == 2 and first in newest.verifiers("access")
+    # Twice more: the first key's private half is gone, its public one still opens what it signed. That of the second,
+    # which signed last, is kept however often keys are rotated before the next checkpoint.
+    for _ in range(2):
+        rotate_key(server)
+    assert len(keys(server).keys) == 2 and first in keys(server).verifiers("access")
+    add_events(server, 1)
+    seal_all(server)
+    newest = open_checkpoint(newest_checkpoint(server, ACCESS), keys(server).verifiers("access"))
+    assert len(newest.signed_by) == 2 and second in newest.signed_by
     assert_whole(server)
 
 

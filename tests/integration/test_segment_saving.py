@@ -50,9 +50,14 @@ def test_another_rule_is_a_new_version_and_nothing_else_is(at: Server, connectio
 
 def test_what_was_archived_comes_back_as_a_new_version(at: Server, connection: psycopg.Connection) -> None:
     put(at, old="age > 65")
-    connection.execute("update clinic_north.segment set archived_at = now()")
+    connection.execute(
+        "update clinic_north.segment"
+        " set archived_at = now(), archived_by = gen_random_uuid(), archive_reason = 'mistake'"
+    )
     assert put(at, old="age > 65")["changed"] == 1
     assert [version for version, *_ in versions(connection, "old")] == [1, 2]
+    archived = "select num_nonnulls(archived_at, archived_by, archive_reason) from clinic_north.segment"
+    assert connection.execute(archived).fetchone() == (0,)
 
 
 def test_an_edit_makes_those_who_name_it_depend_on_profiles(at: Server, connection: psycopg.Connection) -> None:

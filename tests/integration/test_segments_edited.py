@@ -8,15 +8,15 @@ import httpx
 import pytest
 from access_world import Api, World
 
+from policies.segments.catalogue import describe
+from policies.segments.definition import RESERVED
+from policies.segments.rule import DEEPEST_RULE
+from policies.segments.schema import rule_schema
+
 NORTH = "/v1/clinics/north/segments"
 SOUTH = "/v1/clinics/south/segments"
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 Headers = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def manager(api: Api) -> Headers:
-    return access_world.sign_in(api, "manager.north")
 
 
 @pytest.fixture(scope="module")
@@ -183,13 +183,43 @@ def test_a_template_is_enabled_with_chosen_values_once(api: Api, manager: Header
     assert api.post(path, headers=manager, json={"slug": "over-65"}).json()["slug"] == "over-65"
     bad = api.post(path, headers=manager, json={"slug": "bad", "values": {"window": "age) > 1 or age(1d"}})
     assert fault(bad) == (422, "body.values.window", "no_rule")
+    for odd in (True, None, [1], {}, "7"):
+        bad = api.post(path, headers=manager, json={"slug": "bad", "values": {"age": odd}})
+        assert fault(bad) == (422, "body.values.age", "no_rule")
     assert api.post(f"{NORTH}/templates/none", headers=manager).json() == NOT_THERE
     offered = api.get("/v1/segments/templates", headers=manager).json()["templates"]
     assert len(offered) == 3 and {p["default"] for p in offered[1]["parameters"]} == {30, "intake"}
 
 
+@pytest.mark.check(41)
+def test_the_deepest_rule_comes_back_as_it_was_and_of_two_values_of_a_key_neither_is_taken(
+    api: Api, manager: Headers
+) -> None:
+    deepest: dict[str, Any] = {"measure": "sex", "op": "in", "value": ["x"]}
+    for _ in range(DEEPEST_RULE - 1):
+        deepest = {"all": [deepest]}
+    assert add(api, manager, "deepest", deepest).status_code == 201
+    found = read(api, manager, "deepest")
+    asked = {"rule": found["rule"]}
+    same = api.patch(f"{NORTH}/deepest", headers=manager | {"If-Match": found["etag"]}, json=asked)
+    assert found["rule"] == deepest and same.json() == {"slug": "deepest", "version": 1, "changed": False}
+    assert fault(add(api, manager, "deeper", {"not": deepest}))[:2] == (422, "body.rule.not" + ".all[0]" * 38 + ".all")
+    twice = '{"slug": "twice", "name": "Twice", "rule": {"measure": "age", "op": ">", "value": 1, "value": 2}}'
+    answer = api.post(NORTH, headers=manager | {"content-type": "application/json"}, content=twice)
+    assert answer.status_code == 422 and answer.json()["errors"][0]["place"] == "body"
+
+
+def test_the_language_that_is_published_is_the_one_that_is_read(api: Api, manager: Headers) -> None:
+    assert api.get("/v1/segments/schema", headers=manager).json() == rule_schema()
+    assert api.get("/v1/segments/measures", headers=manager).json() == {"measures": describe()}
+
+
 def test_words_of_paths_and_bad_slugs_name_no_segment(api: Api, manager: Headers) -> None:
-    assert fault(add(api, manager, "vocabulary", "age > 1")) == (422, "body.slug", "reserved")
+    paths = api.get("/v1/openapi.json").json()["paths"]
+    words = {path.split("/")[5] for path in paths if path.startswith(f"{NORTH.replace('north', '{clinic}')}/")}
+    assert words - {"{segment}"} | {"new"} == RESERVED  # `new` is the page of the rule builder
+    for word in RESERVED:
+        assert fault(add(api, manager, word, "age > 1")) == (422, "body.slug", "reserved")
     for slug in ("A", "a_b", "-a", "a" * 81, ""):
         asked = {"slug": slug, "name": "Any", "rule": "age > 1"}
         assert fault(api.post(NORTH, headers=manager, json=asked))[:2] == (422, "body.slug")

@@ -29,11 +29,6 @@ CONSENT = {"lacking": "consent", "measure": None, "form": None, "question": None
 ANSWER = {"lacking": "answer", "measure": None, "form": "pain", "question": "score"}
 
 
-@pytest.fixture(scope="module")
-def manager(api: Api) -> Headers:
-    return access_world.sign_in(api, "manager.north")
-
-
 @pytest.fixture(scope="module", autouse=True)
 def _records(world: World) -> None:
     """Finch's at both clinics: the mart as of 4 March 2026."""
@@ -123,6 +118,14 @@ def test_an_explanation_has_values_records_and_the_day_of_change(
     assert (painful["condition"]["value"], painful["condition"]["text"]) == (7.5, PAINFUL)
     assert [source["number"] for source in painful["condition"]["sources"]] == [7.5]
     assert explained(world, api, manager, WREN)["missing"] == [ANSWER, CONSENT]
+    assert found["stale"] is False
+    world.change(
+        "insert into clinic_north.dead_change (patient_id, entity, sqlstate, failed_at)"
+        " values (%s, 'form', '22003', now())",
+        world.patients["north", FINCH],
+    )
+    assert explained(world, api, manager)["stale"] is True
+    world.change("delete from clinic_north.dead_change")
 
 
 def test_an_explanation_says_of_every_measure_what_sql_says(
@@ -203,6 +206,7 @@ def test_an_attribute_that_is_not_shared_moves_nothing(world: World, api: Api, m
 
     before = seen()
     world.change("update operational.profile set birth_date = '2010-01-01' where person_id = %s", world.people[WREN])
+    ingest(world.server, "north", Asset.PATIENTS, uuid4())
     assert seen() == before
 
 

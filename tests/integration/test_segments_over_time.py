@@ -9,6 +9,7 @@ import access_world
 import httpx
 import pytest
 from access_world import FINCH, HERON, WREN, Api, World
+from pages_of import browser_sign_in
 
 NORTH = "/v1/clinics/north/segments"
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
@@ -188,7 +189,9 @@ def test_days_are_the_clinics_own_and_add_up(filled: World, api: Api, manager: H
         ("06", 0, 0, 2),
     ]  # fmt: skip
     late = got(api, manager, "everybody/days", **{"from": "2026-02-04", "to": "2026-02-04"})["days"]
-    assert late == [{"day": "2026-02-04", "entered": 0, "left": 1, "members": 1}]
+    assert late == [
+        {"day": "2026-02-04", "entered": 0, "left": 1, "members": 1, "entered_by": {}, "left_by": {"data": 1}}
+    ]
     assert [day["members"] for day in got(api, manager, "everybody/days")["days"]] == [2] * 30
     assert disclosed(filled, "segment.read") == []
     (of_south,) = api.get(
@@ -234,8 +237,18 @@ def test_of_who_withdrew_no_stay_is_told_that_depends_on_the_profile(
         " select segment_id, 2, v.rule, false, now() from clinic_north.segment"
         " inner join clinic_north.segment_version as v using (segment_id) where slug = 'elders' and v.version = 1",
     )
+    # Nor are those who are members still by the rule before: the new one is saved, and not evaluated yet.
+    filled.change(
+        "insert into clinic_north.segment_state (segment_id, version, rules, profile_dependent)"
+        " values (%s, 1, '', true)",
+        filled.segments["north", "elders"],
+    )
+    assert there_at(api, manager, "elders", None) == [] and got(api, manager, "elders")["members"] == 0
+    assert "age" not in {bucket["dimension"] for bucket in got(api, manager, "elders")["make_up"]}
+    filled.change("update clinic_north.segment_state set version = 2, profile_dependent = false")
     assert there_at(api, manager, "elders", "2026-02-02T12:00Z") == [WREN] and feed(api, manager, "elders") == wrens
-    assert there_at(api, manager, "elders", None) == [FINCH]
+    assert there_at(api, manager, "elders", None) == [FINCH] and got(api, manager, "elders")["members"] == 1
+    filled.change("delete from clinic_north.segment_state")
     filled.change("delete from clinic_north.segment_version where version = 2")
     filled.change("update clinic_north.segment set version = 1, profile_dependent = true where slug = 'elders'")
     if how == "revoked":
@@ -253,6 +266,24 @@ def test_whom_the_clinic_deleted_is_told_to_have_left_and_no_more(filled: World,
     assert (change["kind"], change["patient_id"]) == ("left", str(gone)) and "name" not in change
     assert there_at(api, manager, "empty", "2026-02-06T12:00Z") == []
     filled.change("delete from clinic_north.segment_member where patient_id = %s", gone)
+
+
+def test_a_segment_that_cannot_be_evaluated_is_told_to_managers(filled: World, api: Api, manager: Headers) -> None:
+    def told() -> list[bool]:
+        sees = ("segments/elders", "segments", "segments/everybody")
+        return ["cannot be evaluated" in api.get(f"/clinics/north/{path}").text.casefold() for path in sees]
+
+    browser_sign_in(api, "manager.north")
+    assert got(api, manager, "elders")["broken"] is False and told() == [False] * 3
+    filled.change(
+        "insert into clinic_north.segment_broken (segment_id, version, sqlstate) values (%s, 1, '22012')",
+        filled.segments["north", "elders"],
+    )
+    assert got(api, manager, "elders")["broken"] is True and told() == [True, True, False]
+    filled.change("update clinic_north.segment_broken set version = 0")  # of a rule before this one
+    assert got(api, manager, "elders")["broken"] is False and told() == [False] * 3
+    filled.change("delete from clinic_north.segment_broken")
+    api.cookies.clear()
 
 
 @pytest.mark.check(50)

@@ -1,5 +1,7 @@
 """Rules that are not saved: whom they mean, what they would change; each patient shown is in the log."""
 
+import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -12,15 +14,12 @@ from access_world import FINCH, HERON, WREN, Api, World
 
 from infra.database import connect_admin
 from infra.settings import settings
+from orchestration.ingest.load import ingest
+from orchestration.ingest.sources import Asset
 
 NORTH = "/v1/clinics/north/segments"
 OVER_65 = {"measure": "age", "op": ">", "value": 65}
 Headers = dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def manager(api: Api) -> Headers:
-    return access_world.sign_in(api, "manager.north")
 
 
 def tried(api: Api, headers: Headers, rule: Any, path: str = "preview", **more: Any) -> dict[str, Any]:
@@ -74,10 +73,18 @@ def test_a_rule_that_is_not_saved_names_whom_it_means_and_leaves_them_in_the_log
     everybody = tried(api, manager, "registration.days > 1")
     assert counts(everybody) == (2, 2, 0) and names(everybody["sample"]) == [FINCH, WREN]
     assert len(newest_event(world)[2]) == 2
-    assert counts(tried(api, manager, "registration.days > 1", limit=1)) == (2, 2, 0)
-    assert len(newest_event(world)[2]) == 1
-    for nothing in (tried(api, manager, "registration.days < 0"), tried(api, manager, "age > 65", limit=0)):
-        assert nothing["sample"] == [] and newest_event(world) == ("segment.preview", "north", [])
+    nobody = tried(api, manager, "registration.days < 0")
+    assert nobody["sample"] == [] and newest_event(world) == ("segment.preview", "north", [])
+
+
+@pytest.mark.check(21)
+@pytest.mark.parametrize("limit", [0, 1])
+def test_of_a_count_of_a_few_all_are_named_and_recorded(world: World, api: Api, manager: Headers, limit: int) -> None:
+    everybody = sorted([world.patients["north", FINCH], world.patients["north", WREN]])
+    assert counts(tried(api, manager, "registration.days > 1", limit=limit)) == (2, 2, 0)
+    assert sorted(newest_event(world)[2]) == everybody
+    assert tried(api, manager, "registration.days > 1", "empty/diff", limit=limit)["entered"] == 2
+    assert sorted(newest_event(world)[2]) == everybody
 
 
 def test_a_rule_may_name_segments_and_stays_undecided_where_they_are(api: Api, manager: Headers) -> None:
@@ -109,6 +116,7 @@ def test_an_attribute_that_is_not_shared_moves_no_count(world: World, api: Api, 
         "update operational.profile set birth_date = '2010-01-01', sex = 'male' where person_id = %s",
         world.people[WREN],
     )
+    ingest(world.server, "north", Asset.PATIENTS, uuid4())
     assert [tried(api, manager, rule) for rule in rules] == before
 
 
@@ -119,6 +127,9 @@ def test_a_changed_rule_names_who_would_enter_and_leave_and_how_those_that_name_
     for slug, rule in (("no-elders", 'not in_segment("elders")'), ("neither", 'not in_segment("no-elders")')):
         asked = {"slug": slug, "name": slug, "rule": rule}
         assert api.post(NORTH, headers=manager, json=asked).status_code == 201
+    # A key of some segments alone is told of no other one.
+    for headers, users in ((manager, ["no-elders"]), ({"Authorization": f"Bearer {world.keys['north.elders']}"}, [])):
+        assert api.get(f"{NORTH}/elders", headers=headers).json()["used_by"] == users
     finch, wren = (world.patients["north", name] for name in (FINCH, WREN))
     more = tried(api, manager, "registration.days > 1", "elders/diff")
     assert (more["before"], more["after"], more["entered"], more["left"]) == (1, 2, 1, 0)
@@ -150,6 +161,7 @@ def test_of_many_changes_the_first_are_named_and_all_are_counted(world: World, a
     first = sorted(str(patient) for patient in many)[:7]
     assert [patient["patient_id"] for patient in found["entering"]] == first
     assert sorted(map(str, newest_event(world)[2])) == first
+    assert len(tried(api, manager, "registration.days < 10", limit=7)["sample"]) == 7
     world.change("delete from clinic_north.raw_patients where name = 'Canary Many'")
 
 
@@ -191,6 +203,65 @@ def test_what_is_asked_badly_is_refused_by_its_place(api: Api, manager: Headers)
 
     for path in ("preview", "elders/diff"):
         assert places(path, {"rule": "age > 1", "limit": 101}) == ["body.limit"]
-        assert places(path, {"rule": 1})[0].startswith("body.rule")
+        assert [places(path, {"rule": odd}) for odd in (1, None, [], {}, True)] == [["body.rule"]] * 5
         assert places(path, {}) == ["body.rule"]
         assert places(path, None) == ["body"]
+
+
+def test_two_versions_that_are_too_much_together_are_refused(api: Api, manager: Headers) -> None:
+    def wide(first: int) -> str:
+        counts = [f"appointments.count({first + days}d) = 1" for days in range(600)]
+        return " or ".join(f"({' or '.join(counts[start : start + 200])})" for start in (0, 200, 400))
+
+    asked = {"slug": "wide", "name": "Wide", "rule": wide(1)}
+    assert api.post(NORTH, headers=manager, json=asked).status_code == 201
+    answer = api.post(f"{NORTH}/wide/diff", headers=manager, json={"rule": wide(1001)})
+    (error,) = answer.json()["errors"]
+    assert (answer.status_code, error["place"]) == (422, "body.rule") and "1000 different measures" in error["detail"]
+    api.post(f"{NORTH}/wide/archive", headers=manager, json={"reason": "mistake"})
+
+
+@pytest.mark.check(41)
+@pytest.mark.parametrize(
+    ("rule", "place"),
+    [
+        (f"age > {'9' * 5_000}", "body.rule, line 1, column 7"),
+        (f"sex is known and\n  age between -{'9' * 5_000} and 1", "body.rule, line 2, column 15"),
+        ({"measure": "age", "op": ">", "value": 9 * 10**4_999}, "body.rule.value"),
+        ({"all": [{"measure": "age", "op": "in", "value": [1, 9 * 10**4_999]}]}, "body.rule.all.0.value.1"),
+    ],
+)
+def test_a_number_of_five_thousand_digits_is_refused_by_its_place(
+    api: Api, manager: Headers, rule: Any, place: str
+) -> None:
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)  # to write it
+    bodies = [json.dumps({**more, "rule": rule}) for more in ({}, {"slug": "long", "name": "Long"})]
+    sys.set_int_max_str_digits(limit)
+    headers = {**manager, "content-type": "application/json"}
+    for path, body in zip(("/preview", "/everybody/diff", ""), (bodies[0], *bodies), strict=True):
+        answer = api.post(f"{NORTH}{path}", headers=headers, content=body)
+        assert answer.status_code == 422, path
+        assert [error["place"] for error in answer.json()["errors"]] == [place], path
+
+
+def test_a_rule_that_cannot_be_evaluated_is_refused_and_nothing_is_told(
+    world: World, api: Api, manager: Headers
+) -> None:
+    patient = uuid4()
+    assert api.post(NORTH, headers=manager, json={"slug": "days", "name": "Days", "rule": "registration.days > 1"})
+    assert api.get(f"{NORTH}/days/undecided", headers=manager).status_code == 200
+    world.change(
+        "insert into clinic_north.raw_patients (patient_id, version, name, registered_on, profile_shared)"
+        " values (%s, 1, 'Canary Ever', '-infinity', false)",
+        patient,
+    )
+    for path in ("preview", "elders/diff"):
+        answer = api.post(f"{NORTH}/{path}", headers=manager, json={"rule": "registration.days > 1"})
+        assert (answer.status_code, answer.json()["errors"]) == (
+            422, [{"place": "body.rule", "rule": "not_evaluated"}],
+        )  # fmt: skip
+    answer = api.get(f"{NORTH}/days/undecided", headers=manager)
+    assert (answer.status_code, answer.json()["errors"]) == (409, [{"place": "path.segment", "rule": "not_evaluated"}])
+    world.change("delete from clinic_north.raw_patients where patient_id = %s", patient)
+    assert counts(tried(api, manager, "registration.days > 1")) == (2, 2, 0)

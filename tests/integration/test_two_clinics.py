@@ -1,5 +1,6 @@
 """Two clinics whose patient ids collide: they stay different people, and nothing of one shows at the other."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -127,10 +128,10 @@ def test_by_any_route_b_is_as_good_as_made_up_to_as_manager(api: Api) -> None:
     _sign_in_to_pages(api, "manager.clinic_a")
     routes = clinic_routes(api)
     assert len(routes) >= 14
-    things = {"patient": patient, "template": "pain", "form": patient, "appointment": _an_appointment(api)}
+    things = defaultdict(lambda: patient, template="pain", appointment=_an_appointment(api))
 
     def ask(route: str, clinic: str, segment: str, cursor: str) -> tuple[int, bytes]:
-        path = route.format(clinic=clinic, segment=segment, **things)
+        path = route.format_map(things | {"clinic": clinic, "segment": segment})
         answer = api.get(f"{path}{'&' if '?' in path else '?'}cursor={cursor}&after={cursor}", headers=a)
         return answer.status_code, answer.content
 
@@ -139,13 +140,14 @@ def test_by_any_route_b_is_as_good_as_made_up_to_as_manager(api: Api) -> None:
         assert made_up[0] == 404, route
         for segment in (EVERYWHERE, "only-at-b"):
             assert ask(route, "clinic_b", segment, cursor) == made_up, route
-        if "{segment}" in route:
+        if "{segment}" in route and "{campaign}" not in route:
             own = api.get(route.format(clinic="clinic_a", segment=EVERYWHERE, patient=own_patient), headers=a)
             assert own.status_code == 200, route
             assert (
                 ask(route, "clinic_a", "only-at-b", cursor) == ask(route, "clinic_a", "nothing", "made-up") == made_up
             )
-            assert ask(route, "clinic_a", EVERYWHERE, cursor) == ask(route, "clinic_a", EVERYWHERE, "made-up")
+            if not route.endswith("members.ndjson"):  # its last line is a cursor, sealed afresh each time
+                assert ask(route, "clinic_a", EVERYWHERE, cursor) == ask(route, "clinic_a", EVERYWHERE, "made-up")
 
 
 def _an_appointment(api: Api) -> str:

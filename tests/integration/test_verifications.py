@@ -275,7 +275,8 @@ def test_nobody_books_for_anothers_dependent(fresh: World, running: Api, mailbox
         code = mailbox.code(booked.verification)
         for dependent in (fresh.guardianship, uuid4()):
             found = answer(running, booked, code, booked_for="dependent", dependent=str(dependent))
-            assert (found.status_code, found.json()["errors"]) == (422, [{"place": "dependent", "rule": "not_there"}])
+            fault = [{"place": "body.dependent", "rule": "not_there"}]
+            assert (found.status_code, found.json()["errors"]) == (422, fault)
         assert person_at(fresh, booked) == booked.person
     # What did not come to pass did not use the code up, but the tries.
     assert {row[0] for row in fresh.look("select tries from operational.verification where answered_at is null")} == {2}

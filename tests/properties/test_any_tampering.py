@@ -173,10 +173,43 @@ def test_other_clinics_events_are_hashes_in_a_clinics_export_alone(size: int, fo
         assert bad_index(export(events)) == (events.index(None), events.index(None))
 
 
-def test_an_event_in_an_archive_is_counted_apart() -> None:
-    lines = list(whole(9))
-    lines[3] = lines[3][:44] + b" " + ARCHIVED + b"\n"
-    assert (check(lines).events, check(lines).archived) == (8, 1)
+@pytest.mark.check(24)
+@given(sizes, st.sets(st.integers(0, 59)), st.sets(st.integers(0, 59)))
+def test_what_is_said_to_be_archived_is_in_an_archive(size: int, gone: set[int], lost: set[int]) -> None:
+    """The archive of what is gone, but for what was lost; hashes stand in it for the rest."""
+    gone = {index for index in gone if index < size}
+    lines = list(whole(size))
+    for at in (place(lines, index) for index in gone):
+        lines[at] = lines[at][:44] + b" " + ARCHIVED + b"\n"
+    kept = [event(index) if index in gone - lost else None for index in range(size)]
+    archive = check(export(kept, scope="month:2015_03"))
+    assert {index for span in archive.spans for index in span} == gone - lost
+    if gone & lost:
+        with pytest.raises(Broken) as broken:
+            verify(lines, [SIGNER.verifier], archives=[archive])
+        assert broken.value.first == min(gone & lost)
+    else:
+        found = verify(lines, [SIGNER.verifier], archives=[archive, archive])
+        assert (found.events, found.archived) == (size - len(gone), len(gone))
+
+
+@pytest.mark.check(24)
+@given(st.lists(st.sampled_from(["own", "other", "old"]), min_size=1, max_size=40), numbers, st.integers(0, 3))
+def test_none_is_taken_out_from_between_a_clinics_own(kinds: list[str], where: int, before: int) -> None:
+    kinds.sort(key=lambda kind: kind != "old")  # sealed before events had numbers, so before all that have one
+    own = [index for index, kind in enumerate(kinds) if kind == "own"]
+    counted = {index: number for number, index in enumerate(own, before + 1)}
+    events = [
+        None if kind == "other" else line_of({"index": index, "clinic_number": counted.get(index), "nonce": "x"})
+        for index, kind in enumerate(kinds)
+    ]
+    lines = export(events, scope="clinic:north")
+    assert check(lines).numbers == ((before, before + len(own)) if own else None)
+    if len(own) > 2:
+        taken = 1 + where % (len(own) - 2)
+        at = place(lines, own[taken])
+        first, last = bad_index([*lines[:at], lines[at][:44] + b"\n", *lines[at + 1 :]])
+        assert (first, last) == (own[taken - 1] + 1, own[taken + 1] - 1)
 
 
 def test_a_signature_of_somebody_else_is_none() -> None:

@@ -1,6 +1,7 @@
 """The access policies mean what their cases say, and are refused when they are wrong."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,8 @@ import pytest
 
 import policies.access
 from policies.access.decide import InvalidPolicies, Policies, load
-from policies.access.entities import CLINIC_ROLE_ATTRIBUTES
-from policies.access.model import Facts, KeyScope, Request, Resource, Subject, Terms, roles
+from policies.access.entities import CLINIC_ROLE_ATTRIBUTES, entities
+from policies.access.model import PLATFORM, Facts, KeyScope, Request, Resource, Subject, Terms, roles
 from policies.access.states import FACTS
 from policies.words import (
     CLINIC_ROLES,
@@ -93,12 +94,21 @@ def test_every_role_is_a_clinics_the_platforms_personal_or_a_keys() -> None:
         "permit (principal, action, resource);",
         '@id("x") permit (principal is Cloister::Nobody, action, resource);',
         '@id("x") permit (principal is Cloister::User, action, resource) when { principal.owns };',
+        '@id("x") permit (principal, action == Cloister::Action::"profile.steal", resource);',
+        '@id("x") permit (principal, action == Cloister::Action::"clinic.read", resource is Cloister::Person);',
     ],
-    ids=["no syntax", "no id", "unknown type", "unknown attribute"],
+    ids=["no syntax", "no id", "unknown type", "unknown attribute", "unknown action", "no action of this resource"],
 )
 def test_wrong_policies_are_refused(text: str) -> None:
     with pytest.raises(InvalidPolicies):
         Policies(text, SCHEMA)
+
+
+def test_a_policy_about_a_group_of_actions_is_refused_since_none_is_known() -> None:
+    grouped = SCHEMA.replace('"record.restore" appliesTo', '"record.restore" in ["everything"] appliesTo')
+    grouped = grouped.rstrip().removesuffix("}") + 'action "everything"; }'
+    with pytest.raises(InvalidPolicies, match="no single action: everything"):
+        Policies('@id("x") forbid (principal, action in Cloister::Action::"everything", resource);', grouped)
 
 
 def test_a_decision_for_every_state_is_the_decision_in_that_state() -> None:
@@ -109,6 +119,17 @@ def test_a_decision_for_every_state_is_the_decision_in_that_state() -> None:
             assert list(found.rulings) == [load().decide(asked) for asked in found.requests]
             assert len(found.rulings) == 2 ** len(FACTS[request.action])
             assert len({asked.facts for asked in found.requests}) == len(found.requests)
+
+
+def test_who_asked_before_is_decided_anew_about_other_things_and_with_other_roles() -> None:
+    case = json.loads((FOLDER / "cases" / "ALLOW" / "manager-reads-members-by-name.json").read_text())
+    asked, elsewhere = request_of(case), Resource("south", segment="everybody")
+    assert load().decide(asked).permitted
+    assert not load().decide(replace(asked, resource=elsewhere)).permitted
+    assert not load().decide(replace(asked, subject=replace(asked.subject, roles=frozenset()))).permitted
+    assert load().decide(asked).permitted
+    kept = str(entities(replace(asked, resource=PLATFORM)))
+    assert asked.subject.id in kept and "over-65" not in kept and "south" not in kept
 
 
 def test_without_the_consent_no_state_asks_for_the_profile() -> None:

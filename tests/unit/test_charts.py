@@ -1,6 +1,12 @@
 """Charts draw what the report counted: in order, to scale, with words for those who do not see them."""
 
-from api.pages.charts import ROOM, chart, charts
+from datetime import date
+from typing import Any
+
+import pytest
+from markupsafe import Markup
+
+from api.pages.charts import ROOM, chart, charts, once, trend
 
 
 def rows(**patients: int) -> list[dict[str, object]]:
@@ -26,3 +32,30 @@ def test_nothing_to_draw_is_no_chart() -> None:
         "age",
         "sex",
     ]
+
+
+def test_of_many_words_the_most_frequent_are_shown_and_the_others_together() -> None:
+    services = [{"dimension": "service", "bucket": f"s{n}", "patients": n} for n in range(1, 11)]
+    drawn = chart(services, "service")
+    assert drawn and [(bar.label, bar.count) for bar in drawn.bars] == [
+        ("s4", 4), ("s5", 5), ("s6", 6), ("s7", 7), ("s8", 8), ("s9", 9), ("s10", 10), ("others", 6),
+    ]  # fmt: skip
+    few = chart(services[:8], "service")
+    assert few and len(few.bars) == 8
+
+
+def test_what_shows_the_same_in_the_same_language_is_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[Any, str]] = []
+
+    def macro(shown: Any, key: str) -> Markup:
+        drawn.append((shown, key))
+        return Markup(len(drawn))
+
+    def line(last: int) -> Any:
+        return trend("Members", [(date(2026, 1, 1), 1), (date(2026, 1, 2), last)])
+
+    assert [once(macro, line(2), "a"), once(macro, line(2), "a")] == ["1", "1"]  # type: ignore[arg-type]
+    assert once(macro, line(3), "a") == "2"  # type: ignore[arg-type]
+    assert once(macro, line(2), "b") == "3"  # type: ignore[arg-type]
+    monkeypatch.setattr("api.pages.charts.language", lambda: "de")
+    assert once(macro, line(2), "a") == "4"  # type: ignore[arg-type]

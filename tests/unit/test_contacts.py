@@ -63,7 +63,7 @@ def test_a_bad_number_is_422_and_names_the_field_alone(given: str, country: str)
     with pytest.raises(InvalidInput) as caught:
         canonical("phone", given, country)
     body = problems.of(caught.value)
-    assert (body["status"], body["errors"]) == (422, [{"place": "phone", "rule": "not_valid"}])
+    assert (body["status"], body["errors"]) == (422, [{"place": "body.phone", "rule": "not_valid"}])
     assert given == "" or given not in caught.value.message
 
 

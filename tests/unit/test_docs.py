@@ -20,12 +20,13 @@ from tests.conftest import ROOT
 SEGMENTS = (ROOT / "docs" / "segments.md").read_text()
 IMPORTING = (ROOT / "docs" / "importing.md").read_text()
 ACCESS = (ROOT / "docs" / "access.md").read_text()
-README = (ROOT / "README.md").read_text()
+COMMANDS = (ROOT / "docs" / "commands.md").read_text()
+SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
 
 def commands(group: object, path: tuple[str, ...] = ("cloister",)) -> Iterator[str]:
     parts = getattr(group, "commands", None)
-    if parts is None:
+    if parts is None or getattr(group, "invoke_without_command", False):
         yield " ".join(path)
     for name, part in (parts or {}).items():
         yield from commands(part, (*path, name))
@@ -33,7 +34,7 @@ def commands(group: object, path: tuple[str, ...] = ("cloister",)) -> Iterator[s
 
 def rows(text: str, heading: str) -> list[list[str]]:
     """The cells of the table under a heading, without its head."""
-    section = re.split(r"^## ", text, flags=re.MULTILINE)
+    section = re.split(r"^##? ", text, flags=re.MULTILINE)
     chosen = next(part for part in section if part.startswith(f"{heading}\n"))
     table = [line for line in chosen.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in table[2:]]
@@ -64,12 +65,22 @@ def test_the_example_of_the_docs_is_the_missions_first_segment() -> None:
 
 def test_every_setting_is_documented_and_nothing_else() -> None:
     names = {field.alias or f"CLOISTER_{name.upper()}" for name, field in Settings.model_fields.items()}
-    assert {name for row in rows(README, "Settings") for name in named(row[0])} == names
+    assert {name for row in rows(SETTINGS, "Settings") for name in named(row[0])} == names
 
 
 def test_every_command_is_documented_and_nothing_else() -> None:
-    documented = [name for row in rows(README, "Commands") for name in named(row[0])]
+    documented = [name for row in rows(COMMANDS, "Commands") for name in named(row[0])]
     assert sorted(documented) == sorted(commands(typer.main.get_command(build())))
+
+
+def test_every_check_stands_in_the_list_and_has_a_test() -> None:
+    checks = (ROOT / "docs" / "checks.md").read_text()
+    listed = [int(number) for number in re.findall(r"^([0-9]+)\. ", checks, re.MULTILINE)]
+    assert listed == list(range(1, len(listed) + 1))
+    marks = re.compile(r"mark\.check\(([0-9, ]+)\)")
+    files = (path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    proven = {int(number) for text in files for found in marks.findall(text) for number in found.split(",")}
+    assert proven == set(listed) - {27}  # a benchmark
 
 
 def test_every_reason_of_an_impersonation_is_documented_and_nothing_else() -> None:
@@ -78,10 +89,10 @@ def test_every_reason_of_an_impersonation_is_documented_and_nothing_else() -> No
 
 def test_every_route_stands_in_who_sees_what_and_nothing_else() -> None:
     cells = (name for row in rows(ACCESS, "Who sees what") for name in named(row[2]))
-    routes = (re.fullmatch(r"([A-Z, ]+) (/v1/\S+)", cell) for cell in cells)
+    routes = (re.fullmatch(r"([A-Z, ]+) (/(?:v1|fhir)/\S+)", cell) for cell in cells)
     documented = {(method, route[2]) for route in routes if route for method in route[1].split(", ")}
     reviewed = (ROOT / "tests" / "integration" / "routes_by_roles.txt").read_text().splitlines()[1:]
-    there = {(line.split()[0], line.split()[1]) for line in reviewed if "/v1/" in line}
+    there = {(line.split()[0], line.split()[1]) for line in reviewed if " /v1/" in line or " /fhir/" in line}
     assert documented == there - {("GET", "/v1/openapi.json")}
 
 

@@ -173,6 +173,19 @@ def test_what_is_missing_is_what_could_still_decide(rule: str, shared: bool, mis
     assert missing_from(found, shared=shared) == sorted(missing)
 
 
+@pytest.mark.check(41)
+def test_what_would_take_too_long_is_refused_before_it_begins() -> None:
+    days = [str(AS_OF - timedelta(days=ago)) for ago in range(3000)]
+    daily = patient({FactTable.ADHERENCE: [exercises(1, day) for day in days]})
+    long, short = (
+        read(" or ".join(f"adherence.completion_rate({first + more}d) < 0.5" for more in range(10)))
+        for first in (3000, 30)
+    )
+    with pytest.raises(RuleError, match="too long"):
+        explain(long, daily, AS_OF)
+    assert explain(short, daily, AS_OF).whole.holds is False
+
+
 def test_every_measure_of_facts_has_a_case_above() -> None:
     asked = {measure.partition("(")[0] for measure, _, _ in SOURCES}
     assert {name for name, measure in CATALOGUE.items() if measure.table is not FactTable.PATIENTS} <= asked

@@ -25,6 +25,11 @@ def test_brackets_in_strings_are_no_nesting(found: Any, ascii_only: bool) -> Non
     assert depth(json.dumps(found, ensure_ascii=ascii_only).encode()) == true_depth(found)
 
 
+@given(JSON, st.integers(0, 8))
+def test_what_is_deeper_than_allowed_is_looked_at_no_further(found: Any, allowed: int) -> None:
+    assert depth(json.dumps(found).encode(), allowed) == min(true_depth(found), allowed + 1)
+
+
 @given(st.binary(max_size=200))
 def test_a_text_that_python_reads_is_never_deeper_than_measured(text: bytes) -> None:
     try:

@@ -1,13 +1,14 @@
 """Token buckets: how many pass, how they fill again, and that memory stays bounded."""
 
 import math
+from contextlib import suppress
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from api import limits
-from api.limits import BURST_SECONDS, Buckets, TooMany, address_name
+from api.limits import BURST_SECONDS, Buckets, Places, TooMany, TooManyFiles, address_name
 
 
 class Clock:
@@ -79,3 +80,23 @@ def test_zero_is_no_limit() -> None:
 )  # fmt: skip
 def test_one_sender_is_one_name(address: str | None, name: str) -> None:
     assert address_name(address) == name
+
+
+def test_places_of_one_name_are_no_other_names_and_one_more_is_refused_by_its_word() -> None:
+    places = Places(2, TooManyFiles)
+    with places.place("finch"), places.place("finch"), places.place("wren"):
+        with pytest.raises(TooManyFiles) as refused:
+            places.place("finch").__enter__()
+        assert refused.value.retry_after > 0
+    with places.place("finch"):
+        pass
+
+
+def test_places_are_so_many_and_come_back_however_they_are_left() -> None:
+    places = Places(1)
+    with suppress(ZeroDivisionError), places.place():
+        with pytest.raises(TooMany):
+            places.place().__enter__()
+        raise ZeroDivisionError
+    with places.place():
+        pass

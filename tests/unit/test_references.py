@@ -27,6 +27,14 @@ def test_those_that_are_named_come_first() -> None:
     assert levels(found) == {"c": 0, "d": 0, "b": 1, "a": 2}
 
 
+def test_the_order_is_the_same_in_every_process() -> None:
+    """That of a set of texts is another one in each: a program would seem to have changed wherever it is compiled."""
+    found = rules(
+        all=" or ".join(f'in_segment("{letter}")' for letter in "hgfedcba"), **dict.fromkeys("abcdefgh", RATE)
+    )
+    assert in_order(found) == [*"abcdefgh", "all"]
+
+
 @pytest.mark.parametrize(
     ("texts", "place", "said"),
     [

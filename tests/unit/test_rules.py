@@ -91,6 +91,12 @@ def test_a_file_may_hold_a_rule_as_a_text() -> None:
     assert caught.value.place == "[0].rule, line 1, column 10"
 
 
+def test_a_file_may_name_no_segment_by_a_word_of_the_apis_paths() -> None:
+    with pytest.raises(RuleError, match="reserved") as caught:
+        parse_segments('{"slug": "vocabulary", "name": "X", "rule": "age > 65"}')
+    assert caught.value.place == "slug"
+
+
 @pytest.mark.check(41)
 def test_a_deep_or_large_or_broken_file_is_refused() -> None:
     deep: object = AGE

@@ -1,6 +1,7 @@
 """The pages have a phrase for everything that an event can say."""
 
-from api.pages.show import ACTIONS, WORDS, words
+from api.pages.action_words import ACTIONS, WORDS
+from api.pages.show import words
 from policies.words import AccountAction, Action, ProcessAction
 
 

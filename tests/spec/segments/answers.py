@@ -19,6 +19,9 @@ ANSWERS = Spec(
         b       | 2024-05-30T08:00:00Z | 3      | pain     | score
         b       | 2024-05-31T08:00:00Z | -      | pain     | score
         c       | 2024-05-31T08:00:00Z | 8      | visit    | score
+        d       | 2024-05-31T08:00:00Z | 0.7    | pain     | share
+        d       | 2024-05-31T08:00:00Z | 0.1    | pain     | share
+        d       | 2024-05-31T08:00:00Z | 0.1    | pain     | share
         """,
     },
     [
@@ -34,6 +37,7 @@ ANSWERS = Spec(
         (is_("answers.max", "<", 10, **PAIN), "ab"),
         (is_("answers.mean", "=", 5.5, **PAIN), "a"),
         (is_("answers.mean", "is_unknown", **PAIN), "cd"),
+        (is_("answers.mean", "=", 0.3, form="pain", question="share"), "d"),  # the sum of doubles would be less
     ],
 )
 # The rows of one form belong together: several options of one question. Ids follow the order of the rows.

@@ -55,14 +55,18 @@ def filled(connection: psycopg.Connection, at: Server, spec: Spec) -> Iterator[p
     """The tables of a spec in the mart of north, as its builder sees them; gone afterwards."""
     with connection.transaction(force_rollback=True):
         become_clinic(connection, at.roles, "north", ClinicKind.BUILDER)
-        for name, given in spec.tables.items():
-            rows = [{"patient_id": patient_id(str(row.pop("patient"))), **row} for row in complete(name, given)]
-            if rows:
-                columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
-                into = sql.SQL("insert into {0} ({1}) select {1} from jsonb_populate_recordset(null::{0}, %s)")
-                text = json.dumps(rows, default=str)
-                connection.execute(into.format(sql.Identifier(name), columns), [text])
+        put(connection, spec.tables)
         yield connection
+
+
+def put(connection: psycopg.Connection, tables: Mapping[str, str | list[Row]]) -> None:
+    """Write the rows of some tables into the mart that the transaction is in."""
+    for name, given in tables.items():
+        rows = [{"patient_id": patient_id(str(row.pop("patient"))), **row} for row in complete(name, given)]
+        if rows:
+            columns = sql.SQL(", ").join(map(sql.Identifier, rows[0]))
+            into = sql.SQL("insert into {0} ({1}) select {1} from jsonb_populate_recordset(null::{0}, %s)")
+            connection.execute(into.format(sql.Identifier(name), columns), [json.dumps(rows, default=str)])
 
 
 def verdicts(

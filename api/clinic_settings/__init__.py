@@ -1,0 +1,1 @@
+"""What a clinic offers and who offers it, as its managers and platform admins say."""

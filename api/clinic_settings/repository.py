@@ -1,0 +1,61 @@
+"""A clinic's settings in the database, in the context of their clinic."""
+
+import json
+from typing import Any
+
+from psycopg import sql
+
+from api.clinic_settings.schemas import Bookings
+from api.gateway import Work
+from infra import clinic_settings
+from infra.clinic_settings import ServiceSettings
+
+_CLINIC = sql.SQL("""
+select
+    c.slug as clinic, c.name, c.time_zone, c.country, c.consent_grace_days,
+    coalesce(b.templates, '{}') as registration_forms, coalesce(b.days_ahead, 366) as days_ahead, b.hours,
+    coalesce(b.hold_minutes, 60) as hold_minutes,
+    (
+        select coalesce(array_agg(s.name order by s.name), '{}') from operational.specialist as s
+        where s.clinic_id = c.clinic_id and s.is_active
+    ) as specialists,
+    (
+        select coalesce(array_agg(distinct t.template order by t.template), '{}') from operational.form_template as t
+        where t.clinic_id = c.clinic_id
+    ) as templates
+from operational.clinic as c
+left join operational.booking_setting as b on b.clinic_id = c.clinic_id
+where c.clinic_id = %(clinic)s""")
+_SERVICES = sql.SQL("""
+select s.service, s.name, s.modality, s.minutes, s.templates as forms, s.specialists, s.is_open as open
+from operational.service as s
+where s.clinic_id = %(clinic)s
+order by s.name, s.service""")
+
+
+async def clinic(work: Work) -> dict[str, Any]:
+    """The clinic, how it takes bookings, and what forms and specialists it has."""
+    (row,) = await work.run(_CLINIC, clinic=work.clinic_id)
+    return row
+
+
+async def services(work: Work) -> list[dict[str, Any]]:
+    """What it offers or offered, by name."""
+    return await work.run(_SERVICES, clinic=work.clinic_id)
+
+
+async def save_bookings(work: Work, wanted: Bookings) -> None:
+    """Have exactly these specialists and hours, and these forms with each new registration."""
+    work.later(
+        sql.SQL(clinic_settings.SETTING), clinic=work.clinic_id, forms=wanted.registration_forms,
+        days=wanted.days_ahead, hold=wanted.hold_minutes, hours=json.dumps(wanted.hours),
+    )  # fmt: skip
+    specialists = list(dict.fromkeys(wanted.specialists))
+    for name in specialists:
+        work.later(sql.SQL(clinic_settings.SPECIALIST), clinic=work.clinic_id, name=name)
+    work.later(sql.SQL(clinic_settings.GONE), clinic=work.clinic_id, names=specialists)
+
+
+async def save_service(work: Work, service: str, said: ServiceSettings) -> None:
+    """Have a service be like this."""
+    work.later(sql.SQL(clinic_settings.SERVICE), clinic=work.clinic_id, service=service, **said.model_dump())

@@ -1,0 +1,41 @@
+"""Settings of a clinic: for its managers and platform admins."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Body
+
+from api.clinic_settings import service
+from api.clinic_settings.schemas import Bookings, ClinicSettings
+from api.services import ApiCaller, Serving
+from infra.clinic_settings import ServiceSettings
+
+Offering = Annotated[ServiceSettings | None, Body()]
+
+router = APIRouter(prefix="/clinics/{clinic}/settings", tags=["clinics"])
+
+
+@router.get("")
+async def read_settings(serving: Serving, caller: ApiCaller, clinic: str) -> ClinicSettings:
+    """What the clinic offers, who offers it, and how long things are kept."""
+    return await service.read(serving, caller, clinic)
+
+
+@router.put("/bookings", status_code=204)
+async def save_bookings(
+    serving: Serving, caller: ApiCaller, clinic: str, asked: Annotated[Bookings | None, Body()] = None
+) -> None:
+    """Say who offers appointments, how far ahead, and which forms go with a new registration."""
+    await service.save_bookings(serving, caller, clinic, asked)
+
+
+# Not `service`, which is a module here.
+@router.put("/services/{offered}", status_code=204)
+async def save_service(
+    serving: Serving,
+    caller: ApiCaller,
+    clinic: str,
+    offered: str,
+    asked: Annotated[ServiceSettings | None, Body()] = None,
+) -> None:
+    """Say what a service is like; with `open` false it can be booked no more."""
+    await service.save_service(serving, caller, clinic, offered, asked)

@@ -1,0 +1,57 @@
+"""A clinic's settings as they are shown and changed."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from infra.clinic_settings import (
+    USUAL_DAYS_AHEAD,
+    USUAL_HOLD_MINUTES,
+    DaysAhead,
+    HoldMinutes,
+    Hours,
+    Name,
+    ServiceSettings,
+    Slug,
+)
+from policies.opening_hours import USUAL
+
+
+class OfferedService(ServiceSettings):
+    """A service with its slug; closed ones are kept."""
+
+    service: Slug
+
+
+class Bookings(BaseModel):
+    """Who offers appointments, how far ahead, and which forms go with a new registration."""
+
+    registration_forms: Annotated[list[Slug], Field(max_length=50)] = []
+    days_ahead: DaysAhead = USUAL_DAYS_AHEAD
+    hold_minutes: HoldMinutes = USUAL_HOLD_MINUTES
+    hours: Annotated[
+        Hours,
+        Field(description='When the clinic is open, by its own clock: `{"mon": "08:00-12:00 13:00-18:00"}`.'),
+    ] = USUAL
+    specialists: Annotated[list[Name], Field(max_length=500)] = []
+
+
+class Retention(BaseModel):
+    """How long things are kept or stand; the operator's to change."""
+
+    audit_years: int = Field(description="How long the access log stays searchable.")
+    feed_days: int = Field(description="How far back feeds of segments tell who entered and left.")
+    consent_grace_days: int = Field(description="How long what a guardian signed stands past the patient's majority.")
+
+
+class ClinicSettings(BaseModel):
+    """All of a clinic's settings."""
+
+    clinic: str
+    name: str
+    time_zone: str
+    country: str
+    retention: Retention
+    bookings: Bookings
+    services: list[OfferedService]
+    templates: list[str] = Field(description="Forms that can be named.")

@@ -1,0 +1,21 @@
+"""Entity tags of lists: a keyed hash of all that an answer shows, by which who has it is told so and shown nobody.
+
+A tag is weak: cursors in an answer differ each time, though what they mean does not. Without the server's key nobody
+makes one, so that none tells what somebody guesses.
+"""
+
+import re
+
+from api.idempotency import RequestDigests
+
+_TAG = re.compile(r'"([0-9a-f]{32})"')
+
+
+def tag(digests: RequestDigests, digest: int, *shown: object) -> str:
+    """The tag of rows with this digest in the form that `shown` names: fields, a media type."""
+    return f'W/"{digests.of("list", str(digest), *map(str, shown))[:32]}"'
+
+
+def is_known(tag: str, if_none_match: str) -> bool:
+    """Whether a request names the tag."""
+    return not set(_TAG.findall(tag)).isdisjoint(_TAG.findall(if_none_match))

@@ -1,0 +1,1 @@
+"""How the platform is: live workers, builds, the sealed log. Counts and times, of no patient."""

@@ -1,0 +1,1 @@
+"""A clinic at a glance: counts alone."""

@@ -1,0 +1,149 @@
+"""What a clinic offers: how bookings go, its services, and what of it is the operator's to change."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Form, Request
+from fastapi.responses import RedirectResponse, Response
+
+from api.clinic_settings import service
+from api.clinic_settings.schemas import Bookings
+from api.pages import show
+from api.pages.admin.faults import beside, checked
+from api.pages.texts import N_
+from api.pages.visitors import Csrf, Visiting, Visitor, page
+from api.services import Services, Serving
+from infra.clinic_settings import ServiceSettings
+from infra.errors import InvalidInput, NotThere
+from policies.opening_hours import WEEKDAYS
+
+router = APIRouter(prefix="/clinics/{clinic}/settings")
+
+FAULTS = {
+    "body.days_ahead": N_("People book 1 to 1100 days ahead."),
+    "body.hold_minutes": N_("A booking of a newcomer is held for 5 to 10080 minutes."),
+    "body.hours": N_("Hours are such as 08:00-18:00, or 08:00-12:00 13:00-18:00; nothing where the clinic is closed."),
+    "body.specialists": N_("A specialist's name is up to 200 signs that all show."),
+    "body.specialists no_specialist": N_("Choose specialists of the clinic."),
+    "body.registration_forms": N_("Choose forms of the clinic."),
+    "body.forms": N_("Choose forms of the clinic."),
+    "body.name": N_("A name is up to 200 signs that all show."),
+    "body.minutes": N_("An appointment takes 5 to 480 minutes."),
+    "body.modality": N_("Choose where it takes place."),
+    "path.service": N_("A slug is up to 60 of a-z, 0-9, _ and -."),
+}
+NEW = {"modality": "in_person", "minutes": 30, "open": True, "forms": [], "specialists": []}
+Text = Annotated[str, Form(max_length=200)]
+Named = Annotated[list[str], Form(max_length=200)]
+
+
+@router.get("")
+async def settings_page(request: Request, serving: Serving, visiting: Visiting, clinic: str) -> Response:
+    """All of a clinic's settings, with the form of its bookings."""
+    return await _settings(request, serving, visiting, clinic)
+
+
+@router.post("/bookings")
+async def save_bookings(
+    request: Request,
+    serving: Serving,
+    visiting: Visiting,
+    clinic: str,
+    forms: Named = [],  # noqa: B006  # FastAPI copies it
+    days_ahead: Text = "",
+    hold_minutes: Text = "",
+    hours: Named = [],  # noqa: B006  # FastAPI copies it
+    specialists: Annotated[str, Form(max_length=50_000)] = "",
+    csrf: Csrf = "",
+) -> Response:
+    """Save how bookings go; or the form again, with what is wrong."""
+    visiting.sent(csrf)
+    opened = dict(zip(WEEKDAYS, hours, strict=False))
+    names = [line.strip() for line in specialists.splitlines() if line.strip()]
+    asked = {
+        "registration_forms": forms, "days_ahead": days_ahead, "hold_minutes": hold_minutes, "hours": opened,
+        "specialists": names,
+    }  # fmt: skip
+    try:
+        await service.save_bookings(serving, visiting.caller, clinic, checked(Bookings, asked))
+    except InvalidInput as error:
+        return await _settings(request, serving, visiting, clinic, 422, asked=asked, faults=beside(error, FAULTS))
+    return RedirectResponse(f"/clinics/{clinic}/settings", 303)
+
+
+@router.get("/new-service")
+async def new_service(request: Request, serving: Serving, visiting: Visiting, clinic: str) -> Response:
+    """The form of a new service."""
+    return await _service(request, serving, visiting, clinic, NEW)
+
+
+@router.get("/services/{offered}")
+async def service_page(request: Request, serving: Serving, visiting: Visiting, clinic: str, offered: str) -> Response:
+    """The form of a service."""
+    return await _service(request, serving, visiting, clinic, None, offered=offered)
+
+
+@router.post("/services")
+async def save_service(
+    request: Request,
+    serving: Serving,
+    visiting: Visiting,
+    clinic: str,
+    slug: Text = "",
+    was: Text = "",
+    name: Text = "",
+    modality: Text = "",
+    minutes: Text = "",
+    forms: Named = [],  # noqa: B006  # FastAPI copies it
+    specialists: Named = [],  # noqa: B006  # FastAPI copies it
+    is_open: Annotated[str, Form(alias="open", max_length=10)] = "",
+    csrf: Csrf = "",
+) -> Response:
+    """Save a service, new or not; or the form again, with what is wrong."""
+    visiting.sent(csrf)
+    said = {"name": name.strip(), "modality": modality, "minutes": minutes, "forms": forms}
+    asked = {**said, "specialists": specialists, "open": bool(is_open)}
+    try:
+        await service.save_service(serving, visiting.caller, clinic, was or slug, checked(ServiceSettings, asked))
+    except InvalidInput as error:
+        shown = {**asked, "slug": slug}
+        return await _service(request, serving, visiting, clinic, shown, 422, was, faults=beside(error, FAULTS))
+    return RedirectResponse(f"/clinics/{clinic}/settings", 303)
+
+
+async def _settings(
+    request: Request,
+    serving: Services,
+    visiting: Visitor,
+    clinic: str,
+    status: int = 200,
+    *,
+    asked: dict[str, Any] | None = None,
+    faults: dict[str, str] | None = None,
+) -> Response:
+    found = await service.read(serving, visiting.caller, clinic)
+    return page(
+        request, "admin/settings.html", status, visitor=visiting, clinic=found,
+        asked=asked or found.bookings.model_dump(), faults=faults or {},
+        weekdays=dict(zip(WEEKDAYS, show.WEEKDAYS, strict=True)),
+    )  # fmt: skip
+
+
+async def _service(
+    request: Request,
+    serving: Services,
+    visiting: Visitor,
+    clinic: str,
+    asked: dict[str, Any] | None,
+    status: int = 200,
+    offered: str = "",
+    *,
+    faults: dict[str, str] | None = None,
+) -> Response:
+    found = await service.read(serving, visiting.caller, clinic)
+    known = {each.service: each.model_dump() for each in found.services}
+    if asked is None and offered not in known:
+        raise NotThere("no such service")
+    return page(
+        request, "admin/service.html", status, visitor=visiting, clinic=found, faults=faults or {},
+        asked=asked if asked is not None else known[offered], offered=offered,
+    )  # fmt: skip

@@ -1,0 +1,45 @@
+"""Links for forgotten passwords: one statement keeps and sends one, and runs alike without an account."""
+
+import hashlib
+from datetime import timedelta
+from uuid import UUID
+
+from psycopg import sql
+
+from api.gateway import Work
+from api.messages.port import Message, MessageKind
+from api.messages.queueing import PURPOSE, queued_row
+from api.sealing import purpose_keys
+from infra.encryption.field_codec import FieldCodec
+
+GOOD_FOR = timedelta(minutes=30)
+# In an hour, whoever asks.
+MOST_LINKS = 5
+_SEND = sql.SQL("""
+with account as (
+    select p.principal_id from operational.principal as p
+    where p.person_id = %(person)s and p.disabled_at is null
+    for no key update
+),
+link as (
+    insert into operational.password_link (token_hash, principal_id, expires_at)
+    select %(hash)s, a.principal_id, statement_timestamp() + %(good_for)s
+    from account as a
+    where (
+        select count(*) from operational.password_link as l
+        where l.principal_id = a.principal_id and l.created_at > statement_timestamp() - interval '1 hour'
+    ) < %(most)s
+    returning principal_id
+)
+insert into operational.message (message_id, kind, person_id, content)
+select %(message)s, %(kind)s, %(person)s, %(content)s from link""")
+
+
+async def send_link(work: Work, codec: FieldCodec, person: UUID | None, token: str) -> None:
+    """Send the person whom the work serves a link that sets their password, if they have an account."""
+    told = Message(MessageKind.PASSWORD_LINK, person or UUID(int=0), link=f"/password/{token}")
+    row = queued_row(codec, (await purpose_keys(work, codec, PURPOSE))[0], told)
+    await work.run(
+        _SEND, person=person, hash=hashlib.sha256(token.encode()).digest(), good_for=GOOD_FOR, most=MOST_LINKS,
+        message=row["message_id"], kind=row["kind"], content=row["content"],
+    )  # fmt: skip

@@ -1,0 +1,167 @@
+"""Work: the right to change something, in one transaction with its event. Only the gateway makes one."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import DictRow
+
+from api.asking import Caller
+from api.database import Connection
+from api.directory import ClinicEntry
+from api.grants import Recorded, entering
+from api.recording import Event, recording
+from infra.encryption.data_keys import IndexKey
+from infra.errors import CloisterError, NotRecorded, NotThere
+from policies.words import Category
+
+Query = str | sql.SQL | sql.Composed
+Values = dict[str, Any] | list[str] | None
+Cursor = psycopg.AsyncCursor[DictRow]
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement of a work that waits for the next one that is read, and who takes its rows."""
+
+    query: Query
+    values: Values = None
+    take: Callable[[list[dict[str, Any]]], None] | None = None
+
+
+class Work(Recorded):
+    """The right to change something of one clinic or person, in one transaction with its event.
+
+    Where the policies ask for facts, `find` comes first: it looks, rules and records under the role that
+    sees the one it is about, and goes on as the service for that clinic and person alone. Elsewhere
+    `record` says whom the event names, once that is known.
+
+    A statement whose rows nobody needs waits for the next one that is read, and they go in one round trip.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        event: Event,
+        caller: Caller,
+        clinic: ClinicEntry | None,
+        parameters: dict[str, Any],
+        viewing: dict[str, str],
+    ) -> None:
+        self._connection = connection
+        self._event = event
+        self._parameters = parameters
+        self._viewing = viewing
+        self.caller = caller
+        self.clinic = clinic
+        self.recorded = False
+        self.denied = False
+        # Keys of purposes that this work holds: see `sealing.hold`.
+        self.keys: dict[str, list[IndexKey]] = {}
+        self._waiting: list[Statement] = [Statement("begin")]
+
+    @property
+    def clinic_id(self) -> int | None:
+        """The clinic that the work is for, if it is for one."""
+        return self.clinic.clinic_id if self.clinic else None
+
+    async def find(self, statement: str, **values: Any) -> dict[str, Any]:
+        """The row of the one it is about, if the ruling for their state permits; then as the service, for them.
+
+        `statement` is one of `recording.recorded_by_state`, whose row has the `person_id`, and the `clinic_id` where it
+        is about a person's record of one clinic.
+
+        Raises:
+            NotThere: nobody, or not permitted in that state; recorded either way.
+        """
+        self.recorded = True
+        found = await (await self._send(statement, {**self._parameters, **values})).fetchone()
+        if found is None:
+            self.denied = True
+            raise NotThere("no such thing")
+        await self.serve(found["person_id"], found.get("clinic_id"))
+        return found
+
+    def enter(self, context: dict[str, str]) -> None:
+        """Go on as a role, in its context."""
+        if context:
+            self._waiting.append(Statement(entering(tuple(context)), list(context.values())))
+
+    def view(self) -> None:
+        """Go on as who sees the work's clinic, or where there is none the caller's family, and changes nothing."""
+        self.enter(self._viewing)
+
+    async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:
+        """Go on as the service, for this person and the work's clinic, or the one that a statement found."""
+        at = self.clinic_id or clinic_id
+        own = self.caller.principal.person_id if self.caller.principal.acting is None else None
+        self.enter({
+            "role": "none",
+            "cloister.clinic_id": str(at or ""),
+            "cloister.person_id": str(person_id or ""),
+            "cloister.actor_id": str(own or ""),
+        })  # fmt: skip
+
+    async def record(self, *patients: UUID, confidential: bool = False) -> None:
+        """Record the event, naming the patients of the clinic that it is about; guardians see no confidential one."""
+        self.recorded = True
+        event = self._event
+        if confidential:
+            event = replace(event, categories=sorted([*event.categories, Category.CONFIDENTIAL.value]))
+        self._waiting.append(Statement(*recording(event, patients)))
+
+    async def run(
+        self,
+        query: sql.SQL | sql.Composed,
+        *,
+        conflict: CloisterError | Mapping[str, CloisterError] | None = None,
+        **values: Any,
+    ) -> list[dict[str, Any]]:
+        """The rows of a statement, none if it returns none.
+
+        `conflict` is raised where a constraint refuses it; of several constraints, the one of the refusing one's name.
+        """
+        if isinstance(conflict, CloisterError) and self._waiting:
+            await self._send("select", None)  # what waits is not to be taken for this one
+        try:
+            done = await self._send(query, values)
+        except psycopg.IntegrityError as error:
+            meant = conflict.get(error.diag.constraint_name or "") if isinstance(conflict, Mapping) else conflict
+            if meant is None:
+                raise
+            raise meant from None
+        return await done.fetchall() if done.description else []
+
+    def later(
+        self,
+        query: sql.SQL | sql.Composed,
+        take: Callable[[list[dict[str, Any]]], None] | None = None,
+        **values: Any,
+    ) -> None:
+        """Have a statement that nothing refuses go with the next one that is read; `take` is given its rows."""
+        self._waiting.append(Statement(query, values, take))
+
+    async def commit(self) -> None:
+        """End the transaction, which the gateway alone does.
+
+        Raises:
+            NotRecorded: it had failed, so that nothing of it stands.
+        """
+        if (await self._send("commit", None)).statusmessage != "COMMIT":
+            raise NotRecorded("the transaction had failed")
+
+    async def _send(self, query: Query, values: Values) -> Cursor:
+        """Execute a statement, together with those that wait."""
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            return await self._connection.execute(query, values)
+        async with self._connection.pipeline():
+            done = [await self._connection.execute(each.query, each.values) for each in waiting]
+            last = await self._connection.execute(query, values)
+        for each, cursor in zip(waiting, done, strict=True):
+            if each.take is not None:
+                each.take(await cursor.fetchall())
+        return last

@@ -1,0 +1,35 @@
+"""How long what a guardian signed stands once the patient is of age: a clinic's setting, changed by its operator."""
+
+from infra.audit import record_process
+from infra.database import Server
+from infra.errors import InvalidInput
+from infra.provisioner import provisioning, resolve_clinic
+from policies.words import ProcessAction
+
+LONGEST_DAYS = 3650
+_SET = """
+update operational.clinic set consent_grace_days = %s where clinic_id = %s and consent_grace_days <> %s"""
+
+
+def set_consent_grace(at: Server, clinic: str, days: int) -> bool:
+    """Have a guardian's signatures stand so many days past majority, those that were given already as well.
+
+    False if it was so already.
+
+    Raises:
+        InvalidInput: no such clinic, or not 0 to 3,650 days.
+    """
+    if not 0 <= days <= LONGEST_DAYS:
+        raise InvalidInput(f"not 0 to {LONGEST_DAYS} days", place="days")
+    with provisioning(at) as connection, connection.transaction():
+        clinic_id, _ = resolve_clinic(connection, clinic)
+        changed = connection.execute(_SET, [days, clinic_id, days]).rowcount > 0
+        record_process(
+            connection,
+            role="operator",
+            action=ProcessAction.CLINIC_CONFIGURE,
+            resource_type="clinic",
+            resource_id=clinic,
+            clinic_id=clinic_id,
+        )
+    return changed

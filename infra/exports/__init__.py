@@ -1,0 +1,1 @@
+"""Patients' exports as files: packed, signed, and verified."""

@@ -1,0 +1,122 @@
+"""Rows of the quarantine imported again, as they were, under their file's name and line."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from infra.database import Server
+from infra.encryption.keyring import KeyProvider
+from infra.errors import InvalidInput, Refused
+from infra.settings import Mode
+from orchestration.importing.batches import BatchKind
+from orchestration.importing.fhir import run as fhir
+from orchestration.importing.fhir.mapping import FhirMapping
+from orchestration.importing.fhir.reading import batches_of
+from orchestration.importing.mapping import Mapping
+from orchestration.importing.reading import piece_of
+from orchestration.importing.run import FileImport, Import, Report
+from orchestration.importing.session import ImportSession, import_session
+from orchestration.importing.waiting import Chosen, Kept, kept, lines_of, settle
+
+Lines = list[tuple[int, bytes]]
+Kind = TypeVar("Kind", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Trying:
+    """With what rows are tried again: keys, the instance's mode, and a mended mapping in place of their own, if any."""
+
+    keys: KeyProvider
+    mode: Mode
+    mapping: dict[str, Any] | None = None
+
+
+def try_again(at: Server, chosen: Chosen, how: Trying, progress: Callable[[int], None]) -> list[Report]:
+    """Import open entries again; those that come in whole are closed, the others stay, with the reason of now.
+
+    They say what was so when they came in: nothing that has changed since is changed by them.
+
+    Raises:
+        InvalidInput: an entry is not open; the mapping is another source's, or does not fit.
+        Refused: a row's mapping was not kept, so that its files have to be imported again; assumed consents outside of
+            demo mode. What was imported before stays.
+    """
+    files = kept(at, chosen)
+    for file in files:
+        if file.kind is None:
+            raise Refused(
+                f"rows of {file.file} cannot be tried again by themselves",
+                place="entry", hint="import the files again",
+            )  # fmt: skip
+    return [_try_file(at, file, how, progress) for file in files]
+
+
+def _try_file(at: Server, file: Kept, how: Trying, progress: Callable[[int], None]) -> Report:
+    mapping = _mapping(file, how.mapping)
+    if mapping.consent == "assumed" and how.mode is not Mode.DEMO:
+        raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
+    with import_session(at, file.source, how.keys, file.clinic, file.since) as session:
+        # No other import of this source goes on from here.
+        with session.transaction(_clinics(session)) as connection:
+            lines = lines_of(connection, session.codec, file.entries)
+        if not lines:
+            return Report(file=file.file)
+        numbered = [(line.number, line.content) for line in lines]
+        if isinstance(mapping, FhirMapping):
+            done: Report = _resources(session, file, numbered, mapping, progress)
+        else:
+            what = Import(mapping, how.keys, how.mode, file.clinic)
+            done = _rows(at, session, file, numbered, what, progress)
+        with session.transaction(_clinics(session)) as connection:
+            settle(connection, [line.entry for line in lines], done.batch_id)
+    return done
+
+
+def _clinics(session: ImportSession) -> list[int]:
+    with session.transaction() as connection:
+        return [row[0] for row in connection.execute("select clinic_id from operational.clinic")]
+
+
+def _rows(
+    at: Server, session: ImportSession, file: Kept, lines: Lines, what: Import, progress: Callable[[int], None]
+) -> Report:
+    path = Path(file.file)
+    read = what.mapping.for_file(path)
+    header = file.header or []
+    piece = piece_of(lines, header, delimiter=read.delimiter, missing=read.missing, columns=read.columns())
+    return FileImport(at, session, path, what, [piece], header).run(progress)
+
+
+def _resources(
+    session: ImportSession, file: Kept, lines: Lines, mapping: FhirMapping, progress: Callable[[int], None]
+) -> Report:
+    with session.transaction() as connection:
+        clinics, countries = fhir.clinics_of(connection, mapping)
+    with fhir.source_of([], mapping, countries) as (source, _):
+        again = fhir.FileImport(session, Path(file.file), source, clinics, batches_of(lines))
+        return again.run(progress, note=True)
+
+
+def _mapping(file: Kept, mended: dict[str, Any] | None) -> Mapping | FhirMapping:
+    found: Mapping | FhirMapping
+    if file.kind == BatchKind.FHIR:
+        found = _checked(FhirMapping, mended or file.mapping)
+    else:
+        found = _checked(Mapping, mended or file.mapping)
+    if isinstance(found, FhirMapping) and found.clinics.of:
+        raise Refused("of several clinics, whose a resource is hangs on others", hint="import the files again")
+    if found.source != file.source:
+        raise InvalidInput(f"the rows of {file.file} are of source '{file.source}'", place="source")
+    return found
+
+
+def _checked(kind: type[Kind], mapping: Any) -> Kind:
+    try:
+        return kind.model_validate(mapping)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise InvalidInput(first["msg"].removeprefix("Value error, "), place=place) from None

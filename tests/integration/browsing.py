@@ -1,0 +1,48 @@
+"""Several people at the pages, each in a browser of their own, without a real one."""
+
+from dataclasses import dataclass, field
+
+import access_world
+import httpx
+from access_world import Api
+from pages_of import browser_sign_in, fields, send
+
+# What a form carries by itself: its token, and what it showed.
+CARRIED = {"csrf", "version", "was"}
+
+
+@dataclass
+class Browsers:
+    """Sessions by login, signed in once."""
+
+    api: Api
+    sessions: dict[str, str] = field(default_factory=dict)
+
+    def get(self, login: str, path: str, status: int = 200) -> httpx.Response:
+        """A page, which is there unless told otherwise."""
+        self._as(login)
+        answer = self.api.get(path, headers={"accept": "text/html"})
+        assert answer.status_code == status, (path, answer.status_code)
+        return answer
+
+    def post(self, login: str, path: str, shown_at: str, status: int = 303, **values: object) -> httpx.Response:
+        """Send a form of the page at `shown_at` to `path`."""
+        return self.send(login, path, self.get(login, shown_at).text, status, **values)
+
+    def send(self, login: str, path: str, page: str, status: int = 303, **values: object) -> httpx.Response:
+        """Send a form of a page that was opened before to `path`."""
+        self._as(login)
+        hidden = {name: value for name, value in fields(page).items() if name in CARRIED}
+        answer = self.api.post(path, data={**hidden, **values}, headers={"accept": "text/html"})
+        assert answer.status_code == status, (path, answer.status_code, answer.text)
+        return answer
+
+    def _as(self, login: str) -> None:
+        if login not in self.sessions:
+            cookie = browser_sign_in(self.api, login)
+            if login in access_world.WITH_CODE:
+                send(self.api, "/sign-in/code", "/sign-in/code", code=access_world.fresh_code(self.api.server, login))
+                cookie = self.api.cookies["cloister_session"]
+            self.sessions[login] = cookie
+        self.api.cookies.clear()
+        self.api.cookies.set("cloister_session", self.sessions[login])

@@ -1,0 +1,100 @@
+"""A family has one account holder, who sees the other guardians by name and ends their guardianships."""
+
+from typing import Any
+
+import access_world
+import pytest
+from access_world import FINCH, HERON, WREN, Api, World
+from families import NOT_THERE, PARENT, add, call, dependents, invitation, join
+
+from infra.database import Server
+
+MISTAKE = {"reason": "no_longer"}
+
+
+@pytest.fixture
+def fresh(server: Server) -> World:
+    return access_world.build(server)
+
+
+def others(api: Api, login: str, dependent: str) -> Any:
+    return call(api, login, "GET", f"me/dependents/{dependent}/guardians").json()
+
+
+def end(api: Api, login: str, dependent: str, guardianship: str, body: Any = MISTAKE) -> Any:
+    return call(api, login, "DELETE", f"me/dependents/{dependent}/guardians/{guardianship}", body)
+
+
+def family(api: Api) -> dict[str, str]:
+    """Finch's child, whose guardians Wren and Heron became the same day: the guardianship by its guardian's login."""
+    found = {"finch": add(api, "finch").json()["id"]}
+    for login in ("wren", "heron"):
+        found[login] = join(api, login, invitation(api, "finch", f"me/dependents/{found['finch']}")).json()["id"]
+    return found
+
+
+@pytest.mark.check(33)
+def test_the_account_holder_sees_the_others_by_name_and_nobody_else_does(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        ids = family(api)
+        found = others(api, "finch", ids["finch"])["guardians"]
+        assert [(each["id"], each["name"]) for each in found] == [(ids["wren"], WREN), (ids["heron"], HERON)]
+        assert set(found[0]) == {"id", "name", "relationship", "since", "basis", "until"}, "no contact"
+        for login in ("wren", "heron"):
+            assert others(api, login, ids[login]) == NOT_THERE
+            assert end(api, login, ids[login], ids["finch"]).json() == NOT_THERE
+        assert others(api, "wren", ids["finch"]) == NOT_THERE
+
+
+@pytest.mark.check(33)
+def test_a_guardian_who_is_ended_is_one_no_more_that_day_and_is_told(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        ids = family(api)
+        fresh.change("update operational.message set state = 'dead' where state = 'pending'")
+        assert end(api, "finch", ids["finch"], ids["wren"]).status_code == 200
+        assert ids["wren"] not in [each["id"] for each in dependents(api, "wren")]
+        assert [each["name"] for each in others(api, "finch", ids["finch"])["guardians"]] == [HERON]
+        assert end(api, "finch", ids["finch"], ids["wren"]).json() == NOT_THERE, "it is ended"
+        told = fresh.look(
+            "select p.name from operational.message as m inner join operational.person as p using (person_id)"
+            " where m.state = 'pending' and m.kind = 'guardian_notice' order by 1"
+        )
+        assert [name for (name,) in told] == ["Canary Chick", WREN], "and no other guardian"
+        ended = fresh.look(
+            "select end_reason, ended_by from operational.guardianship where guardianship_id = %s", ids["wren"]
+        )
+        assert ended == [("no_longer", fresh.people[FINCH])]
+    seen = fresh.look(
+        "select action from audit.access_event where action like 'co_guardian.%%' and decision = 'permit'"
+    )
+    assert ("co_guardian.end",) in seen and ("co_guardian.list",) in seen
+
+
+@pytest.mark.check(33)
+def test_the_account_goes_to_who_was_there_next_once_the_holder_leaves(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        ids = family(api)
+        assert end(api, "finch", ids["finch"], ids["finch"]).json() == NOT_THERE, "one's own is left, not ended"
+        assert call(api, "finch", "DELETE", f"me/dependents/{ids['finch']}", MISTAKE).status_code == 200
+        assert [each["name"] for each in others(api, "wren", ids["wren"])["guardians"]] == [HERON]
+        assert others(api, "heron", ids["heron"]) == NOT_THERE
+
+
+@pytest.mark.check(33)
+def test_of_an_adult_no_guardian_ends_another(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        ids = [join(api, login, invitation(api, "wren")).json()["id"] for login in ("finch", "heron")]
+        answer = end(api, "finch", ids[0], ids[1])
+        assert answer.status_code == 409 and answer.json()["errors"][0]["rule"] == "of_age"
+        assert ids[1] in [each["id"] for each in dependents(api, "heron")]
+
+
+@pytest.mark.check(7)
+def test_a_guardianship_of_another_dependent_is_not_there(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        ids = family(api)
+        other = add(api, "heron", **PARENT).json()["id"]
+        for guardianship in (other, str(fresh.guardianship), "x"):
+            assert end(api, "finch", ids["finch"], guardianship).json() == NOT_THERE
+        assert end(api, "finch", ids["finch"], ids["wren"], None).json()["errors"][0]["place"] == "body"
+        assert ids["wren"] in [each["id"] for each in dependents(api, "wren")]

@@ -1,0 +1,267 @@
+"""The live worker's process: killed at any point, two at once, a database that goes away, a clinic that is locked."""
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import psycopg
+import pytest
+from operational_rows import Rows
+
+from infra.beside import beside
+from infra.database import Server, connect_admin
+from infra.errors import DatabaseUnavailable
+from infra.live_health import health
+from infra.postgres.embedded import Embedded
+from orchestration.ingest.load import ingest
+from orchestration.ingest.sources import Asset
+from orchestration.live import worker
+from orchestration.live.share import Share
+from tests.integration.live_twins import RULES, TWINS, bring, evaluate, load, save
+from tests.integration.test_sealer import forked, wait_until
+
+# The worker's midnight brings members to the present day.
+TODAY = datetime.now(UTC).date()
+PATIENTS = 20
+KILLS = 50
+
+
+@pytest.fixture
+def patients(server: Server, admin: psycopg.Connection) -> dict[str, list[UUID]]:
+    """Two clinics with patients who have one visit each, evaluated."""
+    rows, found = Rows(admin), {}
+    admin.execute("update operational.clinic set time_zone = 'UTC'")
+    save(server, RULES)
+    for clinic in TWINS:
+        found[clinic] = [rows.patient(clinic) for _ in range(PATIENTS)]
+        for patient in found[clinic]:
+            rows.appointment(clinic, patient, TODAY, "cancelled")
+        bring(server, clinic, TODAY)
+    return found
+
+
+class Load:
+    """Patients' visits that are attended or cancelled all the time, and a reader who follows the feed meanwhile."""
+
+    def __init__(self, at: Server, patients: dict[str, list[UUID]], writers: int = 2) -> None:
+        self._at, self._patients = at, patients
+        self._stopped = threading.Event()
+        self.changes = [0] * writers
+        self.followed: dict[str, list[tuple[Any, ...]]] = {clinic: [] for clinic in patients}
+        work: list[Callable[[], None]] = [lambda number=number: self._write(number) for number in range(writers)]  # type: ignore[misc]
+        self._threads = [threading.Thread(target=target) for target in [*work, self._follow]]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join()
+
+    def follow(self, admin: psycopg.Connection) -> None:
+        """Read on in every clinic's feed, from where it was left."""
+        for clinic, read in self.followed.items():
+            after = read[-1][:3] if read else (0, UUID(int=0), UUID(int=0))
+            read += admin.execute(
+                f"select run, segment_id, patient_id, kind from clinic_{clinic}.segment_change"
+                " where (run, segment_id, patient_id) > (%s, %s, %s) order by 1, 2, 3",
+                after,
+            ).fetchall()
+
+    def _write(self, number: int) -> None:
+        chance = random.Random(number)
+        while not self._stopped.is_set():
+            # Whoever writes while the server is away tries again.
+            with suppress(psycopg.OperationalError, DatabaseUnavailable), connect_admin(self._at) as admin:
+                while not self._stopped.is_set():
+                    clinic = chance.choice(TWINS)
+                    admin.execute(
+                        "update operational.appointment set status = %s where patient_id = any(%s)",
+                        [chance.choice(["fulfilled", "cancelled"]), chance.sample(self._patients[clinic], 3)],
+                    )
+                    self.changes[number] += 1
+
+    def _follow(self) -> None:
+        while not self._stopped.is_set():
+            with suppress(Exception), connect_admin(self._at) as admin:
+                while not self._stopped.is_set():
+                    self.follow(admin)
+                    time.sleep(0.01)
+
+
+def settled(at: Server, loaded: Load) -> None:
+    """Whatever waited is dealt with: members are those of a full recompute, and each event is in the feed once."""
+    for clinic in TWINS:
+        bring(at, clinic, TODAY)
+        assert load(at, clinic) == 0
+        assert evaluate(at, clinic, TODAY) == (0, 0)
+    with connect_admin(at) as admin:
+        assert admin.execute("select count(*) from operational.outbox").fetchone() == (0,)
+        loaded.follow(admin)
+        for clinic, followed in loaded.followed.items():
+            whole = admin.execute(
+                f"select run, segment_id, patient_id, kind from clinic_{clinic}.segment_change order by 1, 2, 3"
+            ).fetchall()
+            assert followed == whole
+            last: dict[Any, str] = {}
+            for _, segment, patient, kind in whole:
+                assert last.get((segment, patient), "left") != kind
+                last[segment, patient] = kind
+            inside = {key for key, kind in last.items() if kind == "entered"}
+            members = admin.execute(
+                f"select segment_id, patient_id from clinic_{clinic}.segment_member where left_at is null"
+            ).fetchall()
+            assert inside == set(members)
+            assert admin.execute(f"select count(*) from clinic_{clinic}.dead_change").fetchone() == (0,)
+
+
+@contextmanager
+def working(at: Server) -> Iterator[None]:
+    """A worker in a thread of this process."""
+    stopped = threading.Event()
+    thread = threading.Thread(target=worker.run, args=(at, stopped.is_set))
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def waiting(admin: psycopg.Connection, clinic: str | None = None) -> bool:
+    found = admin.execute(
+        "select exists (select from operational.outbox inner join operational.clinic using (clinic_id)"
+        " where slug = coalesce(%s, slug))",
+        [clinic],
+    ).fetchone()
+    return found == (True,)
+
+
+def last_run(admin: psycopg.Connection) -> int:
+    return int(admin.execute("select run from clinic_north.segment_clock").fetchone()[0])  # type: ignore[index]
+
+
+@pytest.mark.check(47)
+def test_killed_again_and_again_under_load_and_two_at_once_nothing_is_lost_or_double(
+    server: Server, patients: dict[str, list[UUID]], admin: psycopg.Connection
+) -> None:
+    chance = random.Random()
+    with Load(server, patients) as loaded:
+        for _ in range(KILLS // 2):
+            enough = last_run(admin) + chance.randint(0, 4)
+            workers = [forked(lambda: worker.run(server)) for _ in range(2)]
+            for child in workers:
+                while last_run(admin) < enough:
+                    time.sleep(0.005)
+                time.sleep(chance.uniform(0.0, 0.03))
+                os.kill(child, signal.SIGKILL)
+                os.waitpid(child, 0)
+        loaded.stop()
+        assert min(loaded.changes) > 20
+        settled(server, loaded)
+    for clinic in TWINS:
+        assert sum(kind == "left" for *_, kind in loaded.followed[clinic]) > 5
+
+
+@pytest.mark.check(47)
+def test_it_goes_on_by_itself_when_the_database_was_restarted_under_load(
+    server: Server, patients: dict[str, list[UUID]], admin: psycopg.Connection, capfd: pytest.CaptureFixture[str]
+) -> None:
+    admin.close()
+    embedded = Embedded(server.secrets_folder.parent)
+    with working(server), Load(server, patients) as loaded:
+        time.sleep(0.5)
+        embedded.down()
+        embedded.up()
+        with connect_admin(server) as looking:
+            before = last_run(looking)
+            wait_until(lambda: last_run(looking) > before + 2)
+            loaded.stop()
+            wait_until(lambda: not waiting(looking))
+    settled(server, loaded)
+    assert "Zyxcanary" not in "".join(capfd.readouterr())
+
+
+@pytest.mark.check(42)
+def test_ingest_and_live_side_by_side_end_in_the_same(server: Server, patients: dict[str, list[UUID]]) -> None:
+    with working(server), Load(server, patients) as loaded:
+        for _ in range(2):
+            for clinic in TWINS:
+                for asset in Asset:
+                    ingest(server, clinic, asset, UUID(int=random.getrandbits(128)))
+                evaluate(server, clinic, TODAY)
+        loaded.stop()
+    settled(server, loaded)
+
+
+def test_a_clinic_that_somebody_writes_holds_up_no_other(
+    server: Server, patients: dict[str, list[UUID]], admin: psycopg.Connection
+) -> None:
+    rows = Rows(admin)
+    with working(server):
+        wait_until(lambda: health(server).workers == 1)
+        with connect_admin(server) as writing, writing.transaction():
+            writing.execute("select operational.lock_clinic('north')")
+            for _ in range(3):
+                for clinic in TWINS:
+                    rows.appointment(clinic, patients[clinic][0], TODAY)
+                wait_until(lambda: not waiting(admin, "south"))
+            assert waiting(admin, "north")
+            assert health(server).clinics["north"].waiting >= 3
+        wait_until(lambda: not waiting(admin, "north"))
+    assert health(server).workers == 0
+
+
+def test_a_saved_rule_and_a_load_wake_the_worker_that_is_started_beside(
+    server: Server, patients: dict[str, list[UUID]], admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By looking at the queues it would find neither."""
+    monkeypatch.setenv("CLOISTER_HOME", str(server.secrets_folder.parent))
+    monkeypatch.setenv("CLOISTER_ROLE_PREFIX", server.roles.prefix)
+    url = f"postgresql://{server.admin['user']}@/{server.admin['dbname']}?host={server.admin['host']}"
+    monkeypatch.setenv("DATABASE_URL", url)
+
+    def members(segment: str) -> int:
+        query = (
+            "select count(*) from clinic_north.segment_member inner join clinic_north.segment using (segment_id)"
+            " where slug = %s and left_at is null"
+        )
+        return int(admin.execute(query, [segment]).fetchone()[0])  # type: ignore[index]
+
+    with beside("live"):
+        wait_until(lambda: health(server).workers == 1)
+        save(server, {"everybody": "registration.days >= 0"}, ("north",))
+        wait_until(lambda: members("everybody") == PATIENTS)
+        with admin.transaction():
+            admin.execute("set local session_replication_role = replica")  # a change that no outbox row tells of
+            admin.execute("update operational.appointment set status = 'fulfilled', version = version + 1")
+        load(server, "north")
+        wait_until(lambda: members("attended") == PATIENTS)
+
+
+def test_what_another_worker_leaves_is_taken_over(
+    server: Server, patients: dict[str, list[UUID]], admin: psycopg.Connection
+) -> None:
+    """One that holds a place and does nothing: its clinics wait for two looks, and no longer."""
+    with connect_admin(server) as idle:
+        share = Share(idle)
+        with working(server):
+            wait_until(lambda: health(server).workers == 2)
+            for clinic in TWINS:
+                Rows(admin).appointment(clinic, patients[clinic][0], TODAY)
+            wait_until(lambda: not waiting(admin))
+        share.refresh()
+        assert all(share.mine(clinic) for clinic in TWINS)

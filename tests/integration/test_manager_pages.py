@@ -1,0 +1,281 @@
+"""A manager's pages without a browser: what is sent is done, what is wrong is said, each look is recorded."""
+
+import json
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from html import unescape
+from typing import Any
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from access_world import FINCH, WREN, Api, World
+from pages_of import browser_sign_in, fields, send
+
+from api.gateway import Access, Gateway
+from api.identity.principals import Principal
+from infra.database import connect_admin
+from policies.words import Action
+
+SEGMENTS = "/clinics/north/segments"
+ONE = f"{SEGMENTS}/everybody"
+MARKUP = "<script>alert(1)</script> & Co"
+SHOWN = "&lt;script&gt;alert(1)&lt;/script&gt; &amp; Co"
+
+
+@pytest.fixture
+def pages(api: Api) -> Iterator[Api]:
+    """A manager of north in a browser."""
+    browser_sign_in(api, "manager.north")
+    yield api
+    api.cookies.clear()
+
+
+def got(pages: Api, path: str, **query: Any) -> str:
+    answer = pages.get(path, params=query or None)
+    assert answer.status_code == 200, answer.text
+    return answer.text
+
+
+def recorded(world: World, request: str) -> dict[str, set[str]]:
+    """Actions of a request, and the patients that each disclosed."""
+    found: dict[str, set[str]] = {}
+    for action, patient in world.look(
+        "select e.action, d.patient_id::text from audit.access_event as e left join audit.disclosed as d"
+        " on d.event_id = e.event_id and d.occurred_at = e.occurred_at where e.request_id = %s", request,
+    ):  # fmt: skip
+        found.setdefault(action, set()).update({patient} - {None})
+    return found
+
+
+def told(answer: httpx.Response) -> str:
+    """What an alert of a page says."""
+    return " ".join(re.findall(r'role="alert">([^<]*)<', answer.text))
+
+
+@pytest.mark.check(21)
+@pytest.mark.parametrize(
+    ("path", "actions", "names"),
+    [
+        ("/clinics/north", {"clinic.overview"}, ()),
+        (SEGMENTS, {"segment.list", "webhook.list"}, ()),
+        (ONE, {"segment.read", "segment.reach", "member.list"}, (FINCH, WREN)),
+        (f"{ONE}/changes", {"segment.read", "member.list"}, (FINCH, WREN)),
+        (f"{ONE}/members.csv", {"member.list"}, (FINCH, WREN)),
+        (f"{ONE}/members.ndjson", {"member.list"}, (FINCH, WREN)),
+        (f"{ONE}/settings", {"segment.read"}, ()),
+        (f"{SEGMENTS}/elders/undecided", {"segment.undecided", "segment.read"}, (WREN,)),
+        (
+            f"{SEGMENTS}/elders/edit",
+            {"segment.read", "segment.preview", "segment.list", "segment.vocabulary"},
+            (FINCH,),
+        ),
+        (f"{SEGMENTS}/new", {"segment.list", "segment.vocabulary"}, ()),
+    ],
+)
+def test_each_page_leaves_its_events_and_names_whom_it_shows(
+    world: World, pages: Api, path: str, actions: set[str], names: tuple[str, ...]
+) -> None:
+    answer = pages.get(path)
+    assert answer.status_code == 200, answer.text
+    found = recorded(world, answer.headers["x-request-id"])
+    assert set(found) == actions
+    assert set().union(*found.values()) == {str(world.patients["north", name]) for name in names}
+    assert [name for name in (FINCH, WREN) if name in answer.text] == list(names)
+
+
+def test_who_entered_and_left_is_told_by_name_from_the_newest_back(
+    world: World, pages: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.pages.manager.segments.MEMBERS_A_PAGE", 1)
+    finch, wren = (world.patients["north", name] for name in (FINCH, WREN))
+    stays, of = "clinic_north.segment_member", (world.segments["north", "everybody"], finch)
+    now = datetime.now(UTC)
+    world.change(
+        f"update {stays} set left_at = %s, left_run = 2, left_by = 'time', left_version = 1, fires_out = false"
+        " where segment_id = %s and patient_id = %s", now - timedelta(days=1), *of,
+    )  # fmt: skip
+    try:
+        seen, path = [], f"{ONE}/changes"
+        while path:
+            answer = pages.get(path)
+            page = answer.text
+            row = re.search(
+                r'<th scope="row"><a href="[^"]*/patients/([^"]+)">.*?<td>(\w+)</td><td>([^<]+)<', page, re.S
+            )
+            assert row and recorded(world, answer.headers["x-request-id"])["member.list"] == {row[1]}
+            seen.append((UUID(row[1]), *row.groups()[1:]))
+            following = re.search(r'rel="next" href="([^"]+)"', page)
+            path = f"{ONE}/changes{unescape(following[1])}" if following else ""
+            if following:
+                assert pages.get(f"{SEGMENTS}/elders/changes{unescape(following[1])}").status_code == 404
+        entered = sorted([(finch, "Entered", "by new data"), (wren, "Entered", "by new data")], reverse=True)
+        assert seen == [(finch, "Left", "by time alone"), *entered]
+    finally:
+        world.change(
+            f"update {stays} set left_at = null, left_run = null, left_by = null, left_version = null,"
+            " fires_out = null where segment_id = %s and patient_id = %s", *of,
+        )  # fmt: skip
+
+
+@pytest.mark.check(49)
+def test_whoever_withdrew_is_not_among_who_entered_where_that_tells_of_a_profile(world: World, pages: Api) -> None:
+    world.consent("north", FINCH, "revoked")
+    try:
+        assert FINCH not in got(pages, f"{SEGMENTS}/elders/changes")
+        assert FINCH in got(pages, f"{ONE}/changes")
+    finally:
+        world.consent("north", FINCH)
+
+
+def test_who_may_not_list_members_sees_days_in_round_numbers_and_nobody(
+    pages: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    permits = Gateway.permits
+
+    def without_names(gateway: Gateway, principal: Principal, access: Access) -> bool:
+        return access.action is not Action.MEMBER_LIST and permits(gateway, principal, access)
+
+    monkeypatch.setattr(Gateway, "permits", without_names)
+    page = got(pages, f"{ONE}/changes")
+    assert FINCH not in page and "Who entered and left" not in page and "told down to tens" in page
+
+
+def test_a_segments_page_reads_the_segment_once(world: World, pages: Api) -> None:
+    request = pages.get(ONE).headers["x-request-id"]
+    actions = world.look("select action from audit.access_event where request_id = %s order by action", request)
+    assert actions == [("member.list",), ("segment.reach",), ("segment.read",)]
+
+
+@pytest.mark.check(21)
+def test_why_somebody_is_a_member_is_explained_and_recorded(world: World, pages: Api) -> None:
+    answer = pages.get(f"{SEGMENTS}/elders/patients/{world.patients['north', FINCH]}")
+    assert answer.status_code == 200 and "A member of Elders since" in answer.text
+    assert "age &gt; 65" in answer.text and "holds" in answer.text
+    found = recorded(world, answer.headers["x-request-id"])
+    assert found["segment.explain"] == {str(world.patients["north", FINCH])}
+    assert pages.get(f"{SEGMENTS}/elders/patients/{uuid4()}").status_code == 404
+
+
+def test_members_are_found_by_a_part_of_their_name_which_no_address_holds(world: World, pages: Api) -> None:
+    found = send(pages, f"{ONE}/find", ONE, named="nary FIN")
+    assert found.status_code == 200 and FINCH in found.text and WREN not in found.text
+    assert recorded(world, found.headers["x-request-id"])["member.list"] == {str(world.patients["north", FINCH])}
+    assert "No member of this segment has such a name" in send(pages, f"{ONE}/find", ONE, named="%").text
+    assert pages.post(f"{ONE}/find", data={"csrf": "x", "named": "a"}).status_code == 404
+
+
+def test_markup_in_names_and_rules_is_text_on_every_page(world: World, pages: Api) -> None:
+    with connect_admin(world.server) as admin:
+        admin.execute("update clinic_north.raw_patients set name = %s where name = %s", [f"Canary {MARKUP}", WREN])
+        admin.execute(
+            "update clinic_north.segment set name = %s, description = %s where slug = 'everybody'", [MARKUP, MARKUP]
+        )
+    try:
+        for path in (
+            "/clinics/north", SEGMENTS, ONE, f"{ONE}/settings", f"{ONE}/undecided", f"{ONE}/edit", f"{ONE}/messages",
+            f"{SEGMENTS}/elders/undecided", f"{ONE}/patients/{world.patients['north', WREN]}",
+        ):  # fmt: skip
+            page = got(pages, path)
+            assert SHOWN in page and "<script>alert" not in page, path
+        page = send(pages, f"{SEGMENTS}/new", f"{SEGMENTS}/new", text=f'sex = "{MARKUP}"', name=MARKUP, do="text").text
+        assert SHOWN in page and "<script>alert" not in page
+    finally:
+        with connect_admin(world.server) as admin:
+            admin.execute("update clinic_north.raw_patients set name = %s where name like %s", [WREN, "Canary <%"])
+            admin.execute(
+                "update clinic_north.segment set name = 'Everybody', description = '' where slug = 'everybody'"
+            )
+
+
+ROWS = {"r.kind": "any", "r.0.measure": "age", "r.0.op": ">", "r.0.value": "80"}
+
+
+def test_a_rule_is_built_previewed_saved_and_compared_by_name_before_it_changes(world: World, pages: Api) -> None:
+    new = f"{SEGMENTS}/new"
+    page = send(pages, new, new, **ROWS, do="add r").text
+    assert 'name="r.1.measure"' in page and 'value="80"' in page
+    page = send(pages, new, new, **ROWS, do="preview").text
+    assert FINCH in page and "of 2 patients" in page and ">age &gt; 80</textarea>" in page
+    words = {"name": "Very old", "slug": "very-old", "description": "So old."}
+    answer = send(pages, new, new, **ROWS, **words, do="save")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"{SEGMENTS}/very-old")
+    answer = send(pages, new, new, **ROWS, **words, do="save")
+    assert answer.status_code == 422 and "this short name already" in told(answer) and "So old." in answer.text
+
+    edit = f"{SEGMENTS}/very-old/edit"
+    more = {"r.1.measure": "registration.days", "r.1.op": ">=", "r.1.value": "0"}
+    tag = fields(got(pages, edit))["tag"].replace("&#34;", '"')
+    answer = send(pages, edit, edit, **ROWS, **more, tag=tag, do="review")
+    assert answer.status_code == 200 and WREN in answer.text and "Would enter" in answer.text
+    assert recorded(world, answer.headers["x-request-id"])["segment.compare"] == {str(world.patients["north", WREN])}
+    held = json.dumps({
+        "any": [
+            {"measure": "age", "op": ">", "value": 80},
+            {"measure": "registration.days", "op": ">=", "value": 0},
+        ]
+    })  # fmt: skip
+    assert held.replace('"', "&#34;").replace(">", "&gt;") in answer.text
+    back = send(pages, edit, edit, rule=held, tag=tag, do="back")
+    assert 'name="r.1.measure"' in back.text
+    answer = send(pages, edit, edit, rule=held, tag=tag, do="save")
+    assert answer.status_code == 303
+    stale = send(pages, edit, edit, rule=held.replace("80", "81"), tag=tag, do="save")
+    assert stale.status_code == 422 and "changed it meanwhile" in told(stale)
+    settings = got(pages, f"{SEGMENTS}/very-old/settings")
+    assert settings.count("<td>manager.north</td>") == 2 and "age &gt; 80 or registration.days &gt;= 0" in settings
+
+
+def test_what_is_no_rule_yet_is_kept_as_typed_and_said(pages: Api) -> None:
+    new = f"{SEGMENTS}/new"
+    page = send(pages, new, new, **{**ROWS, "r.0.value": "many"}, do="preview")
+    assert page.status_code == 200 and 'value="many"' in page.text and told(page)
+    page = send(pages, new, new, text="age >", **ROWS, do="text")
+    assert "age &gt;" in page.text and "line 1" in told(page)
+    page = send(pages, new, new, **{**ROWS, "r.0.value": ""}, do="preview")
+    assert "A value is still to be typed." in page.text
+    for wanted, has_rows in (("all", True), ("preview", False)):
+        live = send(pages, new, new, **ROWS, do="", live=wanted).text
+        assert "<html" not in live and 'id="preview"' in live and FINCH in live
+        assert ('id="tree"' in live) is has_rows
+
+
+def test_a_segment_is_renamed_duplicated_archived_and_had_back(pages: Api) -> None:
+    new = f"{SEGMENTS}/new"
+    send(pages, new, new, **ROWS, name="Old", slug="old", do="save")
+    settings = f"{SEGMENTS}/old/settings"
+    tag = fields(got(pages, settings))["tag"].replace("&#34;", '"')
+    assert send(pages, settings, settings, name="Older", description="x", tag=tag).status_code == 303
+    stale = send(pages, settings, settings, name="Other", tag=tag)
+    assert stale.status_code == 422 and 'value="Other"' in stale.text and "meanwhile" in told(stale)
+    copy = send(pages, f"{SEGMENTS}/old/duplicate", settings, name="Copy", slug="Not One")
+    assert copy.status_code == 422 and 'value="Not One"' in copy.text and told(copy)
+    assert send(pages, f"{SEGMENTS}/old/duplicate", settings, name="Copy", slug="old-copy").status_code == 303
+    naming = {"r.kind": "all", "r.0.kind": "in_segment", "r.0.segment": "old"}
+    send(pages, new, new, **naming, name="Names it", slug="names-old", do="save")
+    assert "names-old" in got(pages, settings)
+    refused = send(pages, f"{SEGMENTS}/old/archive", settings, reason="replaced")
+    assert refused.status_code == 422
+    assert send(pages, f"{SEGMENTS}/names-old/archive", settings, reason="mistake").status_code == 303
+    assert send(pages, f"{SEGMENTS}/old/archive", settings, reason="replaced").status_code == 303
+    assert "Archived by manager.north" in got(pages, f"{SEGMENTS}/old")
+    assert "Older" in got(pages, SEGMENTS, archived="1") and "Older" not in got(pages, SEGMENTS)
+    assert send(pages, f"{SEGMENTS}/old/revive", f"{SEGMENTS}/old").status_code == 303
+    assert "Older" in got(pages, SEGMENTS)
+
+
+def test_what_would_decide_is_asked_for_from_the_worklist(world: World, pages: Api) -> None:
+    undecided = f"{SEGMENTS}/elders/undecided"
+    asking = f"{undecided}/{world.patients['north', WREN]}"
+    for said in ("asked=consent", "asked=already"):
+        answer = send(pages, asking, undecided)
+        assert answer.status_code == 303 and answer.headers["location"] == f"{undecided}?{said}"
+    assert "asked to sign" in got(pages, undecided, asked="consent")
+    assert send(pages, asking, undecided, form="no-such-form").headers["location"].endswith("asked=none")
+    assert send(pages, f"{undecided}/{world.patients['south', FINCH]}", undecided).status_code == 404
+
+
+def test_a_form_of_another_session_changes_nothing(pages: Api) -> None:
+    for path in (f"{ONE}/settings", f"{ONE}/archive", f"{ONE}/duplicate", f"{ONE}/edit", f"{SEGMENTS}/new"):
+        assert pages.post(path, data={"csrf": "x", "name": "y", "slug": "y", "do": "save"}).status_code == 404

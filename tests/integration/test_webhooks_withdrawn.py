@@ -1,0 +1,147 @@
+"""Deliveries tell nothing of who withdrew, of what is archived or not asked for, and keep nothing in clear."""
+
+import base64
+import json
+from datetime import date
+from uuid import UUID
+
+import access_world
+import pytest
+from access_world import FINCH, Api, World
+
+from orchestration.clinics import ClinicDay
+from orchestration.live.reconcile_consents import reconcile_consents
+from tests.integration.hooking import (
+    Endpoint,
+    add_webhook,
+    enter,
+    later,
+    leave,
+    newcomers,
+    send,
+    states,
+)
+
+Headers = dict[str, str]
+
+
+@pytest.mark.check(49)
+@pytest.mark.check(48)
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+def test_of_who_withdrew_before_it_was_sent_nothing_is_told_that_depends_on_the_profile(
+    world: World, api: Api, manager: Headers, to: Endpoint, how: str
+) -> None:
+    finch = world.patients["north", FINCH]
+    world.change("delete from clinic_north.segment_member where patient_id = %s", finch)
+    webhook, _ = add_webhook(api, manager, to.url)
+    enter(world, "north", "elders", [finch])
+    enter(world, "north", "empty", [finch])
+    to.answers = [(500, {})]
+    assert send(world, to) == 0
+    waiting = "select count(*) from operational.webhook_delivery where endpoint_id = %s and patient_id = %s"
+    assert world.look(waiting, webhook, finch) == [(2,)]
+    if how == "revoked":
+        world.consent("north", FINCH, "revoked")
+    else:
+        world.change("update clinic_north.raw_patients set profile_until = now() where profile_shared")
+    later(world, webhook)
+    assert send(world, to) == 1
+    told = {post.said["data"]["segment_id"] for post in to.came[1:]}
+    assert told == {str(world.segments["north", "empty"])}
+    assert [state[0] for state in states(world, webhook)] == ["void", "delivered"]
+    assert world.look(waiting, webhook, finch) == [(0,)]
+    world.change("delete from clinic_north.segment_member where patient_id = %s", finch)
+    if how == "revoked":
+        world.consent("north", FINCH)
+    else:
+        world.change("update clinic_north.raw_patients set profile_until = null")
+
+
+@pytest.mark.check(49)
+def test_of_who_withdrew_one_forget_is_told_and_nothing_else_that_depends_on_the_profile(
+    world: World, api: Api, manager: Headers, to: Endpoint
+) -> None:
+    north = [ClinicDay("north", date(2026, 3, 4))]
+    reconcile_consents(world.server, north)
+    finch, elders = str(world.patients["north", FINCH]), str(world.segments["north", "elders"])
+    webhook, _ = add_webhook(api, manager, to.url)
+    leave(world, "north", "elders", [UUID(finch)])
+    enter(world, "north", "elders", [UUID(finch)])
+    to.answers = [(500, {})]
+    send(world, to)
+    assert [state[0] for state in states(world, webhook)] == ["pending", "pending"]
+    world.consent("north", FINCH, "revoked")
+    reconcile_consents(world.server, north)
+    send(world, to)
+    told = [post.said for post in to.came[1:] if post.said["data"]["patient_id"] == finch]
+    assert [(said["type"], said["data"]["segment_id"]) for said in told] == [("segment.forget", elders)]
+    assert [state[0] for state in states(world, webhook)][:2] == ["void", "void"]
+    world.consent("north", FINCH)
+    reconcile_consents(world.server, north)
+    assert send(world, to) >= 1 and to.told()[-1] == ("segment.entered", finch)
+
+
+@pytest.mark.check(49)
+def test_a_dead_delivery_forgets_what_the_feed_does_not_tell_any_more_even_of_a_webhook_that_is_off(
+    world: World, api: Api, manager: Headers, to: Endpoint
+) -> None:
+    webhook, _ = add_webhook(api, manager, to.url)
+    gone, stays = newcomers(world, "north", 2)
+    enter(world, "north", "empty", [gone])
+    enter(world, "north", "empty", [stays])
+    to.answers = [(500, {})]
+    send(world, to)
+    world.change(
+        "update operational.webhook_delivery set state = 'dead', ended_at = now()"
+        " where endpoint_id = %s and attempts > 0",
+        webhook,
+    )
+    assert api.post(f"/v1/clinics/north/webhooks/{webhook}/disable", headers=manager).status_code == 204
+    world.change("delete from clinic_north.segment_member where patient_id = %s", gone)
+    send(world, to)
+    kept = "select state, patient_id from operational.webhook_delivery where endpoint_id = %s order by position"
+    assert world.look(kept, webhook) == [("void", None), ("pending", stays)]
+
+
+def test_of_a_segment_or_clinic_that_was_archived_nothing_more_is_sent(
+    world: World, api: Api, manager: Headers, to: Endpoint
+) -> None:
+    add_webhook(api, manager, to.url)
+    enter(world, "north", "empty", newcomers(world, "north", 1))
+    world.change("update operational.clinic set archived_at = now() where slug = 'north'")
+    assert send(world, to) == 0
+    world.change("update operational.clinic set archived_at = null where slug = 'north'")
+    world.change("update clinic_north.segment set archived_at = now() where slug = 'empty'")
+    assert send(world, to) == 0 and not to.came
+    world.change("update clinic_north.segment set archived_at = null where slug = 'empty'")
+    enter(world, "north", "empty", newcomers(world, "north", 1))
+    assert send(world, to) == 1
+
+
+def test_an_endpoint_is_told_of_its_segments_and_kinds_alone(
+    world: World, api: Api, manager: Headers, to: Endpoint
+) -> None:
+    add_webhook(api, manager, to.url, segments=[str(world.segments["north", "empty"])], kinds=["left"])
+    patients = newcomers(world, "north", 1)
+    for slug in ("empty", "everybody"):
+        enter(world, "north", slug, patients)
+        leave(world, "north", slug, patients)
+    assert send(world, to) == 1
+    assert to.told() == [("segment.left", str(patients[0]))]
+    assert to.came[0].said["data"]["segment_id"] == str(world.segments["north", "empty"])
+
+
+@pytest.mark.check(51)
+def test_nothing_of_a_patient_or_a_secret_lies_in_clear_in_what_waits_or_is_dead(
+    world: World, api: Api, manager: Headers, to: Endpoint
+) -> None:
+    webhook, secret = add_webhook(api, manager, to.url)
+    enter(world, "north", "empty", newcomers(world, "north", 2))
+    to.answers = [(500, {"x-canary": "Canary"})]
+    send(world, to)
+    for table in ("webhook_endpoint", "webhook_delivery"):
+        rows = json.dumps(world.look(f"select t::text from operational.{table} as t where endpoint_id = %s", webhook))
+        for canary in ("Canary", secret, secret.removeprefix("whsec_"), access_world.BIRTH):
+            assert canary not in rows
+        raw = base64.b64decode(secret.removeprefix("whsec_")).hex()
+        assert raw not in rows
