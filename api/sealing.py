@@ -18,14 +18,14 @@ from infra.encryption.field_codec import FieldCodec
 _KEY = "data_key_id, wrapped, kek_id, kek_version"
 _OF_PERSON = sql.SQL(f"""
 select {_KEY} from operational.data_key
-where person_id = %(person)s and retired_at is null order by key_version desc for share""")  # nosec B608: a constant
+where person_id = %(person)s and retired_at is null order by key_version desc for share""")  # nosec B608 # a constant
 _OF_PURPOSE = sql.SQL(f"""
 select {_KEY}, key_version from operational.data_key
-where purpose = %(purpose)s and retired_at is null order by key_version desc for share""")  # nosec B608: a constant
+where purpose = %(purpose)s and retired_at is null order by key_version desc for share""")  # nosec B608 # a constant
 _OF_PURPOSES = sql.SQL(f"""
 select purpose, {_KEY}, key_version from operational.data_key
 where purpose = any(%(purposes)s::text[]) and retired_at is null
-order by purpose, key_version desc for share""")  # nosec B608: a constant
+order by purpose, key_version desc for share""")  # nosec B608 # a constant
 _STORE = sql.SQL("""
 insert into operational.data_key (data_key_id, person_id, purpose, wrapped, kek_id, kek_version)
 values (%(data_key_id)s, %(person)s, %(purpose)s, %(wrapped)s, %(kek_id)s, %(kek_version)s)

@@ -1,7 +1,7 @@
 """Commands of ours in processes beside this one."""
 
 import os
-import subprocess  # nosec B404: this program's own commands
+import subprocess  # nosec B404 # this program's own commands
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ ENDS_WITHIN = 10.0  # seconds, after which it is killed: none of these commands 
 @contextmanager
 def beside(command: str) -> Iterator[None]:
     """Have `cloister COMMAND --attached` run while the block does; it ends with this process, however that ends."""
-    started = subprocess.Popen(  # nosec B603: this program itself
+    started = subprocess.Popen(  # nosec B603 # this program itself
         [sys.executable, "-m", "infra.cli", command, "--attached", str(os.getpid())], stdin=subprocess.DEVNULL
     )
     try:

@@ -89,7 +89,7 @@ def _put(connection: psycopg.Connection, clinic_id: int, definition: SegmentDefi
 
 def _known(connection: psycopg.Connection, slug: str) -> dict[str, Any] | None:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(f"{statements.KNOWN} where s.slug = %s", [slug]).fetchone()  # nosec B608: a constant
+        return cursor.execute(f"{statements.KNOWN} where s.slug = %s", [slug]).fetchone()  # nosec B608 # a constant
 
 
 def _settle(connection: psycopg.Connection, clinic: str) -> None:

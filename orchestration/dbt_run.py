@@ -7,7 +7,7 @@ what fails inside a clinic is caught in the database (dbt_project/macros/each_cl
 
 import json
 import os
-import subprocess  # nosec B404: our own interpreter, fixed arguments
+import subprocess  # nosec B404 # our own interpreter, fixed arguments
 import sys
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -68,7 +68,7 @@ def dbt(at: Server, arguments: list[str], given: dict[str, object]) -> None:
     fixed = ["--log-level-file", "info", "--log-path", str(folder / "logs")]
     places = ["--target-path", str(folder / "target"), "--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     order = {"logging": fixed, "places": places, "command": [*arguments, "--vars", json.dumps(given)]}
-    done = subprocess.run(  # nosec B603: dbt, with arguments of ours
+    done = subprocess.run(  # nosec B603 # dbt, with arguments of ours
         [sys.executable, "-m", "orchestration.dbt_process"],
         input=json.dumps(order).encode(),
         env=_environment(at),

@@ -81,7 +81,7 @@ class Verdict:
 
 def counts_of(at: Server, slug: str) -> dict[str, int]:
     """Rows of each table of a clinic, and the count of every rule, by name; read as its builder."""
-    counted = {table: f"select count(*) from {table}" for table in TABLES} | WALLS  # nosec B608: names above
+    counted = {table: f"select count(*) from {table}" for table in TABLES} | WALLS  # nosec B608 # names above
     for rules in BATCH_RULES.values():
         counted |= rules
     listed = sql.SQL(", ").join(

@@ -84,7 +84,7 @@ class Action(StrEnum):
     IMPERSONATION_REVIEW = "impersonation.review"  # by the patient
     VERIFICATION_ANSWER = "verification.answer"
     VERIFICATION_RENEW = "verification.renew"
-    PASSWORD_FORGET = "password.forget"  # nosec B105: the name of an action
+    PASSWORD_FORGET = "password.forget"  # nosec B105 # the name of an action
     ACCOUNT_READ = "account.read"
     ACCOUNT_CHANGE = "account.change"
     MERGE_LIST = "merge.list"
@@ -152,7 +152,7 @@ class AccountAction(StrEnum):
 
     SIGN_IN = "session.sign_in"
     SIGN_OUT = "session.sign_out"
-    TOKEN_ISSUE = "token.issue"  # nosec B105: the name of an event
+    TOKEN_ISSUE = "token.issue"  # nosec B105 # the name of an event
     PRINCIPAL_ADD = "principal.add"
     ROLE_GRANT = "role.grant"
     SPECIALIST_LINK = "specialist.link"
@@ -167,7 +167,7 @@ class AccountAction(StrEnum):
     SECOND_FACTOR_RESET = "second_factor.reset"
     RECOVERY_CODE_USE = "recovery_code.use"
     SESSION_END = "session.end"
-    PASSWORD_SET = "password.set"  # nosec B105: the name of an event
+    PASSWORD_SET = "password.set"  # nosec B105 # the name of an event
     CREDENTIAL_CHECK = "credential.check"  # recorded when it fails only: a good one is its request's event
 
 

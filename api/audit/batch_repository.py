@@ -35,7 +35,7 @@ where
         where {_SAME.format("l")} and (l.occurred_at, l.event_id) > (e.occurred_at, e.event_id)
     )
 order by e.occurred_at desc, e.event_id desc
-limit %(limit)s + 1""")  # nosec B608: constants
+limit %(limit)s + 1""")  # nosec B608 # constants
 # One row where the batch is there, though it moved nobody.
 _PATIENTS = sql.SQL(f"""
 with events as materialized (
@@ -63,7 +63,7 @@ from ({_STEPS.format("events", "true")}) as s
 cross join (select min(clinic_id) as clinic_id, count(distinct clinic_id) as clinics from events) as c
 cross join (select count(*) as moved from moved) as n
 left join page as p on true
-where s.steps is not null""")  # nosec B608: constants
+where s.steps is not null""")  # nosec B608 # constants
 
 
 async def batches(

@@ -21,11 +21,11 @@ _COUNTS = {
     By.DAY: sql.SQL(f"""
 select (e.occurred_at at time zone 'UTC')::date as day, {_COUNTED}
 from audit.access_event as e where {{conditions}}
-group by 1 order by 1 desc limit {MOST}"""),  # nosec B608: constants
+group by 1 order by 1 desc limit {MOST}"""),  # nosec B608 # constants
     By.ACTOR: sql.SQL(f"""
 select e.principal_id, e.role, {_COUNTED}
 from audit.access_event as e where {{conditions}} and not (%(of_one_clinic)s and e.role = any(%(personal)s))
-group by 1, 2 order by events desc, e.principal_id, e.role limit {MOST}"""),  # nosec B608: constants
+group by 1, 2 order by events desc, e.principal_id, e.role limit {MOST}"""),  # nosec B608 # constants
 }
 _ORDERS = {By.DAY: sql.SQL("day desc"), By.ACTOR: sql.SQL("events desc, principal_id, role")}
 _LAST = sql.SQL("""
@@ -72,7 +72,7 @@ select
     max(occurred_at), 0, false
 from seen
 group by principal_id, date_trunc('hour', occurred_at)
-having count(distinct patient_id) >= %(bulk)s""")  # nosec B608: constants
+having count(distinct patient_id) >= %(bulk)s""")  # nosec B608 # constants
 # The last word of a name without a case or accents: good enough for a list that people look through.
 _FAMILY = r"lower(regexp_replace(normalize(trim({}), nfd), '^.*\s|[\u0300-\u036f]', '', 'g'))"
 _SAME_NAME = sql.SQL(f"""
@@ -81,7 +81,7 @@ from unnest(%(principals)s::uuid[], %(patients)s::uuid[]) as a (principal_id, pa
 inner join operational.principal as u on u.principal_id = a.principal_id
 inner join operational.registration as r on r.clinic_id = %(clinic)s and r.patient_id = a.patient_id
 inner join operational.person as p on p.person_id = r.person_id
-where {_FAMILY.format("u.display_name")} = {_FAMILY.format("p.name")}""")  # nosec B608: constants
+where {_FAMILY.format("u.display_name")} = {_FAMILY.format("p.name")}""")  # nosec B608 # constants
 
 
 async def counts(grant: Grant, filters: Filters, by: By) -> list[dict[str, Any]]:

@@ -64,7 +64,7 @@ _BY_SOURCE = sql.SQL(f"""
 {_PATIENT} where clinic_id = %(clinic)s and patient_id = (
     select patient_id from operational.patient_source
     where clinic_id = %(clinic)s and source = %(source)s and source_id = %(source_id)s
-) for no key update""")  # nosec B608: a constant
+) for no key update""")  # nosec B608 # a constant
 _REGISTER = sql.SQL("""
 insert into operational.registration (clinic_id, patient_id, person_id, registered_on)
 values (%(clinic)s, %(patient)s, %(person)s, %(today)s) on conflict (person_id, clinic_id) do nothing""")

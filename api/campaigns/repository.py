@@ -36,7 +36,7 @@ where m.segment_id = %(segment)s and m.left_at is null and not (d.profile_depend
 _REACH = sql.SQL(REACH_OF)
 # With the ids of those who are counted with few others.
 _FEW = f"case when count(*) < {SMALLEST} then array_agg(patient_id) else '{{}}' end as few"
-_COUNTS = sql.SQL(f"select reach, count(*) as patients, {_FEW} from ({REACH_OF}) as patient group by reach")  # nosec B608: constants
+_COUNTS = sql.SQL(f"select reach, count(*) as patients, {_FEW} from ({REACH_OF}) as patient group by reach")  # nosec B608 # constants
 # Of two requests with one key at once the second waits, and finds the first's.
 _BEGIN = sql.SQL("""
 insert into operational.campaign
@@ -80,7 +80,7 @@ from (
     where clinic_id = %(clinic)s and about_id = any(%(campaigns)s::uuid[]) and kind = 'campaign'
     group by about_id, patient_id
 ) as patient
-group by about_id, status, reason""")  # nosec B608: constants
+group by about_id, status, reason""")  # nosec B608 # constants
 _STOP = sql.SQL("""
 update operational.campaign set stopped_at = statement_timestamp(), stopped_by = %(by)s
 where clinic_id = %(clinic)s and campaign_id = %(campaign)s and stopped_at is null""")

@@ -49,7 +49,7 @@ _CONSENTS = sql.SQL(f"""
         ) as t on true
         where r.person_id = p.person_id and r.deleted_at is null
     ) as s
-) as consents""")  # nosec B608: constants
+) as consents""")  # nosec B608 # constants
 _AT_CLINIC = sql.SQL("""
 (
     select r.clinic_id
@@ -94,14 +94,14 @@ left join operational.profile_tombstone as w
 where r.clinic_id = %(event__clinic_id)s and r.patient_id = %(patient)s and r.deleted_at is null""")
 _TEXT = "purpose, text_version, encode(sha256, 'hex') as sha256, created_at, required_from"
 _TEXTS = sql.SQL(
-    f"select {_TEXT} from operational.consent_text where clinic_id = %(event__clinic_id)s"  # nosec B608: constants
+    f"select {_TEXT} from operational.consent_text where clinic_id = %(event__clinic_id)s"  # nosec B608 # constants
 )
 _PUBLISH = sql.SQL(f"""
 insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256, created_at, required_from)
 select %(clinic_id)s, %(purpose)s, %(text_version)s, %(body)s, sha256(convert_to(%(body)s, 'UTF8')), t.now,
     greatest(%(required_from)s::timestamptz, case when %(required_from)s::timestamptz is not null then t.now end)
 from (select clock_timestamp() as now) as t
-returning {_TEXT}""")  # nosec B608: constants
+returning {_TEXT}""")  # nosec B608 # constants
 # Whose signature ends by this text.
 _ASK_AGAIN = sql.SQL("""
 insert into operational.message (message_id, kind, clinic_id, patient_id, person_id, about_id)

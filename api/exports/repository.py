@@ -132,7 +132,7 @@ _GUARDIANS = {
     from operational.guardianship as g
     inner join operational.person as h on h.person_id = g.guardian_id
     where g.dependent_id = p.person_id and {STANDS}
-) as guardians"""),  # nosec B608: constants
+) as guardians"""),  # nosec B608 # constants
     False: sql.SQL("""
 jsonb_build_array(jsonb_build_object('id', me.person_id, 'name', me.name, 'relationship', g.relationship)) as guardians
 """),
@@ -164,7 +164,7 @@ _ACCESSES = sql.SQL(f"""
         order by occurred_at desc, event_id desc
         limit %(most)s
     ) as e
-) as accesses""")  # nosec B608: constants
+) as accesses""")  # nosec B608 # constants
 
 
 async def carried(

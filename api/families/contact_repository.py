@@ -33,7 +33,7 @@ where
         select from operational.profile_tombstone as w
         where w.clinic_id = %(clinic)s and w.patient_id = %(patient)s and w.cleared_at is null
     )
-group by c.person_id""")  # nosec B608: a constant
+group by c.person_id""")  # nosec B608 # a constant
 
 
 async def reachable(work: Work, codec: FieldCodec, patient: UUID | None) -> list[dict[str, Any]]:

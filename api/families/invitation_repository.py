@@ -59,7 +59,7 @@ where
         )
         or exists (select {STANDING} and g.dependent_id = i.dependent_id and g.guardian_id = i.made_by)
     )
-returning invitation_id, made_by, basis, ends_on""")  # nosec B608: constants
+returning invitation_id, made_by, basis, ends_on""")  # nosec B608 # constants
 _BEGAN = sql.SQL("""
 update operational.guardian_invitation set guardianship_id = %(guardianship)s
 where invitation_id = %(invitation)s and basis is not null""")

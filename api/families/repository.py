@@ -27,7 +27,7 @@ insert into operational.guardianship
     (guardian_id, dependent_id, relationship, starts_on, agreed, basis, ends_on, key_digest, request_digest)
 values (%(guardian)s, %(dependent)s, %(relationship)s, {TODAY}, %(agreed)s, %(basis)s, %(ends_on)s, %(key)s,
     %(request)s)
-returning guardianship_id, majority_age""")  # nosec B608: constants
+returning guardianship_id, majority_age""")  # nosec B608 # constants
 _ADDED = sql.SQL("""
 select guardianship_id as id, request_digest from operational.guardianship
 where guardian_id = %(guardian)s and key_digest = %(key)s""")
@@ -38,7 +38,7 @@ returning r.role""")
 _FOUND = sql.SQL("p.version")
 _STANDS_ALREADY = sql.SQL(
     f"select g.guardianship_id {STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
-)  # nosec B608: constants
+)  # nosec B608 # constants
 # Guardians leave one after the other, so that the last one is known.
 _HOLD = sql.SQL("select person_id from operational.person where person_id = %(dependent)s for no key update")
 _END = sql.SQL(f"""
@@ -47,14 +47,14 @@ set ends_on = {TODAY}, was_until = g.ends_on, ended_by = %(by)s, end_reason = %(
 from operational.profile as q
 where g.guardianship_id = %(guardianship)s and g.dependent_id = %(dependent)s and q.person_id = g.dependent_id
     and {STANDS}
-returning g.guardianship_id as id, g.ends_on, g.guardian_id""")  # nosec B608: constants
+returning g.guardianship_id as id, g.ends_on, g.guardian_id""")  # nosec B608 # constants
 _CARED_FOR = sql.SQL(f"""
 select
     exists (select {STANDING} and g.dependent_id = %(dependent)s)
     or exists (select from operational.principal as a where a.person_id = %(dependent)s) as cared_for,
     exists (
         select from operational.registration as r where r.person_id = %(dependent)s and r.deleted_at is null
-    ) as registered""")  # nosec B608: constants
+    ) as registered""")  # nosec B608 # constants
 _DELETE = sql.SQL("""
 update operational.person set deleted_at = clock_timestamp(), deleted_by = %(by)s, delete_reason = %(reason)s
 where person_id = %(person)s and deleted_at is null""")
@@ -66,13 +66,13 @@ select exists (
         from operational.registration as r inner join operational.clinic as k on k.clinic_id = r.clinic_id
         where r.person_id = q.person_id and r.deleted_at is null and k.country <> 'ZZ'
     ), operational.majority_age('ZZ'))))::date
-) as of_age""")  # nosec B608: constants
+) as of_age""")  # nosec B608 # constants
 _OWN_GUARDIANS = sql.SQL(f"""
 select g.guardianship_id as id, p.name, g.relationship, g.starts_on as since, g.basis, g.ends_on as until
 from operational.guardianship as g
 inner join operational.person as p on p.person_id = g.guardian_id and p.deleted_at is null
 left join operational.profile as q on q.person_id = g.dependent_id
-where g.dependent_id = %(me)s and {STANDS}""")  # nosec B608: constants
+where g.dependent_id = %(me)s and {STANDS}""")  # nosec B608 # constants
 _PATIENT = sql.SQL("""
 select r.patient_id, r.person_id
 from operational.registration as r
@@ -81,12 +81,12 @@ where r.patient_id = %(patient)s and r.clinic_id = %(clinic_id)s and r.deleted_a
 _GUARDIANS = sql.SQL(f"""
 select g.guardian_id, g.relationship, g.starts_on as since, g.basis, g.ends_on as until
 {STANDING} and g.dependent_id = %(dependent)s
-order by g.starts_on, g.guardianship_id""")  # nosec B608: constants
+order by g.starts_on, g.guardianship_id""")  # nosec B608 # constants
 # The account holder comes first: who has been a guardian the longest.
 _STANDING = sql.SQL(f"""
 select g.guardianship_id as id, g.guardian_id, g.relationship, g.starts_on as since {STANDING}
     and g.dependent_id = %(dependent)s
-order by g.starts_on, g.begun_at, g.guardianship_id""")  # nosec B608: constants
+order by g.starts_on, g.begun_at, g.guardianship_id""")  # nosec B608 # constants
 _NAME = sql.SQL("select name from operational.person where person_id = %(person)s and deleted_at is null")
 
 

@@ -7,7 +7,7 @@ from api.fhir.outcomes import MEDIA_TYPE
 FHIR_VERSION = "4.0.1"
 # The day of the last change of what stands here.
 _CHANGED = "2026-11-29"
-_TOKEN, _DATE, _REFERENCE = "token", "date", "reference"  # nosec B105: types of search parameters
+_TOKEN, _DATE, _REFERENCE = "token", "date", "reference"  # nosec B105 # types of search parameters
 # Resource, interactions, parameters with their types, what else there is to know.
 _RESOURCES: tuple[tuple[str, tuple[str, ...], dict[str, str], str], ...] = (
     ("Group", ("read", "search-type"), {}, "Members of a segment now; a big one is pulled under /v1 instead."),

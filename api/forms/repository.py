@@ -40,7 +40,7 @@ left join lateral (
     ) as answers
     from operational.form_answer as a
     where a.clinic_id = f.clinic_id and a.form_id = f.form_id and a.deleted_at is null
-) as i on s.content is null""")  # nosec B608: constants
+) as i on s.content is null""")  # nosec B608 # constants
 _OWN_LIST = sql.SQL("""
 select w.*, (
     select coalesce(jsonb_agg(o order by o.assigned_on desc, o.id), '[]')

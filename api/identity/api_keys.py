@@ -29,7 +29,7 @@ where {{}} = %s and k.revoked_at is null and k.expires_at > statement_timestamp(
             held.principal_id = k.principal_id and held.clinic_id = k.clinic_id
             and held.role = 'automation_system' and held.revoked_at is null
     )
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 _BY_PREFIX, _BY_ID = _FIND.format("k.prefix"), _FIND.format("k.key_id")
 # Once a minute is enough to see that a key is in use.
 _USED = """

@@ -16,7 +16,7 @@ insert into operational.sign_in_bucket as b (bucket, tokens, refilled_at)
 values (%(bucket)s, %(burst)s - 1, statement_timestamp())
 on conflict (bucket) do update set tokens = {_FILLED} - 1, refilled_at = statement_timestamp()
 where {_FILLED} >= 1
-returning tokens"""  # nosec B608: constants
+returning tokens"""  # nosec B608 # constants
 _GIVE = """
 update operational.sign_in_bucket set tokens = least(%(burst)s, tokens + 1) where bucket = %(bucket)s"""
 # A bucket that had time to fill up is as good as none.

@@ -19,7 +19,7 @@ select {COLUMNS}
 from operational.principal as p
 inner join operational.principal_role as held on held.principal_id = p.principal_id and held.revoked_at is null
 inner join operational.clinic as c on c.clinic_id = held.clinic_id and c.archived_at is null
-where p.login = %s and p.kind = 'system' and p.disabled_at is null and held.role = %s and c.slug = %s"""  # nosec B608: constants
+where p.login = %s and p.kind = 'system' and p.disabled_at is null and held.role = %s and c.slug = %s"""  # nosec B608 # constants
 _CLOSE = """
 update operational.principal_role set revoked_at = statement_timestamp()
 where clinic_id = %s and revoked_at is null

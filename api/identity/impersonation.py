@@ -20,7 +20,7 @@ where i.impersonation_id = %(impersonation)s and i.actor_id = %(actor)s and i.su
     and i.ended_at is null and i.ends_at > statement_timestamp()
     and p.disabled_at is null and a.disabled_at is null
     and held.role = %(admin)s and held.clinic_id is null and held.revoked_at is null
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 _OF_ACTOR = """
 select i.impersonation_id, i.subject_id, p.login as subject, i.ends_at
 from operational.impersonation as i

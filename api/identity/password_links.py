@@ -13,10 +13,10 @@ from infra.errors import InvalidInput
 from policies.words import AccountAction
 
 _LIVE = """used_at is null and expires_at > statement_timestamp()"""
-_IS_LIVE = f"select 1 from operational.password_link where token_hash = %s and {_LIVE}"  # nosec B608: a constant
+_IS_LIVE = f"select 1 from operational.password_link where token_hash = %s and {_LIVE}"  # nosec B608 # a constant
 _USE = f"""
 update operational.password_link set used_at = statement_timestamp() where token_hash = %s and {_LIVE}
-returning principal_id"""  # nosec B608: a constant
+returning principal_id"""  # nosec B608 # a constant
 _SET = """
 update operational.principal set password_hash = %s, failed_attempts = 0, locked_until = null,
     tokens_valid_from = date_trunc('second', statement_timestamp())

@@ -24,7 +24,7 @@ _CLAIM = f"""
 update operational.principal set {counted("failed_attempts", "locked_until")}
 where principal_id = coalesce((select principal_id from operational.principal where login = %(login)s), %(found)s)
     and disabled_at is null and password_hash is not null and {rested("locked_until")}
-returning principal_id, password_hash"""  # nosec B608: constants
+returning principal_id, password_hash"""  # nosec B608 # constants
 _RESET = """
 update operational.principal set failed_attempts = 0, locked_until = null where principal_id = %s"""
 

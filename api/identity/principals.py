@@ -112,7 +112,7 @@ async def by_id(
 ) -> Principal | None:
     """The principal with that id, unless disabled; None for a token that was issued before its account was reset."""
     found = await connection.execute(
-        f"select {COLUMNS} from operational.principal as p"  # nosec B608: a constant
+        f"select {COLUMNS} from operational.principal as p"  # nosec B608 # a constant
         " where p.principal_id = %(principal)s and p.disabled_at is null"
         " and (%(issued_at)s::bigint is null or p.tokens_valid_from is null"
         " or p.tokens_valid_from <= to_timestamp(%(issued_at)s::bigint))",
@@ -124,7 +124,7 @@ async def by_id(
 
 async def human(connection: Connection, principal_id: UUID | None) -> Principal | None:
     """The human with that id, disabled or not: to be decided about."""
-    query = f"select {COLUMNS} from operational.principal as p where p.principal_id = %s and p.kind = 'human'"  # nosec B608: constants
+    query = f"select {COLUMNS} from operational.principal as p where p.principal_id = %s and p.kind = 'human'"  # nosec B608 # constants
     row = await (await connection.execute(query, [principal_id])).fetchone()
     return Principal.of(row, "") if row else None
 
@@ -138,7 +138,7 @@ async def anew(pool: Pool, principal: Principal) -> Principal | None:
 async def by_login(connection: Connection, login: str) -> Principal | None:
     """The human with that login, unless disabled."""
     found = await connection.execute(
-        f"select {COLUMNS} from operational.principal as p"  # nosec B608: a constant
+        f"select {COLUMNS} from operational.principal as p"  # nosec B608 # a constant
         " where p.login = %s and p.kind = 'human' and p.disabled_at is null",
         [login],
     )

@@ -20,7 +20,7 @@ class Token(BaseModel):
     """An access token (RFC 6749, section 5.1)."""
 
     access_token: str
-    token_type: str = "Bearer"  # nosec B105: the name of a scheme
+    token_type: str = "Bearer"  # nosec B105 # the name of a scheme
     expires_in: int = LIFETIME_SECONDS
 
 

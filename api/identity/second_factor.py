@@ -29,7 +29,7 @@ ISSUER_NAME = "Cloister"
 _CLAIM = f"""
 update operational.principal set {counted("totp_failures", "totp_locked_until")}
 where principal_id = %s and totp_secret is not null and disabled_at is null and {rested("totp_locked_until")}
-returning totp_secret"""  # nosec B608: constants
+returning totp_secret"""  # nosec B608 # constants
 # Also decides between two who come with one code at once.
 _ACCEPT = """
 update operational.principal set totp_last_step = %(step)s, totp_failures = 0, totp_locked_until = null

@@ -20,13 +20,13 @@ _LIVE = f"""s.revoked_at is null and s.expires_at > statement_timestamp()
 _OPEN = f"""
 insert into operational.session (session_hash, principal_id, csrf_token, expires_at, second_factor_at, origin, agent)
 values (%(hash)s, %(principal)s, %(csrf)s, statement_timestamp() + interval '{LIFETIME_HOURS} hours',
-    case when %(second_factor)s then statement_timestamp() end, %(origin)s::inet, %(agent)s)"""  # nosec B608: constants
+    case when %(second_factor)s then statement_timestamp() end, %(origin)s::inet, %(agent)s)"""  # nosec B608 # constants
 _FIND = f"""
 select {COLUMNS}, s.session_id, s.csrf_token, s.second_factor_at is not null as second_factor,
     s.last_seen_at < statement_timestamp() - interval '1 minute' as stale
 from operational.session as s
 inner join operational.principal as p on p.principal_id = s.principal_id
-where s.session_hash = %s and p.disabled_at is null and {_LIVE}"""  # nosec B608: constants
+where s.session_hash = %s and p.disabled_at is null and {_LIVE}"""  # nosec B608 # constants
 _SEEN = "update operational.session set last_seen_at = statement_timestamp() where session_hash = %s"
 _CLOSE = """
 update operational.session set revoked_at = statement_timestamp() where session_hash = %s and revoked_at is null"""
@@ -34,15 +34,15 @@ _LIST = f"""
 select s.session_id, s.created_at, s.last_seen_at, s.expires_at, host(s.origin) as origin, s.agent
 from operational.session as s
 where s.principal_id = %s and {_LIVE}
-order by s.last_seen_at desc, s.session_id"""  # nosec B608: constants
+order by s.last_seen_at desc, s.session_id"""  # nosec B608 # constants
 _END_ONE = f"""
 update operational.session as s set revoked_at = statement_timestamp()
 where s.principal_id = %s and s.session_id = %s and {_LIVE}
-returning 1"""  # nosec B608: constants
+returning 1"""  # nosec B608 # constants
 _END_OTHERS = f"""
 update operational.session as s set revoked_at = statement_timestamp()
 where s.principal_id = %s and s.session_id <> %s and {_LIVE}
-returning 1"""  # nosec B608: constants
+returning 1"""  # nosec B608 # constants
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ class Opened(BaseModel):
 
     id: UUID
     access_token: str
-    token_type: str = "Bearer"  # nosec B105: the name of a scheme
+    token_type: str = "Bearer"  # nosec B105 # the name of a scheme
     starts_at: datetime
     ends_at: datetime
 

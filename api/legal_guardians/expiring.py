@@ -10,11 +10,11 @@ contact is not null and redeemed_at is null and (revoked_at is not null or expir
 _CLINICS = "select clinic_id from operational.clinic order by clinic_id"
 _FIND = f"""
 select invitation_id, dependent_id from operational.guardian_invitation
-where clinic_id = %s and basis is not null and {_OVER} order by expires_at limit %s"""  # nosec B608: a constant
+where clinic_id = %s and basis is not null and {_OVER} order by expires_at limit %s"""  # nosec B608 # a constant
 # It may have been confirmed since it was found.
 _FORGET = f"""
 update operational.guardian_invitation set contact = null
-where invitation_id = %s and {_OVER}"""  # nosec B608: a constant
+where invitation_id = %s and {_OVER}"""  # nosec B608 # a constant
 
 
 async def forget_expired(pool: Pool) -> int:

@@ -26,12 +26,12 @@ i.revoked_at is null and i.ends_on > {TODAY} and (i.redeemed_at is not null or i
 _STANDING = f"""exists (
     select from operational.guardianship as g left join operational.profile as q on q.person_id = g.dependent_id
     where g.guardianship_id = i.guardianship_id and {STANDS}
-)"""  # nosec B608: constants
+)"""  # nosec B608 # constants
 _STATE = f"""case
     when not ({_LIVE}) or (i.redeemed_at is not null and not {_STANDING}) then 'ended'
     when i.redeemed_at is not null then 'redeemed'
     when i.confirmed_at is not null then 'confirmed'
-    else 'proposed' end"""  # nosec B608: constants
+    else 'proposed' end"""  # nosec B608 # constants
 _PROPOSE = sql.SQL("""
 insert into operational.guardian_invitation
     (invitation_id, dependent_id, clinic_id, contact, made_at, expires_at, basis, ends_on, recorded_by)
@@ -49,17 +49,17 @@ select i.invitation_id as id, i.dependent_id, i.contact, r.patient_id as patient
 from operational.guardian_invitation as i
 left join operational.registration as r
     on r.clinic_id = i.clinic_id and r.person_id = i.dependent_id and r.deleted_at is null
-where i.clinic_id = %(clinic)s and i.basis is not null and (%(only)s::uuid is null or i.invitation_id = %(only)s)""")  # nosec B608: a constant
+where i.clinic_id = %(clinic)s and i.basis is not null and (%(only)s::uuid is null or i.invitation_id = %(only)s)""")  # nosec B608 # a constant
 # Which of the redeemed have ended is known in the adult's context alone: they come last, and keep none from being seen
 # that somebody is to decide about.
 _LIST = sql.SQL(f"""{{}} and {_LIVE}
 order by i.contested_at is null, i.redeemed_at is not null, i.made_at desc, i.invitation_id
-limit %(most)s""").format(_AT_CLINIC)  # nosec B608: constants
+limit %(most)s""").format(_AT_CLINIC)  # nosec B608 # constants
 _SHOW = sql.SQL(f"""
 select {_STATE} as state, i.basis, i.ends_on as until, i.made_at as proposed_at, i.contested_at, p.name
 from operational.guardian_invitation as i
 left join operational.person as p on p.person_id = i.dependent_id
-where i.invitation_id = %(invitation)s""")  # nosec B608: constants
+where i.invitation_id = %(invitation)s""")  # nosec B608 # constants
 # Whatever was asked before: two accounts, or nothing.
 _CONFIRM = sql.SQL(f"""
 update operational.guardian_invitation as i set
@@ -69,12 +69,12 @@ from (select clock_timestamp() as now) as t
 where i.invitation_id = %(invitation)s and i.confirmed_at is null and {_LIVE} and not {_OWN_PROPOSAL}
     and exists (select from operational.registration as r
                 where r.clinic_id = i.clinic_id and r.person_id = i.dependent_id and r.deleted_at is null)
-returning i.invitation_id as id, i.expires_at""")  # nosec B608: constants
+returning i.invitation_id as id, i.expires_at""")  # nosec B608 # constants
 _REVOKE = sql.SQL(f"""
 update operational.guardian_invitation as i
 set revoked_at = clock_timestamp(), revoked_by = %(by)s, revoke_reason = %(reason)s, contact = null
 where i.invitation_id = %(invitation)s and i.redeemed_at is null and {_LIVE}
-returning i.invitation_id""")  # nosec B608: constants
+returning i.invitation_id""")  # nosec B608 # constants
 _STANDS_BY = sql.SQL("""
 select guardianship_id from operational.guardian_invitation
 where invitation_id = %(invitation)s and redeemed_at is not null and guardianship_id is not null""")
@@ -82,13 +82,13 @@ _CONTEST = sql.SQL(f"""
 update operational.guardian_invitation as i set contested_at = clock_timestamp()
 where i.invitation_id = %(invitation)s and i.dependent_id = %(me)s and i.basis is not null and i.contested_at is null
     and {_STATE} <> 'ended'
-returning i.invitation_id as id, i.contested_at, i.clinic_id""")  # nosec B608: constants
+returning i.invitation_id as id, i.contested_at, i.clinic_id""")  # nosec B608 # constants
 _OWN = sql.SQL(f"""
 select i.invitation_id as id, k.slug as clinic, {_STATE} as state, i.basis, i.ends_on as until,
     i.made_at as proposed_at, i.contested_at
 from operational.guardian_invitation as i
 left join operational.clinic as k on k.clinic_id = i.clinic_id
-where i.dependent_id = %(me)s and i.basis is not null""")  # nosec B608: constants
+where i.dependent_id = %(me)s and i.basis is not null""")  # nosec B608 # constants
 # Who has no account of a person has no address either: they see it on their pages.
 _WATCHING = sql.SQL("""
 select distinct p.person_id

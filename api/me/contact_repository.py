@@ -18,7 +18,7 @@ select c.person_id, c.phone, c.email, c.phone_verified_at is not null as phone_v
 from operational.account_contact as c
 inner join operational.data_key as k on k.person_id = c.person_id and k.retired_at is null
 where c.person_id = %(me)s
-group by c.person_id""")  # nosec B608: a constant
+group by c.person_id""")  # nosec B608 # a constant
 
 
 async def contacts(grant: Grant, codec: FieldCodec) -> dict[str, Any]:

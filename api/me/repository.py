@@ -33,7 +33,7 @@ _BATCHES = """
             group by b.clinic_id, (b.occurred_at at time zone 'UTC')::date"""
 _OF_BATCHES = sql.SQL(f"""
         union all
-        select b.* from ({_BATCHES}) as b where {_BEFORE.replace("e.", "b.")}""")  # nosec B608: constants
+        select b.* from ({_BATCHES}) as b where {_BEFORE.replace("e.", "b.")}""")  # nosec B608 # constants
 # Which chunks are the person's the wall says (`PersonGrant.narrow`); the prefix finds them, if it is worked out before.
 _ACCESSES = sql.SQL(f"""
 (
@@ -65,7 +65,7 @@ _ACCESSES = sql.SQL(f"""
         limit %(limit)s::integer + 1
     ) as a
     left join audit.impersonation_event as i on i.event_id = a.event_id and i.occurred_at = a.occurred_at
-) as accesses""")  # nosec B608: constants
+) as accesses""")  # nosec B608 # constants
 
 OWN = "own"
 _IMPERSONATIONS = sql.SQL("""

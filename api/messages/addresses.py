@@ -17,14 +17,14 @@ from infra.encryption.field_codec import FieldCodec
 CONTACTS = "operational.account_contact"
 PROFILES = "operational.profile"
 _KEYS = f"""
-select {KEY_ARRAYS} from operational.data_key where retired_at is null"""  # nosec B608: a constant
+select {KEY_ARRAYS} from operational.data_key where retired_at is null"""  # nosec B608 # a constant
 MESSAGE_KEYS = f"{_KEYS} and purpose = 'message'"
 _QUEUED = f"""
 select m.message_id, m.kind, m.clinic_id, m.patient_id, m.person_id, m.about_id, m.confidential, m.content, m.address,
     m.attempts, m.created_at, m.copied_from, k.*
 from operational.message as m
 inner join lateral ({MESSAGE_KEYS}) as k on true
-where m.message_id = %s and m.state = 'pending'"""  # nosec B608: constants
+where m.message_id = %s and m.state = 'pending'"""  # nosec B608 # constants
 _OWN = f"""
 select a.email, k.*
 from operational.account_contact as a
@@ -35,13 +35,13 @@ where
     and (
         a.email_verified_at is not null
         or not exists (select from operational.principal as o where o.person_id = a.person_id)
-    )"""  # nosec B608: constants
+    )"""  # nosec B608 # constants
 _SHARED = f"""
 select q.email, k.*
 from operational.profile as q
 inner join operational.person as p on p.person_id = q.person_id and p.deleted_at is null
 inner join lateral ({_KEYS} and person_id = q.person_id) as k on true
-where q.person_id = %(person)s and q.email is not null"""  # nosec B608: constants
+where q.person_id = %(person)s and q.email is not null"""  # nosec B608 # constants
 # Whoever has an account is told there or not at all.
 _GUARDIANS = f"""
 select g.guardian_id
@@ -52,7 +52,7 @@ inner join operational.profile as q on q.person_id = g.dependent_id
 where
     g.dependent_id = %(person)s and {STANDS}
     and not exists (select from operational.principal as o where o.person_id = g.dependent_id)
-order by g.guardian_id"""  # nosec B608: a constant
+order by g.guardian_id"""  # nosec B608 # a constant
 
 
 def told_for(dependent: str, guardian: str) -> str:
@@ -63,14 +63,14 @@ def told_for(dependent: str, guardian: str) -> str:
     inner join operational.profile as q on q.person_id = g.dependent_id
     where g.dependent_id = {dependent} and g.guardian_id = {guardian} and {STANDS}
         and not exists (select from operational.principal as o where o.person_id = g.dependent_id)
-)"""  # nosec B608: columns of ours
+)"""  # nosec B608 # columns of ours
 
 
 _COPY = f"""
 select {told_for("o.person_id", "m.person_id")} as stands
 from operational.message as m
 inner join operational.message as o on o.message_id = m.copied_from
-where m.message_id = %s"""  # nosec B608: constants
+where m.message_id = %s"""  # nosec B608 # constants
 
 
 @dataclass(frozen=True)

@@ -30,13 +30,13 @@ where
         else p.reach = '{Reach.GUARDIAN}' and {told_for("p.person_id", "m.person_id")} end
     and m.message_id = %(message)s and m.state = 'pending' and m.failure is distinct from %(under_way)s
     and c.clinic_id = m.clinic_id and c.campaign_id = m.about_id and c.stopped_at is null
-returning c.content, k.*"""  # nosec B608: constants
+returning c.content, k.*"""  # nosec B608 # constants
 _WHY_NOT = f"""
 select p.reach, c.stopped_at is not null as stopped, m.failure is not distinct from %(under_way)s as under_way
 from operational.message as m
 inner join operational.campaign as c on c.clinic_id = m.clinic_id and c.campaign_id = m.about_id
 left join ({REACH_OF}) as p on true
-where m.message_id = %(message)s"""  # nosec B608: constants
+where m.message_id = %(message)s"""  # nosec B608 # constants
 
 
 class Withheld(Exception):

@@ -21,7 +21,7 @@ class MessageKind(StrEnum):
     GUARDIAN_CODE = "guardian_code"  # to who is to be one by law
     GUARDIAN_CONTESTED = "guardian_contested"  # to who can end it
     CONSENT_REQUEST = "consent_request"
-    PASSWORD_LINK = "password_link"  # nosec B105: the name of a kind
+    PASSWORD_LINK = "password_link"  # nosec B105 # the name of a kind
     CAMPAIGN = "campaign"  # a clinic's own text, to the members of a segment
 
 

@@ -61,4 +61,4 @@ left join lateral (
     left join operational.principal as h on h.person_id = g.guardian_id
     where g.dependent_id = r.person_id and o.person_id is null and {STANDS}
 ) as g on true
-where r.clinic_id = %(clinic)s and r.patient_id = any(%(patients)s::uuid[])"""  # nosec B608: constants
+where r.clinic_id = %(clinic)s and r.patient_id = any(%(patients)s::uuid[])"""  # nosec B608 # constants

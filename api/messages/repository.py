@@ -84,7 +84,7 @@ from operational.demo_mail as d
 inner join lateral (
     select {KEY_ARRAYS} from operational.data_key where purpose = '{PURPOSE}' and retired_at is null
 ) as k on true
-order by d.arrived_at desc limit %(limit)s""")  # nosec B608: constants
+order by d.arrived_at desc limit %(limit)s""")  # nosec B608 # constants
 
 
 async def enqueue(work: Work, codec: FieldCodec, message: Message) -> UUID:

@@ -239,4 +239,4 @@ class Post:
 def waiting(attempts: int) -> timedelta:
     """How long to wait after so many attempts: twice as long each time, a quarter more or less."""
     wait: timedelta = min(FIRST_WAIT * 2 ** (attempts - 1), LONGEST_WAIT)
-    return wait * (0.75 + random.random() / 2)  # nosec B311: no secret
+    return wait * (0.75 + random.random() / 2)  # nosec B311 # no secret

@@ -83,7 +83,7 @@ def once(macro: Macro, *given: Any) -> Markup:
 
 @lru_cache(maxsize=1024)
 def _drawn(macro: Macro, _spoken: str, given: tuple[Any, ...]) -> Markup:
-    return Markup(macro(*given))  # nosec B704: a macro of ours, which escapes what it is given
+    return Markup(macro(*given))  # nosec B704 # a macro of ours, which escapes what it is given
 
 
 def trend(title: str, days: Sequence[tuple[date, int]]) -> Trend | None:

@@ -16,7 +16,7 @@ _KEY_COLUMNS = sql.SQL("k.key_ids, k.wrapped, k.kek_ids, k.kek_versions")
 KEYS = sql.SQL(f"""
 left join lateral (
     select {KEY_ARRAYS} from operational.data_key as d where d.person_id = q.person_id and d.retired_at is null
-) as k on true""")  # nosec B608: a constant
+) as k on true""")  # nosec B608 # a constant
 _TABLE = "operational.profile"
 # Of a registration `r`: an appointment or a plan names the specialist as this clinic's records call them.
 TREATED = sql.SQL("""

@@ -40,7 +40,7 @@ where
     and not exists (
         select from operational.profile_tombstone as w
         where w.clinic_id = r.clinic_id and w.patient_id = r.patient_id and w.cleared_at is null
-    )""")  # nosec B608: constants
+    )""")  # nosec B608 # constants
 _PAGE = sql.SQL("select * from ({members}) as m order by m.patient_id limit %(limit)s + 1")
 _REVOKED = sql.SQL("""
 select r.patient_id
@@ -50,7 +50,7 @@ where c.purpose = 'communications' and c.state = 'revoked'""")
 _AGREED_THEN = sql.SQL(f"""
 select exists (
     select from operational.registration as r where r.patient_id = any(%(patients)s) and {_AGREED}
-) as agreed""")  # nosec B608: constants
+) as agreed""")  # nosec B608 # constants
 
 
 async def page(

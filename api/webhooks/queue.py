@@ -31,7 +31,7 @@ where
     e.deleted_at is null
     and case when d.delivery_id is not null then d.next_try_at <= statement_timestamp()
         else e.disabled_at is null and (%(everywhere)s or c.slug = any(%(clinics)s::text[])) end
-order by e.endpoint_id"""  # nosec B608: a constant
+order by e.endpoint_id"""  # nosec B608 # a constant
 _NEXT = f"""
 select
     e.*, e.previous_until > statement_timestamp() as signs_too, c.slug,
@@ -43,7 +43,7 @@ cross join lateral (
     select {KEY_ARRAYS} from operational.data_key where purpose = '{PURPOSE}' and retired_at is null
 ) as k
 left join lateral ({_HEAD}) as d on true
-where e.endpoint_id = %s and e.deleted_at is null"""  # nosec B608: constants
+where e.endpoint_id = %s and e.deleted_at is null"""  # nosec B608 # constants
 _ADD = """
 insert into operational.webhook_delivery (clinic_id, endpoint_id, delivery_id, kind, run, segment_id, patient_id)
 select %(clinic)s, %(endpoint)s, d.*

@@ -163,7 +163,7 @@ class Sender:
 def waiting(attempts: int) -> timedelta:
     """How long to wait after so many attempts: twice as long each time, a quarter more or less."""
     wait: timedelta = min(FIRST_WAIT * 2 ** min(attempts - 1, 20), LONGEST_WAIT)
-    return wait * (0.75 + random.random() / 2)  # nosec B311: no secret
+    return wait * (0.75 + random.random() / 2)  # nosec B311 # no secret
 
 
 async def _be_courier(connection: Connection) -> None:

@@ -16,7 +16,7 @@ select event_id::text, {OCCURRED_AT}, clinic_id, array_agg(patient_id::text orde
 from audit.disclosed as e
 where event_id = any(string_to_array(%s, ' ')::uuid[]) and occurred_at between %s and %s
 group by event_id, occurred_at, clinic_id
-"""  # nosec B608: a constant
+"""  # nosec B608 # a constant
 # Of a line for each row, asset and patient, in this order.
 _MOVED = f"""
 select event_id::text, {OCCURRED_AT}, clinic_id, encode(sha256(convert_to(
@@ -25,7 +25,7 @@ select event_id::text, {OCCURRED_AT}, clinic_id, encode(sha256(convert_to(
 from audit.batch_patient as e
 where event_id = any(string_to_array(%s, ' ')::uuid[]) and occurred_at between %s and %s
 group by event_id, occurred_at, clinic_id
-"""  # nosec B608: a constant
+"""  # nosec B608 # a constant
 
 
 def lines_of(connection: psycopg.Connection, stream: Stream, leaves: Iterable[Leaf]) -> Iterator[bytes]:

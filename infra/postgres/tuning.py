@@ -19,7 +19,7 @@ def server_settings(socket_folder: str) -> dict[str, str]:
         "listen_addresses": "",
         "unix_socket_directories": socket_folder,
         "unix_socket_permissions": "0700",
-        "password_encryption": "scram-sha-256",  # nosec B105: the name of a method
+        "password_encryption": "scram-sha-256",  # nosec B105 # the name of a method
         "max_connections": "100",
         "shared_buffers": f"{shared}MB",
         "effective_cache_size": f"{max(memory // 2, 64)}MB",

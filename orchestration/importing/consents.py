@@ -102,7 +102,7 @@ cross join lateral (
     end as reason
 ) as verdict
 """
-_UNKNOWN = f"select s.line, verdict.reason {_JOINED} where verdict.reason is not null"  # nosec B608: constants
+_UNKNOWN = f"select s.line, verdict.reason {_JOINED} where verdict.reason is not null"  # nosec B608 # constants
 _APPEND = f"""
 insert into operational.consent_event
     (event_id, clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at, expires_at)
@@ -111,7 +111,7 @@ select distinct on (named.event_id) named.event_id, here.clinic_id, here.person_
 {_JOINED}
 where verdict.reason is null and there.expires_at is null
 order by named.event_id, s.expires_at
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 # Signatures stay as they were recorded: what has ended one sooner is an event of its own.
 _END = f"""
 insert into operational.consent_event
@@ -122,4 +122,4 @@ select distinct on (named.event_id) md5(concat_ws('|', named.event_id, 'ended'))
 where verdict.reason is null and s.expires_at < there.expires_at and s.expires_at <= statement_timestamp()
 order by named.event_id, s.expires_at
 on conflict do nothing
-"""  # nosec B608: constants
+"""  # nosec B608 # constants

@@ -31,7 +31,7 @@ left join stage_here as here
 """
 _UNKNOWN = f"""
 select s.line, 'source_id: is no patient of this clinic' {_JOINED} where here.patient_id is null
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 # A fact without an id of its own is known by what it says and since when.
 _STORE = f"""
 insert into operational.profile_fact as f (person_id, source, kind, record_id, value, since, until)
@@ -47,7 +47,7 @@ on conflict (person_id, source, kind, record_id) do update
     set value = excluded.value, since = excluded.since, until = excluded.until, changed_at = excluded.changed_at
     where (f.value, f.since, f.until) is distinct from (excluded.value, excluded.since, excluded.until)
         and {unchanged("f")}
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 _STANDS = "(f.until is null or f.until > current_date)"
 _SETTLE = f"""
 with told as (
@@ -83,4 +83,4 @@ from (
 where n.person_id = p.person_id
     and (p.chronic_conditions, p.allergies, p.insurance_type, p.blood_type)
         is distinct from (n.chronic_conditions, n.allergies, n.insurance_type, n.blood_type)
-"""  # nosec B608: constants
+"""  # nosec B608 # constants

@@ -80,7 +80,7 @@ update operational.person as person set name = s.name
 from stage_person as s left join operational.profile as p on p.person_id = s.person_id
 where not s.fresh and person.person_id = s.person_id and person.name <> s.name and {_IS_NEWER}
     and {unchanged("person")}
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 _NEW_PROFILES = """
 insert into operational.profile (person_id, birth_date, birth_date_estimated, sex, blood_type, allergies,
     chronic_conditions, insurance_type, asserted_on, asserted_by)
@@ -119,7 +119,7 @@ where known.person_id = n.person_id
         is distinct from
         (n.birth_date, n.estimated, n.sex, n.blood_type, n.allergies,
          n.chronic_conditions, n.insurance_type, n.asserted_on, n.asserted_by)
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 
 
 _NEWER_PROFILES = _update_profiles(
@@ -142,7 +142,7 @@ where not exists (
     select from operational.registration as r
     where r.clinic_id = s.clinic_id and r.person_id = known.person_id
 )
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 _EARLIER = f"""
 update operational.registration as r set
     registered_on = least(r.registered_on, s.registered_on), external_id = coalesce(s.external_id, r.external_id)
@@ -150,7 +150,7 @@ update operational.registration as r set
 where r.clinic_id = s.clinic_id and r.person_id = known.person_id and r.deleted_at is null
     and (s.registered_on < r.registered_on or s.external_id <> r.external_id
          or (r.external_id is null and s.external_id is not null))
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 _OF_STAGE = """
 from stage_guardian as s
 inner join operational.person_source as dependent
@@ -168,10 +168,10 @@ where guardian.person_id <> dependent.person_id and not exists (
     select from operational.guardianship as g
     where g.guardian_id = guardian.person_id and g.dependent_id = dependent.person_id
 )
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 _NO_MORE = f"""
 update operational.guardianship as g set ends_on = told.until
 from (select guardian.person_id as guardian_id, dependent.person_id as dependent_id, s.until {_OF_STAGE}) as told
 where g.guardian_id = told.guardian_id and g.dependent_id = told.dependent_id
     and told.until >= g.starts_on and (g.ends_on is null or g.ends_on > told.until)
-"""  # nosec B608: constants
+"""  # nosec B608 # constants

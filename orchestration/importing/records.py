@@ -172,7 +172,7 @@ def _resolved(record: Record) -> sql.SQL:
     {_FROM_STAGE}
     {record.parent}
     left join operational.{record.table} as old on {key}
-    """  # nosec B608: names of our own tables and columns
+    """  # nosec B608 # names of our own tables and columns
     return sql.SQL(text)
 
 
@@ -188,7 +188,7 @@ def _insert_new(record: Record) -> sql.SQL:
     text = f"""
     insert into operational.{record.table} ({", ".join(columns)})
     select {", ".join(columns.values())} {_FROM_STAGE}
-    """  # nosec B608: names of our own tables and columns
+    """  # nosec B608 # names of our own tables and columns
     return sql.SQL(text)
 
 
@@ -197,7 +197,7 @@ def _insert_unknown(record: Record) -> sql.SQL:
     text = f"""
     insert into operational.{record.table} ({names})
     select {names} from ready_record where reason is null and not known order by {", ".join(record.key)}
-    """  # nosec B608: names of our own tables and columns
+    """  # nosec B608 # names of our own tables and columns
     return sql.SQL(text)
 
 
@@ -211,5 +211,5 @@ def _update(record: Record) -> sql.SQL:
     where ready.known and ready.reason is null and {key} and {unchanged("old")}
         and ({", ".join(f"old.{name}" for name in changing)})
             is distinct from ({", ".join(new.values())})
-    """  # nosec B608: names of our own tables and columns
+    """  # nosec B608 # names of our own tables and columns
     return sql.SQL(text)

@@ -196,7 +196,7 @@ from operational.quarantine as q
 left join operational.clinic as k on k.clinic_id = q.clinic_id
 where {_CHOSEN}
 group by k.slug, q.source, q.entity, q.file, q.reason
-order by k.slug nulls last, q.source, q.file, min(q.line)"""  # nosec B608: constants
+order by k.slug nulls last, q.source, q.file, min(q.line)"""  # nosec B608 # constants
 _KEPT = f"""
 with chosen as (
     select q.quarantine_id, q.source, q.entity, q.file, b.kind, b.mapping, b.header, b.clinic, q.created_at as since,
@@ -212,7 +212,7 @@ select source, file, kind, mapping, header, clinic, since, array_agg(quarantine_
     array_agg(distinct entity) as entities
 from chosen
 group by source, file, kind, mapping, header, clinic, since, share
-order by since desc, source, file, share"""  # nosec B608: constants
+order by since desc, source, file, share"""  # nosec B608 # constants
 # The rows and their keys in one statement: a rotation may commit between two.
 _CONTENT = f"""
 select q.quarantine_id, q.clinic_id, q.file, q.line, q.reason, q.resolved_at, q.content, k.*
@@ -221,7 +221,7 @@ left join lateral (
     select {KEY_ARRAYS} from operational.data_key as d where d.purpose = %(purpose)s and d.retired_at is null
 ) as k on true
 where q.quarantine_id = any(%(entries)s)
-order by q.line, q.quarantine_id"""  # nosec B608: constants
+order by q.line, q.quarantine_id"""  # nosec B608 # constants
 _SETTLE = """
 update operational.quarantine
 set retry_asked_at = null,

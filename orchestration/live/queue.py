@@ -116,7 +116,7 @@ noted as materialized (
 ),
 chosen as materialized (
     select patient_id from oldest union select patient_id from noted limit $1::bigint
-)"""  # nosec B608: constants
+)"""  # nosec B608 # constants
     + _TAKEN.format(more="(select count(*) from chosen) = $1::bigint")
 )
 _TAKE_GIVEN = "with chosen as (select distinct unnest($1::uuid[]) as patient_id)" + _TAKEN.format(more="false")
@@ -145,4 +145,4 @@ select statement_timestamp(), clock.as_of,
     or exists (select from withdrawal)
     or exists (select from raw_patients where profile_shared and profile_until <= statement_timestamp())
 from segment_clock as clock
-"""  # nosec B608: constants
+"""  # nosec B608 # constants

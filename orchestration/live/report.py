@@ -32,7 +32,7 @@ def refresh_report(connection: psycopg.Connection, clinic: str, segments: Collec
 def _fill() -> str:
     """The statement of the model: relations by their bare names, the day that members stand for as the as-of date."""
     names = {"config": lambda **_: "", "ref": str, "source": lambda _, table: table, "as_of": lambda: _AS_OF}
-    model = Environment(undefined=StrictUndefined, autoescape=False).from_string(_MODEL.read_text())  # nosec B701: SQL
+    model = Environment(undefined=StrictUndefined, autoescape=False).from_string(_MODEL.read_text())  # nosec B701 # SQL
     return _FILL.format(model=model.render(names))
 
 

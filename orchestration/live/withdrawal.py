@@ -193,11 +193,11 @@ select chosen.patient_id, coalesce(live.profile_shared, false), coalesce(held.pr
 from unnest(%(patients)s::uuid[]) as chosen (patient_id)
 left join (select * from ({PATIENT_ROWS}) as patient where patient_id = any(%(patients)s)) as live using (patient_id)
 left join raw_patients as held using (patient_id)
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 _HOLDS = f"""
 select live.shared, live.held, exists (select from withdrawal where patient_id = any(%(patients)s))
 from ({_SETTLED}) as live (patient_id, shared, held, at)
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 # Present stays are found through the few segments, so that their index serves each patient; in one that is broken, and
 # was not evaluated, nobody goes on. Two runs: a position in the feed holds one change of a patient, and who goes on
 # being a member is forgotten first.

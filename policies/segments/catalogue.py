@@ -58,7 +58,7 @@ _BY_FORM = "order by answered_at desc, form_id desc) filter (where {where})"
 _LATEST_CHOICES = (
     "(select array_agg(distinct chosen.choice) from (select choice, form_id, first_value(form_id) over (order by place)"
     f" as newest from unnest(array_agg(choice {_BY_FORM}, array_agg(form_id {_BY_FORM})"
-    " with ordinality as option (choice, form_id, place)) as chosen where chosen.form_id = chosen.newest)"  # nosec B608: constants
+    " with ordinality as option (choice, form_id, place)) as chosen where chosen.form_id = chosen.newest)"  # nosec B608 # constants
 )
 
 CATALOGUE: dict[str, Measure] = {

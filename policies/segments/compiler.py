@@ -107,7 +107,7 @@ def compile_told(segments: list[ActiveSegment], *, given: bool = False, flips: b
     days = [build.flips.get(segment.slug) or _flip(segment.rule, build) for segment in ordered] if flips else []
     # Infinity is never: nothing that is kept.
     flips_on = f", nullif({soonest(days) or 'null::date'}, date 'infinity') as flips_on" if flips else ""
-    told = f"select raw_patients.patient_id, {holds} as holds{flips_on} from {_patients(build, only)}"  # nosec B608: the catalogue's
+    told = f"select raw_patients.patient_id, {holds} as holds{flips_on} from {_patients(build, only)}"  # nosec B608 # the catalogue's
     return Told(build.passes.text(only), told, build.constants.values)
 
 

@@ -108,7 +108,7 @@ class Passes:
         """
         own = self._asked.get(FactTable.PATIENTS, {})
         columns = "".join(f", {measure.sql.format(as_of=AS_OF)} as {name}" for measure, name in own.items())
-        patients = f"(select *{columns} from raw_patients{where(only)} offset 0) as raw_patients"  # nosec B608: names only
+        patients = f"(select *{columns} from raw_patients{where(only)} offset 0) as raw_patients"  # nosec B608 # names only
         return patients + "".join(
             f"\n    left join {table.value}_facts using (patient_id)" for table, _ in self._of_facts()
         )
@@ -128,7 +128,7 @@ class Passes:
         return (
             f"{table.value}_facts as (\n    select patient_id,\n        "
             + ",\n        ".join(listed)
-            + f"\n    from {source}{rest}\n    group by patient_id\n),\n"  # nosec B608: names from the catalogue
+            + f"\n    from {source}{rest}\n    group by patient_id\n),\n"  # nosec B608 # names from the catalogue
         )
 
 

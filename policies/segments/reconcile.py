@@ -175,7 +175,7 @@ changed as materialized (
     full join present using (segment_id, patient_id)
     cross join filled
     where held.version is null or present.entered_run is null
-)"""  # nosec B608: names from the catalogue only
+)"""  # nosec B608 # names from the catalogue only
 
 
 _LISTED = """
@@ -284,7 +284,7 @@ _RECONCILE_GIVEN = _FLIP_OF_GIVEN + _OF_GIVEN + _WRITE
 _NOTED = f"""with listed as materialized ({_LISTED.format(place=0)}),
 everybody as (delete from changed_patient where patient_id is null){_EVALUATED}
 update segment_clock set as_of = $1, flips_known = true, at = greatest(at, $2)
-"""  # nosec B608: constants
+"""  # nosec B608 # constants
 _DRIFT = """
 select segment_id, count(*) filter (where entered_run is null) as entering, count(entered_run) as leaving
 from changed

@@ -129,7 +129,7 @@ def test_live_figures(bench, monkeypatch):
     monkeypatch.setattr(live, "_building", lambda *_: nullcontext(lambda: False))
     figures = list(live.latency(bench))
     assert {figure.name for figure in figures} == {
-        "live.latency_p50_ms", "live.latency_p99_ms", "live.busy_p50", "live.busy_p99",
+        "live.latency_p50_ms", "live.latency_p99_ms", "live.busy_p50_ms", "live.busy_p99_ms",
     }  # fmt: skip
     assert all(figure.value > 0 for figure in figures)
     with connect_admin(bench.data()) as admin:
