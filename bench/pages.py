@@ -58,8 +58,8 @@ class Desk:
 
 @benchmark("pages.served")
 def served(bench: Bench) -> Iterator[Figure]:
-    """95th percentiles of milliseconds, kilobytes with style sheet and pictures, milliseconds to the first paint in a
-    browser, and page views a second from 16 clients, all of them good; warm.
+    """95th percentiles of milliseconds, kilobytes with style sheet and pictures, milliseconds to the later first paint
+    in a browser, and page views a second from 16 clients, all of them good; warm.
     """
     found, password = _ward(bench)
     with serving(found) as port:
@@ -68,7 +68,7 @@ def served(bench: Bench) -> Iterator[Figure]:
             yield at_most(f"pages.{name}", _p95(desk, path), "ms", 150)
         yield at_most("pages.weight", max(_weight(desk, path) for path in desk.pages.values()) / 1024, "KB", 200)
         yield at_least("pages.views_per_s", _per_second(desk), "views/s", 50)
-        yield at_most("pages.first_paint", _first_paint(desk), "ms", 1000)
+        yield at_most("pages.first_paint", max(_first_paint(desk, path) for path in desk.pages.values()), "ms", 1000)
 
 
 def _ward(bench: Bench) -> tuple[Ward, str]:
@@ -119,8 +119,8 @@ def _per_second(desk: Desk) -> float:
     return len(times) / SECONDS
 
 
-def _first_paint(desk: Desk) -> float:
-    """Milliseconds until the overview's first contentful paint, in a browser that has seen none of it."""
+def _first_paint(desk: Desk, path: str) -> float:
+    """Milliseconds until a page's first contentful paint, in a browser that has seen none of it."""
     from playwright.sync_api import sync_playwright
 
     program = shutil.which("chromium") or shutil.which("google-chrome")
@@ -134,7 +134,7 @@ def _first_paint(desk: Desk) -> float:
         context = browser.new_context(base_url=home)
         context.add_cookies([{"name": name, "value": value, "url": home}])
         page = context.new_page()
-        page.goto(desk.pages["overview"])
+        page.goto(path)
         # Looked for again and again from here: the page's policy lets nobody wait in it.
         paints = "performance.getEntriesByName('first-contentful-paint').map(entry => entry.startTime)"
         while not (found := page.evaluate(paints)):
