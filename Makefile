@@ -7,6 +7,7 @@ INSTALLED := $(VENV)/.installed
 .DEFAULT_GOAL := help
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11 to 3.13 is needed: make PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 
 # uv installs the same pinned files as pip, in a tenth of the time; where it does not run, pip does it.
@@ -62,5 +63,5 @@ lock: $(INSTALLED)  ## Pin all dependencies anew
 		--no-header --no-emit-index-url --no-emit-find-links --no-annotate --no-strip-extras --quiet -o constraints.txt
 
 clean:  ## Remove the virtual environment, build outputs and caches (not .cloister)
-	@[ ! -d build/bench ] || CLOISTER_HOME=$(CURDIR)/build/bench $(BIN)/cloister down
+	@[ ! -d build/bench ] || [ ! -x $(BIN)/cloister ] || CLOISTER_HOME=$(CURDIR)/build/bench $(BIN)/cloister down
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -137,7 +137,8 @@ def _ensure_database(at: Server) -> None:
     name = at.admin.get("dbname", "postgres")
     with connect_admin(at, dbname="postgres" if name != "postgres" else name) as admin:
         if not admin.execute("select 1 from pg_database where datname = %s", [name]).fetchone():
-            with contextlib.suppress(psycopg.errors.DuplicateDatabase):  # another process was quicker
+            # Another process was quicker, by much or by little.
+            with contextlib.suppress(psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
                 admin.execute(sql.SQL("create database {}").format(sql.Identifier(name)))
 
 

@@ -26,7 +26,7 @@ class Provider(StrEnum):
 
 
 class Settings(BaseSettings):
-    """What an operator may set. Each field's description is its documentation (README, 'Settings')."""
+    """What an operator may set. Each field's description is its documentation (docs/settings.md)."""
 
     model_config = SettingsConfigDict(env_prefix="CLOISTER_", extra="forbid", populate_by_name=True)
 

@@ -49,7 +49,7 @@ begin
         set local role none;
         insert into pipeline.clinic_run (invocation_id, model, clinic, status, sql_seconds)
         values ({{ run_id }}, {{ model_name }}, {{ slug }}, 'done', clinic_seconds);
-    exception when others then
+    exception when query_canceled or others then
         get stacked diagnostics clinic_sqlstate = returned_sqlstate, clinic_constraint = constraint_name;
         insert into pipeline.clinic_run (invocation_id, model, clinic, status, sqlstate, constraint_name)
         values ({{ run_id }}, {{ model_name }}, {{ slug }}, 'failed', clinic_sqlstate, nullif(clinic_constraint, ''));

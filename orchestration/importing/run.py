@@ -176,7 +176,10 @@ class FileImport:
 
     def _read_clinics(self) -> None:
         with self.session.transaction() as connection:
-            self.clinics = dict(connection.execute("select slug, clinic_id from operational.clinic").fetchall())
+            known = connection.execute("select slug, clinic_id, name from operational.clinic").fetchall()
+        self.clinics = {slug: clinic_id for slug, clinic_id, _ in known}
+        # Two names of two files become one clinic as little as two of one.
+        self.names = {slug: name for slug, _, name in known}
 
     def _ensure_clinics(self, shaped: Shaped) -> None:
         fresh = [clinic for clinic in self._wanted_clinics(shaped) if clinic.slug not in self.clinics]

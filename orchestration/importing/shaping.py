@@ -104,14 +104,18 @@ def slug_of(name: str) -> str | None:
 
 
 def check_one_name_a_slug(known: dict[str, str], rows: pl.DataFrame) -> None:
-    """Refuse a file in which two names would become one clinic; `known` maps slugs to names so far.
+    """Refuse rows whose clinic's name makes the slug of another; `known` maps slugs to names so far.
 
     Raises:
         InvalidInput: two names, one slug.
     """
     for slug, name in rows.select(CLINIC, CLINIC_NAME).drop_nulls().unique().iter_rows():
-        if known.setdefault(slug, name) != name:
-            raise InvalidInput(f"two clinic names make one slug '{slug}'", place="clinic")
+        if known.setdefault(slug, name).casefold() != name.casefold():
+            raise InvalidInput(
+                f"two clinic names make one slug '{slug}'",
+                place="clinic",
+                hint="name the other clinic by a slug of its own, in a column without `as_slug`",
+            )
 
 
 def _problem(condition: pl.Expr, place: str, reason: str) -> pl.Expr:

@@ -47,7 +47,8 @@ class Source:
 
 
 # The version is a sum of counters that only grow: equal sums mean that none has moved, whatever the
-# order of commits. A consent may expire without any write, so profile_shared is compared as well.
+# order of commits. The registration's own weighs more than all others together, since with the person that
+# it names they are other counters. A consent may expire without any write, so profile_shared is compared as well.
 # A profile shows under a standing consent only, and never past a tombstone.
 PATIENT_ROWS = """
 with patient as (
@@ -57,7 +58,7 @@ with patient as (
         g.external_id,
         g.registered_on,
         p.name,
-        g.version + p.version + coalesce(c.version, 0) as version,
+        (g.version::bigint << 32) + p.version + coalesce(c.version, 0) as version,
         t.patient_id is null
         and coalesce(
             c.state = 'signed' and c.occurred_at <= statement_timestamp()

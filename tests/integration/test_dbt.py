@@ -147,6 +147,23 @@ def test_a_failing_clinic_is_named_and_the_others_are_done(server: Server, rows:
     assert CANARY not in said and "Failing row" not in said and "patient_summary" in said
 
 
+@pytest.mark.check(44)
+def test_a_clinic_whose_statement_is_cancelled_stops_no_other(server: Server, rows: Rows) -> None:
+    """As a timeout does, or somebody who looked for what takes so long."""
+    rows.admin.execute(
+        "create function clinic_north.cancelled() returns trigger language plpgsql as 'begin raise query_canceled; end'"
+    )
+    rows.admin.execute(
+        "create trigger cancelled before insert on clinic_north.patient_summary"
+        " for each statement execute function clinic_north.cancelled()"
+    )
+    outcome = run_dbt(server, CLINICS)
+    assert {clinic: (fault.step, fault.sqlstate) for clinic, fault in outcome.failed.items()} == {
+        "north": ("patient_summary", "57014")
+    }
+    assert set(MODELS) <= set(outcome.done["south"])
+
+
 @pytest.mark.check(21)
 @pytest.mark.check(22)
 def test_what_is_built_is_recorded_with_it_and_what_cannot_be_is_not_built(server: Server, rows: Rows) -> None:

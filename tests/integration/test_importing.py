@@ -351,6 +351,31 @@ def test_a_clinic_that_is_none_is_quarantined(server: Server, admin: psycopg.Con
     assert admin.execute("select count(*) from operational.clinic").fetchone() == (3,)
 
 
+@pytest.mark.check(1)
+def test_two_names_never_become_one_clinic(server: Server, admin: psycopg.Connection, tmp_path: Path) -> None:
+    """Of one file as little as of two; a name written in other letters is the same one."""
+    fields = {"source_id": "id", "name": "name", "registered_on": "since"}
+    files = [{"clinic": {"column": "at", "as_slug": True}, "entities": [{"entity": "patient", "fields": fields}]}]
+    mapping = Mapping.model_validate({"source": "list", "people": "clinic", "files": files})
+
+    def brought(*clinics: str) -> None:
+        rows = [f"{clinic},1,Ada Wren,2026-01-02" for clinic in clinics]
+        (tmp_path / "patients.csv").write_text("\n".join(["at,id,name,since", *rows]))
+        bring(server, mapping, tmp_path / "patients.csv")
+
+    brought("SANTA MÔNICA", "Centro")
+    brought("Santa Mônica")
+    for clinics in (["Santa Monica"], ["Ilha", "ILHÁ"]):
+        with pytest.raises(InvalidInput, match="two clinic names make one slug") as refused:
+            brought(*clinics)
+        assert refused.value.place == "clinic"
+    registered = admin.execute(
+        "select c.name, count(*) from operational.registration inner join operational.clinic as c using (clinic_id)"
+        " where c.slug in ('santa_monica', 'centro') group by 1 order by 1"
+    )
+    assert registered.fetchall() == [("Centro", 1), ("SANTA MÔNICA", 1)]
+
+
 @pytest.mark.check(43)
 def test_a_row_that_only_the_clinics_time_zone_shows_wrong_is_quarantined_and_the_rest_lands(
     server: Server, admin: psycopg.Connection, folder: Path

@@ -90,6 +90,24 @@ def test_only_changed_rows_move(server: Server, full: Rows, admin: psycopg.Conne
     assert ("noshow",) in full.raw("north", "raw_appointments", "status")
 
 
+def test_a_registration_that_becomes_anothers_moves_though_all_counters_add_up_to_the_same(
+    server: Server, rows: Rows, admin: psycopg.Connection
+) -> None:
+    renamed, other = rows.person(date(1950, 1, 1)), rows.person(date(1950, 1, 1))
+    patient = rows.patient("north", renamed, consent=False)
+    admin.execute("update operational.person set name = 'Renamed' where person_id = %s", [renamed])
+    everything(server)
+    admin.execute("update operational.registration set person_id = %s where patient_id = %s", [other, patient])
+    sums = admin.execute(
+        "select g.version + p.version from operational.registration as g inner join operational.person as p"
+        " on p.person_id in (%s, g.person_id) order by p.version", [renamed]
+    ).fetchall()  # fmt: skip
+    assert sums[0][0] == sums[1][0] - 1
+    assert ingest(server, "north", Asset.PATIENTS, uuid4()) == Loaded(1, 0, 1)
+    name = admin.execute("select name from operational.person where person_id = %s", [other]).fetchone()
+    assert rows.raw("north", "raw_patients", "name") == [name]
+
+
 @pytest.mark.check(34)
 @pytest.mark.parametrize("table", ["appointment", "form", "form_answer", "treatment_plan", "adherence"])
 def test_deleted_rows_leave_raw_tables(server: Server, full: Rows, admin: psycopg.Connection, table: str) -> None:

@@ -1,11 +1,13 @@
 """Clinics come into being whole, once, and behind walls."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import psycopg
 import pytest
+from psycopg import sql
 
-from infra.database import Server, clinic_transaction, connect
+from infra.database import Server, clinic_transaction, connect, connect_admin
 from infra.errors import InvalidInput
 from infra.provisioner import Clinic, add_clinics, set_up
 from infra.roles import ClinicKind, Login
@@ -20,6 +22,16 @@ def test_two_provisioners_at_once_make_a_clinic_once(server: Server) -> None:
     with ThreadPoolExecutor(2) as pool:
         made = list(pool.map(lambda _: add_clinics(server, wanted, requested_by="t"), range(2)))
     assert sorted(map(len, made)) == [0, 1]
+
+
+def test_two_who_set_up_at_once_make_one_database(template: Server) -> None:
+    new = replace(template, admin={**template.admin, "dbname": f"new_{template.roles.prefix}"})
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert sorted(map(bool, pool.map(lambda _: set_up(new), range(4)))) == [False, False, False, True]
+    finally:
+        with connect_admin(new, dbname="postgres") as admin:
+            admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(new.admin["dbname"])))
 
 
 @pytest.mark.parametrize("slug", ["", "Nord", "a-b", "a" * 41, 'x"; drop schema audit', "ñ"])
