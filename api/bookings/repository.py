@@ -217,22 +217,25 @@ async def registered(work: Work, order: Order) -> Registered:
     return await _alive(work, order, found[0])
 
 
-async def appoint(
+def appoint_later(
     work: Work, order: Order, plan: Plan, patient: UUID, ends_at: datetime, role: Role, *, hold: bool = False
 ) -> None:
     """The appointment, the first line of its history, and its room if it is a video consultation.
 
-    With `hold` it is released after the clinic's while, unless the contact is proven by then.
-
-    Raises:
-        Refused: the specialist, or the patient, has another appointment then; names the field.
+    With `hold` it is released after the clinic's while, unless the contact is proven by then. With the next statement
+    that is read, or the commit, Refused names the field: specialist or patient has another appointment then, or the
+    specialist offers nothing by now.
     """
     conflict = {
+        # Without an appointment the key's row, which was written first, has nothing to refer to.
+        "booking_request_clinic_id_appointment_id_fkey": Refused(
+            "the specialist does not offer this", place="body.specialist", rule="not_offered"
+        ),
         "specialist_is_free": Refused("the specialist is not free", place="body.specialist", rule="double_booked"),
         "patient_is_free": Refused("the patient is not free", place="body.starts_at", rule="double_booked"),
     }
     values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "appointment": order.appointment_id, "patient": patient}
-    held = await work.run(
+    work.later(
         _APPOINT,
         conflict=conflict,
         **values,
@@ -250,8 +253,6 @@ async def appoint(
         room=order.room,
         hold=plan.hold_minutes if hold else None,
     )
-    if not held:
-        raise Refused("the specialist does not offer this", place="body.specialist", rule="not_offered")
 
 
 async def services(grant: Grant) -> list[dict[str, Any]]:
