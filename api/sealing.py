@@ -22,9 +22,10 @@ where person_id = %(person)s and retired_at is null order by key_version desc fo
 _OF_PURPOSE = sql.SQL(f"""
 select {_KEY}, key_version from operational.data_key
 where purpose = %(purpose)s and retired_at is null order by key_version desc for share""")  # nosec B608 # a constant
+# From a subquery the array is as long to the planner each time, so that it keeps its plan.
 _OF_PURPOSES = sql.SQL(f"""
 select purpose, {_KEY}, key_version from operational.data_key
-where purpose = any(%(purposes)s::text[]) and retired_at is null
+where purpose = any((select %(purposes)s::text[])::text[]) and retired_at is null
 order by purpose, key_version desc for share""")  # nosec B608 # a constant
 _STORE = sql.SQL("""
 insert into operational.data_key (data_key_id, person_id, purpose, wrapped, kek_id, kek_version)

@@ -62,6 +62,8 @@ class Work(Recorded):
         # Keys of purposes that this work holds: see `sealing.hold`.
         self.keys: dict[str, list[IndexKey]] = {}
         self._waiting: list[Statement] = [Statement("begin")]
+        # What a constraint's refusal means, by its name; a deferred one refuses at the commit.
+        self._conflicts: dict[str, CloisterError] = {}
 
     @property
     def clinic_id(self) -> int | None:
@@ -87,8 +89,12 @@ class Work(Recorded):
 
     def enter(self, context: dict[str, str]) -> None:
         """Go on as a role, in its context."""
-        if context:
-            self._waiting.append(Statement(entering(tuple(context)), list(context.values())))
+        if not context:
+            return
+        statement = entering(tuple(context))
+        if self._waiting and self._waiting[-1].query == statement:
+            self._waiting.pop()  # nothing was done in it
+        self._waiting.append(Statement(statement, list(context.values())))
 
     def view(self) -> None:
         """Go on as who sees the work's clinic, or where there is none the caller's family, and changes nothing."""
@@ -124,24 +130,31 @@ class Work(Recorded):
 
         `conflict` is raised where a constraint refuses it; of several constraints, the one of the refusing one's name.
         """
-        if isinstance(conflict, CloisterError) and self._waiting:
+        if isinstance(conflict, Mapping):
+            self._conflicts |= conflict
+        elif conflict and self._waiting:
             await self._send("select", None)  # what waits is not to be taken for this one
         try:
             done = await self._send(query, values)
-        except psycopg.IntegrityError as error:
-            meant = conflict.get(error.diag.constraint_name or "") if isinstance(conflict, Mapping) else conflict
-            if meant is None:
+        except psycopg.IntegrityError:
+            if not isinstance(conflict, CloisterError):
                 raise
-            raise meant from None
+            raise conflict from None
         return await done.fetchall() if done.description else []
 
     def later(
         self,
         query: sql.SQL | sql.Composed,
         take: Callable[[list[dict[str, Any]]], None] | None = None,
+        *,
+        conflict: Mapping[str, CloisterError] | None = None,
         **values: Any,
     ) -> None:
-        """Have a statement that nothing refuses go with the next one that is read; `take` is given its rows."""
+        """Have a statement go with the next one that is read, or with the commit; `take` is given its rows.
+
+        Nothing refuses it, or a constraint that is named in `conflict`: that is raised where it was sent.
+        """
+        self._conflicts |= conflict or {}
         self._waiting.append(Statement(query, values, take))
 
     async def commit(self) -> None:
@@ -149,12 +162,22 @@ class Work(Recorded):
 
         Raises:
             NotRecorded: it had failed, so that nothing of it stands.
+            CloisterError: what a statement that waited, or a deferred constraint, was said to be refused with.
         """
         if (await self._send("commit", None)).statusmessage != "COMMIT":
             raise NotRecorded("the transaction had failed")
 
     async def _send(self, query: Query, values: Values) -> Cursor:
-        """Execute a statement, together with those that wait."""
+        """Execute a statement with those that wait; a refusal that was foreseen is raised as what it means."""
+        try:
+            return await self._sent(query, values)
+        except psycopg.IntegrityError as error:
+            meant = self._conflicts.get(error.diag.constraint_name or "")
+            if meant is None:
+                raise
+            raise meant from None
+
+    async def _sent(self, query: Query, values: Values) -> Cursor:
         waiting, self._waiting = self._waiting, []
         if not waiting:
             return await self._connection.execute(query, values)

@@ -28,16 +28,28 @@ def _opened(hours: dict[str, str]) -> dict[str, str]:
 
 
 Hours = Annotated[dict[str, str], AfterValidator(_opened)]
+USUAL_FORMS = ["intake", "profile_sharing_consent"]
 # No clinic is booked farther ahead than some three years.
 FARTHEST = 1100
 USUAL_DAYS_AHEAD = 366
 DaysAhead = Annotated[int, Field(ge=1, le=FARTHEST)]
-USUAL_HOLD_MINUTES = 60
 # A week at most, since others may want the time.
+SHORTEST_HOLD, LONGEST_HOLD = 5, 10080
+USUAL_HOLD_MINUTES = 60
 HoldMinutes = Annotated[
     int,
-    Field(ge=5, le=10080, description="What a newcomer books on the page is released then unless it is proven."),
+    Field(
+        ge=SHORTEST_HOLD,
+        le=LONGEST_HOLD,
+        description="What a newcomer books on the page is released then unless it is proven.",
+    ),
 ]
+SHORTEST_VISIT, LONGEST_VISIT = 5, 480
+USUAL_MINUTES = 30
+# Columns of a clinic's row `b` of `booking_setting`; a clinic that has said nothing of its bookings has none.
+REGISTRATION_FORMS = f"coalesce(b.templates, '{{{','.join(USUAL_FORMS)}}}')"
+DAYS_AHEAD = f"coalesce(b.days_ahead, {USUAL_DAYS_AHEAD})"
+HOLD_MINUTES = f"coalesce(b.hold_minutes, {USUAL_HOLD_MINUTES})"
 
 
 class ServiceSettings(BaseModel):
@@ -47,7 +59,7 @@ class ServiceSettings(BaseModel):
 
     name: Name
     modality: Literal["in_person", "video"] = "in_person"
-    minutes: Annotated[int, Field(ge=5, le=480)] = 30
+    minutes: Annotated[int, Field(ge=SHORTEST_VISIT, le=LONGEST_VISIT)] = USUAL_MINUTES
     # All of the clinic's if none is named.
     specialists: list[Name] = []
     forms: list[Slug] = []
@@ -59,7 +71,7 @@ class BookingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    registration_forms: list[Slug] = ["intake", "profile_sharing_consent"]
+    registration_forms: list[Slug] = USUAL_FORMS
     days_ahead: DaysAhead = USUAL_DAYS_AHEAD
     hold_minutes: HoldMinutes = USUAL_HOLD_MINUTES
     # By the clinic's own clock; days that are not named are closed.

@@ -12,6 +12,7 @@ from api.forms.statements import FORM
 from api.gateway import Grant, PersonGrant, Work
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
+from infra.clinic_settings import DAYS_AHEAD, USUAL_MINUTES
 from infra.errors import NotThere, Refused
 from policies.access.states import FACTS
 from policies.appointments import Status, Step
@@ -42,15 +43,15 @@ inner join operational.registration as r on r.person_id = w.person_id and r.dele
 inner join operational.appointment as a on a.clinic_id = r.clinic_id and a.patient_id = r.patient_id
 left join operational.video_room as v on v.clinic_id = a.clinic_id and v.appointment_id = a.appointment_id
 where a.appointment_id = %(appointment)s and a.deleted_at is null""")
-_HELD = sql.SQL("""
+_HELD = sql.SQL(f"""
 select a.patient_id, a.service, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at, a.confidential,
-    coalesce(s.minutes, 30) as minutes, s.specialists, coalesce(b.days_ahead, 366) as days_ahead
+    coalesce(s.minutes, {USUAL_MINUTES}) as minutes, s.specialists, {DAYS_AHEAD} as days_ahead
 from operational.appointment as a
 inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
 left join operational.service as s on s.clinic_id = a.clinic_id and s.service = a.service
 left join operational.booking_setting as b on b.clinic_id = a.clinic_id
 where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s
-for no key update of r, a""")
+for no key update of r, a""")  # nosec B608 # constants
 _SPECIALIST = sql.SQL("""
 select is_active from operational.specialist
 where clinic_id = %(clinic)s and name = %(specialist)s for no key update""")

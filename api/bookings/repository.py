@@ -12,6 +12,7 @@ from api.bookings.orders import Order
 from api.gateway import Grant, Work
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
+from infra.clinic_settings import DAYS_AHEAD, HOLD_MINUTES, REGISTRATION_FORMS, USUAL_MINUTES
 from infra.errors import NotThere, Refused
 from policies.access.states import FACTS
 from policies.appointments import Status, Step
@@ -23,7 +24,7 @@ select w.*, c.clinic_id
 from {whose} as w
 inner join operational.clinic as c on c.clinic_id = %(clinic)s and c.archived_at is null""")
 # The first of a key stays in `booking_request`; the others wait here until it is done, and find it afterwards.
-_CLAIM = sql.SQL("""
+_CLAIM = sql.SQL(f"""
 with claimed as (
     insert into operational.booking_request (clinic_id, principal_id, key_digest, request_digest, appointment_id)
     values (%(clinic)s, %(principal)s, %(key)s, %(request)s, %(appointment)s)
@@ -43,13 +44,13 @@ select
     s.templates,
     coalesce(s.is_open, false) as is_open,
     coalesce(d.is_active and d.name = any(s.specialists), false) as is_offered,
-    coalesce(b.templates, '{intake,profile_sharing_consent}') as registration_templates,
-    coalesce(b.days_ahead, 366) as days_ahead,
-    coalesce(b.hold_minutes, 60) as hold_minutes
+    {REGISTRATION_FORMS} as registration_templates,
+    {DAYS_AHEAD} as days_ahead,
+    {HOLD_MINUTES} as hold_minutes
 from (select) as x
 left join operational.service as s on s.clinic_id = %(clinic)s and s.service = %(service)s
 left join operational.specialist as d on d.clinic_id = %(clinic)s and d.name = %(specialist)s
-left join operational.booking_setting as b on b.clinic_id = %(clinic)s""")
+left join operational.booking_setting as b on b.clinic_id = %(clinic)s""")  # nosec B608 # constants
 _DONE = sql.SQL("""
 select q.request_digest, a.appointment_id, a.patient_id
 from operational.booking_request as q
@@ -104,12 +105,13 @@ _SERVICES = sql.SQL("""
 select service, name, modality, minutes, is_open as open, specialists
 from operational.service where clinic_id = %(clinic)s""")
 
+_MINUTES = f"coalesce(t.minutes, {USUAL_MINUTES})"
 # Of what is taken the times alone. An imported appointment has no end: it takes as long as its service.
-_TIMES = sql.SQL("""
+_TIMES = sql.SQL(f"""
 select
-    s.minutes, b.hours, coalesce(b.days_ahead, 366) as days_ahead,
+    s.minutes, b.hours, {DAYS_AHEAD} as days_ahead,
     array(
-        select array[a.starts_at, coalesce(a.ends_at, a.starts_at + make_interval(mins => coalesce(t.minutes, 30)))]
+        select array[a.starts_at, coalesce(a.ends_at, a.starts_at + make_interval(mins => {_MINUTES}))]
         from operational.appointment as a
         left join operational.service as t on t.clinic_id = a.clinic_id and t.service = a.service
         where
@@ -120,7 +122,7 @@ select
     ) as taken
 from operational.service as s
 left join operational.booking_setting as b on b.clinic_id = s.clinic_id
-where s.clinic_id = %(clinic)s and s.service = %(service)s and s.is_open and %(specialist)s = any(s.specialists)""")
+where s.clinic_id = %(clinic)s and s.service = %(service)s and s.is_open and %(specialist)s = any(s.specialists)""")  # nosec B608 # constants
 
 
 @dataclass(frozen=True)
@@ -217,22 +219,25 @@ async def registered(work: Work, order: Order) -> Registered:
     return await _alive(work, order, found[0])
 
 
-async def appoint(
+def appoint_later(
     work: Work, order: Order, plan: Plan, patient: UUID, ends_at: datetime, role: Role, *, hold: bool = False
 ) -> None:
     """The appointment, the first line of its history, and its room if it is a video consultation.
 
-    With `hold` it is released after the clinic's while, unless the contact is proven by then.
-
-    Raises:
-        Refused: the specialist, or the patient, has another appointment then; names the field.
+    With `hold` it is released after the clinic's while, unless the contact is proven by then. With the next statement
+    that is read, or the commit, Refused names the field: specialist or patient has another appointment then, or the
+    specialist offers nothing by now.
     """
     conflict = {
+        # Without an appointment the key's row, which was written first, has nothing to refer to.
+        "booking_request_clinic_id_appointment_id_fkey": Refused(
+            "the specialist does not offer this", place="body.specialist", rule="not_offered"
+        ),
         "specialist_is_free": Refused("the specialist is not free", place="body.specialist", rule="double_booked"),
         "patient_is_free": Refused("the patient is not free", place="body.starts_at", rule="double_booked"),
     }
     values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "appointment": order.appointment_id, "patient": patient}
-    held = await work.run(
+    work.later(
         _APPOINT,
         conflict=conflict,
         **values,
@@ -250,8 +255,6 @@ async def appoint(
         room=order.room,
         hold=plan.hold_minutes if hold else None,
     )
-    if not held:
-        raise Refused("the specialist does not offer this", place="body.specialist", rule="not_offered")
 
 
 async def services(grant: Grant) -> list[dict[str, Any]]:

@@ -53,6 +53,8 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
         if work.clinic is None:
             raise NotThere("no such clinic")
         wanted = order(serving.digests, caller.principal, work.clinic, asked, key, own=False)
+        # Whoever it turns out to be that was meant, somebody new is nobody else.
+        await work.serve(wanted.new_person)
         sealing.hold(work, verifications.PURPOSES)
         plan = await repository.claim(work, wanted)
         if plan.is_first:
@@ -180,7 +182,7 @@ async def _arrange(serving: Services, work: Work, wanted: Order, plan: Plan, pat
     """Forms, appointment, room and confirmation."""
     ends_at = wanted.starts_at + timedelta(minutes=plan.minutes or 0)
     hold = patient.patient_id == wanted.new_patient and booking_pages.is_page(work.caller.principal)
-    await repository.appoint(work, wanted, plan, patient.patient_id, ends_at, role, hold=hold)
+    repository.appoint_later(work, wanted, plan, patient.patient_id, ends_at, role, hold=hold)
     occasions = {REGISTRATION: plan.registration_templates if patient.fresh else []}
     occasions[str(wanted.appointment_id)] = plan.templates or []
     forms.assign_later(work, patient.patient_id, occasions, today=wanted.today)

@@ -8,24 +8,23 @@ from psycopg import sql
 from api.clinic_settings.schemas import Bookings
 from api.gateway import Work
 from infra import clinic_settings
-from infra.clinic_settings import ServiceSettings
+from infra.clinic_settings import DAYS_AHEAD, HOLD_MINUTES, REGISTRATION_FORMS, ServiceSettings
 
-_CLINIC = sql.SQL("""
+_CLINIC = sql.SQL(f"""
 select
     c.slug as clinic, c.name, c.time_zone, c.country, c.consent_grace_days,
-    coalesce(b.templates, '{}') as registration_forms, coalesce(b.days_ahead, 366) as days_ahead, b.hours,
-    coalesce(b.hold_minutes, 60) as hold_minutes,
+    {REGISTRATION_FORMS} as registration_forms, {DAYS_AHEAD} as days_ahead, {HOLD_MINUTES} as hold_minutes, b.hours,
     (
-        select coalesce(array_agg(s.name order by s.name), '{}') from operational.specialist as s
+        select coalesce(array_agg(s.name order by s.name), '{{}}') from operational.specialist as s
         where s.clinic_id = c.clinic_id and s.is_active
     ) as specialists,
     (
-        select coalesce(array_agg(distinct t.template order by t.template), '{}') from operational.form_template as t
+        select coalesce(array_agg(distinct t.template order by t.template), '{{}}') from operational.form_template as t
         where t.clinic_id = c.clinic_id
     ) as templates
 from operational.clinic as c
 left join operational.booking_setting as b on b.clinic_id = c.clinic_id
-where c.clinic_id = %(clinic)s""")
+where c.clinic_id = %(clinic)s""")  # nosec B608 # constants
 _SERVICES = sql.SQL("""
 select s.service, s.name, s.modality, s.minutes, s.templates as forms, s.specialists, s.is_open as open
 from operational.service as s

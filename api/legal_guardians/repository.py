@@ -38,14 +38,22 @@ insert into operational.guardian_invitation
 select %(invitation)s, %(dependent)s, %(clinic)s, %(contact)s, t.now, t.now + %(lasts)s, %(basis)s, %(ends_on)s, %(by)s
 from (select clock_timestamp() as now) as t
 returning invitation_id as id, expires_at""")
-# Whoever proposed it, or was made a manager by who did: they confirm nothing of it.
-_OWN_PROPOSAL = """(i.recorded_by = %(by)s or exists (
-    select from operational.principal_role as m
-    where m.principal_id = %(by)s and m.role = 'clinic_manager' and m.clinic_id = i.clinic_id
-        and m.revoked_at is null and m.given_by = i.recorded_by
-))"""
+# As long whom an admin made a manager confirms nothing: two admins together have no manager of theirs at once, and
+# who looks through the rights meanwhile sees one.
+NEW_MANAGER_DAYS = 30
+# Why somebody may not confirm it: they proposed it, or were made a manager by who did, or by any admin of late.
+_BARRED = f"""(
+    select case
+        when i.recorded_by = %(by)s or bool_or(m.given_by = i.recorded_by) then 'own_proposal'
+        when bool_or(
+            m.given_by is not null and m.granted_at > statement_timestamp() - interval '{NEW_MANAGER_DAYS} days'
+        ) then 'new_manager'
+        end
+    from operational.principal_role as m
+    where m.principal_id = %(by)s and m.role = 'clinic_manager' and m.clinic_id = i.clinic_id and m.revoked_at is null
+)"""  # nosec B608 # a constant
 _AT_CLINIC = sql.SQL(f"""
-select i.invitation_id as id, i.dependent_id, i.contact, r.patient_id as patient, {_OWN_PROPOSAL} as own
+select i.invitation_id as id, i.dependent_id, i.contact, r.patient_id as patient, {_BARRED} as barred
 from operational.guardian_invitation as i
 left join operational.registration as r
     on r.clinic_id = i.clinic_id and r.person_id = i.dependent_id and r.deleted_at is null
@@ -66,7 +74,7 @@ update operational.guardian_invitation as i set
     confirmed_by = %(by)s, confirmed_at = t.now, document = %(document)s, code_hash = %(code_hash)s,
     expires_at = t.now + %(lasts)s
 from (select clock_timestamp() as now) as t
-where i.invitation_id = %(invitation)s and i.confirmed_at is null and {_LIVE} and not {_OWN_PROPOSAL}
+where i.invitation_id = %(invitation)s and i.confirmed_at is null and {_LIVE} and {_BARRED} is null
     and exists (select from operational.registration as r
                 where r.clinic_id = i.clinic_id and r.person_id = i.dependent_id and r.deleted_at is null)
 returning i.invitation_id as id, i.expires_at""")  # nosec B608 # constants
@@ -130,7 +138,9 @@ async def at_clinic(work: Work, codec: FieldCodec, *, naming: bool) -> list[dict
             email = codec.open(keys, _place(row["id"]), row["contact"]).decode()
         named = {"name": name, "email": email} if naming and row["patient"] else {}
         if shown["state"] != "ended":
-            found.append({"id": row["id"], "patient": row["patient"], "own": row["own"], **shown, **named})
+            found.append(
+                {"id": row["id"], "patient": row["patient"], "own": row["barred"] is not None, **shown, **named}
+            )
     return found
 
 
@@ -154,11 +164,11 @@ async def confirm(work: Work, codec: FieldCodec, found: dict[str, Any], document
 
     Raises:
         NotThere: it is confirmed, over or ended, or the adult is no patient of the clinic any more.
-        Refused: the caller proposed it, or was made a manager by who did.
+        Refused: the caller proposed it, or was made a manager by who did, or by an admin of late.
     """
     by = work.caller.principal.principal_id
-    if found["own"]:
-        raise Refused("proposed by the same account", place="path.legal_guardian", rule="own_proposal")
+    if found["barred"]:
+        raise Refused("somebody else's to confirm", place="path.legal_guardian", rule=found["barred"])
     code_hash = hashlib.sha256(code.encode()).digest()
     rows = await work.run(_CONFIRM, invitation=found["id"], by=by, document=document, code_hash=code_hash, lasts=LASTS)
     if not rows:

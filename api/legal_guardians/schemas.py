@@ -71,7 +71,9 @@ class LegalGuardian(BaseModel):
     basis: LegalBasis
     until: date
     proposed_at: datetime
-    own: bool = Field(description="Proposed by the caller, or by who made them a manager: another one confirms it.")
+    own: bool = Field(
+        description="Not the caller's to confirm: theirs, or who made them a manager's, or they are new as one."
+    )
     contested_at: datetime | None = Field(description="When the patient said that this is not so.")
 
 

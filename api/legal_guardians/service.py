@@ -76,7 +76,8 @@ async def confirm(
     Raises:
         NotThere: no such proposal that waits, or not the caller's to confirm.
         InvalidInput: nothing was sent.
-        Refused: the caller proposed it, or was made a manager by who did, or the patient is not known to be of age.
+        Refused: the caller proposed it, or was made a manager by who did, or by an admin of late; or the patient is not
+            known to be of age.
     """
     code = secrets.token_urlsafe(24)
     async with serving.gateway.work(caller, Access(Action.GUARDIAN_CONFIRM, Resource(clinic))) as work:

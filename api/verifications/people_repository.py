@@ -110,7 +110,7 @@ values (%(hash)s, %(principal)s, statement_timestamp() + make_interval(hours => 
 async def register_newcomer(
     work: Work, codec: FieldCodec, person: UUID, name: str, contacts: Mapping[str, str | None], **registration: Any
 ) -> None:
-    """A new person as a patient, with contacts that are not proven yet; the work serves them from now on.
+    """A new person as a patient, with contacts that are not proven yet; the work serves them already.
 
     `contacts` are in the form of `contacts.canonical`, or None; `registration` is `clinic`, `patient` and `today`.
     """
@@ -120,7 +120,6 @@ async def register_newcomer(
         channel: codec.seal(key, places[channel], contact.encode()) if contact else None
         for channel, contact in contacts.items()
     }
-    await work.serve(person)
     work.later(_NEWCOMER, person=person, name=name, **sealed, **vars(key), **registration)
 
 

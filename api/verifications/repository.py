@@ -22,7 +22,8 @@ from infra.encryption.data_keys import IndexKey, index_purpose
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import InvalidInput
 
-# Codes to one contact, or of one person, in an hour, whoever asks for them; and of one verification at all.
+# Codes to one contact, or of one person, in an hour: so many for bookings, whoever makes them, and so many for accounts
+# that change to it. And of one verification at all.
 MOST_CODES = 5
 # Of bookings alone: whoever books with somebody's address keeps nobody who is signed in from changing to it for a day.
 MOST_CODES_A_DAY = 15
@@ -34,13 +35,15 @@ PURPOSES = [
     _PURPOSE, MESSAGES, *(index_purpose(name) for name in (_CODE, *(OF_ACCOUNT + each for each in INDEXED)))
 ]  # fmt: skip
 
+# From a subquery the array is as long to the planner each time, so that it keeps its plan.
 _SENT = sql.SQL("""
 select
     coalesce(sum(codes) filter (where sent_at > statement_timestamp() - interval '1 hour'), 0) as codes,
     coalesce(sum(codes), 0) as codes_of_day,
-    count(*) filter (where clinic_id is not null) as booked
+    count(*) as verifications
 from operational.verification
-where (contact_digest = any(%(digests)s::bytea[]) or person_id = %(person)s)
+where (contact_digest = any((select %(digests)s::bytea[])::bytea[]) or person_id = %(person)s)
+    and (clinic_id is not null) = %(booked)s
     and sent_at > statement_timestamp() - interval '1 day'""")
 _BEGIN = sql.SQL("""
 insert into operational.verification
@@ -96,7 +99,7 @@ async def start(
     """
     found = await contact_digests(work, codec, channel, contact)
     verification_id, code = uuid4(), new_code()
-    sent = await _sent(work, found, person_id) if channel == "email" else None
+    sent = await _sent(work, found, person_id, clinic_id) if channel == "email" else None
     sends = sent is not None and _may_send(sent, clinic_id)
     place = Place(_CONTACT.place, "contact", str(verification_id))
     newest, *_ = await sealing.purpose_keys(work, codec, _PURPOSE)
@@ -110,17 +113,21 @@ async def start(
     work.later(_BEGIN, **values, minutes=MINUTES)
     if sends:
         await _send(work, codec, Proven(verification_id, person_id, clinic_id, channel, contact), code)
-    return Started(verification_id, sends, sent["booked"] if sent else 0)
+    return Started(verification_id, sends, sent["verifications"] if sent else 0)
 
 
 async def renew(work: Work, codec: FieldCodec, verification_id: UUID | None) -> None:
-    """Send a new code, which ends the old one; nothing where there is none to renew, or there were too many."""
+    """Send a new code, which ends the old one; nothing where there is none to renew, or there were too many.
+
+    Of a booking the link went to the contact alone, and who books with it never learns of it: bookings of others keep
+    nobody who has the link from a new code.
+    """
     rows = await work.run(_OPEN, verification=verification_id)
     if not rows or rows[0]["codes"] >= MOST_CODES:
         return
     asked = await _proven(work, codec, rows[0])
-    found = await contact_digests(work, codec, asked.channel, asked.contact)
-    if asked.channel != "email" or not _may_send(await _sent(work, found, asked.person_id), asked.clinic_id):
+    has_link = asked.clinic_id is not None and rows[0]["codes"] > 0
+    if asked.channel != "email" or not (has_link or await _has_room(work, codec, asked)):
         return
     code = new_code()
     digest, *_ = await _code_digests(work, codec, asked.verification_id, code)
@@ -155,11 +162,16 @@ async def contact_digests(work: Work, codec: FieldCodec, channel: str, contact: 
     return list(digests(codec, keys, OF_ACCOUNT + channel, contact).values())
 
 
-async def _sent(work: Work, found: Sequence[bytes], person: UUID) -> dict[str, Any]:
-    """What went to a contact or person of late."""
+async def _has_room(work: Work, codec: FieldCodec, asked: Proven) -> bool:
+    found = await contact_digests(work, codec, asked.channel, asked.contact)
+    return _may_send(await _sent(work, found, asked.person_id, asked.clinic_id), asked.clinic_id)
+
+
+async def _sent(work: Work, found: Sequence[bytes], person: UUID, clinic: int | None) -> dict[str, Any]:
+    """What went to a contact or person of late: for bookings, or where there is no clinic for changes of an account."""
     # Two that ask at once would both see room for one.
     work.later(_ALONE, digests=list(found))
-    (row,) = await work.run(_SENT, digests=list(found), person=person)
+    (row,) = await work.run(_SENT, digests=list(found), person=person, booked=clinic is not None)
     return row
 
 

@@ -15,7 +15,7 @@ import structlog
 
 from orchestration.clinics import ClinicDay
 from orchestration.live.blame import NOBODY, failing_for
-from orchestration.live.dead import Poisoned, bury, dead_patients
+from orchestration.live.dead import Poisoned, bury, dead_alike, dead_patients
 from orchestration.live.everybody import evaluate_all, everybody, note_evaluated
 from orchestration.live.lane import Lane
 from orchestration.live.open_consents import queue_open
@@ -128,6 +128,8 @@ class _Visit:
     def _blame(self, found: Poisoned) -> None:
         """Leave out the segments that cannot be evaluated for too many, or for anybody; bring whom they had buried."""
         failing = failing_for(self.lane, self.clinic, found.patients[0])
+        if not self.failed.keys() & set(failing):
+            self._look_back(failing, found)
         for segment in failing:
             self.failed[segment].update(found.patients)
         hopeless = [segment for segment in failing if len(self.failed[segment]) > MOST_DEAD]
@@ -141,3 +143,9 @@ class _Visit:
         log.error("a segment cannot be evaluated", clinic=self.clinic.slug, sqlstate=found.sqlstate)
         for segment in hopeless:
             self.unit(sorted(self.failed.pop(segment, ())))
+
+    def _look_back(self, failing: list[UUID], found: Poisoned) -> None:
+        """Count those as well whom these segments buried in visits before: a few each time are many in the end."""
+        for patient in dead_alike(self.lane, self.clinic.slug, found, MOST_DEAD) if failing else ():
+            for segment in failing_for(self.lane, self.clinic, patient):
+                self.failed[segment].add(patient)

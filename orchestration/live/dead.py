@@ -53,6 +53,18 @@ def dead_patients(lane: Lane, slug: str) -> list[UUID]:
     return [patient for (patient,) in rows]
 
 
+def dead_alike(lane: Lane, slug: str, found: Poisoned, most: int) -> list[UUID]:
+    """So many others at most who are dead by the same refusal, the latest first."""
+    with lane.alone(slug, wait=True):
+        rows = lane.connection.execute(_ALIKE, [found.sqlstate, found.constraint, found.patients, most]).fetchall()
+    return [patient for (patient,) in rows]
+
+
+_ALIKE = """
+select patient_id from dead_change
+where sqlstate = %s and constraint_name is not distinct from %s and patient_id <> all(%s)
+group by patient_id order by max(failed_at) desc, patient_id limit %s
+"""
 # Where nothing of the patient's records waited, it is their evaluation that failed.
 _BURY = """
 with taken as (

@@ -90,6 +90,7 @@ def book(world: World, clinic: str, email: str | None = MAIL, phone: str | None 
     person, patient, clinic_id = uuid4(), uuid4(), world.clinic_ids[clinic]
 
     async def do(work: Work, serving: Services) -> UUID:
+        await work.serve(person)
         await people.register_newcomer(
             work, serving.codec, person, "Canary Crane", {"email": email, "phone": phone},
             clinic=clinic_id, patient=patient, today=datetime.now(UTC).date(),

@@ -1,9 +1,10 @@
 """Bookings: one operation that makes whatever a first appointment needs, once, and tells nobody who was known."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from time import sleep
 from uuid import UUID, uuid4
 
+import httpx
 import pytest
 from access_world import CHICK, FINCH, HERON, WREN, Api, World
 from booking import ONE_NEW, added, as_key, ask, at, counts, errors, post, sign_in, someone
@@ -278,11 +279,7 @@ def test_a_source_that_a_merge_moves_meanwhile_is_looked_up_again(world: World, 
         merging.execute("select from operational.registration where patient_id = %s for update", [other])
         asked = ask(starts_at=at(252), patient={"source_id": "moves 251"})
         booking = pool.submit(post, api, as_key(world), asked)
-        waiting = (
-            "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
-        )
-        while world.look(waiting) == [(0,)] and not booking.done():
-            sleep(0.02)
+        _wait_until_it_waits(world, booking)
         merging.execute("update operational.patient_source set patient_id = %s where patient_id = %s", [kept, other])
         merging.execute(
             "update operational.registration set deleted_at = now(), delete_reason = 'merged with another registration'"
@@ -291,6 +288,28 @@ def test_a_source_that_a_merge_moves_meanwhile_is_looked_up_again(world: World, 
         merging.commit()
         answer = booking.result()
     assert (answer.status_code, answer.json().get("patient")) == (201, kept)
+
+
+def test_a_specialist_who_stops_meanwhile_is_refused_and_nothing_is_booked(world: World, api: Api) -> None:
+    before, key, asked = counts(world), str(uuid4()), ask(starts_at=at(260), patient=someone(source_id="stops"))
+    active = "update operational.specialist set is_active = %s where name = 'Dr. North'"
+    with connect_admin(world.server) as ending, ThreadPoolExecutor(1) as pool:
+        ending.autocommit = False
+        ending.execute(active, [False])
+        booking = pool.submit(post, api, as_key(world), asked, key=key)
+        _wait_until_it_waits(world, booking)
+        ending.commit()
+        answer = booking.result()
+    world.change(active, True)
+    assert (answer.status_code, errors(answer)) == (409, [("body.specialist", "not_offered")])
+    assert added(world, before) == dict.fromkeys(before, 0)
+    assert post(api, as_key(world), asked, key=key).status_code == 201
+
+
+def _wait_until_it_waits(world: World, booking: Future[httpx.Response]) -> None:
+    waiting = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'"
+    while world.look(waiting) == [(0,)] and not booking.done():
+        sleep(0.02)
 
 
 def test_nobody_is_booked_twice_at_a_time(world: World, api: Api) -> None:

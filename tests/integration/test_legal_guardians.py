@@ -148,7 +148,11 @@ def test_whom_the_proposing_admin_made_a_manager_does_not_confirm_it(fresh: Worl
     given_by = "select p.login from operational.principal_role as r inner join operational.principal as p"
     assert fresh.look(f"{given_by} on p.principal_id = r.given_by") == [("admin",)]
     theirs = propose(asked, fresh, "admin.too").json()["id"]
-    assert confirm(asked, theirs, "staff.north").status_code == 200, "another admin's"
+    answer = confirm(asked, theirs, "staff.north")
+    assert (answer.status_code, answer.json()["errors"][0]["rule"]) == (409, "new_manager"), "another admin's"
+    fresh.change("update operational.principal_role set granted_at = granted_at - interval '30 days'")
+    assert confirm(asked, which, "staff.north").status_code == 409, "of the own admin never"
+    assert confirm(asked, theirs, "staff.north").status_code == 200
 
 
 def test_who_gave_a_role_before_it_was_kept_is_found_in_the_log(fresh: World, asked: Api) -> None:

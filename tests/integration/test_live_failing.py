@@ -121,6 +121,20 @@ def test_a_few_patients_for_whom_it_fails_are_dead_and_it_goes_on(
     assert rows.raw("north", "dead_change") == [] and "long" in segments_of(rows, patient)
 
 
+def test_a_segment_that_fails_for_a_few_of_each_visit_is_left_out_in_the_end(
+    module_server: Server, rows: Rows, few: None, failing: None
+) -> None:
+    for dead in (1, 2):
+        ever(rows, 1)
+        bring(module_server)
+        assert len({row[0] for row in rows.raw("north", "dead_change")}) == dead and state_of(rows) == []
+    patients = ever(rows, 1)
+    bring(module_server)
+    assert state_of(rows) == [("long", "22008"), ("named", None)]
+    assert rows.raw("north", "dead_change") == []
+    assert "attended" in segments_of(rows, patients[0])
+
+
 def test_what_fails_whoever_the_patient_is_is_left_out_at_once(
     module_server: Server, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:

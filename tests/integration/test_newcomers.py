@@ -223,12 +223,12 @@ def test_an_address_that_gets_no_code_books_nothing_on_the_page(fresh: World, ru
     by_page(running, 15)
 
 
-def test_bookings_with_an_address_keep_nobody_from_changing_to_it_for_a_day(fresh: World, running: Api) -> None:
+def test_bookings_with_an_address_keep_nobody_from_changing_to_it(fresh: World, running: Api) -> None:
     for number in range(3):
         for hour in range(5):
             asked = ask(starts_at=at(5 * number + hour), patient=someone())
             assert post(running, as_key(fresh), asked).status_code == 201
-        pass_by(fresh, 2)
+        pass_by(fresh, 0 if number == 2 else 2)
     wren = access_world.sign_in(running, "wren")
     assert running.put("/v1/me/account/contacts", headers=wren, json={"email": someone()["email"]}).status_code == 200
     assert fresh.look("select codes from operational.verification where clinic_id is null") == [(1,)]

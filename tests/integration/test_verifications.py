@@ -194,6 +194,19 @@ def test_a_new_code_ends_the_old_one_and_five_are_the_most(fresh: World, running
     verified(running, mailbox, booked)
 
 
+def test_bookings_of_others_keep_no_new_code_from_who_has_the_link(
+    fresh: World, running: Api, mailbox: Mailbox
+) -> None:
+    booked, other = book(fresh, "north"), [book(fresh, "north") for _ in range(6)][-1]
+    assert len(mailbox.messages) == 5
+    for verification in (booked.verification, other.verification):
+        assert running.post(f"/v1/verifications/{verification}/code").status_code == 202
+    assert [message.link for message in mailbox.messages[5:]] == [f"/verify/{booked.verification}"], (
+        "the other had none"
+    )
+    verified(running, mailbox, booked)
+
+
 def test_a_code_that_was_not_sent_is_for_nobody_to_guess(fresh: World, running: Api, mailbox: Mailbox) -> None:
     """Otherwise every further booking with a contact would be worth five more guesses."""
     for _ in range(7):

@@ -12,7 +12,15 @@ from api.pages.admin.faults import beside, checked
 from api.pages.texts import N_
 from api.pages.visitors import Csrf, Visiting, Visitor, page
 from api.services import Services, Serving
-from infra.clinic_settings import ServiceSettings
+from infra.clinic_settings import (
+    FARTHEST,
+    LONGEST_HOLD,
+    LONGEST_VISIT,
+    SHORTEST_HOLD,
+    SHORTEST_VISIT,
+    USUAL_MINUTES,
+    ServiceSettings,
+)
 from infra.errors import InvalidInput, NotThere
 from policies.opening_hours import WEEKDAYS
 
@@ -31,7 +39,13 @@ FAULTS = {
     "body.modality": N_("Choose where it takes place."),
     "path.service": N_("A slug is up to 60 of a-z, 0-9, _ and -."),
 }
-NEW = {"modality": "in_person", "minutes": 30, "open": True, "forms": [], "specialists": []}
+# What a number is at least and at most.
+LIMITS = {
+    "days_ahead": (1, FARTHEST),
+    "hold_minutes": (SHORTEST_HOLD, LONGEST_HOLD),
+    "minutes": (SHORTEST_VISIT, LONGEST_VISIT),
+}
+NEW = {"modality": "in_person", "minutes": USUAL_MINUTES, "open": True, "forms": [], "specialists": []}
 Text = Annotated[str, Form(max_length=200)]
 Named = Annotated[list[str], Form(max_length=200)]
 
@@ -124,7 +138,7 @@ async def _settings(
     return page(
         request, "admin/settings.html", status, visitor=visiting, clinic=found,
         asked=asked or found.bookings.model_dump(), faults=faults or {},
-        weekdays=dict(zip(WEEKDAYS, show.WEEKDAYS, strict=True)),
+        weekdays=dict(zip(WEEKDAYS, show.WEEKDAYS, strict=True)), limits=LIMITS,
     )  # fmt: skip
 
 
@@ -145,5 +159,5 @@ async def _service(
         raise NotThere("no such service")
     return page(
         request, "admin/service.html", status, visitor=visiting, clinic=found, faults=faults or {},
-        asked=asked if asked is not None else known[offered], offered=offered,
+        asked=asked if asked is not None else known[offered], offered=offered, limits=LIMITS,
     )  # fmt: skip

@@ -20,6 +20,7 @@ router = APIRouter(prefix="/clinics/{clinic}/legal-guardians")
 Typed = Annotated[str, Form(max_length=300)]
 REFUSED = {
     "own_proposal": N_("You, or who made you a manager, proposed this: somebody else confirms it."),
+    "new_manager": N_("Who was made a manager by an administrator confirms this after 30 days: somebody else can."),
     "not_of_age": N_("Only who is known to be of age has a guardian by law. The clinic can enter the birth date."),
 }
 GONE = N_("This does not wait any more, or there is no such patient.")
