@@ -112,7 +112,7 @@ def charts(make_up: Sequence[dict[str, Any]]) -> list[Chart]:
 def chart(make_up: Sequence[dict[str, Any]], key: str) -> Chart | None:
     """The chart of one dimension, if there is anything to draw."""
     rows = sorted((row for row in make_up if row["dimension"] == key), key=_order)
-    return drawn(key, DIMENSIONS[key], _most([(row["bucket"], row["patients"]) for row in rows]))
+    return drawn(key, DIMENSIONS[key], _most([(row["bucket"].replace("_", " "), row["patients"]) for row in rows]))
 
 
 def drawn(key: str, title: str, rows: Sequence[tuple[str, int | None]], counted: str = Chart.counted) -> Chart | None:
