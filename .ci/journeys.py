@@ -154,7 +154,12 @@ def fill(page: Page) -> None:
 
 
 def specialist(page: Page) -> None:
-    """The day, the brief before a visit, and a plan that is prescribed."""
+    """The next day with visits, the brief before one, and a plan that is prescribed."""
+    for _ in range(7):  # weekends are free, and so may be a day of theirs
+        if page.locator("ul.agenda a").count():
+            break
+        page.get_by_role("link", name="Day after").click()
+        page.wait_for_load_state()
     pictured(page, "agenda")
     page.locator("ul.agenda a").first.click()
     pictured(page, "brief")
