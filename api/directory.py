@@ -1,4 +1,4 @@
-"""The clinics and how fresh their marts are: no patient data, kept for a moment in memory."""
+"""The clinics, how fresh their marts are, which checks of them fail: no patient data, kept for a moment in memory."""
 
 import time
 from dataclasses import dataclass
@@ -9,10 +9,14 @@ from api.database import Pool
 KEPT_SECONDS = 5.0
 
 _CLINICS = """
+with failing as materialized (select clinic, asset, check_name from pipeline.newest_verdict where not passed)
 select
     c.clinic_id, c.slug, c.name, c.time_zone,
     case when d.passed_at > m.built_at then d.as_of else coalesce(m.as_of, d.as_of) end as as_of,
-    m.built_at
+    m.built_at,
+    array(
+        select v.asset || '.' || v.check_name from failing as v where v.clinic = c.slug order by 1
+    ) as failing_checks
 from operational.clinic as c
 left join pipeline.mart_state as m on m.clinic = c.slug
 left join pipeline.member_day as d on d.clinic = c.slug
@@ -22,7 +26,7 @@ order by c.name, c.slug"""
 
 @dataclass(frozen=True)
 class ClinicEntry:
-    """A clinic, the day that its members stand for, and when its mart was last built."""
+    """A clinic, the day that its members stand for, when its mart was last built, and what is wrong with it."""
 
     clinic_id: int
     slug: str
@@ -30,6 +34,8 @@ class ClinicEntry:
     time_zone: str
     as_of: date | None
     built_at: datetime | None
+    # What failed when it was last checked, by asset and check.
+    failing_checks: list[str]
 
 
 class Directory:

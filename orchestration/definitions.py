@@ -8,7 +8,7 @@ materialisation for each clinic in which the asset really is done, and fails in 
 clinic failed. Ranges of partitions have no gaps: `clinics` in the run's config narrows them.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, date, datetime
 
 import dagster as dg
@@ -16,7 +16,7 @@ from pydantic import Field
 
 from infra.database import Server, server
 from infra.errors import CloisterError
-from orchestration import ledger, quality
+from orchestration import ledger, quality, verdicts
 from orchestration.build import Plan, build
 from orchestration.clinics import ClinicDay, clinic_days
 from orchestration.drift import check_drift
@@ -27,6 +27,7 @@ from orchestration.ingest.sources import Asset
 CLINICS = dg.DynamicPartitionsDefinition(name="clinics")
 JOB = "build_marts"
 CHECK_JOB = "check_members"
+DRIFT = dg.AssetCheckKey(dg.AssetKey("segment_member"), "drift")
 RANGE_START, RANGE_END = "dagster/asset_partition_range_start", "dagster/asset_partition_range_end"
 
 
@@ -136,9 +137,17 @@ def _checks(
             verdict = quality.check_consent(counted)
         else:
             verdict = _dbt_tests(found)
-        yield dg.AssetCheckResult(
-            passed=verdict.passed, asset_key=key.asset_key, check_name=key.name, metadata={"broken": verdict.broken}
-        )
+        yield _told(at, context.run.run_id, key, counted, verdict)
+
+
+def _told(
+    at: Server, run_id: str, key: dg.AssetCheckKey, clinics: Iterable[str], verdict: quality.Verdict
+) -> dg.AssetCheckResult:
+    """What a check said of these clinics: to the pipeline's book, and to Dagster."""
+    verdicts.record(at, run_id, key.asset_key.to_user_string(), key.name, clinics, verdict)
+    return dg.AssetCheckResult(
+        passed=verdict.passed, asset_key=key.asset_key, check_name=key.name, metadata={"broken": verdict.broken}
+    )
 
 
 def _dbt_tests(found: ledger.Ledger) -> quality.Verdict:
@@ -148,15 +157,16 @@ def _dbt_tests(found: ledger.Ledger) -> quality.Verdict:
 
 
 @dg.asset_check(
-    asset="segment_member",
+    asset=DRIFT.asset_key,
+    name=DRIFT.name,
     description="The members kept are those that a full evaluation gives",
     required_resource_keys={"platform"},
 )
 def drift(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
     """Of all clinics. Not in a build, which brings members up to date and would find its own work."""
     at: Server = context.resources.platform
-    verdict = check_drift(at, [clinic.slug for clinic in clinic_days(at, None, None, datetime.now(UTC))])
-    return dg.AssetCheckResult(passed=verdict.passed, metadata={"broken": verdict.broken})
+    slugs = [clinic.slug for clinic in clinic_days(at, None, None, datetime.now(UTC))]
+    return _told(at, context.run.run_id, DRIFT, slugs, check_drift(at, slugs))
 
 
 @dg.resource

@@ -78,6 +78,10 @@ class Verdict:
     passed: bool
     broken: dict[str, dict[str, int]]
 
+    def holds_in(self, slug: str) -> bool:
+        """Whether it holds in one clinic: in none, where it fails and names none."""
+        return self.passed or (bool(self.broken) and slug not in self.broken)
+
 
 def counts_of(at: Server, slug: str) -> dict[str, int]:
     """Rows of each table of a clinic, and the count of every rule, by name; read as its builder."""

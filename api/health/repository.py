@@ -1,4 +1,4 @@
-"""Builds and checkpoints in the database: the pipeline's own book, and heads of trees."""
+"""Builds, checks and checkpoints in the database: the pipeline's own book, and heads of trees."""
 
 from typing import Any
 
@@ -26,10 +26,22 @@ where c.archived_at is null""")
 _SEALED = sql.SQL("""
 select distinct on (stream) stream as log, size, signed_at from audit.checkpoint order by stream, size desc""")
 
+# What failed comes first.
+_CHECKS = sql.SQL("""
+select v.clinic, c.name, v.asset, v.check_name as check, v.passed, v.broken, v.found_at, v.failing_since
+from pipeline.newest_verdict as v
+inner join operational.clinic as c on c.slug = v.clinic and c.archived_at is null
+order by v.passed, c.name, v.clinic, v.asset, v.check_name""")
+
 
 async def builds(grant: Grant) -> list[dict[str, Any]]:
     """Each clinic with its last build, by name."""
     return await grant.read(_CLINICS, sql.SQL("name, clinic"))
+
+
+async def checks(grant: Grant) -> list[dict[str, Any]]:
+    """What each asset check said last of each clinic."""
+    return await grant.look(_CHECKS)
 
 
 async def sealed(grant: Grant) -> list[dict[str, Any]]:

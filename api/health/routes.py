@@ -11,5 +11,5 @@ router = APIRouter(prefix="/platform", tags=["platform"])
 
 @router.get("/health")
 async def read_health(serving: Serving, caller: ApiCaller) -> Health:
-    """Live workers, and each clinic's lag, dead changes and last build; the newest checkpoints of the sealed log."""
+    """Live workers, and each clinic's lag, dead changes, last build and checks; the sealed log's newest checkpoints."""
     return await service.health(serving, caller)

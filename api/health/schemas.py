@@ -23,6 +23,19 @@ class ClinicHealth(BaseModel):
     failed_by: str | None = Field(description="SQLSTATE, and the constraint if there is one.")
 
 
+class CheckHealth(BaseModel):
+    """What one check of the data said of one clinic when it last looked: counts, of no patient."""
+
+    clinic: str
+    name: str
+    asset: str = Field(description="What was checked, such as `appointments`.")
+    check: str
+    passed: bool
+    broken: dict[str, int] = Field(description="How often each rule is broken, or each segment's members differ.")
+    found_at: datetime
+    failing_since: datetime | None = Field(description="Since when, without a pass in between; null if it passed.")
+
+
 class SealedLog(BaseModel):
     """The newest checkpoint of one log."""
 
@@ -36,4 +49,5 @@ class Health(BaseModel):
 
     live_workers: int
     clinics: list[ClinicHealth]
+    checks: list[CheckHealth] = Field(description="The newest verdict of each check of each clinic, what fails first.")
     sealed: list[SealedLog]

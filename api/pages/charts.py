@@ -56,7 +56,7 @@ class Chart:
     def summary(self) -> str:
         """The chart in one sentence, for those who do not see it."""
         told = [bar for bar in self.bars if bar.count is not None]
-        return "; ".join(f"{bar.label}: {bar.count} ({bar.share} %)" for bar in told)
+        return "; ".join(f"{_said(bar.label)}: {bar.count} ({bar.share} %)" for bar in told)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ def charts(make_up: Sequence[dict[str, Any]]) -> list[Chart]:
 def chart(make_up: Sequence[dict[str, Any]], key: str) -> Chart | None:
     """The chart of one dimension, if there is anything to draw."""
     rows = sorted((row for row in make_up if row["dimension"] == key), key=_order)
-    return drawn(key, DIMENSIONS[key], _most([(row["bucket"], row["patients"]) for row in rows]))
+    return drawn(key, DIMENSIONS[key], _most([(row["bucket"].replace("_", " "), row["patients"]) for row in rows]))
 
 
 def drawn(key: str, title: str, rows: Sequence[tuple[str, int | None]], counted: str = Chart.counted) -> Chart | None:
@@ -126,6 +126,10 @@ def drawn(key: str, title: str, rows: Sequence[tuple[str, int | None]], counted:
         for place, (label, count) in enumerate(rows)
     )
     return Chart(key, title, bars, len(bars) * ROW, counted)
+
+
+def _said(label: str) -> str:
+    return say(UNKNOWN) if label == UNKNOWN else label
 
 
 def _most(rows: list[tuple[str, int | None]]) -> list[tuple[str, int | None]]:

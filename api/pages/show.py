@@ -8,6 +8,7 @@ from jinja2 import Environment
 
 from api.pages.action_words import WORDS
 from api.pages.charts import once
+from api.pages.check_words import breach, check
 from api.pages.faults import said
 from api.pages.texts import N_, say
 
@@ -33,6 +34,7 @@ def add_filters(env: Environment) -> None:
     env.filters.update(
         day=day, weekday=weekday, moment=moment, appointed=appointed, clock=clock, lasting=lasting, number=number,
         count=count, signed=signed, percent=percent, words=words, cause=cause, fault=said,
+        check=check, breach=breach,
     )  # fmt: skip
     env.globals["once"] = once
     env.trim_blocks = env.lstrip_blocks = True

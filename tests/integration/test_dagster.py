@@ -87,6 +87,11 @@ def test_a_failing_clinic_is_named_and_the_other_is_done(module_server: Server, 
     assert mended.run_id
     found = checks(module_server, mended.run_id)
     assert all(found.values()) and len(found) == 7
+    kept = rows.admin.execute(
+        "select asset || '.' || check_name, passed from pipeline.verdict where run_id = %s and clinic = 'north'",
+        [mended.run_id],
+    ).fetchall()
+    assert dict(kept) == found
 
 
 @pytest.mark.check(42)

@@ -59,3 +59,8 @@ def test_what_shows_the_same_in_the_same_language_is_drawn_once(monkeypatch: pyt
     assert once(macro, line(2), "b") == "3"  # type: ignore[arg-type]
     monkeypatch.setattr("api.pages.charts.language", lambda: "de")
     assert once(macro, line(2), "a") == "4"  # type: ignore[arg-type]
+
+
+def test_codes_of_a_make_up_are_shown_as_words() -> None:
+    drawn = chart([{"dimension": "service", "bucket": "follow_up", "patients": 3}], "service")
+    assert drawn and [bar.label for bar in drawn.bars] == ["follow up"]

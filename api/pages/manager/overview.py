@@ -16,6 +16,7 @@ from policies.access.model import Resource
 from policies.words import Action
 
 router = APIRouter()
+TITLE = N_("Members, last 30 days")
 
 
 @router.get("/clinics/{clinic}")
@@ -23,6 +24,7 @@ async def overview_page(request: Request, serving: Serving, visiting: Visiting, 
     """A clinic's patients, appointments, adherence and segments in numbers."""
     found = await service.overview(serving, visiting.caller, clinic)
     visits = found.visits
+    trends = {segment.slug: _line(found, segment) for segment in found.segments}
     return page(
         request,
         "manager/overview.html",
@@ -30,7 +32,9 @@ async def overview_page(request: Request, serving: Serving, visiting: Visiting, 
         clinic=await serving.directory.find(clinic),
         found=found,
         manages=visiting.sees(serving, Access(Action.SEGMENT_LIST, Resource(clinic))),
-        trends={segment.slug: _line(found, segment) for segment in found.segments},
+        trends=trends,
+        title=TITLE,
+        lines=tuple((segment.name, line) for segment in found.segments if (line := trends[segment.slug])),
         outcomes=drawn(
             "outcomes",
             N_("Outcome"),
@@ -42,4 +46,4 @@ async def overview_page(request: Request, serving: Serving, visiting: Visiting, 
 
 def _line(found: Overview, segment: SegmentSize) -> Trend | None:
     days = [(found.first_day + timedelta(days=n), members) for n, members in enumerate(segment.trend)]
-    return trend(N_("Members, last 30 days"), days)
+    return trend(TITLE, days)
