@@ -263,9 +263,11 @@ async def relink(work: Work, clinic_id: int, provisional: UUID, person: UUID) ->
     return not theirs
 
 
-async def retire(work: Work, person: UUID, reason: str) -> None:
-    """Mark the person whom the work serves as deleted, unless a registration of theirs is left."""
-    by = work.caller.principal.principal_id if work.caller.principal.kind != "unknown" else None
+async def retire(work: Work, person: UUID, reason: str, by: UUID) -> None:
+    """Mark the person whom the work serves as deleted, unless a registration of theirs is left.
+
+    `by` is a principal, or, where nobody has signed in, the person who has proven to be the other one.
+    """
     await work.run(_RETIRE_PERSON, person=person, reason=reason, by=by)
 
 

@@ -111,7 +111,7 @@ async def _for_self(work: Work, codec: FieldCodec, proven: Proven, holder: UUID 
     if holder is None:
         await _open(work, codec, proven, proven.person_id, Role.PATIENT, shared=False)
         return proven.person_id
-    await _relink(work, proven, holder)
+    await _relink(work, proven, holder, by=holder)
     # Until now they may have been a guardian alone.
     await work.serve(holder, proven.clinic_id)
     await people.open_account(work, holder, Role.PATIENT)
@@ -134,7 +134,7 @@ async def _for_dependent(
     """
     if asked.dependent is not None:
         dependent = await _dependent_of(work, proven, holder, asked.dependent)
-        await _relink(work, proven, dependent)
+        await _relink(work, proven, dependent, by=holder or dependent)
         return holder or proven.person_id
     if holder is None:
         other = {"email": "phone", "phone": "email"}[proven.channel]
@@ -178,10 +178,10 @@ async def _open(
     await people.open_account(work, person, role)
 
 
-async def _relink(work: Work, proven: Proven, person: UUID) -> None:
+async def _relink(work: Work, proven: Proven, person: UUID, *, by: UUID) -> None:
     await work.serve(proven.person_id, proven.clinic_id)
     await people.relink(work, proven.clinic_id or 0, proven.person_id, person)
-    await people.retire(work, proven.person_id, "found to be a person known already")
+    await people.retire(work, proven.person_id, "found to be a person known already", by)
 
 
 async def _welcome(work: Work, codec: FieldCodec, proven: Proven, person: UUID) -> None:

@@ -6,6 +6,7 @@ from uuid import uuid4
 import polars as pl
 import psycopg
 import pytest
+from access_world import DELETED
 from operational_rows import Rows
 
 from infra.database import Server
@@ -94,7 +95,7 @@ def test_only_changed_rows_move(server: Server, full: Rows, admin: psycopg.Conne
 @pytest.mark.parametrize("table", ["appointment", "form", "form_answer", "treatment_plan", "adherence"])
 def test_deleted_rows_leave_raw_tables(server: Server, full: Rows, admin: psycopg.Connection, table: str) -> None:
     everything(server)
-    admin.execute(f"update operational.{table} set deleted_at = now()")
+    admin.execute(f"update operational.{table} set {DELETED}")
     everything(server)
     gone = {
         "appointment": {"raw_appointments"},
@@ -112,7 +113,7 @@ def test_a_deleted_patient_leaves_raw_patients(
     server: Server, full: Rows, admin: psycopg.Connection, table: str
 ) -> None:
     everything(server)
-    admin.execute(f"update operational.{table} set deleted_at = now()")
+    admin.execute(f"update operational.{table} set {DELETED}")
     assert ingest(server, "north", Asset.PATIENTS, uuid4()) == Loaded(0, 4, 4)
     assert full.raw("north") == []
 
