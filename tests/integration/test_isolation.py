@@ -1,6 +1,7 @@
 """Behind every decision stands a wall: what one clinic's roles can do to the other's rows is nothing."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import access_world
@@ -12,6 +13,7 @@ from psycopg import sql
 
 from infra.database import connect, connect_admin, set_clinics, set_context
 from infra.roles import ClinicKind, Group, Login
+from orchestration.ingest.sources import SOURCES
 
 VERBS = ("select", "insert", "update", "delete")
 # Who may sign in where, and which clinics there are: needed before a clinic is known; no patient data.
@@ -148,6 +150,29 @@ def test_with_the_registration_the_wall_closes_on_the_profile(world: World, grou
             if group is not None:
                 connection.execute(sql.SQL("set local role {}").format(sql.Identifier(world.server.roles.of(group))))
             assert connection.execute("select person_id from operational.profile").fetchall() == seen
+
+
+# What feeds a mart without a trigger of the outbox on it, and what notes its changes instead.
+NOTED_ELSEWHERE = {
+    "consent": "the events that add up to it",
+    "profile_tombstone": "the event that raises or clears it",
+    "clinic": "nothing: of another time zone the whole clinic is loaded again",
+}
+
+
+def test_whatever_feeds_a_mart_notes_its_changes_in_the_outbox(world: World) -> None:
+    rows = world.look(
+        "select c.relname::text, array_agg(distinct t.tgname::text order by t.tgname::text) from pg_trigger as t"
+        " inner join pg_class as c on c.oid = t.tgrelid where starts_with(t.tgname, 'outbox_') and t.tgenabled = 'O'"
+        " group by 1"
+    )
+    noting = {table for table, triggers in rows if {"outbox_insert", "outbox_update"} <= set(triggers)}
+    assert ("consent_event", ["outbox_insert"]) in rows, "events are only ever added"
+    read = {
+        table for sources in SOURCES.values() for source in sources
+        for table in re.findall(r"\boperational\.(\w+)", source.rows)
+    }  # fmt: skip
+    assert noting <= read and read - noting == NOTED_ELSEWHERE.keys()
 
 
 @pytest.mark.check(35)
