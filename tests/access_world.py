@@ -40,6 +40,8 @@ from policies.classification import Field, ProfileField
 from policies.patient_export import BUNDLE, JWS, MANIFEST
 from policies.words import Purpose, Role
 
+# What a deletion sets.
+DELETED = "deleted_at = now(), deleted_by = gen_random_uuid(), delete_reason = 'asked'"
 PASSWORD = "a long enough password"
 TOTP = Secret("CANARYCANARYCANARYCANARYCANARY22")
 # Who is asked for a code as well.

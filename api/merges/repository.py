@@ -97,7 +97,7 @@ async def merge(work: Work, kept: UUID, other: UUID) -> None:
     by = work.caller.principal.principal_id
     for row in await work.run(_DELETE, clinic=clinic, other=other, by=by, reason=MERGED):
         await work.serve(row["person_id"])
-        await people.retire(work, row["person_id"], MERGED)
+        await people.retire(work, row["person_id"], MERGED, by)
 
 
 def _clinic(held: Grant | Work) -> int | None:

@@ -3,6 +3,7 @@
 import base64
 import secrets
 from collections.abc import Mapping
+from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -17,6 +18,7 @@ from infra.encryption.contacts import OF_ACCOUNT, canonical
 from infra.encryption.data_keys import fresh_key
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import Refused
+from policies.guardianship import of_age_on
 from policies.words import Role
 
 _CONTACT_ROW = sql.SQL("""
@@ -86,7 +88,12 @@ select principal_id, %(role)s from operational.principal where person_id = %(per
 on conflict (principal_id, role, clinic_id) do nothing""")
 _GUARD = sql.SQL("""
 insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)
-values (%(guardian)s, %(dependent)s, %(relationship)s, (statement_timestamp() at time zone 'UTC')::date)""")
+values (%(guardian)s, %(dependent)s, %(relationship)s, (statement_timestamp() at time zone 'UTC')::date)
+returning majority_age""")
+# A birth date that is known stays; what people say is newer than any file's assertion.
+_SAY_BORN = sql.SQL("""
+update operational.profile set birth_date = %(birth_date)s, asserted_on = 'infinity', asserted_by = null
+where person_id = %(person)s and birth_date is null""")
 _GUARDIANSHIP = sql.SQL("""
 select dependent_id, starts_on, ends_on, majority_age, agreed, (statement_timestamp() at time zone 'UTC')::date as today
 from operational.guardianship where guardianship_id = %(guardianship)s and guardian_id = %(guardian)s""")
@@ -211,12 +218,17 @@ async def new_person(work: Work, name: str, clinic_id: int) -> UUID:
     return person
 
 
-async def guard(work: Work, guardian: UUID, dependent: UUID, relationship: str) -> None:
-    """Make one person the guardian of another, whom the work serves, from today on."""
+async def guard(work: Work, guardian: UUID, dependent: UUID, relationship: str, born: date) -> date:
+    """Make one person the guardian of another, whom the work serves, from today on; the day that they come of age.
+
+    `born` counts where no birth date is known. That day may have been: then nobody but the dependent may agree.
+    """
     await work.run(_PROFILE, person=dependent)
+    await work.run(_SAY_BORN, person=dependent, birth_date=born)
     await work.run(_SETTLED, person=dependent)
     await work.run(_EMPTY_CONTACT, person=dependent)
-    await work.run(_GUARD, guardian=guardian, dependent=dependent, relationship=relationship)
+    (begun,) = await work.run(_GUARD, guardian=guardian, dependent=dependent, relationship=relationship)
+    return of_age_on(await birth_date(work, dependent), begun["majority_age"])
 
 
 async def guarded(work: Work, guardian: UUID, guardianship: UUID) -> dict[str, Any] | None:
@@ -250,9 +262,11 @@ async def relink(work: Work, clinic_id: int, provisional: UUID, person: UUID) ->
     return not theirs
 
 
-async def retire(work: Work, person: UUID, reason: str) -> None:
-    """Mark the person whom the work serves as deleted, unless a registration of theirs is left."""
-    by = work.caller.principal.principal_id if work.caller.principal.kind != "unknown" else None
+async def retire(work: Work, person: UUID, reason: str, by: UUID) -> None:
+    """Mark the person whom the work serves as deleted, unless a registration of theirs is left.
+
+    `by` is a principal, or, where nobody has signed in, the person who has proven to be the other one.
+    """
     await work.run(_RETIRE_PERSON, person=person, reason=reason, by=by)
 
 

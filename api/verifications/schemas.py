@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from api.editing.schemas import BirthDate
+
 Name = Annotated[str, Field(max_length=200)]
 
 
@@ -31,6 +33,9 @@ class Answer(BaseModel):
     )
     relationship: Name = Field(default="", description="`dependent`, unless named by id: such as `parent`.")
     holder_name: Name = Field(default="", description="`dependent`, unless named by id: whose contact it is.")
+    birth_date: BirthDate | None = Field(
+        default=None, description="`dependent`, unless named by id: theirs. Adults agree themselves, and are refused."
+    )
 
 
 class Verified(BaseModel):

@@ -7,6 +7,7 @@ follows comes to the contact by message.
 import hashlib
 import secrets
 import unicodedata
+from datetime import UTC, date, datetime
 from uuid import UUID
 
 from api.gateway import Access, Caller, Work
@@ -32,7 +33,8 @@ async def answer(serving: Services, caller: Caller, verification: str, asked: An
     """Take a code, and settle whose booking it was.
 
     Raises:
-        InvalidInput: the code is not good (any more), or no such dependent of the account; names the field.
+        InvalidInput: the code is not good (any more), no such dependent of the account, or a new one who is of age;
+            names the field.
         TooMany: this address tried too often.
     """
     _check(asked)
@@ -63,7 +65,7 @@ async def renew(serving: Services, caller: Caller, verification: str) -> CodeSen
 
 
 def _check(asked: Answer) -> None:
-    """Whatever the state of things, a new dependent has a relationship, and the holder a name."""
+    """Whatever the state of things, a new dependent has a relationship and a birth date, and the holder a name."""
     if asked.booked_for is not BookedFor.DEPENDENT or asked.dependent is not None:
         return
     for place, text in (("relationship", asked.relationship), ("holder_name", asked.holder_name)):
@@ -71,6 +73,14 @@ def _check(asked: Answer) -> None:
             raise InvalidInput("is missing", place=place, rule="missing")
         if fault := fault_of_identifier(text):
             raise InvalidInput("holds what a name does not", place=place, rule=fault)
+    _born(asked)
+
+
+def _born(asked: Answer) -> date:
+    """When a new dependent was born: without it nobody would know when the guardian's access ends."""
+    if asked.birth_date is None:
+        raise InvalidInput("is missing", place="birth_date", rule="missing")
+    return asked.birth_date
 
 
 def _digits(code: str) -> str:
@@ -101,7 +111,7 @@ async def _for_self(work: Work, codec: FieldCodec, proven: Proven, holder: UUID 
     if holder is None:
         await _open(work, codec, proven, proven.person_id, Role.PATIENT, shared=False)
         return proven.person_id
-    await _relink(work, proven, holder)
+    await _relink(work, proven, holder, by=holder)
     # Until now they may have been a guardian alone.
     await work.serve(holder, proven.clinic_id)
     await people.open_account(work, holder, Role.PATIENT)
@@ -117,10 +127,14 @@ async def _for_someone_new(work: Work, codec: FieldCodec, proven: Proven, holder
 async def _for_dependent(
     work: Work, codec: FieldCodec, proven: Proven, holder: UUID | None, asked: Answer
 ) -> UUID:  # fmt: skip
-    """The account that has the contact is the guardian; if there is none, it is made."""
+    """The account that has the contact is the guardian; if there is none, it is made.
+
+    Raises:
+        InvalidInput: no such dependent of the account, or a new one who is of age: adults agree themselves.
+    """
     if asked.dependent is not None:
         dependent = await _dependent_of(work, proven, holder, asked.dependent)
-        await _relink(work, proven, dependent)
+        await _relink(work, proven, dependent, by=holder or dependent)
         return holder or proven.person_id
     if holder is None:
         other = {"email": "phone", "phone": "email"}[proven.channel]
@@ -132,7 +146,9 @@ async def _for_dependent(
         await work.serve(holder, proven.clinic_id)
         await people.open_account(work, holder, Role.GUARDIAN)
     await work.serve(proven.person_id, proven.clinic_id)
-    await people.guard(work, holder, proven.person_id, asked.relationship)
+    of_age = await people.guard(work, holder, proven.person_id, asked.relationship, _born(asked))
+    if of_age <= datetime.now(UTC).date():
+        raise InvalidInput("is of age", place="birth_date", rule="of_age")
     return holder
 
 
@@ -162,10 +178,10 @@ async def _open(
     await people.open_account(work, person, role)
 
 
-async def _relink(work: Work, proven: Proven, person: UUID) -> None:
+async def _relink(work: Work, proven: Proven, person: UUID, *, by: UUID) -> None:
     await work.serve(proven.person_id, proven.clinic_id)
     await people.relink(work, proven.clinic_id or 0, proven.person_id, person)
-    await people.retire(work, proven.person_id, "found to be a person known already")
+    await people.retire(work, proven.person_id, "found to be a person known already", by)
 
 
 async def _welcome(work: Work, codec: FieldCodec, proven: Proven, person: UUID) -> None:

@@ -33,7 +33,7 @@ def parse_segments(text: str) -> list[SegmentDefinition]:
     """
     found = decode(text, LARGEST_FILE_BYTES)
     listed = found if isinstance(found, list) else [found]
-    return [_segment(item, f"[{index}]" if isinstance(found, list) else "") for index, item in enumerate(listed)]
+    return [_segment(item, str(index) if isinstance(found, list) else "") for index, item in enumerate(listed)]
 
 
 def decode(text: str, largest: int = LARGEST_RULE_BYTES) -> object:

@@ -29,7 +29,7 @@ _EXPECTED = "expected an object with 'all', 'any', 'not', 'in_segment' or 'measu
 
 
 class RuleError(ValueError):
-    """A rule that is none; `place` is a path into it, such as `all[1].window`."""
+    """A rule that is none; `place` is a path into it, such as `all.1.window`."""
 
     def __init__(self, message: str, place: str = "") -> None:
         super().__init__(message)
@@ -76,7 +76,7 @@ def leaves(rule: Rule, place: str = "") -> Iterator[tuple[str, Condition | InSeg
     else:
         key, parts = ("all", rule.all) if isinstance(rule, AllOf) else ("any", rule.any)
         for index, part in enumerate(parts):
-            yield from leaves(part, f"{join(place, key)}[{index}]")
+            yield from leaves(part, join(place, key, index))
 
 
 def conditions(rule: Rule) -> list[Condition]:
@@ -144,9 +144,7 @@ def _parse_list(found: dict[str, object], key: str, model: type[AllOf] | type[An
     parts = found[key]
     if not isinstance(parts, list) or not 1 <= len(parts) <= MOST_IN_LIST:
         raise RuleError(f"'{key}' needs a list of 1 to {MOST_IN_LIST} rules", join(place, key))
-    return model.model_validate(
-        {key: [_parse(part, f"{join(place, key)}[{index}]") for index, part in enumerate(parts)]}
-    )
+    return model.model_validate({key: [_parse(part, join(place, key, index)) for index, part in enumerate(parts)]})
 
 
 def _parse_in_segment(found: dict[str, object], place: str) -> Rule:
@@ -163,9 +161,9 @@ def _only(found: dict[str, object], key: str, place: str) -> None:
         raise RuleError(f"{shown(other)} cannot stand beside '{key}'", place)
 
 
-def join(*places: str) -> str:
-    """A place within a place."""
-    return ".".join(filter(None, places))
+def join(*places: str | int) -> str:
+    """A place within a place, with points inwards, as every problem says it: `all.1.window`."""
+    return ".".join(str(place) for place in places if place != "")
 
 
 def _rule_error(error: ValidationError, place: str) -> RuleError:
@@ -206,7 +204,7 @@ def _check_size(found: object, place: str) -> None:
 
 def _within(node: dict[str, object] | list[object], level: int, place: str) -> list[tuple[object, int, str]]:
     if isinstance(node, list):
-        return [(part, level, f"{place}[{index}]") for index, part in enumerate(node)]
+        return [(part, level, join(place, index)) for index, part in enumerate(node)]
     return [
         (part, level + 1, join(place, key)) if key in _DEEPER else (part, level, place) for key, part in node.items()
     ]

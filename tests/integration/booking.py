@@ -17,8 +17,15 @@ WHOLE = {
     "rooms": "select count(*) from operational.video_room",
     "sources": "select count(*) from operational.patient_source",
     "requests": "select count(*) from operational.booking_request",
+    "messages": "select count(*) from operational.message",
+    "verifications": "select count(*) from operational.verification",
+    "contacts": "select count(*) from operational.account_contact",
+    "keys": "select count(*) from operational.data_key where person_id is not null",
+    "accounts": "select count(*) from operational.principal",
+    "links": "select count(*) from operational.password_link",
 }
-ONE_NEW = dict.fromkeys(WHOLE, 1) | {"forms": 1}
+# The code and the confirmation; no account, nor the link to it, before the code is answered.
+ONE_NEW = dict.fromkeys(WHOLE, 1) | {"messages": 2, "accounts": 0, "links": 0}
 
 
 def at(hours: float) -> str:
@@ -30,6 +37,11 @@ def at(hours: float) -> str:
 def someone(**other: Any) -> dict[str, Any]:
     """A patient nobody knows."""
     return {"name": "Canary Swift", "email": "swift@example.org", **other}
+
+
+def newcomer(**other: Any) -> dict[str, Any]:
+    """A patient nobody knows, with an address that got no codes yet."""
+    return someone(email=f"{uuid4()}@example.org", **other)
 
 
 def ask(clinic: str = "north", **other: Any) -> dict[str, Any]:
@@ -64,4 +76,4 @@ def errors(answer: httpx.Response) -> list[tuple[str, str]]:
     return [(error["place"], error["rule"]) for error in answer.json()["errors"]]
 
 
-__all__ = ["ONE_NEW", "added", "as_key", "ask", "at", "counts", "errors", "post", "sign_in", "someone"]
+__all__ = ["ONE_NEW", "added", "as_key", "ask", "at", "counts", "errors", "newcomer", "post", "sign_in", "someone"]

@@ -1,7 +1,7 @@
-"""Books in a process of its own, which kills itself before the statement of a number: see test_booking_crash.py.
+"""Asks in a process of its own, which kills itself before the statement of a number: see test_booking_crash.py.
 
 Usage: python -m tests.integration.booking_killed
-Each line of its input is the JSON of what `book` takes, and gets a line with how that process ended, negative for a
+Each line of its input is the JSON of what `ask` takes, and gets a line with how that process ended, negative for a
 signal. The processes are forked from this one, which has read the application's code and nothing else.
 """
 
@@ -46,7 +46,7 @@ def kill_at(fatal: int) -> None:
     AsyncPipeline.__aexit__ = counted(AsyncPipeline.__aexit__)  # type: ignore[method-assign]
 
 
-async def book(given: dict[str, Any]) -> int:
+async def ask(given: dict[str, Any]) -> int:
     rates = Rates(principal=0, address=0, sign_ins=0)
     app = create_app(Server(given["admin"], RoleNames(given["prefix"]), Path(given["secrets"])), rates)
     headers = {"Authorization": f"Bearer {given['key']}", "Idempotency-Key": given["idempotency_key"]}
@@ -58,12 +58,12 @@ async def book(given: dict[str, Any]) -> int:
 
 
 def ended(given: dict[str, Any]) -> int:
-    """How a process that books ended."""
+    """How a process that asks ended; `done` is the status of an answer that it did what was asked."""
     process = os.fork()
     if process == 0:
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # for what is logged: the answers are lines of their own
         try:
-            os._exit(FINISHED if asyncio.run(book(given)) == 201 else 1)
+            os._exit(FINISHED if asyncio.run(ask(given)) == given["done"] else 1)
         finally:
             os._exit(1)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])

@@ -161,7 +161,8 @@ class Twins:
     def _delete(self, table: str, key: str, value: UUID) -> None:
         """Mark as deleted, or take the mark away."""
         self._both(
-            f"update operational.{table} set deleted_at = case when deleted_at is null then now() end"
+            f"update operational.{table} set deleted_at = case when deleted_at is null then now() end,"
+            " deleted_by = gen_random_uuid(), delete_reason = 'asked'"
             f" where clinic_id = %(clinic)s and {key} = %(value)s",
             value=value,
         )

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from access_world import FINCH, WREN, Api, World, sign_in
+from access_world import DELETED, FINCH, WREN, Api, World, sign_in
 from booking import as_key, ask, at, errors, post, someone
 from joserfc import jwt
 from joserfc.jwk import OctKey
@@ -78,7 +78,7 @@ def test_what_is_over_stays_so_but_for_a_correction_with_a_reason(world: World, 
     same = step(api, staff, appointment, "correct", status=status, reason="other")
     assert (same.status_code, errors(same)) == (409, [("body.status", "same")])
     assert len(history(world, appointment)) == 1
-    world.change("update operational.appointment set deleted_at = now() where appointment_id = %s", appointment)
+    world.change(f"update operational.appointment set {DELETED} where appointment_id = %s", appointment)
     assert step(api, staff, appointment, "correct", status="booked", reason="other").status_code == 404
 
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import access_world
 import pytest
-from access_world import CHICK, FINCH, World
+from access_world import CHICK, DELETED, FINCH, World
 
 from api.messages.asking_again import ask_again
 from infra.consent_grace import set_consent_grace
@@ -74,7 +74,7 @@ def test_it_is_asked_some_days_before_and_never_before_majority(
 def test_nobody_is_asked_who_signed_themselves_or_was_asked_lately_or_is_deleted(fresh: World) -> None:
     of_age(fresh, 80)
     person, patient = fresh.people[CHICK], fresh.patients["north", CHICK]
-    fresh.change("update operational.registration set deleted_at = now() where patient_id = %s", patient)
+    fresh.change(f"update operational.registration set {DELETED} where patient_id = %s", patient)
     assert asked(fresh) == 0
     fresh.change("update operational.registration set deleted_at = null where patient_id = %s", patient)
     fresh.consent("north", CHICK, expires_at=datetime.now(UTC) + timedelta(days=3))

@@ -7,7 +7,7 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import access_world
 import httpx
@@ -20,12 +20,13 @@ from api.database import make_pool
 from api.directory import Directory
 from api.gateway import Access, Caller, Gateway
 from api.identity.principals import Principal
+from api.me import repository as me
 from api.segments import repository
 from infra.database import Server
 from infra.errors import NotRecorded, NotThere
 from policies.access.decide import load
 from policies.access.model import Resource
-from policies.classification import Field
+from policies.classification import Field, ProfileField
 from policies.words import AccountAction, Action, Role
 
 MEMBERS = "/v1/clinics/north/segments/everybody/members"
@@ -318,15 +319,45 @@ def test_a_pooled_connection_is_clean_after_an_error_a_cancel_and_a_timeout(worl
                 states.append(await _state(pool))
             with pytest.raises(NotThere):
                 await _profile(gateway, "select 1 where false")
+            states.append(await _state(pool))
+            task = asyncio.create_task(_work(gateway, person, 0.25))
+            await asyncio.sleep(0.1)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            states.append(await _state(pool))
+            with pytest.raises(NotRecorded):
+                await _work(gateway, person, 5)
             return [*states, await _state(pool)]
 
+    person, name = world.people[FINCH], "select name from operational.person where person_id = %s"
     states = asyncio.run(abuse())
-    assert len(states) == 8
+    assert len(states) == 10
+    assert world.look(name, person) == [(FINCH,)], "what is cut off has not happened"
     assert set(states) == {(f"{world.server.roles.prefix}_service", '"$user", public', "")}
 
 
+SETTINGS = "concat({})".format(
+    ", ".join(
+        f"current_setting('cloister.{name}', true)"
+        for name in ("clinic_id", "clinic_ids", "person_id", "actor_id", "audit_scope", "log_of", "presented_code")
+    )
+)
 FAILING_PERSON = "select 1 / (clinic_id - clinic_id) from operational.registration"
 SLEEPING_PERSON = "select pg_sleep(5) from operational.registration"
+
+
+async def _work(gateway: Gateway, person: UUID, seconds: float) -> None:
+    """Write in the name of a person, who has shown a code, and then wait for so long."""
+    principal = Principal(uuid4(), "human", "p", "P", frozenset({(Role.PATIENT, None)}), "test", person_id=person)
+    access = Access(Action.PERSON_READ, Resource(person=str(person)), frozenset({Field.NAME.value}))
+    async with gateway.work(Caller(principal, uuid4()), access) as work:
+        await work.find(me._profile(True, (ProfileField.NAME,)), me=person, dependent=None)
+        await work.run(sql.SQL("select set_config('cloister.presented_code', %(code)s, true)"), code="Canary code")
+        await work.run(sql.SQL("update operational.person set name = 'Cut off' where person_id = %(me)s"), me=person)
+        (held,) = await work.run(sql.SQL(f"select {SETTINGS} as held"))
+        assert str(person) in held["held"] and "Canary code" in held["held"], "there is nothing to carry over"
+        await work.run(sql.SQL("select pg_sleep(%(seconds)s)"), seconds=seconds)
 
 
 async def _profile(gateway: Gateway, statement: str) -> None:
@@ -338,9 +369,7 @@ async def _profile(gateway: Gateway, statement: str) -> None:
 async def _state(pool: object) -> tuple[str, str, str]:
     async with pool.connection() as connection:  # type: ignore[attr-defined]
         found = await connection.execute(
-            "select current_user::text as who, current_setting('search_path') as path,"
-            " concat(current_setting('cloister.clinic_id', true), current_setting('cloister.person_id', true),"
-            " current_setting('cloister.audit_scope', true)) as clinic"
+            f"select current_user::text as who, current_setting('search_path') as path, {SETTINGS} as clinic"
         )
         row = await found.fetchone()
         return row["who"], row["path"], row["clinic"]

@@ -230,7 +230,8 @@ def test_a_deleted_patient_is_still_found_in_the_log(
     world: World, api: Api, auditors: dict[str, dict[str, str]]
 ) -> None:
     wren = world.patients["north", WREN]
-    world.change("update operational.registration set deleted_at = now(), delete_reason = 'duplicate'"
+    world.change("update operational.registration set deleted_at = now(), deleted_by = gen_random_uuid(),"
+                 " delete_reason = 'duplicate'"
                  " where patient_id = %s", wren)  # fmt: skip
     try:
         assert "member.list" in {e["action"] for e in found(api, auditors["auditor.north"], patient=str(wren))}

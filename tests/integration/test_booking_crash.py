@@ -1,4 +1,4 @@
-"""A booking whose process is killed at every step: repeated, it makes one of everything."""
+"""A booking or a code's answer whose process is killed at every step: repeated, it makes one of everything."""
 
 import json
 import signal
@@ -9,12 +9,19 @@ from uuid import uuid4
 
 import pytest
 from access_world import Api, World
-from booking import ONE_NEW, added, as_key, ask, at, counts, post, someone
+from booking import ONE_NEW, added, as_key, ask, at, counts, newcomer, post
 
 from tests.conftest import ROOT
+from tests.integration import provisional
 from tests.integration.booking_killed import FINISHED
+from tests.integration.provisional import Mailbox, mailbox
 
 FEWEST_STEPS = 10
+BOOKINGS = "/v1/clinics/north/bookings"
+# The account, its message of welcome, and the link that sets the password.
+ONE_ACCOUNT = {"accounts": 1, "messages": 1, "links": 1}
+
+__all__ = ["mailbox"]
 
 
 @pytest.fixture
@@ -29,9 +36,9 @@ def booking() -> Iterator[Popen[str]]:
 def test_killed_at_every_step_and_repeated_a_booking_is_one(world: World, api: Api, booking: Popen[str]) -> None:
     outcomes = []
     for step in range(1, 100):
-        asked = ask(service="call", starts_at=at(step), patient=someone(source_id=f"killed {step}"))
+        asked = ask(service="call", starts_at=at(step), patient=newcomer(source_id=f"killed {step}"))
         before, key = counts(world), str(uuid4())
-        outcomes.append(_book_and_die(booking, world, asked, key, step))
+        outcomes.append(_ask_and_die(booking, world, BOOKINGS, asked, step, 201, key))
         if outcomes[-1] == FINISHED:
             break
         # All or nothing of it: nothing, or everything where only the answer was lost.
@@ -43,14 +50,41 @@ def test_killed_at_every_step_and_repeated_a_booking_is_one(world: World, api: A
     assert len(outcomes) > FEWEST_STEPS
 
 
-def _book_and_die(booking: Popen[str], world: World, asked: dict[str, object], key: str, step: int) -> int:
+@pytest.mark.check(39)
+@pytest.mark.check(40)
+def test_killed_at_every_step_and_repeated_a_code_makes_one_account(
+    world: World, api: Api, booking: Popen[str], mailbox: Mailbox
+) -> None:
+    outcomes = []
+    for step in range(1, 100):
+        booked = provisional.book(world, "north", f"{uuid4()}@example.org")
+        before, code = counts(world), mailbox.code(booked.verification)
+        nothing = dict.fromkeys(before, 0)
+        path = f"/v1/verifications/{booked.verification}"
+        outcomes.append(_ask_and_die(booking, world, path, {"code": code}, step, 200))
+        if outcomes[-1] == FINISHED:
+            break
+        happened = added(world, before)
+        assert happened in (nothing, nothing | ONE_ACCOUNT), step
+        # Where only the answer was lost, the code is used up.
+        answer = provisional.answer(api, booked, code)
+        assert answer.status_code == (200 if happened == nothing else 422), (step, answer.text)
+        assert added(world, before) == nothing | ONE_ACCOUNT, step
+    assert outcomes[-1] == FINISHED and set(outcomes[:-1]) == {-signal.SIGKILL}
+    assert len(outcomes) > FEWEST_STEPS
+
+
+def _ask_and_die(
+    booking: Popen[str], world: World, path: str, asked: dict[str, object], step: int, done: int, key: str = "none"
+) -> int:
     server = world.server
     given = {
         "admin": server.admin,
         "prefix": server.roles.prefix,
         "secrets": str(server.secrets_folder),
         "key": world.keys["north.bookings"],
-        "path": "/v1/clinics/north/bookings",
+        "path": path,
+        "done": done,
         "asked": asked,
         "idempotency_key": key,
         "fatal": step,

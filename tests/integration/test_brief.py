@@ -4,7 +4,7 @@ from uuid import UUID, uuid4
 
 import access_world
 import pytest
-from access_world import BIRTH, CONTACTS, FINCH, WREN, Api, World
+from access_world import BIRTH, CONTACTS, DELETED, FINCH, WREN, Api, World
 
 from infra.database import Server
 from tests.integration.records import NOT_THERE, Family
@@ -105,7 +105,7 @@ def test_another_specialists_appointment_is_not_there(family: Family) -> None:
 
 
 @pytest.mark.check(34)
-@pytest.mark.parametrize("change", ["deleted_at = now()", "status = 'cancelled'"])
+@pytest.mark.parametrize("change", [DELETED, "status = 'cancelled'"])
 def test_a_cancelled_or_deleted_appointment_has_no_brief(family: Family, change: str) -> None:
     visit = of(family, WREN)
     family.world.change(f"update operational.appointment set {change} where appointment_id = %s", visit)

@@ -11,7 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from access_world import FINCH, Api, World
+from access_world import DELETED, FINCH, Api, World
 from campaigning import (
     NEWS,
     Crowd,
@@ -52,7 +52,7 @@ def mixed(world: World) -> Crowd:
     found.add("silent", signed=(SHARING,))
     found.add("closed", signed=(MESSAGES,))
     found.add("gone")
-    world.change("update operational.registration set deleted_at = now() where patient_id = %s", found.patients["gone"])
+    world.change(f"update operational.registration set {DELETED} where patient_id = %s", found.patients["gone"])
     return found
 
 
@@ -148,9 +148,7 @@ def test_a_consent_that_is_withdrawn_before_it_is_sent_counts(world: World, api:
         "update operational.consent set expires_at = now() - interval '1 day' where person_id = %s and purpose = %s",
         world.people["waiting waiting-2"], MESSAGES.value,
     )  # fmt: skip
-    world.change(
-        "update operational.registration set deleted_at = now() where patient_id = %s", found.patients["waiting-3"]
-    )
+    world.change(f"update operational.registration set {DELETED} where patient_id = %s", found.patients["waiting-3"])
     with mail_server() as (mailman, smtp):
         send(world, smtp)
     assert [to for to, _ in mailman.came] == ["waiting-4@account.example"]

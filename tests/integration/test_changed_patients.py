@@ -5,6 +5,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from access_world import DELETED
 from operational_rows import Rows
 
 from infra.database import Server
@@ -36,7 +37,7 @@ def test_each_change_is_noted_with_its_cause(server: Server, rows: Rows) -> None
     # The load that fills the clinic takes one note for all of them.
     assert noted(server, rows) == {(None, "data")}
     assert noted(server, rows) == set()
-    rows.admin.execute("update operational.appointment set deleted_at = now() where appointment_id = %s", [appointment])
+    rows.admin.execute(f"update operational.appointment set {DELETED} where appointment_id = %s", [appointment])
     rows.admin.execute("alter table operational.form disable trigger touch")
     rows.admin.execute("update operational.form set expires_on = current_date - 2 where form_id = %s", [form])
     rows.consent("north", rows.person_of(patients[2]), "revoked")
@@ -52,7 +53,7 @@ def test_each_change_is_noted_with_its_cause(server: Server, rows: Rows) -> None
     # A table that was empty in a clinic that was not: those with a row.
     rows.plan("north", patients[4], [date(2024, 1, 1), date(2024, 1, 2)])
     assert noted(server, rows) == {(patients[4], "data")}
-    rows.admin.execute("update operational.registration set deleted_at = now() where patient_id = %s", [patients[4]])
+    rows.admin.execute(f"update operational.registration set {DELETED} where patient_id = %s", [patients[4]])
     assert noted(server, rows) == {(patients[4], "correction")}
     assert taken(rows, "south") == []
 

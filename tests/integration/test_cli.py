@@ -88,7 +88,7 @@ def test_a_rule_that_is_none_names_the_place(cloister: Run, tmp_path: Path) -> N
     path.write_text(json.dumps([{"slug": "x", "name": "X", "rule": rule}]))
     done = cloister("segment", "add", "--all", str(path))
     assert done.returncode == 1
-    assert "[0].rule.all[0]" in done.stderr
+    assert "0.rule.all.0" in done.stderr
     assert "did you mean 'adherence.completion_rate'?" in done.stderr
 
 

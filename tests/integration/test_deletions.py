@@ -6,7 +6,7 @@ from uuid import uuid4
 import access_world
 import psycopg
 import pytest
-from access_world import FINCH, HERON, Api, World
+from access_world import DELETED, FINCH, HERON, Api, World
 from booking import as_key, ask, errors, post, someone
 from psycopg import sql
 
@@ -99,11 +99,12 @@ def test_what_a_merge_closed_or_whose_person_is_deleted_does_not_come_back(fresh
     patient = fresh.patients["north", FINCH]
     reason = "merged with another registration" if gone == "merged" else "asked"
     fresh.change(
-        "update operational.registration set deleted_at = now(), delete_reason = %s where patient_id = %s",
+        "update operational.registration set deleted_at = now(), deleted_by = gen_random_uuid(),"
+        " delete_reason = %s where patient_id = %s",
         reason, patient,
     )  # fmt: skip
     if gone == "person":
-        fresh.change("update operational.person set deleted_at = now() where person_id = %s", fresh.people[FINCH])
+        fresh.change(f"update operational.person set {DELETED} where person_id = %s", fresh.people[FINCH])
     with access_world.client(fresh.server) as api:
         assert call(api, "admin", f"north/deletions/registration/{patient}/undo").json() == NOT_THERE
     left = fresh.look("select deleted_at is null from operational.registration where patient_id = %s", patient)

@@ -65,7 +65,8 @@ def test_it_is_gone_from_reads_and_loads_and_comes_back_by_an_admin(fresh: World
 def deleted(world: World, kind: str, reason: str) -> str:
     table, key, *_ = KINDS[kind]
     world.change(
-        f"update operational.{table} set deleted_at = now(), delete_reason = %s where {key} = %s",
+        f"update operational.{table} set deleted_at = now(), deleted_by = gen_random_uuid(),"
+        f" delete_reason = %s where {key} = %s",
         reason, lasting(world, kind),
     )  # fmt: skip
     return f"north/deletions/{kind}/{lasting(world, kind)}/undo"

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import access_world
 import pytest
-from access_world import CHICK, CONTACTS, FINCH, WREN, Api, World
+from access_world import CHICK, CONTACTS, FINCH, HERON, WREN, Api, World
 
 from api.identity.sealed import codec_of
 from infra.database import Server, connect, set_context
@@ -16,6 +16,7 @@ from infra.encryption.blind_index import find
 from infra.encryption.rotation.book import Kind
 from infra.roles import Login
 from policies.words import Role
+from tests.integration.posting import give_email
 from tests.integration.sealed_people import turn
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
@@ -170,6 +171,28 @@ def test_a_guardian_edits_but_neither_emergency_contacts_nor_a_known_birth_date(
         assert edit(api, "chick", {"birth_date": "1990-01-01"}).status_code == 409
         history = api.get("/v1/me/profile/history", headers=access_world.sign_in(api, "chick")).json()["edits"]
         assert [one["changed_by"] for one in history] == ["guardian"]
+
+
+@pytest.mark.check(52)
+def test_a_dependents_contact_is_read_by_every_guardian_and_no_guardians_own_by_another(fresh: World) -> None:
+    own = {FINCH: "finch@example.org", HERON: "heron@example.org"}
+    for name, email in own.items():
+        give_email(fresh, name, email)
+    ((of_heron,),) = fresh.look(
+        "insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)"
+        " values (%s, %s, 'aunt', '2020-03-01') returning guardianship_id", fresh.people[HERON], fresh.people[CHICK],
+    )  # fmt: skip
+    with access_world.client(fresh.server) as api:
+        said = {"phone": "+4930111222", "email": "chick@example.org", "address": "Canary Nest 2"}
+        assert edit(api, "finch", said, f"me/dependents/{fresh.guardianship}").status_code == 200
+        seen = read(api, "heron", f"me/dependents/{of_heron}")
+        assert {field: seen.json()[field] for field in said} == said
+        assert "emergency_contacts" not in seen.json()
+        guardians = api.get(
+            f"/v1/me/dependents/{fresh.guardianship}/guardians", headers=access_world.sign_in(api, "finch")
+        )
+        assert [each["name"] for each in guardians.json()["guardians"]] == [HERON]
+        assert own[FINCH] not in seen.text and own[HERON] not in guardians.text
 
 
 @pytest.mark.check(33)

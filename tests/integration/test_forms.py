@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from access_world import CHICK, FINCH, HERON, WREN, Api, World
+from access_world import CHICK, DELETED, FINCH, HERON, WREN, Api, World
 
 from infra.clinic_forms import FIRST_TEXT
 from infra.database import connect, set_context
@@ -313,7 +313,7 @@ def test_an_imported_form_shows_what_it_brought_and_takes_no_answer(family: Fami
 @pytest.mark.check(34)
 def test_a_deleted_form_is_gone_for_everybody(family: Family) -> None:
     form = family.assign(WREN, "pain")
-    family.world.change("update operational.form set deleted_at = now() where form_id = %s", form)
+    family.world.change(f"update operational.form set {DELETED} where form_id = %s", form)
     assert family.ask("wren", "GET", f"/me/forms/{form}").status_code == 404
     assert family.ask("wren", "PUT", f"/me/forms/{form}/answers", {"answers": {}}).status_code == 404
     assert family.ask("specialist.north", "GET", f"/clinics/north/forms/{form}").status_code == 404

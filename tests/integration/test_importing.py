@@ -17,6 +17,7 @@ from infra.roles import Login
 from orchestration.importing import session
 from orchestration.importing.mapping import Mapping
 from policies.guardianship import stands
+from tests.clocks import CLOCKS_CHANGE
 from tests.integration.importing import bring, facts, quarantined, versions
 
 CANARY = "+493023125042"
@@ -101,6 +102,20 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "patients.csv").write_text(PATIENTS.format(canary=CANARY))
     (tmp_path / "visits.csv").write_text(VISITS)
     return tmp_path
+
+
+def test_an_imported_visit_is_on_the_clinics_own_day(server: Server, admin: psycopg.Connection, folder: Path) -> None:
+    """Across midnight and where the clocks change, if the file tells instants."""
+    lines = ["clinic,visit,patient,status,booked,starts", *(
+        f"north,{instant},1,done,{instant},{instant}" for instant, _ in CLOCKS_CHANGE
+    )]  # fmt: skip
+    (folder / "visits.csv").write_text("\n".join(lines))
+    at_instants = MAPPING.model_dump(mode="json", exclude_unset=True)
+    fields = at_instants["files"][1]["entities"][0]["fields"]
+    fields |= {"booked_at": fields.pop("booked_on"), "starts_at": fields.pop("starts_on")}
+    bring(server, Mapping.model_validate(at_instants), folder)
+    found = admin.execute("select source_id, starts_on, booked_on from operational.appointment").fetchall()
+    assert dict(CLOCKS_CHANGE) == {visit: on for visit, on, _ in found} == {visit: on for visit, _, on in found}
 
 
 @pytest.mark.check(43)

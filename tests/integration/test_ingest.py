@@ -6,6 +6,7 @@ from uuid import uuid4
 import polars as pl
 import psycopg
 import pytest
+from access_world import DELETED
 from operational_rows import Rows
 
 from infra.database import Server
@@ -14,6 +15,7 @@ from orchestration.ingest import load
 from orchestration.ingest.load import Loaded, ingest
 from orchestration.ingest.session import ClinicFailed, ClinicSession, connect_arrow
 from orchestration.ingest.sources import Asset, Source
+from tests.clocks import CLOCKS_CHANGE
 
 TABLES = (
     "raw_patients",
@@ -112,7 +114,7 @@ def test_a_registration_that_becomes_anothers_moves_though_all_counters_add_up_t
 @pytest.mark.parametrize("table", ["appointment", "form", "form_answer", "treatment_plan", "adherence"])
 def test_deleted_rows_leave_raw_tables(server: Server, full: Rows, admin: psycopg.Connection, table: str) -> None:
     everything(server)
-    admin.execute(f"update operational.{table} set deleted_at = now()")
+    admin.execute(f"update operational.{table} set {DELETED}")
     everything(server)
     gone = {
         "appointment": {"raw_appointments"},
@@ -130,7 +132,7 @@ def test_a_deleted_patient_leaves_raw_patients(
     server: Server, full: Rows, admin: psycopg.Connection, table: str
 ) -> None:
     everything(server)
-    admin.execute(f"update operational.{table} set deleted_at = now()")
+    admin.execute(f"update operational.{table} set {DELETED}")
     assert ingest(server, "north", Asset.PATIENTS, uuid4()) == Loaded(0, 4, 4)
     assert full.raw("north") == []
 
@@ -142,19 +144,6 @@ def test_days_are_the_clinics_own(server: Server, rows: Rows) -> None:
     assert rows.raw("north", "raw_answers", "answered_on") == [(date(2024, 3, 11),)]  # Berlin
     assert rows.raw("south", "raw_answers", "answered_on") == [(date(2024, 3, 10),)]  # Sao Paulo
     assert rows.raw("north", "raw_forms", "completed_on") == [(date(2024, 3, 11),)]
-
-
-# Berlin's clocks go forward in the night to 31 March, and back in the night to 27 October.
-CLOCKS_CHANGE = [
-    ("2024-03-30T22:59:59Z", date(2024, 3, 30)),
-    ("2024-03-30T23:00:00Z", date(2024, 3, 31)),
-    ("2024-03-31T21:59:59Z", date(2024, 3, 31)),
-    ("2024-03-31T22:00:00Z", date(2024, 4, 1)),
-    ("2024-10-26T21:59:59Z", date(2024, 10, 26)),
-    ("2024-10-26T22:00:00Z", date(2024, 10, 27)),
-    ("2024-10-27T22:59:59Z", date(2024, 10, 27)),
-    ("2024-10-27T23:00:00Z", date(2024, 10, 28)),
-]
 
 
 def test_a_day_begins_at_the_clinics_midnight_where_the_clocks_change(server: Server, rows: Rows) -> None:

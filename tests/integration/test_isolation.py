@@ -1,6 +1,7 @@
 """Behind every decision stands a wall: what one clinic's roles can do to the other's rows is nothing."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import access_world
@@ -12,6 +13,7 @@ from psycopg import sql
 
 from infra.database import connect, connect_admin, set_clinics, set_context
 from infra.roles import ClinicKind, Group, Login
+from orchestration.ingest.sources import SOURCES
 
 VERBS = ("select", "insert", "update", "delete")
 # Who may sign in where, and which clinics there are: needed before a clinic is known; no patient data.
@@ -134,6 +136,137 @@ def test_a_profile_is_seen_only_where_it_is_shared(world: World) -> None:
             found = {row[0] for row in connection.execute(query)}
             assert len(found) == seen
             assert finch in found and heron not in found
+
+
+@pytest.mark.check(34)
+@pytest.mark.parametrize("group", [None, Group.VIEWER])
+def test_with_the_registration_the_wall_closes_on_the_profile(world: World, group: Group | None) -> None:
+    finch, north = world.people[access_world.FINCH], world.clinic_ids["north"]
+    of_finch = "where person_id = %s and clinic_id = %s"
+    for change, seen in ((access_world.DELETED, []), ("deleted_at = null", [(finch,)])):
+        world.change(f"update operational.registration set {change} {of_finch}", finch, north)
+        with connect(Login.SERVICE, at=world.server) as connection:
+            set_context(connection, clinic_id=north)
+            if group is not None:
+                connection.execute(sql.SQL("set local role {}").format(sql.Identifier(world.server.roles.of(group))))
+            assert connection.execute("select person_id from operational.profile").fetchall() == seen
+
+
+# What feeds a mart without a trigger of the outbox on it, and what notes its changes instead.
+NOTED_ELSEWHERE = {
+    "consent": "the events that add up to it",
+    "profile_tombstone": "the event that raises or clears it",
+    "clinic": "nothing: of another time zone the whole clinic is loaded again",
+}
+
+
+def test_whatever_feeds_a_mart_notes_its_changes_in_the_outbox(world: World) -> None:
+    rows = world.look(
+        "select c.relname::text, array_agg(distinct t.tgname::text order by t.tgname::text) from pg_trigger as t"
+        " inner join pg_class as c on c.oid = t.tgrelid where starts_with(t.tgname, 'outbox_') and t.tgenabled = 'O'"
+        " group by 1"
+    )
+    noting = {table for table, triggers in rows if {"outbox_insert", "outbox_update"} <= set(triggers)}
+    assert ("consent_event", ["outbox_insert"]) in rows, "events are only ever added"
+    read = {
+        table for sources in SOURCES.values() for source in sources
+        for table in re.findall(r"\boperational\.(\w+)", source.rows)
+    }  # fmt: skip
+    assert noting <= read and read - noting == NOTED_ELSEWHERE.keys()
+
+
+@pytest.mark.check(35)
+def test_no_deletion_goes_without_whom_and_why(world: World) -> None:
+    rows = world.look(
+        "select distinct c.table_name::text from information_schema.columns as c where c.table_schema = 'operational'"
+        " and c.column_name = 'deleted_at'"
+    )
+    assert len(rows) >= 8
+    for (table,) in rows:
+        assert world.look(f"select 1 from operational.{table}"), f"{table} is empty: the test would prove nothing"
+        for rest in ("deleted_by = null", "deleted_by = gen_random_uuid(), delete_reason = null"):
+            if table == "webhook_endpoint" and "reason" in rest:
+                continue  # what ends is a clinic's own address: by whom is enough
+            with pytest.raises(psycopg.errors.CheckViolation):
+                world.change(f"update operational.{table} set deleted_at = now(), {rest}")
+
+
+_READ, _ADD, _CHANGE = ("select",), ("select", "insert"), ("select", "insert", "update")
+# What the service may do before a clinic or a person is known, and why: none of it is a patient's record.
+WITHOUT_CONTEXT = {
+    "clinic": (_READ, "which clinics there are"),
+    "principal": (_CHANGE, "who signs in is found by login, before anybody is known"),
+    "principal_role": (_CHANGE, "the roles of who signs in say which clinic is theirs"),
+    "api_key": (_CHANGE, "a key is found by its hash"),
+    "external_identity": (_CHANGE, "somebody of another issuer is found by its name for them"),
+    "session": (_CHANGE, "a session is found by its hash"),
+    "recovery_code": (_CHANGE, "a second factor is asked for before the session is there"),
+    "password_link": (_CHANGE, "whoever has the link sets a password; it is found by its hash"),
+    "verification": (_CHANGE, "whoever has the code has not signed in; contact and code are sealed"),
+    "sign_in_bucket": (_CHANGE, "attempts are counted of addresses"),
+    "issuer_key": (_CHANGE, "tokens are signed and checked for everybody; the keys are sealed"),
+    "impersonation": (_CHANGE, "a token's impersonation is looked up before its person is the context"),
+    "data_key": (_CHANGE, "wrapped keys open nothing but what other policies guard"),
+    "blind_index": (_CHANGE, "keyed digests, by which a person is found; forgotten in the person's context alone"),
+    "import_batch": (_READ, "names and counts of files, for the operator's pages"),
+    "demo_mail": (_READ, "the demo's mailbox, which production has none of"),
+    "provision_request": (_ADD, "what the provisioner is asked to make"),
+}
+
+
+@pytest.mark.check(2)
+@pytest.mark.parametrize("verb", VERBS)
+def test_without_a_context_the_service_reaches_what_is_named_alone(world: World, verb: str) -> None:
+    """Every table of the operational zone, from the catalogue, with or without a clinic or a person."""
+    tables = [row[0] for row in world.look("select tablename::text from pg_tables where schemaname = 'operational'")]
+    assert len(tables) > 40
+    with connect(Login.SERVICE, at=world.server) as connection:
+        reached = {table for table in tables if reaches(world, connection, verb, table)} | unconditional(world, verb)
+    assert reached == {table for table, (verbs, _) in WITHOUT_CONTEXT.items() if verb in verbs}
+
+
+def unconditional(world: World, verb: str) -> set[str]:
+    """The tables that the service may use with no condition, whether they have a row here or not."""
+    rows = world.look(
+        "with asked as (select %s::text as service, %s::text as verb)"
+        " select p.tablename::text from pg_policies as p, asked as a"
+        " where p.schemaname = 'operational' and a.service = any(p.roles) and p.cmd in ('ALL', upper(a.verb))"
+        " and p.permissive = 'PERMISSIVE'"
+        " and 'true' in (case when a.verb <> 'insert' then p.qual end, coalesce(p.with_check, p.qual))"
+        " and case a.verb when 'delete' then has_table_privilege(a.service, 'operational.' || p.tablename, 'delete')"
+        " else has_any_column_privilege(a.service, 'operational.' || p.tablename, a.verb) end"
+        " and not exists (select from pg_policies as o where o.schemaname = 'operational' and o.tablename = p.tablename"
+        " and o.permissive = 'RESTRICTIVE' and o.cmd in ('ALL', upper(a.verb)) and a.service = any(o.roles))",
+        world.server.roles.of(Login.SERVICE), verb,
+    )  # fmt: skip
+    return {table for (table,) in rows}
+
+
+def reaches(world: World, connection: psycopg.Connection, verb: str, table: str) -> bool:
+    """Whether a statement without a condition gets past grants and policies, however it ends then."""
+    service = world.server.roles.of(Login.SERVICE)
+    granted = world.look(
+        "select attname::text from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+        " and attgenerated = '' and has_column_privilege(%s, attrelid, attnum, %s)",
+        f"operational.{table}", service, "select" if verb == "delete" else verb,
+    )  # fmt: skip
+    if not granted:
+        return False
+    row = world.look(f"select to_jsonb(t) from operational.{table} as t limit 1")
+    columns = sql.SQL(", ").join(sql.Identifier(name) for (name,) in granted)
+    text = {
+        "select": "select from operational.{0}",
+        "insert": "insert into operational.{0} ({1}) overriding system value"
+        " select {1} from jsonb_populate_record(null::operational.{0}, %s)",
+        "update": "update operational.{0} set {2} = default",
+        "delete": "delete from operational.{0}",
+    }[verb]
+    query = sql.SQL(text).format(sql.Identifier(table), columns, sql.Identifier(granted[0][0]))
+    values = (json.dumps(row[0][0] if row else {}),) if verb == "insert" else ()
+    try:
+        return attempt(connection, query, *values) > 0
+    except (psycopg.errors.IntegrityError, psycopg.errors.RaiseException):
+        return True
 
 
 @pytest.mark.check(2)

@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from uuid import UUID, uuid4
 
 import pytest
+from access_world import DELETED
 from operational_rows import CANARY, Rows
 
 from infra.database import Server, connect_admin
@@ -120,9 +121,9 @@ def test_of_who_cannot_even_be_evaluated_the_profile_leaves(module_server: Serve
 def test_of_a_revived_registration_the_records_come_back_with_it(module_server: Server, rows: Rows) -> None:
     patient = rows.patient("north")
     rows.appointment("north", patient, AS_OF)
-    for deleted in ("now()", "null"):
+    for deleted in (DELETED, "deleted_at = null"):
         bring(module_server)
-        query = f"update operational.registration set deleted_at = {deleted} where patient_id = %s"
+        query = f"update operational.registration set {deleted} where patient_id = %s"
         rows.admin.execute(query, [patient])
     ingest(module_server, "north", Asset.PATIENTS, uuid4())
     bring(module_server)

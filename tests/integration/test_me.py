@@ -6,7 +6,7 @@ from uuid import UUID, uuid4
 
 import access_world
 import pytest
-from access_world import BIRTH, CHICK, CONTACTS, FINCH, HERON, WREN, Api, World
+from access_world import BIRTH, CHICK, CONTACTS, DELETED, FINCH, HERON, WREN, Api, World
 from psycopg import sql
 
 from infra.database import Server, connect, set_context
@@ -221,6 +221,6 @@ def test_who_is_deleted_guards_nobody(fresh: World) -> None:
     with access_world.client(fresh.server) as api:
         dependent = f"dependents/{fresh.guardianship}/profile"
         assert get(api, "finch", dependent).status_code == 200
-        fresh.change("update operational.person set deleted_at = now() where person_id = %s", fresh.people[FINCH])
+        fresh.change(f"update operational.person set {DELETED} where person_id = %s", fresh.people[FINCH])
         assert get(api, "finch", "dependents").json().get("dependents", []) == []
         assert get(api, "finch", dependent).status_code == 404

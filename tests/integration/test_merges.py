@@ -2,7 +2,7 @@
 
 import access_world
 import pytest
-from access_world import FINCH, HERON, WREN, Api, World
+from access_world import DELETED, FINCH, HERON, WREN, Api, World
 
 from api.merges.repository import MOVED
 from api.verifications import people_repository as people
@@ -88,7 +88,7 @@ def test_distinct_leaves_both_as_they_were(fresh: World) -> None:
 
 def test_a_registration_that_was_deleted_comes_back_with_the_merge(fresh: World) -> None:
     kept = fresh.patients["north", FINCH]
-    fresh.change("update operational.registration set deleted_at = now() where patient_id = %s", kept)
+    fresh.change(f"update operational.registration set {DELETED} where patient_id = %s", kept)
     with access_world.client(fresh.server) as api:
         found = api.get(MERGES.format("north"), headers=access_world.sign_in(api, "staff.north")).json()["cases"]
         assert (found[0]["kept"]["name"], found[0]["other"]["name"]) == (None, WREN)
@@ -101,7 +101,7 @@ def test_a_registration_that_was_deleted_comes_back_with_the_merge(fresh: World)
 def test_a_deleted_registration_goes_to_nobody_by_a_code(fresh: World) -> None:
     provisional, clinic = fresh.newcomer("north"), fresh.clinic_ids["north"]
     registered = "select person_id from operational.registration where person_id = %s"
-    deletion = "update operational.registration set deleted_at = now(), delete_reason = 'mistake' where person_id = %s"
+    deletion = f"update operational.registration set {DELETED} where person_id = %s"
     fresh.change(deletion, provisional)
     relinked = in_work(fresh, "north", lambda work, _: people.relink(work, clinic, provisional, fresh.people[HERON]))
     assert relinked and fresh.look(registered, provisional) == [(provisional,)]

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import access_world
 import pytest
-from access_world import BIRTH, CONTACTS, FINCH, HERON, WREN, Api, World
+from access_world import BIRTH, CONTACTS, DELETED, FINCH, HERON, WREN, Api, World
 
 from api import accounts
 from infra.database import Server
@@ -171,7 +171,7 @@ def test_an_own_patient_is_one_of_an_appointment_or_a_plan(fresh: World) -> None
 def test_deleted_at_the_clinic_is_not_there(fresh: World) -> None:
     with access_world.client(fresh.server) as api:
         headers, patient = access_world.sign_in(api, "specialist.north"), fresh.patients["north", FINCH]
-        fresh.change("update operational.registration set deleted_at = now() where patient_id = %s", patient)
+        fresh.change(f"update operational.registration set {DELETED} where patient_id = %s", patient)
         assert read(api, headers, "north", patient).json() == NOT_THERE
 
 

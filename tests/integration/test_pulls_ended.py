@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import access_world
 import httpx
 import pytest
-from access_world import FINCH, WREN, Api, World
+from access_world import DELETED, FINCH, WREN, Api, World
 from pulling import CHANGES, CSV, NDJSON, Headers, last_line, meanwhile, move, newcomer, pulled, recorded, rows
 
 from api import system_keys
@@ -84,7 +84,7 @@ def test_a_pull_is_void_once_somebody_in_it_is_deleted(
     world: World, api: Api, fresh: Headers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def delete(name: str) -> None:
-        deletion = "update operational.registration set deleted_at = now(), delete_reason = 'asked' where {}"
+        deletion = f"update operational.registration set {DELETED} where {{}}"
         world.change(deletion.format("patient_id = %s"), world.patients["north", name])
 
     newcomer(world, "Canary Stranger")

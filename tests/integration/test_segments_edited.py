@@ -110,9 +110,9 @@ def test_of_two_editors_at_once_one_is_told_and_nothing_is_lost(api: Api, manage
     [
         ("adherance.rate < 1", "body.rule, line 1, column 1", "did you mean 'adherence.completion_rate'"),
         ("age >\n and", "body.rule, line 2, column 2", "expected"),
-        ({"all": [{"measure": "age", "op": "<", "value": "Canary"}]}, "body.rule.all[0].value", "must be a number"),
+        ({"all": [{"measure": "age", "op": "<", "value": "Canary"}]}, "body.rule.all.0.value", "must be a number"),
         ({"not": {"all": []}}, "body.rule.not.all", "1 to 200"),
-        ({"any": [{"in_segment": "everbody"}]}, "body.rule.any[0].in_segment", "did you mean 'everybody'"),
+        ({"any": [{"in_segment": "everbody"}]}, "body.rule.any.0.in_segment", "did you mean 'everybody'"),
         ({"in_segment": "refused"}, "body.rule", "refused → refused"),
     ],
 )  # fmt: skip
@@ -203,7 +203,7 @@ def test_the_deepest_rule_comes_back_as_it_was_and_of_two_values_of_a_key_neithe
     asked = {"rule": found["rule"]}
     same = api.patch(f"{NORTH}/deepest", headers=manager | {"If-Match": found["etag"]}, json=asked)
     assert found["rule"] == deepest and same.json() == {"slug": "deepest", "version": 1, "changed": False}
-    assert fault(add(api, manager, "deeper", {"not": deepest}))[:2] == (422, "body.rule.not" + ".all[0]" * 38 + ".all")
+    assert fault(add(api, manager, "deeper", {"not": deepest}))[:2] == (422, "body.rule.not" + ".all.0" * 38 + ".all")
     twice = '{"slug": "twice", "name": "Twice", "rule": {"measure": "age", "op": ">", "value": 1, "value": 2}}'
     answer = api.post(NORTH, headers=manager | {"content-type": "application/json"}, content=twice)
     assert answer.status_code == 422 and answer.json()["errors"][0]["place"] == "body"

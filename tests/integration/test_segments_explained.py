@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import access_world
 import pytest
-from access_world import FINCH, HERON, RULES, WREN, Api, World
+from access_world import DELETED, FINCH, HERON, RULES, WREN, Api, World
 from psycopg import RawCursor
 from psycopg.types.json import Jsonb
 
@@ -295,12 +295,12 @@ def test_what_is_deleted_explains_nothing(server: Server) -> None:
         before = explained(world, api, manager)["explanation"]["condition"]
         assert before["value"] == len(before["sources"]) > 0
         gone = before["sources"][0]["appointment_id"]
-        world.change("update operational.appointment set deleted_at = now() where appointment_id = %s", gone)
+        world.change(f"update operational.appointment set {DELETED} where appointment_id = %s", gone)
         ingest(server, "north", Asset.APPOINTMENTS, uuid4())
         found = explained(world, api, manager)["explanation"]["condition"]
         assert found["value"] == before["value"] - 1 and gone not in json.dumps(found)
         finch = world.patients["north", FINCH]
-        world.change("update operational.registration set deleted_at = now() where patient_id = %s", finch)
+        world.change(f"update operational.registration set {DELETED} where patient_id = %s", finch)
         ingest(server, "north", Asset.PATIENTS, uuid4())
         answer = api.get(f"{NORTH}/everybody/patients/{finch}/explanation", headers=manager)
         assert (answer.status_code, answer.json()) == (404, NOT_THERE)

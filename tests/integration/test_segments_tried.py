@@ -12,10 +12,14 @@ import httpx
 import pytest
 from access_world import FINCH, HERON, WREN, Api, World
 
+from api.guard import LARGEST_BODY
+from bench.hostile_rules import json_rules, text_rules
 from infra.database import connect_admin
 from infra.settings import settings
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
+from policies.segments.rule import join
+from tests.unit.test_hostile_rules import PLACES
 
 NORTH = "/v1/clinics/north/segments"
 OVER_65 = {"measure": "age", "op": ">", "value": 65}
@@ -243,6 +247,38 @@ def test_a_number_of_five_thousand_digits_is_refused_by_its_place(
         answer = api.post(f"{NORTH}{path}", headers=headers, content=body)
         assert answer.status_code == 422, path
         assert [error["place"] for error in answer.json()["errors"]] == [place], path
+
+
+# What is found before a rule is read: what is no JSON as the API takes it, and a number or character that none has.
+BEFORE = {
+    "json.nested_not": "body",
+    "json.nested_lists": "body",
+}
+
+
+@pytest.mark.check(41)
+def test_whatever_comes_instead_of_a_rule_is_a_422_with_its_place(api: Api, manager: Headers) -> None:
+    bodies = {f"json.{name}": f'{{"rule": {text}}}' for name, text in json_rules().items()}
+    bodies |= {f"text.{name}": json.dumps({"rule": text}) for name, text in text_rules().items()}
+    headers, places, sent = {**manager, "content-type": "application/json"}, {}, 0
+    for name, body in bodies.items():
+        answer = api.post(f"{NORTH}/preview", headers=headers, content=body)
+        if len(body.encode()) > LARGEST_BODY:
+            assert answer.status_code == 413, name
+            continue
+        sent += 1
+        assert answer.status_code == 422, (name, answer.text)
+        (error,) = answer.json()["errors"]
+        if error["place"] != placed(name):
+            places[name] = error["place"]
+    assert sent > 50
+    assert places == BEFORE
+
+
+def placed(name: str) -> str:
+    """Where the reader finds a rule wrong, as the API says it."""
+    at = PLACES[name]
+    return f"body.rule, {at}" if at.startswith("line ") else join("body.rule", at)
 
 
 def test_a_rule_that_cannot_be_evaluated_is_refused_and_nothing_is_told(

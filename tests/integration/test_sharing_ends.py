@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import access_world
 import pytest
-from access_world import BIRTH, FINCH, HERON, World
+from access_world import BIRTH, DELETED, FINCH, HERON, World
 from operational_rows import Rows
 
 from infra.database import Server, connect_admin
@@ -43,7 +43,7 @@ def sign_for_less(world: World) -> None:
 
 
 def delete(table: str, world: World) -> None:
-    world.change(f"update operational.{table} set deleted_at = now() where person_id = %s", world.people[FINCH])
+    world.change(f"update operational.{table} set {DELETED} where person_id = %s", world.people[FINCH])
 
 
 HELD = "select count(*) from clinic_north.raw_patients where profile_shared and birth_date is not null"

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from typing import Any
 from uuid import uuid4
 
 import access_world
@@ -23,6 +24,7 @@ from provisional import (
 
 from infra.database import Server
 from infra.encryption.rotation.book import Kind
+from policies.guardianship import of_age_on
 from tests.integration.sealed_people import turn
 
 __all__ = ["mailbox"]
@@ -247,12 +249,63 @@ def dependents(api: Api) -> list[dict[str, str]]:
     return found
 
 
+def care(age: int = 9, **other: Any) -> dict[str, Any]:
+    """What a guardian answers of a dependent who came to this age today."""
+    born = born_years_ago(age).isoformat()
+    return {"booked_for": "dependent", "relationship": "parent", "holder_name": "x", "birth_date": born, **other}
+
+
+def born_years_ago(years: int) -> date:
+    today = datetime.now(UTC).date()
+    return of_age_on(today, -years)
+
+
+@pytest.mark.check(33)
+@pytest.mark.parametrize(
+    ("country", "age", "known", "rule"),
+    [
+        ("BR", 17, None, None),
+        ("BR", 18, None, "of_age"),
+        ("EG", 20, None, None),
+        ("EG", 21, None, "of_age"),
+        # What is known counts, whatever the guardian says.
+        ("BR", 9, 40, "of_age"),
+        ("BR", 40, 9, None),
+    ],
+)
+def test_a_code_makes_nobody_the_guardian_of_an_adult(
+    world: World, api: Api, mailbox: Mailbox, country: str, age: int, known: int | None, rule: str | None
+) -> None:
+    in_country = "update operational.clinic set country = %s where slug = 'south'"
+    ((before,),) = world.look("select country from operational.clinic where slug = 'south'")
+    booked = book(world, "south", f"{uuid4()}@example.org")
+    if known is not None:
+        born = born_years_ago(known)
+        world.change("update operational.profile set birth_date = %s where person_id = %s", born, booked.person)
+    world.change(in_country, country)
+    found = answer(api, booked, mailbox.code(booked.verification), **care(age))
+    world.change(in_country, before)
+    places = [(e["place"], e["rule"]) for e in found.json().get("errors", [])]
+    assert places == ([("body.birth_date", rule)] if rule else []), found.text
+    of_them = world.look(
+        "select g.agreed, q.birth_date from operational.guardianship as g inner join operational.profile as q"
+        " on q.person_id = g.dependent_id where g.dependent_id = %s", booked.person,
+    )  # fmt: skip
+    assert of_them == ([] if rule else [(False, born_years_ago(known or age))])
+
+
 def test_for_a_dependent_the_holder_is_the_guardian(fresh: World, running: Api, mailbox: Mailbox) -> None:
     booked = book(fresh, "north", MAIL, "+5527999123456")
-    for missing in ({"relationship": "parent"}, {"holder_name": "Canary Crane senior"}):
-        found = answer(running, booked, mailbox.code(booked.verification), booked_for="dependent", **missing)
-        assert found.status_code == 422 and found.json()["errors"][0]["rule"] == "missing"
-    verified(running, mailbox, booked, booked_for="dependent", relationship="parent", holder_name="Canary Crane senior")
+    whole = care(relationship="parent", holder_name="Canary Crane senior")
+    for missing in ("relationship", "holder_name", "birth_date"):
+        found = answer(
+            running,
+            booked,
+            mailbox.code(booked.verification),
+            **{**whole, missing: None if missing == "birth_date" else ""},
+        )
+        assert found.status_code == 422 and found.json()["errors"][0]["place"] == f"body.{missing}"
+    verified(running, mailbox, booked, **whole)
     set_password(running, mailbox)
     assert [(d["name"], d["relationship"]) for d in dependents(running)] == [("Canary Crane", "parent")]
     assert person_at(fresh, booked) == booked.person
@@ -269,7 +322,7 @@ def test_for_a_dependent_the_holder_is_the_guardian(fresh: World, running: Api, 
     assert person_at(fresh, again) == booked.person
     # A further dependent of an account that is there already.
     third = book(fresh, "south")
-    verified(running, mailbox, third, booked_for="dependent", relationship="carer", holder_name="x")
+    verified(running, mailbox, third, **care(relationship="carer"))
     assert sorted(d["relationship"] for d in dependents(running)) == ["carer", "parent"]
     # Who was a guardian alone becomes a patient with a booking for themself.
     headers = access_world.sign_in(running, MAIL)
@@ -325,9 +378,7 @@ def test_a_guardians_role_that_was_taken_away_is_not_given_back_by_a_code(
     fresh.change("insert into operational.principal_role (principal_id, role, revoked_at)"
                  " select principal_id, 'guardian', now() from operational.principal where person_id = %s",
                  guardian)  # fmt: skip
-    verified(
-        running, mailbox, book(fresh, "south", MAIL), booked_for="dependent", relationship="parent", holder_name="x"
-    )
+    verified(running, mailbox, book(fresh, "south", MAIL), **care())
     roles = fresh.look("select role, revoked_at is null from operational.principal_role inner join"
                        " operational.principal using (principal_id) where person_id = %s order by role",
                        guardian)  # fmt: skip

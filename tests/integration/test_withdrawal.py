@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import pytest
-from access_world import logging
+from access_world import DELETED, logging
 from operational_rows import CANARY, Rows
 from psycopg.types.json import Jsonb
 
@@ -275,9 +275,7 @@ def test_who_was_deleted_is_taken_out_whole(rows: Rows, module_server: Server, t
     patient = seen_patient(rows)
     build(module_server)
     finish(module_server)
-    rows.admin.execute(
-        f"update operational.{table} set deleted_at = now() where person_id = %s", [rows.person_of(patient)]
-    )
+    rows.admin.execute(f"update operational.{table} set {DELETED} where person_id = %s", [rows.person_of(patient)])
     finish(module_server)
     told = feed(rows, patient)
     assert {slug: told[slug][0] for slug in ("old", "frail", "either")} == dict.fromkeys(

@@ -51,7 +51,7 @@ def event_of(given: tuple[Any, ...], texts: list[ConsentText], born: date | None
 
 @pytest.mark.check(17)
 @pytest.mark.parametrize("clinic", ["north", "south"])
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=settings().max_examples // 4)
 @given(EVENTS, TEXTS, BIRTHS, st.sampled_from(["DE", "KR", "TH", "SG"]), st.booleans())
 def test_rule_and_wall_agree(
     people: psycopg.Connection,

@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -94,6 +96,15 @@ def test_every_route_stands_in_who_sees_what_and_nothing_else() -> None:
     reviewed = (ROOT / "tests" / "integration" / "routes_by_roles.txt").read_text().splitlines()[1:]
     there = {(line.split()[0], line.split()[1]) for line in reviewed if " /v1/" in line or " /fhir/" in line}
     assert documented == there - {("GET", "/v1/openapi.json")}
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.name)
+def test_no_route_stands_twice_in_a_table(page: Path) -> None:
+    """Two rows that speak of one route are what is left of a merge: one of them is out of date."""
+    for section in re.split(r"^##+ ", page.read_text(), flags=re.MULTILINE):
+        firsts = [line.split("|")[1] for line in section.splitlines() if line.startswith("|")]
+        calls = [call for cell in firsts for call in named(cell) if re.match(r"(GET|POST|PUT|PATCH|DELETE)\b", call)]
+        assert [call for call, times in Counter(calls).items() if times > 1] == [], section.splitlines()[0]
 
 
 @pytest.mark.parametrize("entity", ENTITIES)

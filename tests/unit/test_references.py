@@ -40,7 +40,7 @@ def test_the_order_is_the_same_in_every_process() -> None:
     [
         ({"a": 'in_segment("a")'}, "in_segment", "a → a"),
         ({"a": 'age > 1 or in_segment("b")', "b": f'{RATE} and not in_segment("a")'}, None, "a → b → a|b → a → b"),
-        ({"a": f'{RATE} and in_segment("high-pian")', "high-pain": RATE}, "all[1].in_segment",
+        ({"a": f'{RATE} and in_segment("high-pian")', "high-pain": RATE}, "all.1.in_segment",
          "segment 'a' names 'high-pian', which is not there: did you mean 'high-pain'\\?"),
         ({"a": 'not in_segment("x")'}, "not.in_segment", "which is not there$"),
     ],
@@ -55,7 +55,7 @@ def test_the_place_of_a_circle_is_in_the_rule_that_it_begins_with() -> None:
     with pytest.raises(RuleError) as caught:
         in_order(rules(a='age > 1 or in_segment("b")', b=f'{RATE} and not in_segment("a")'))
     first = str(caught.value).rsplit(": ", 1)[1][0]
-    assert caught.value.place == {"a": "any[1].in_segment", "b": "all[1].not.in_segment"}[first]
+    assert caught.value.place == {"a": "any.1.in_segment", "b": "all.1.not.in_segment"}[first]
 
 
 def test_naming_goes_forty_segments_deep_and_no_deeper() -> None:

@@ -29,10 +29,10 @@ def test_a_rule_comes_back_as_it_was(rule: dict[str, object]) -> None:
     [
         ({"measure": "adherance.rate", "op": "<", "value": 1}, "measure", "did you mean 'adherence.completion_rate'"),
         ({"all": []}, "all", "1 to 200"),
-        ({"all": [AGE, {"any": [{"measure": "age", "op": "<", "value": "x"}]}]}, "all[1].any[0].value", "a number"),
+        ({"all": [AGE, {"any": [{"measure": "age", "op": "<", "value": "x"}]}]}, "all.1.any.0.value", "a number"),
         ({"not": {"not": {}}}, "not.not", "expected an object"),
         ({"all": [AGE], "any": [AGE]}, "", "cannot stand beside"),
-        ({"all": [{"in_segment": "No Slug"}]}, "all[0].in_segment", "slug of a segment"),
+        ({"all": [{"in_segment": "No Slug"}]}, "all.0.in_segment", "slug of a segment"),
         ({"in_segment": 3}, "in_segment", "slug of a segment"),
         ({"in_segment": "a", "window": "30d"}, "", "cannot stand beside 'in_segment'"),
         ({**AGE, "op": "~"}, "op", "unknown operator '~'$"),
@@ -88,7 +88,7 @@ def test_a_file_may_hold_a_rule_as_a_text() -> None:
     assert found[0].rule == parse_rule(AGE)
     with pytest.raises(RuleError) as caught:
         parse_segments('[{"slug": "x", "name": "X", "rule": "age > 65 and"}]')
-    assert caught.value.place == "[0].rule, line 1, column 10"
+    assert caught.value.place == "0.rule, line 1, column 10"
 
 
 def test_a_file_may_name_no_segment_by_a_word_of_the_apis_paths() -> None:

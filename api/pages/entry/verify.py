@@ -1,12 +1,13 @@
 """Where the links of messages lead: entering a code, and setting a password. Nobody has signed in here yet."""
 
-from typing import Annotated
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.identity import password_links
+from api.pages.faults import Faults, of, read_as
 from api.pages.visitors import form_page, of_own_page, page
 from api.services import Anybody, Services, Serving
 from api.verifications import forgotten, service
@@ -36,17 +37,22 @@ async def verify(
     dependent: Text = "",
     relationship: Text = "",
     holder_name: Text = "",
+    birth_date: Text = "",
 ) -> Response:
     """Take the code, and say that what follows comes by message."""
     if not of_own_page(request, serving, form):
         return _verify_page(request, serving, 400)
-    asked = Answer(
-        code=code, booked_for=booked_for, dependent=_id(dependent), relationship=relationship, holder_name=holder_name
-    )
+    typed = {
+        "code": code, "booked_for": booked_for, "dependent": _id(dependent), "relationship": relationship,
+        "holder_name": holder_name, "birth_date": birth_date or None,
+    }  # fmt: skip
+    asked, faults = read_as(Answer, typed)
+    if asked is None:
+        return _verify_page(request, serving, 422, faults=faults, typed=typed)
     try:
         await service.answer(serving, caller, verification, asked)
     except InvalidInput as error:
-        return _verify_page(request, serving, 422, place=error.place, asked=asked)
+        return _verify_page(request, serving, 422, faults=of(error), typed=typed)
     return page(request, "entry/verified.html")
 
 
@@ -118,14 +124,14 @@ def _verify_page(
     serving: Services,
     status: int = 200,
     *,
-    place: str = "",
+    faults: Faults | None = None,
     sent: bool = False,
-    asked: Answer | None = None,
+    typed: dict[str, Any] | None = None,
 ) -> Response:
     verification = request.path_params["verification"]
     return form_page(
         request, serving, "entry/verify.html", status,
-        verification=verification, place=place, sent=sent, asked=asked or Answer(),
+        verification=verification, faults=faults or {}, sent=sent, typed=typed or Answer().model_dump(),
     )  # fmt: skip
 
 

@@ -1,0 +1,17 @@
+"""Instants around midnight where a clinic's clocks change, and its day then.
+
+Berlin's clocks go forward in the night to 31 March, and back in the night to 27 October.
+"""
+
+from datetime import date
+
+CLOCKS_CHANGE = [
+    ("2024-03-30T22:59:59Z", date(2024, 3, 30)),
+    ("2024-03-30T23:00:00Z", date(2024, 3, 31)),
+    ("2024-03-31T21:59:59Z", date(2024, 3, 31)),
+    ("2024-03-31T22:00:00Z", date(2024, 4, 1)),
+    ("2024-10-26T21:59:59Z", date(2024, 10, 26)),
+    ("2024-10-26T22:00:00Z", date(2024, 10, 27)),
+    ("2024-10-27T22:59:59Z", date(2024, 10, 27)),
+    ("2024-10-27T23:00:00Z", date(2024, 10, 28)),
+]

@@ -1,0 +1,22 @@
+"""What a clinic's segments cost together: each table of facts is read once, each measure worked out once."""
+
+import re
+from collections import Counter
+from uuid import UUID
+
+from bench.segments_rules import TWENTY
+from policies.segments.compiler import ActiveSegment, compile_told
+from policies.segments.text import read
+
+MEASURES = 12
+
+
+def test_twenty_segments_read_each_table_once_and_work_out_twelve_measures() -> None:
+    segments = [ActiveSegment(UUID(int=n), 1, read(text), slug) for n, (slug, text) in enumerate(TWENTY.items())]
+    compiled = compile_told(segments, flips=False)
+    text = compiled.passes + compiled.told
+    tables = Counter(re.findall(r"\bfrom (raw_\w+)", text))
+    assert len(segments) == 20
+    assert tables == dict.fromkeys(("raw_patients", "raw_appointments", "raw_answers", "raw_forms", "raw_adherence"), 1)
+    columns = re.findall(r" as (raw_[a-z]+_[0-9]+)\b", text)
+    assert len(columns) == len(set(columns)) == MEASURES
