@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
@@ -71,6 +72,10 @@ TABLES = (
 )  # fmt: skip
 
 
+# Of a clinic whose mart cannot even be read: it breaks every rule.
+UNCOUNTED = {"uncounted": 1}
+
+
 @dataclass(frozen=True)
 class Verdict:
     """Whether a check holds, and for each clinic that breaks it, the rules broken and how often."""
@@ -84,29 +89,38 @@ class Verdict:
 
 
 def counts_of(at: Server, slug: str) -> dict[str, int]:
-    """Rows of each table of a clinic, and the count of every rule, by name; read as its builder."""
+    """Rows of each table of a clinic, and the count of every rule, by name; read as its builder.
+
+    `UNCOUNTED` alone where the database refuses that: what is wrong with one clinic is no other's concern.
+    """
     counted = {table: f"select count(*) from {table}" for table in TABLES} | WALLS  # nosec B608 # names above
     for rules in BATCH_RULES.values():
         counted |= rules
     listed = sql.SQL(", ").join(
         sql.SQL("({}) as {}").format(sql.SQL(query), sql.Identifier(name)) for name, query in counted.items()
     )
-    with (
-        connect(Login.PIPELINE, at=at) as connection,
-        clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER),
-        connection.cursor(row_factory=dict_row) as cursor,
-    ):
-        return cursor.execute(sql.SQL("select {}").format(listed)).fetchone() or {}
+    try:
+        with (
+            connect(Login.PIPELINE, at=at) as connection,
+            clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER),
+            connection.cursor(row_factory=dict_row) as cursor,
+        ):
+            return cursor.execute(sql.SQL("select {}").format(listed)).fetchone() or UNCOUNTED
+    except psycopg.Error as error:
+        if error.sqlstate is None:
+            raise
+        return UNCOUNTED
 
 
 def broken_rules(counted: Mapping[str, Mapping[str, int]], rules: Mapping[str, object]) -> dict[str, dict[str, int]]:
     """The rules that clinics break, out of their counts."""
-    found = {slug: {name: counts[name] for name in rules if counts.get(name)} for slug, counts in counted.items()}
+    asked = [*rules, *UNCOUNTED]
+    found = {slug: {name: counts[name] for name in asked if counts.get(name)} for slug, counts in counted.items()}
     return {slug: counts for slug, counts in found.items() if counts}
 
 
 def check_batch(asset: Asset, counted: Mapping[str, Mapping[str, int]]) -> Verdict:
-    """Run the asset's expectations over the counts of the clinics just loaded."""
+    """Run the asset's expectations over the counts of the run's clinics."""
     os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
     # Late: their import takes seconds, and only this needs them.
     import great_expectations as gx
@@ -119,7 +133,7 @@ def check_batch(asset: Asset, counted: Mapping[str, Mapping[str, int]]) -> Verdi
         name=asset.value,
         expectations=[ExpectColumnValuesToBeBetween(column=name, min_value=0, max_value=0) for name in rules],
     )
-    frame = pd.DataFrame([{name: counts[name] for name in rules} for counts in counted.values()])
+    frame = pd.DataFrame([{name: counts.get(name, 1) for name in rules} for counts in counted.values()])
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = ProgressBarsConfig(globally=False)
     batch = context.data_sources.add_pandas("counts").add_dataframe_asset(asset.value)

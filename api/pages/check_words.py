@@ -26,6 +26,7 @@ BREACHES = {
     "unconsented": N_("profiles without consent"),
     "overreported": N_("reports of more than is shared"),
     "schemas_of_others": N_("open schemas of other clinics"),
+    "uncounted": N_("marts that cannot be read"),
 }
 
 

@@ -79,6 +79,11 @@ def test_a_failing_clinic_is_named_and_the_other_is_done(module_server: Server, 
     assert set(recorded) == {("pipeline.ingest", "south", asset.value) for asset in Asset} | {
         ("pipeline.build", "south", model) for model in MODELS
     }
+    # What the mart of a clinic that failed still shows is checked as well.
+    checked = rows.admin.execute(
+        "select distinct clinic from pipeline.verdict where run_id = %s and check_name = 'consent'", [outcome.run_id]
+    ).fetchall()
+    assert sorted(checked) == [("north",), ("south",)]
     assert CANARY.encode() not in b"".join(
         path.read_bytes() for path in dagster_folder(module_server).rglob("*") if path.is_file()
     )
@@ -202,6 +207,17 @@ def test_the_isolation_check_finds_a_foreign_patient_and_an_open_door(server: Se
     loaded.admin.execute(f"grant usage on schema clinic_south to {server.roles.prefix}_clinic_north_reader")
     verdict = quality.check_isolation(server, {"north": quality.counts_of(server, "north")})
     assert verdict.broken == {"north": {"unregistered": 1, "schemas_of_others": 1}}
+
+
+@pytest.mark.check(44)
+def test_a_mart_that_cannot_be_read_breaks_every_check_of_that_clinic_alone(server: Server, loaded: Rows) -> None:
+    loaded.admin.execute("alter table clinic_north.raw_answers rename to elsewhere")
+    counted = {slug: quality.counts_of(server, slug) for slug in ("north", "south")}
+    for verdict in (
+        quality.check_batch(Asset.PATIENTS, counted), quality.check_consent(counted),
+        quality.check_isolation(server, counted),
+    ):  # fmt: skip
+        assert (verdict.passed, verdict.broken) == (False, {"north": quality.UNCOUNTED})
 
 
 @pytest.mark.check(51)
