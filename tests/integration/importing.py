@@ -81,5 +81,15 @@ def versions(admin: psycopg.Connection) -> list[tuple[object, ...]]:
     """Counters that move with every change of a row."""
     return [
         admin.execute(f"select count(*), sum(version) from operational.{table}").fetchone() or ()  # type: ignore[call-overload]
-        for table in ("person", "profile", "registration", "appointment", "form", "form_answer", "adherence", "consent")
+        for table in (
+            "person",
+            "profile",
+            "registration",
+            "appointment",
+            "form",
+            "form_answer",
+            "treatment_plan",
+            "adherence",
+            "consent",
+        )
     ]

@@ -85,10 +85,10 @@ def test_the_whole_file_gives_the_known_answers(vitoria: Vitoria, appointments: 
 
 
 @pytest.mark.check(42)
-def test_loading_it_again_touches_nothing(vitoria: Vitoria, appointments: Path, tmp_path: Path) -> None:
+def test_loading_it_again_touches_nothing(vitoria: Vitoria, appointments: Path) -> None:
     with connect_admin(vitoria.server) as admin:
         counters = versions(admin)
-        bring(vitoria.server, "noshow.mapping.yml", *_shuffled_in_three(lines_of(appointments), tmp_path))
+        bring(vitoria.server, "noshow.mapping.yml", appointments)
         assert facts(admin) == vitoria.facts
         assert versions(admin) == counters, "an unchanged row was touched"
         assert len(quarantined(admin, vitoria.server)) == 2
@@ -106,11 +106,9 @@ def test_shuffled_and_split_in_three_it_gives_the_same(
 
 
 @pytest.mark.check(44)
-def test_one_clinic_fails_and_the_others_are_done(vitoria: Vitoria) -> None:
-    every = sorted({str(row[0]) for row in vitoria.facts["registration"]})
-    at = every.index("jardim_camburi")
-    slugs = every[at - 4 : at + 5]
-    assert len(slugs) == 9
+def test_one_clinic_fails_and_the_other_42_are_done(vitoria: Vitoria) -> None:
+    slugs = sorted({str(row[0]) for row in vitoria.facts["registration"]})
+    assert len(slugs) == 43
     with connect_admin(vitoria.server) as admin:
         # Emptied, since a build touches no row that stays the same.
         admin.execute("truncate clinic_jardim_camburi.patient_summary")

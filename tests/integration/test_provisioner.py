@@ -7,10 +7,11 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from infra import provisioner
 from infra.database import Server, clinic_transaction, connect, connect_admin
-from infra.errors import InvalidInput
+from infra.errors import DatabaseUnavailable, InvalidInput
 from infra.provisioner import Clinic, add_clinics, set_up
-from infra.roles import ClinicKind, Login
+from infra.roles import ClinicKind, Group, Login
 
 
 def test_setting_up_again_changes_nothing(server: Server) -> None:
@@ -59,3 +60,19 @@ def test_a_clinic_role_does_not_see_the_other_clinics_schema(server: Server) -> 
 def test_no_statement_of_any_login_goes_on_for_ever(server: Server, login: Login) -> None:
     with connect(login, at=server) as connection:
         assert connection.execute("show statement_timeout").fetchone() == ("1h",)
+
+
+def test_an_old_server_is_refused_by_name(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(provisioner, "OLDEST_SERVER", 990_000)
+    with pytest.raises(DatabaseUnavailable, match=r"PostgreSQL \d+ is too old"):
+        set_up(server)
+
+
+@pytest.mark.check(4)
+@pytest.mark.parametrize("login", [login for login in Login if login is not Login.PROVISIONER])
+def test_no_login_of_a_service_can_become_the_owner(server: Server, login: Login) -> None:
+    """Whoever owns a table is above its row security; to be a member of the owner is as good."""
+    asked = "select pg_has_role(current_user, %s, 'member'), rolsuper, rolbypassrls from pg_roles where rolname = %s"
+    with connect(login, at=server) as connection:
+        found = connection.execute(asked, [server.roles.of(Group.OWNER), server.roles.of(login)]).fetchone()
+    assert found == (False, False, False)
