@@ -20,7 +20,7 @@ WITHOUT_CONTEXT = {
     "recovery_code": (_CHANGE, "a second factor is asked for before the session is there"),
     "password_link": (_CHANGE, "whoever has the link sets a password; it is found by its hash"),
     "verification": (_CHANGE, "whoever has the code has not signed in; contact and code are sealed"),
-    "sign_in_bucket": (_CHANGE, "attempts are counted of addresses"),
+    "sign_in_bucket": ((*_CHANGE, "delete"), "attempts are counted of addresses, and forgotten"),
     "issuer_key": (_CHANGE, "tokens are signed and checked for everybody; the keys are sealed"),
     "impersonation": (_CHANGE, "a token's impersonation is looked up before its person is the context"),
     "data_key": (_CHANGE, "wrapped keys open nothing but what other policies guard"),
