@@ -9,7 +9,7 @@ from pydantic import Field, WithJsonSchema
 from infra.errors import InvalidInput
 from policies.segments.compiler import ActiveSegment, compile_verdicts
 from policies.segments.references import named, profile_dependent
-from policies.segments.rule import Rule, RuleError, join, parse_rule
+from policies.segments.rule import Rule, RuleError, join, located, parse_rule
 from policies.segments.text import read
 
 PLACE = "body.rule"
@@ -30,8 +30,7 @@ def rule_of(asked: object) -> Rule:
     try:
         return read(asked) if isinstance(asked, str) else parse_rule(asked)
     except RuleError as error:
-        at = f"{PLACE}, {error.place}" if isinstance(asked, str) and error.place else join(PLACE, error.place)
-        raise no_rule(error, at) from None
+        raise no_rule(error, located(PLACE, error.place)) from None
 
 
 def check_together(rules: Mapping[str, Rule], slug: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from policies.segments.condition import NO_NUL, Text, shown
-from policies.segments.rule import DEEPEST_RULE, LARGEST_RULE_BYTES, Rule, RuleError, Slug, join, parse_rule
+from policies.segments.rule import DEEPEST_RULE, LARGEST_RULE_BYTES, Rule, RuleError, Slug, join, located, parse_rule
 from policies.segments.text import read
 
 LARGEST_FILE_BYTES = 1_000_000
@@ -88,4 +88,4 @@ def _rule(found: object, place: str) -> Rule:
     try:
         return read(found)
     except RuleError as error:
-        raise RuleError(str(error), f"{place}, {error.place}" if error.place else place) from None
+        raise RuleError(str(error), located(place, error.place)) from None

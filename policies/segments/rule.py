@@ -166,6 +166,11 @@ def join(*places: str | int) -> str:
     return ".".join(str(place) for place in places if place != "")
 
 
+def located(place: str, within: str) -> str:
+    """A place in a rule, and where the rule is: by its path, or by line and column of a text."""
+    return f"{place}, {within}" if within.startswith("line ") else join(place, within)
+
+
 def _rule_error(error: ValidationError, place: str) -> RuleError:
     first = error.errors(include_url=False, include_input=False)[0]
     misfit = first.get("ctx", {}).get("error")

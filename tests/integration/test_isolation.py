@@ -14,6 +14,7 @@ from psycopg import sql
 from infra.database import connect, connect_admin, set_clinics, set_context
 from infra.roles import ClinicKind, Group, Login
 from orchestration.ingest.sources import SOURCES
+from tests.integration.without_context import WITHOUT_CONTEXT, attempt, reaches, unconditional
 
 VERBS = ("select", "insert", "update", "delete")
 # Who may sign in where, and which clinics there are: needed before a clinic is known; no patient data.
@@ -64,15 +65,6 @@ def north(request: pytest.FixtureRequest, world: World) -> Iterator[psycopg.Conn
             connection.execute(sql.SQL("set local role {}").format(sql.Identifier(role)))
         yield connection
         connection.rollback()
-
-
-def attempt(connection: psycopg.Connection, query: sql.Composable, *values: object) -> int:
-    """How many rows a statement reached; none if the database refused it."""
-    try:
-        with connection.transaction(force_rollback=True):
-            return connection.execute(query, values or None).rowcount
-    except psycopg.errors.InsufficientPrivilege:
-        return 0
 
 
 def statement(verb: str, table: str) -> sql.Composed:
@@ -192,29 +184,6 @@ def test_no_deletion_goes_without_whom_and_why(world: World) -> None:
                 world.change(f"update operational.{table} set deleted_at = now(), {rest}")
 
 
-_READ, _ADD, _CHANGE = ("select",), ("select", "insert"), ("select", "insert", "update")
-# What the service may do before a clinic or a person is known, and why: none of it is a patient's record.
-WITHOUT_CONTEXT = {
-    "clinic": (_READ, "which clinics there are"),
-    "principal": (_CHANGE, "who signs in is found by login, before anybody is known"),
-    "principal_role": (_CHANGE, "the roles of who signs in say which clinic is theirs"),
-    "api_key": (_CHANGE, "a key is found by its hash"),
-    "external_identity": (_CHANGE, "somebody of another issuer is found by its name for them"),
-    "session": (_CHANGE, "a session is found by its hash"),
-    "recovery_code": (_CHANGE, "a second factor is asked for before the session is there"),
-    "password_link": (_CHANGE, "whoever has the link sets a password; it is found by its hash"),
-    "verification": (_CHANGE, "whoever has the code has not signed in; contact and code are sealed"),
-    "sign_in_bucket": (_CHANGE, "attempts are counted of addresses"),
-    "issuer_key": (_CHANGE, "tokens are signed and checked for everybody; the keys are sealed"),
-    "impersonation": (_CHANGE, "a token's impersonation is looked up before its person is the context"),
-    "data_key": (_CHANGE, "wrapped keys open nothing but what other policies guard"),
-    "blind_index": (_CHANGE, "keyed digests, by which a person is found; forgotten in the person's context alone"),
-    "import_batch": (_READ, "names and counts of files, for the operator's pages"),
-    "demo_mail": (_READ, "the demo's mailbox, which production has none of"),
-    "provision_request": (_ADD, "what the provisioner is asked to make"),
-}
-
-
 @pytest.mark.check(2)
 @pytest.mark.parametrize("verb", VERBS)
 def test_without_a_context_the_service_reaches_what_is_named_alone(world: World, verb: str) -> None:
@@ -224,52 +193,6 @@ def test_without_a_context_the_service_reaches_what_is_named_alone(world: World,
     with connect(Login.SERVICE, at=world.server) as connection:
         reached = {table for table in tables if reaches(world, connection, verb, table)} | unconditional(world, verb)
     assert reached == {table for table, (verbs, _) in WITHOUT_CONTEXT.items() if verb in verbs}
-
-
-def unconditional(world: World, verb: str) -> set[str]:
-    """The tables that the service may use with no condition, whether they have a row here or not."""
-    rows = world.look(
-        "with asked as (select %s::text as service, %s::text as verb)"
-        # The place by its own schema: PostgreSQL may ask for a privilege before it looks at the schema.
-        " select p.tablename::text from asked as a"
-        " cross join (select *, format('%%I.%%I', schemaname, tablename) as place from pg_policies) as p"
-        " where p.schemaname = 'operational' and a.service = any(p.roles) and p.cmd in ('ALL', upper(a.verb))"
-        " and p.permissive = 'PERMISSIVE'"
-        " and 'true' in (case when a.verb <> 'insert' then p.qual end, coalesce(p.with_check, p.qual))"
-        " and case a.verb when 'delete' then has_table_privilege(a.service, p.place, 'delete')"
-        " else has_any_column_privilege(a.service, p.place, a.verb) end"
-        " and not exists (select from pg_policies as o where o.schemaname = 'operational' and o.tablename = p.tablename"
-        " and o.permissive = 'RESTRICTIVE' and o.cmd in ('ALL', upper(a.verb)) and a.service = any(o.roles))",
-        world.server.roles.of(Login.SERVICE), verb,
-    )  # fmt: skip
-    return {table for (table,) in rows}
-
-
-def reaches(world: World, connection: psycopg.Connection, verb: str, table: str) -> bool:
-    """Whether a statement without a condition gets past grants and policies, however it ends then."""
-    service = world.server.roles.of(Login.SERVICE)
-    granted = world.look(
-        "select attname::text from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
-        " and attgenerated = '' and has_column_privilege(%s, attrelid, attnum, %s)",
-        f"operational.{table}", service, "select" if verb == "delete" else verb,
-    )  # fmt: skip
-    if not granted:
-        return False
-    row = world.look(f"select to_jsonb(t) from operational.{table} as t limit 1")
-    columns = sql.SQL(", ").join(sql.Identifier(name) for (name,) in granted)
-    text = {
-        "select": "select from operational.{0}",
-        "insert": "insert into operational.{0} ({1}) overriding system value"
-        " select {1} from jsonb_populate_record(null::operational.{0}, %s)",
-        "update": "update operational.{0} set {2} = default",
-        "delete": "delete from operational.{0}",
-    }[verb]
-    query = sql.SQL(text).format(sql.Identifier(table), columns, sql.Identifier(granted[0][0]))
-    values = (json.dumps(row[0][0] if row else {}),) if verb == "insert" else ()
-    try:
-        return attempt(connection, query, *values) > 0
-    except (psycopg.errors.IntegrityError, psycopg.errors.RaiseException):
-        return True
 
 
 @pytest.mark.check(2)

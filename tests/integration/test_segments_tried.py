@@ -18,7 +18,7 @@ from infra.database import connect_admin
 from infra.settings import settings
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
-from policies.segments.rule import join
+from policies.segments.rule import located
 from tests.unit.test_hostile_rules import PLACES
 
 NORTH = "/v1/clinics/north/segments"
@@ -249,10 +249,21 @@ def test_a_number_of_five_thousand_digits_is_refused_by_its_place(
         assert [error["place"] for error in answer.json()["errors"]] == [place], path
 
 
-# What is found before a rule is read: what is no JSON as the API takes it, and a number or character that none has.
+# What is found before a rule is read: what is no JSON, nests too deeply, or holds a number or character that is none.
 BEFORE = {
-    "json.nested_not": "body",
     "json.nested_lists": "body",
+    "json.nested_below_the_decoder": "body",
+    "json.key_twice": "body",
+    "json.cut": "body.47",  # how far it could be read
+    "json.empty": "body.9",
+    "json.not_a_number": "body.rule.value",
+    "json.infinity": "body.rule.value",
+    "json.long_integer": "body.rule.value",
+    "json.long_integer_in_a_list": "body.rule.value.1",
+    "json.long_integer_for_a_window": "body.rule.window",
+    "text.lone_surrogate": "body.rule",
+    "text.lone_surrogate_outside": "body.rule",
+    "text.nul": "body.rule",
 }
 
 
@@ -269,16 +280,10 @@ def test_whatever_comes_instead_of_a_rule_is_a_422_with_its_place(api: Api, mana
         sent += 1
         assert answer.status_code == 422, (name, answer.text)
         (error,) = answer.json()["errors"]
-        if error["place"] != placed(name):
+        if error["place"] != located("body.rule", PLACES[name]):
             places[name] = error["place"]
     assert sent > 50
     assert places == BEFORE
-
-
-def placed(name: str) -> str:
-    """Where the reader finds a rule wrong, as the API says it."""
-    at = PLACES[name]
-    return f"body.rule, {at}" if at.startswith("line ") else join("body.rule", at)
 
 
 def test_a_rule_that_cannot_be_evaluated_is_refused_and_nothing_is_told(
