@@ -8,24 +8,22 @@ import io
 import re
 from collections.abc import Iterator
 from contextlib import redirect_stderr
-from uuid import UUID
 
 import access_world
 import httpx
 import pytest
-from access_world import FINCH, HERON, Api, World
+from access_world import Api, World
+from callers import CALLERS, Signed, everybody
 from fastapi.routing import iter_route_contexts
-from impersonating import act_as
-from pages_of import browser_sign_in, send
+from things import filled
 from walking import REVIEWED, VOCABULARY, logged, of_a_patient, told
 
+from api.problems import FOR_PROGRAMS
 from infra.database import Server
 from policies.words import Role
 from tests.conftest import ROOT
 from tests.integration.sealing import seal_all
 
-# Asked with a token; pages with a session.
-FOR_PROGRAMS = ("/v1/", "/fhir/")
 # Nobody needs to sign in to see these, and there is nothing of a clinic or a person in them.
 PUBLIC = {
     "/healthz", "/v1/token", "/v1/openapi.json", "/fhir/metadata", "/sign-in", "/static",
@@ -52,59 +50,21 @@ OPEN_TO_PEOPLE = {
     "/me/dependents/{dependent}/book/{clinic}", "/me/consents/{clinic}/{purpose}",
 }  # fmt: skip
 PEOPLE = {Role.PATIENT, Role.GUARDIAN}
-# Who runs the platform sees what a clinic offers and asks, its keys, why imports failed, and records legal guardians.
+# Who runs the platform sees what a clinic offers and asks, its keys, why imports failed, records legal guardians, and
+# brings back what was deleted.
 OF_THE_PLATFORM = re.compile(
-    r"(/v1)?/clinics/\{clinic\}/(settings|templates|forms|new-form|api-keys|keys|quarantine|legal-guardians|patients/\{patient\}/legal-guardians)\b.*"
+    r"(/v1)?/clinics/\{clinic\}/(settings|templates|forms|new-form|api-keys|keys|quarantine|legal-guardians|patients/\{patient\}/legal-guardians|deletions/\{kind\}/\{record\}/undo)\b.*"
 )
-# Column → how the caller signs in. Each role of the platform has one.
-CALLERS: dict[str, str | None] = {
-    "nobody": None,
-    "roleless": "roleless",
-    Role.CLINIC_STAFF: "staff.north",
-    Role.SPECIALIST: "specialist.north",
-    Role.CLINIC_MANAGER: "manager.north",
-    Role.CLINIC_AUDITOR: "auditor.north",
-    Role.PLATFORM_AUDITOR: "auditor",
-    Role.PLATFORM_ADMIN: "admin",
-    Role.PATIENT: "wren",
-    Role.GUARDIAN: "finch",
-    Role.AUTOMATION_SYSTEM: "key:north",
-    # An admin who acts as Finch, patient and guardian.
-    "impersonated": "acting:finch",
-}
-Credentials = dict[str, httpx.Headers]
 # What was logged while every route was asked.
 LOG = io.StringIO()
 
 
 @pytest.fixture(scope="module")
-def signed_in(world: World, api: Api) -> dict[str, tuple[httpx.Headers, httpx.Headers]]:
-    """Headers of each caller, for the API and for the pages; and an impersonation that may be ended."""
-    world.impersonation = act_as(api, "wren")[0]
-    seal_all(world.server)  # or there would be no checkpoint
-    return {column: (_bearer(world, api, login), _session(world, api, login)) for column, login in CALLERS.items()}
-
-
-def _bearer(world: World, api: Api, login: str | None) -> httpx.Headers:
-    if login is None:
-        return httpx.Headers()
-    if login.startswith("key:"):
-        return httpx.Headers({"Authorization": f"Bearer {world.keys[login.removeprefix('key:')]}"})
-    if login.startswith("acting:"):
-        return httpx.Headers(act_as(api, login.removeprefix("acting:"))[1])
-    return httpx.Headers(access_world.sign_in(api, login))
-
-
-def _session(world: World, api: Api, login: str | None) -> httpx.Headers:
-    if login is None or ":" in login:
-        return httpx.Headers()
-    api.cookies.clear()
-    cookie = browser_sign_in(api, login)
-    if login in access_world.WITH_CODE:
-        send(api, "/sign-in/code", "/sign-in/code", code=access_world.fresh_code(world.server, login))
-        cookie = api.cookies["cloister_session"]
-    api.cookies.clear()
-    return httpx.Headers({"Cookie": f"cloister_session={cookie}"})
+def signed(world: World, api: Api) -> dict[str, Signed]:
+    """Each caller; and a sealed log, or there would be no checkpoint."""
+    found = everybody(world, api)
+    seal_all(world.server)
+    return found
 
 
 def routes(api: Api) -> Iterator[tuple[str, str]]:
@@ -115,67 +75,14 @@ def routes(api: Api) -> Iterator[tuple[str, str]]:
                 yield method, context.path or ""
 
 
-def filled(world: World, path: str, clinic: str = "north") -> str:
-    """A path with things that are there; a parameter that this does not know fails."""
-    patient = world.patients[clinic, FINCH if clinic == "north" else HERON]
-    found = path.format(
-        clinic=clinic,
-        segment="everybody",
-        segment_template="over-65-low-adherence",
-        patient=patient,
-        dependent=world.guardianship,
-        appointment=world.appointments[clinic],
-        impersonation=world.impersonation,
-        case=world.cases[clinic],
-        verification=UUID(int=0),
-        token="made-up",
-        campaign=world.campaigns[clinic],
-        invitation=UUID(int=0),
-        legal_guardian=UUID(int=0),
-        message=UUID(int=0),
-        template="pain",
-        form=world.items[clinic, "form"],
-        plan=world.items[clinic, "plan"],
-        handover=world.items[clinic, "handover"],
-        exercise=world.items[clinic, "exercise"],
-        day="2026-01-01",
-        guardianship=world.guardianship,
-        consent=f"{patient}.profile-sharing",
-        kind="registration",
-        event=UUID(int=0),
-        batch=UUID(int=0),
-        purpose="communications",
-        record=patient,
-        entry=UUID(int=0),
-        webhook=world.webhooks[clinic],
-        delivery=world.deliveries[clinic],
-        account=world.account,
-        step="enable" if "{account}" in path else "complete",
-        key=world.keys[f"{clinic}.bookings"].split("_")[1],
-        offered="visit",
-    )
-    return f"{found}?patient={patient}" if path == "/fhir/Consent" else found
-
-
-def ask(api: Api, method: str, path: str, headers: tuple[httpx.Headers, httpx.Headers]) -> httpx.Response:
-    api.cookies.clear()
-    return api.request(method, path, headers=headers[0 if path.startswith(FOR_PROGRAMS) else 1])
-
-
-def status(api: Api, method: str, path: str, headers: tuple[httpx.Headers, httpx.Headers]) -> int:
-    return ask(api, method, path, headers).status_code
-
-
 @pytest.fixture(scope="module")
-def walked(
-    world: World, api: Api, signed_in: dict[str, tuple[httpx.Headers, httpx.Headers]]
-) -> dict[tuple[str, str], list[httpx.Response]]:
+def walked(world: World, api: Api, signed: dict[str, Signed]) -> dict[tuple[str, str], list[httpx.Response]]:
     """What every route answers every caller."""
     ordered = sorted(routes(api), key=lambda route: (route[1], route[0]))
     ordered.remove(("POST", "/sign-out"))  # it would end the session
     with redirect_stderr(LOG), access_world.logging():
         return {
-            (method, path): [ask(api, method, filled(world, path), headers) for headers in signed_in.values()]
+            (method, path): [who.ask(api, method, filled(world, path)) for who in signed.values()]
             for method, path in ordered
         }
 
@@ -195,28 +102,24 @@ def test_every_role_is_a_column() -> None:
     assert set(Role) <= set(CALLERS)
 
 
-def test_what_is_not_public_is_denied_by_default(
-    world: World, api: Api, signed_in: dict[str, tuple[httpx.Headers, httpx.Headers]]
-) -> None:
+def test_what_is_not_public_is_denied_by_default(world: World, api: Api, signed: dict[str, Signed]) -> None:
     closed = [(method, path) for method, path in routes(api) if path not in PUBLIC]
     assert len(closed) > 15
     for method, path in closed:
-        assert status(api, method, filled(world, path), signed_in["nobody"]) == 401, (method, path)
+        assert signed["nobody"].ask(api, method, filled(world, path)).status_code == 401, (method, path)
         if path not in OF_ANY_ACCOUNT:
-            assert status(api, method, filled(world, path), signed_in["roleless"]) == 404, (method, path)
+            assert signed["roleless"].ask(api, method, filled(world, path)).status_code == 404, (method, path)
 
 
 @pytest.mark.check(9)
-def test_no_role_of_one_clinic_reaches_a_route_of_the_other(
-    world: World, api: Api, signed_in: dict[str, tuple[httpx.Headers, httpx.Headers]]
-) -> None:
+def test_no_role_of_one_clinic_reaches_a_route_of_the_other(world: World, api: Api, signed: dict[str, Signed]) -> None:
     at_a_clinic = [(method, path) for method, path in routes(api) if "{clinic}" in path]
     assert len(at_a_clinic) >= 6
     for method, path in at_a_clinic:
-        for column, headers in signed_in.items():
+        for column, who in signed.items():
             admins = OF_THE_PLATFORM.fullmatch(path) and column == Role.PLATFORM_ADMIN
             if not (admins or (path in OPEN_TO_PEOPLE and column in PEOPLE)):
-                found = status(api, method, filled(world, path, "south"), headers)
+                found = who.ask(api, method, filled(world, path, "south")).status_code
                 assert found in (401, 404), (method, path, column)
 
 
@@ -224,7 +127,7 @@ def test_no_role_of_one_clinic_reaches_a_route_of_the_other(
 def test_every_denied_read_of_the_matrix_is_recorded(server: Server) -> None:
     world = access_world.build(server)
     with access_world.client(server) as api:
-        headers = _bearer(world, api, "roleless")
+        headers = access_world.sign_in(api, "roleless")
         gets = [
             path for method, path in routes(api) if method == "GET" and "{" in path and path.startswith(FOR_PROGRAMS)
         ]
