@@ -90,8 +90,6 @@ class World:
     campaigns: dict[str, UUID] = field(default_factory=dict)
     # Of a specialist at north whom no test signs in as: what is done to it hurts nobody.
     account: UUID = field(default_factory=uuid4)
-    # Of nobody, until a test opens one.
-    impersonation: str = ""
 
     def look(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read as the administrator, past every wall."""

@@ -14,11 +14,11 @@ BANNER = "<strong>You are acting as wren</strong>"
 
 @pytest.mark.check(30)
 def test_every_page_of_who_acts_as_somebody_says_so(world: World, api: Api) -> None:
-    world.impersonation = act_as(api, "wren")[0]
+    impersonation = act_as(api, "wren")[0]
     seal_all(world.server)
     admin = signed_in(world, api, "admin").cookie
     addresses = [filled(world, path) for path in pages(api)]
-    addresses += [f"/as/{world.impersonation}{path}" for path in addresses if path == "/me" or path.startswith("/me/")]
+    addresses += [f"/as/{impersonation}{path}" for path in addresses if path == "/me" or path.startswith("/me/")]
     said, silent = [], []
     for address in addresses:
         api.cookies.clear()

@@ -6,12 +6,12 @@ A dependent's things are Chick's, a patient of the clinic as well; everything el
 import itertools
 import secrets
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from uuid import UUID, uuid4
 
 import access_world
-from access_world import CHICK, FINCH, HERON, World
+from access_world import CHICK, FINCH, HERON, WREN, World
 from families import TODAY
 
 from api import system_keys
@@ -19,6 +19,8 @@ from infra.database import connect_admin
 from infra.encryption.codec import Place
 from tests.integration.sealing import add_batch, add_events, seal_all
 
+# Nobody has two visits at once.
+_SLOTS = itertools.count()
 # One guardian and dependent have no two guardianships that began on one day.
 _DAYS = itertools.count(1)
 FIXED = {
@@ -29,17 +31,36 @@ FIXED = {
 }  # fmt: skip
 
 
+# What a page's form has to say to be decided about at all.
+_ENDED = {"reason": "no_longer"}
+SAID: dict[str, dict[str, str]] = {
+    "/clinics/{clinic}/forms": {
+        "do": "save", "name": "another", "title": "Another", "q0.id": "one", "q0.type": "text", "q0.text": "How?",
+    },
+    "/clinics/{clinic}/legal-guardians/{legal_guardian}/end": _ENDED,
+    "/clinics/{clinic}/quarantine/retry": {"entry": "{entry}"},
+    "/clinics/{clinic}/segments/{segment}/messages": {"subject": "News", "text": "We open at eight."},
+    "/impersonations/end": {"impersonation": "{impersonation}"},
+    "/me/consents/{clinic}/{purpose}": {"text_version": "v1", "sha256": "1" * 64},
+    "/me/dependents/{dependent}/consents/{clinic}/{purpose}": {"text_version": "v1", "sha256": "1" * 64},
+    "/me/dependents/{dependent}/family/leave": _ENDED,
+    "/me/dependents/{dependent}/family/others/{guardianship}/end": _ENDED,
+    "/me/dependents/{dependent}/profile/edit": {"name": CHICK},
+    "/me/family/dependents": {"name": "Canary Jay", "birth_date": "1990-01-01", "relationship": "parent"},
+    "/me/family/guardians/{guardianship}/end": _ENDED,
+    "/me/profile/edit": {"name": FINCH},
+}  # fmt: skip
+
+
 def filled(world: World, path: str, clinic: str = "north") -> str:
     """A path with things that are there; a parameter that this does not know fails."""
-    things = Things(world, path, clinic)
-    found = path.format_map(things)
-    return f"{found}?patient={things['patient']}" if path == "/fhir/Consent" else found
+    return Things(world, path, clinic).address
 
 
 class Things(dict[str, object]):
     """What the parameters of a path stand for, made when first asked for."""
 
-    def __init__(self, world: World, path: str, clinic: str) -> None:
+    def __init__(self, world: World, path: str, clinic: str = "north") -> None:
         super().__init__(FIXED)
         self.world, self.path, self.clinic = world, path, clinic
         self.clinic_id = world.clinic_ids[clinic]
@@ -48,6 +69,17 @@ class Things(dict[str, object]):
         make: Callable[[], object] = getattr(self, f"_{name}")
         self[name] = make()
         return self[name]
+
+    @property
+    def address(self) -> str:
+        """Where they are."""
+        found = self.path.format_map(self)
+        return f"{found}?patient={self['patient']}" if self.path == "/fhir/Consent" else found
+
+    @property
+    def said(self) -> dict[str, str]:
+        """What the page's form says of them."""
+        return {name: value.format_map(self) for name, value in SAID.get(self.path, {}).items()}
 
     @property
     def person(self) -> str:
@@ -95,16 +127,18 @@ class Things(dict[str, object]):
         return "form" if self.path.endswith("/undo") else "registration"
 
     def _dependent(self) -> UUID:
-        return self._left_alone() if self.path.endswith("/undo") else self.world.guardianship
+        if self.path.endswith(("/undo", "/leave")):
+            return self._child(self.path.endswith("/undo"))
+        return self.world.guardianship
 
-    def _left_alone(self) -> UUID:
-        """The guardianship of a child who was deleted when their last guardian left."""
-        child, made = uuid4(), uuid4()
-        finch = self.world.people[FINCH]
-        marked = {"deleted_at": TODAY, "deleted_by": finch, "delete_reason": "last_guardian_left"}
-        self.insert("person", person_id=child, name="Canary Egg", **marked)
+    def _child(self, left_alone: bool) -> UUID:
+        """Finch's guardianship of a child whom no clinic knows; or of one who was deleted when Finch left."""
+        child, made, finch = uuid4(), uuid4(), self.world.people[FINCH]
+        marked = {"deleted_at": TODAY, "deleted_by": finch, "delete_reason": "no_longer"}
+        ended = {"ends_on": TODAY, "ended_by": finch, "end_reason": "no_longer"}
+        self.insert("person", person_id=child, name="Canary Egg", **(marked if left_alone else {}))
         self.insert("profile", person_id=child, birth_date=str(TODAY))
-        self._guarded(made, FINCH, child, ends_on=TODAY, ended_by=finch, end_reason="last_guardian_left")
+        self._guarded(made, FINCH, child, **(ended if left_alone else {}))
         return made
 
     def _guarded(self, made: UUID, guardian: str, dependent: UUID, **values: object) -> None:
@@ -132,12 +166,19 @@ class Things(dict[str, object]):
         return made
 
     def _appointment(self) -> UUID:
-        start = access_world.in_days(8)
+        """A visit to come, by video."""
+        made = uuid4()
+        one = {"clinic_id": self.clinic_id, "appointment_id": made}
+        start = access_world.in_days(8) + next(_SLOTS) * access_world.HALF_AN_HOUR
         times = {"starts_at": start, "ends_at": start + access_world.HALF_AN_HOUR, "starts_on": start.date()}
-        booked = {"specialist": "Dr. Elsewhere", "status": "booked", "booked_on": "2026-01-01"}
-        if self.person == FINCH:
-            return self.world.appointments[self.clinic]
-        return self.item("appointment", service="call", modality="video", **booked, **times)
+        booked = {"service": "call", "modality": "video", "status": "booked", "booked_on": "2026-01-01"}
+        specialist = f"Dr. {self.clinic.title()}"
+        self.insert(
+            "appointment", **one, patient_id=self.of_clinic(self.person), specialist=specialist, **booked, **times
+        )
+        self.insert("appointment_event", **one, step="book", to_status="booked", role="clinic_staff")
+        self.insert("video_room", **one, room=f"canary-room-of-a-visit-by-video-{made}")
+        return made
 
     def _form(self) -> UUID:
         return self.item("form", template="i", status="pending", assigned_on="2026-01-01")
@@ -183,8 +224,16 @@ class Things(dict[str, object]):
     def _step(self) -> str:
         return "enable" if "{account}" in self.path else "complete"
 
-    def _impersonation(self) -> str:
-        return self.world.impersonation
+    def _impersonation(self) -> UUID:
+        """That an admin acts as Wren, at this moment."""
+        made, now = uuid4(), datetime.now(UTC)
+        ((actor,), (subject,)) = self.world.look(
+            "select principal_id from operational.principal where login in ('admin.too', 'wren') order by login"
+        )
+        who = {"actor_id": actor, "subject_id": subject, "person_id": self.world.people[WREN]}
+        lasting = {"starts_at": now, "ends_at": now + access_world.HALF_AN_HOUR}
+        self.insert("impersonation", impersonation_id=made, **who, reason="patient_asked", ticket="T-1", **lasting)
+        return made
 
     def _consent(self) -> str:
         return f"{self._patient()}.profile-sharing"
