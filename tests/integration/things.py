@@ -15,8 +15,10 @@ from access_world import CHICK, FINCH, HERON, WREN, World
 from families import TODAY
 
 from api import system_keys
+from api.families.invitation_repository import LEGAL_PURPOSE
 from infra.database import connect_admin
 from infra.encryption.codec import Place
+from infra.encryption.columns import LEGAL_GUARDIAN
 from tests.integration.sealing import add_batch, add_events, seal_all
 
 # Nobody has two visits at once.
@@ -37,6 +39,7 @@ SAID: dict[str, dict[str, str]] = {
     "/clinics/{clinic}/forms": {
         "do": "save", "name": "another", "title": "Another", "q0.id": "one", "q0.type": "text", "q0.text": "How?",
     },
+    "/clinics/{clinic}/legal-guardians/{legal_guardian}/confirm": {"document": "52 XVII 1/26"},
     "/clinics/{clinic}/legal-guardians/{legal_guardian}/end": _ENDED,
     "/clinics/{clinic}/quarantine/retry": {"entry": "{entry}"},
     "/clinics/{clinic}/segments/{segment}/messages": {"subject": "News", "text": "We open at eight."},
@@ -160,7 +163,9 @@ class Things(dict[str, object]):
 
     def _legal_guardian(self) -> UUID:
         made = uuid4()
-        law = {"basis": "court_order", "ends_on": "2999-01-01", "recorded_by": self.world.account}
+        place = Place(LEGAL_GUARDIAN.place, "contact", str(made))
+        contact = access_world.seal(self.world, LEGAL_PURPOSE, place, b"nobody@example.org")
+        law = {"basis": "court_order", "ends_on": "2999-01-01", "recorded_by": self.world.account, "contact": contact}
         lasting = {"clinic_id": self.clinic_id, "expires_at": access_world.in_days(7)}
         self.insert("guardian_invitation", invitation_id=made, dependent_id=self.world.people[FINCH], **law, **lasting)
         return made
