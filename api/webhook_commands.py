@@ -14,9 +14,11 @@ def webhooks(
 
     from api.webhooks import courier
     from infra import log
+    from infra.at_rest import refuse_bare_disks
     from infra.database import server
     from infra.settings import settings
 
+    refuse_bare_disks(settings())
     log.configure()
     taken = asyncio.run(courier.run(server(), settings(), once=once, attached=attached))
     if once:

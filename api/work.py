@@ -84,7 +84,10 @@ class Work(Recorded):
         if found is None:
             self.denied = True
             raise NotThere("no such thing")
-        await self.serve(found["person_id"], found.get("clinic_id"))
+        clinic_id = found.get("clinic_id")
+        if clinic_id is not None:  # whose auditors see a refusal as well
+            self.name_clinic(clinic_id)
+        await self.serve(found["person_id"], clinic_id)
         return found
 
     def enter(self, context: dict[str, str]) -> None:

@@ -11,6 +11,11 @@ from infra.errors import Misconfigured
 from infra.settings import Mode, Settings
 
 NONE = "none"
+# Folders of the home, each of which may be a mount of its own or lead elsewhere.
+_OF_HOME = {
+    "secrets": "secrets", "audit archive": "archive", "pipeline's runs": "dagster", "pipeline's files": "dbt",
+    "samples": "sample",
+}  # fmt: skip
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _BLOCK = Path("/sys/class/block")
 
@@ -34,7 +39,7 @@ def data_paths(chosen: Settings) -> list[DataPath]:
     if chosen.embedded and chosen.at_rest == "pg_tde":
         raise Misconfigured("the embedded PostgreSQL has no pg_tde", hint="set CLOISTER_AT_REST to what it has")
     declared = chosen.home_at_rest or (chosen.at_rest if chosen.embedded else None)
-    own = {"home": chosen.home, "secrets": chosen.home / "secrets"}
+    own = {"home": chosen.home, **{name: chosen.home / folder for name, folder in _OF_HOME.items()}}
     if chosen.embedded:
         own = {"database": chosen.home / "postgres", "write-ahead log": chosen.home / "postgres" / "pg_wal", **own}
         database = []
@@ -43,15 +48,16 @@ def data_paths(chosen: Settings) -> list[DataPath]:
     return database + [_own(name, path, declared) for name, path in own.items()]
 
 
-def refuse_bare_disks(chosen: Settings) -> None:
-    """Production mode starts on encrypted disks only.
+def refuse_bare_disks(chosen: Settings, **more: Path) -> None:
+    """Production mode starts on encrypted disks only, and writes to them alone: `more` are folders by name.
 
     Raises:
         Misconfigured: nothing encrypts them.
     """
     if chosen.effective_mode is not Mode.PRODUCTION:
         return
-    bare = [path.name for path in data_paths(chosen) if path.mechanism == NONE]
+    wanted = [_own(name, path, chosen.home_at_rest) for name, path in more.items()]
+    bare = [path.name for path in [*data_paths(chosen), *wanted] if path.mechanism == NONE]
     if bare:
         raise Misconfigured(
             f"production mode needs encryption at rest, and nothing encrypts: {', '.join(bare)}",

@@ -50,9 +50,12 @@ def seal(
     import os
 
     from infra import log
+    from infra.at_rest import refuse_bare_disks
     from infra.database import server
+    from infra.settings import settings
     from orchestration import sealer
 
+    refuse_bare_disks(settings())
     if once:
         sealed = sealer.seal_once(server())
         typer.echo(", ".join(f"{count:,} {stream} events" for stream, count in sealed.items()) + " sealed")

@@ -47,6 +47,7 @@ TOTP = Secret("CANARYCANARYCANARYCANARYCANARY22")
 # Who is asked for a code as well.
 WITH_CODE = ("auditor.north", "auditor", "admin", "admin.too")
 UNLIMITED = Rates(principal=0, address=0, sign_ins=0)
+HALF_AN_HOUR = timedelta(minutes=30)
 FINCH, WREN, HERON, CHICK = "Canary Finch", "Canary Wren", "Canary Heron", "Canary Chick"
 BIRTH = "1931-05-17"
 PHONE = "+4930901820"
@@ -91,8 +92,6 @@ class World:
     campaigns: dict[str, UUID] = field(default_factory=dict)
     # Of a specialist at north whom no test signs in as: what is done to it hurts nobody.
     account: UUID = field(default_factory=uuid4)
-    # Of nobody, until a test opens one.
-    impersonation: str = ""
 
     def look(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read as the administrator, past every wall."""
@@ -115,7 +114,7 @@ class World:
         person = {"person_id": self.people[name], "signer_id": self.people[name]}
         with connect_admin(self.server) as admin:
             clinic_id = self.clinic_ids[clinic]
-            _insert(admin, "consent_event", {"clinic_id": clinic_id, **person, "kind": kind, **event, **other})
+            insert(admin, "consent_event", {"clinic_id": clinic_id, **person, "kind": kind, **event, **other})
 
     def register_chick(self, clinic: str = "north") -> None:
         """Make the child a patient of a clinic."""
@@ -152,7 +151,7 @@ def build(server: Server) -> World:
         for name in (FINCH, WREN, HERON):
             world.people[name] = _person(admin, name)
         world.people[CHICK] = _person(admin, CHICK, birth_date=str(datetime.now(UTC).date() - timedelta(days=3000)))
-        _insert(
+        insert(
             admin,
             "guardianship",
             {
@@ -168,13 +167,18 @@ def build(server: Server) -> World:
                 world.patients[clinic, name] = _register(admin, world.clinic_ids[clinic], world.people[name])
             _records(admin, world, clinic)
             _mart(admin, world, clinic, names)
-            _webhook(admin, world, clinic)
+            add_webhook(admin, world, clinic)
             for name in names:
                 _visit(admin, world, clinic, name)
     _contacts(world)
     _accounts(world)
     _campaigns(world)
     return world
+
+
+def in_days(days: int) -> datetime:
+    """A full hour so many days from now."""
+    return datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=days)
 
 
 def listening() -> socket.socket:
@@ -259,7 +263,7 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
     propagated = {"consent_event_id": event, "kind": "expired", "done_at": day}
     for each in ("profile_sharing", "communications"):
         text = {**clinic_only, "purpose": each, "text_version": "v1", "body": "t", "sha256": bytes(32)}
-        _insert(admin, "consent_text", text)
+        insert(admin, "consent_text", text)
     answer = {"template": "i", "question": "q", "answered_at": day, "body": "Canary answer"}
     row = {"file": "f", "source": "s", "batch_id": batch}
     sealed = _sealed(world, form, {"q": "Canary answer"})
@@ -287,7 +291,7 @@ def _records(admin: psycopg.Connection, world: World, clinic: str) -> None:
         "brought_record": {**patient, **_brought(world, clinic), "made_at": day, "brought_by": person},
         "quarantine": {**clinic_only, **row, "quarantine_id": uuid4(), **rejected},
     }.items():  # fmt: skip
-        _insert(admin, table, values)
+        insert(admin, table, values)
     _bookings(admin, world, clinic)
 
 
@@ -295,7 +299,7 @@ def _bookings(admin: psycopg.Connection, world: World, clinic: str) -> None:
     """What a clinic offers, and an appointment of Finch's in a week, by video, with all that belongs to it."""
     patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, FINCH]}
     clinic_only, name, appointment = {"clinic_id": patient["clinic_id"]}, f"Dr. {clinic.title()}", uuid4()
-    start = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) + timedelta(days=7)
+    start = in_days(7)
     offered = {"minutes": 30, "templates": ["i"], "specialists": [name], "is_open": True}
     system, one = uuid4(), {**clinic_only, "appointment_id": appointment}
     admin.execute(
@@ -304,7 +308,7 @@ def _bookings(admin: psycopg.Connection, world: World, clinic: str) -> None:
     )
     world.appointments[clinic] = appointment
     booked = {"specialist": name, "status": "booked", "booked_on": "2026-01-01", "starts_on": start.date()}
-    times = {"starts_at": start, "ends_at": start + timedelta(minutes=30)}
+    times = {"starts_at": start, "ends_at": start + HALF_AN_HOUR}
     digests = {"key_digest": "0" * 64, "request_digest": "0" * 64}
     for table, values in (
         ("service", {**clinic_only, "service": "visit", "name": "Visit", "modality": "in_person", **offered}),
@@ -322,24 +326,24 @@ def _bookings(admin: psycopg.Connection, world: World, clinic: str) -> None:
         ("patient_source", {**patient, "source": "staff", "source_id": "canary"}),
         ("booking_request", {**one, "principal_id": system, **digests}),
     ):
-        _insert(admin, table, values)
+        insert(admin, table, values)
 
 
 def _sealed(world: World, form: UUID, answers: dict[str, Any]) -> bytes:
     """Answers to a form as the API would keep them."""
-    return _seal(world, "forms", Place("operational.form_sealed", "content", str(form)), answers)
+    return seal(world, "forms", Place("operational.form_sealed", "content", str(form)), answers)
 
 
 def _brought(world: World, clinic: str) -> dict[str, Any]:
     """A record that the patient brought of a clinic elsewhere."""
     own = world.items[clinic, "handover"] = uuid4()
     archive = pack({MANIFEST: b"{}", JWS: b"", BUNDLE: b'{"resourceType": "Bundle", "title": "Canary record"}'})
-    sealed = _seal(world, "brought", Place("operational.brought_record", "content", str(own)), archive)
+    sealed = seal(world, "brought", Place("operational.brought_record", "content", str(own)), archive)
     origin = {"issuer": "cloister/elsewhere/exports", "origin": "Elsewhere", "digest": bytes(32), "channel": "patient"}
     return {"brought_id": own, "content": sealed, **origin}
 
 
-def _seal(world: World, purpose: str, place: Place, content: dict[str, Any] | bytes) -> bytes:
+def seal(world: World, purpose: str, place: Place, content: dict[str, Any] | bytes) -> bytes:
     codec = FieldCodec(key_provider(settings(), world.server.secrets_folder))
     with connect(Login.SERVICE, at=world.server) as connection:
         newest, *_ = purpose_keys(connection, codec.provider, purpose)
@@ -354,19 +358,19 @@ def _campaigns(world: World) -> None:
         with connect_admin(world.server) as admin:
             manager = "select principal_id from operational.principal where login = %s"
             ((by,),) = admin.execute(manager, [f"manager.{clinic}"]).fetchall()
-            _insert(admin, "campaign", {
+            insert(admin, "campaign", {
                 "clinic_id": patient["clinic_id"], "campaign_id": campaign, "started_by": by,
                 "segment_id": world.segments[clinic, "everybody"], "key_digest": "0" * 64, "request_digest": "0" * 64,
-                "content": _seal(world, "message", Place("operational.campaign", "content", str(campaign)), NEWS),
+                "content": seal(world, "message", Place("operational.campaign", "content", str(campaign)), NEWS),
             })  # fmt: skip
-            _insert(admin, "message", {
+            insert(admin, "message", {
                 **patient, "message_id": uuid4(), "person_id": world.people[FINCH], "kind": "campaign",
                 "about_id": campaign, "state": "sent", "sent_at": datetime.now(UTC),
             })  # fmt: skip
-            _insert(admin, "message_refusal", {**patient, "refused_at": "2020-01-01"})
+            insert(admin, "message_refusal", {**patient, "refused_at": "2020-01-01"})
 
 
-def _webhook(admin: psycopg.Connection, world: World, clinic: str) -> None:
+def add_webhook(admin: psycopg.Connection, world: World, clinic: str) -> None:
     """A webhook that leads nowhere, and a delivery of Finch's entering that was given up."""
     webhook, delivery = uuid4(), uuid4()
     world.webhooks[clinic], world.deliveries[clinic] = webhook, delivery
@@ -380,15 +384,15 @@ def _webhook(admin: psycopg.Connection, world: World, clinic: str) -> None:
     told = {"run": 1, "segment_id": world.segments[clinic, "everybody"], "patient_id": world.patients[clinic, FINCH]}
     ended = {"state": "dead", "ended_at": datetime.now(UTC), "failure": "unreachable"}
     off = {"disabled_at": datetime.now(UTC), "disabled_by": "failures"}
-    _insert(admin, "webhook_endpoint", {**one, **leads, **followed, **off, "created_by": uuid4()})
-    _insert(admin, "webhook_delivery", {**one, "delivery_id": delivery, "kind": "entered", **told, **ended})
+    insert(admin, "webhook_endpoint", {**one, **leads, **followed, **off, "created_by": uuid4()})
+    insert(admin, "webhook_delivery", {**one, "delivery_id": delivery, "kind": "entered", **told, **ended})
 
 
 def _visit(admin: psycopg.Connection, world: World, clinic: str, name: str) -> None:
     """An appointment of a patient with the clinic's specialist."""
     patient = {"clinic_id": world.clinic_ids[clinic], "patient_id": world.patients[clinic, name]}
     day = {"booked_on": "2026-01-01", "starts_on": "2026-01-02"}
-    _insert(admin, "appointment", {**patient, **day, "specialist": f"Dr. {clinic.title()}", "status": "fulfilled"})
+    insert(admin, "appointment", {**patient, **day, "specialist": f"Dr. {clinic.title()}", "status": "fulfilled"})
 
 
 def _contacts(world: World) -> None:
@@ -405,7 +409,7 @@ def _contacts(world: World) -> None:
         world.change(f"update operational.profile set {columns} where person_id = %s", *sealed, person)
 
 
-def _insert(admin: psycopg.Connection, table: str, values: dict[str, Any]) -> None:
+def insert(admin: psycopg.Connection, table: str, values: dict[str, Any]) -> None:
     columns = sql.SQL(", ").join(map(sql.Identifier, values))
     places = sql.SQL(", ").join(map(sql.Placeholder, values))
     query = sql.SQL("insert into operational.{} ({}) values ({})").format(sql.Identifier(table), columns, places)

@@ -285,7 +285,7 @@ def _at_clinic(action: Action) -> str:
 
 @cache
 def _of_person(action: Action, own: bool) -> str:
-    return recorded_by_state(_OF_PERSON.format(whose=WHOSE[own]), FACTS[action], in_clinic=False)
+    return recorded_by_state(_OF_PERSON.format(whose=WHOSE[own]), FACTS[action], in_clinic=False, at_clinic=True)
 
 
 @cache

@@ -289,4 +289,4 @@ def _key(work: Work, order: Order) -> dict[str, Any]:
 @cache
 def _booking(own: bool) -> str:
     query = _BOOKING.format(whose=WHOSE[own])
-    return recorded_by_state(query, FACTS[Action.OWN_APPOINTMENT_BOOK], in_clinic=False)
+    return recorded_by_state(query, FACTS[Action.OWN_APPOINTMENT_BOOK], in_clinic=False, at_clinic=True)

@@ -113,4 +113,4 @@ def _of_patient(kind: Kind) -> str:
 @cache
 def _own(kind: Kind) -> str:
     query = _OWN.format(whose=WHOSE[True], table=sql.Identifier(kind.table), id=sql.Identifier(kind.id))
-    return recorded_by_state(query, FACTS[Action.OWN_RECORD_HIDE], in_clinic=False)
+    return recorded_by_state(query, FACTS[Action.OWN_RECORD_HIDE], in_clinic=False, at_clinic=True)

@@ -231,4 +231,4 @@ def _listed(own: bool) -> str:
 
 @cache
 def _at_clinic(action: Action, own: bool) -> str:
-    return statement(action, _AT_CLINIC, own=own)
+    return statement(action, _AT_CLINIC, own=own, at_clinic=True)

@@ -285,4 +285,4 @@ def _own_list(own: bool) -> str:
 @cache
 def _own_form(own: bool, action: Action) -> str:
     query = _OWN_FORM.format(entry=ENTRY, whole=_WHOLE, whose=WHOSE[own], form=FORM, content=_CONTENT)
-    return recorded_by_state(query, FACTS[action], in_clinic=False)
+    return recorded_by_state(query, FACTS[action], in_clinic=False, at_clinic=True)

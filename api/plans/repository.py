@@ -301,4 +301,4 @@ def _of_plan() -> str:
 @cache
 def _exercise(own: bool) -> str:
     query = _EXERCISE.format(whose=WHOSE[own], today=_TODAY)
-    return recorded_by_state(query, FACTS[Action.EXERCISE_TICK], in_clinic=False)
+    return recorded_by_state(query, FACTS[Action.EXERCISE_TICK], in_clinic=False, at_clinic=True)

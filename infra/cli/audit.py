@@ -58,12 +58,15 @@ def archive(
     ] = None,
 ) -> None:
     """Write months past their retention to verified files, and detach them; nothing is dropped."""
+    from infra.at_rest import refuse_bare_disks
     from infra.audit_tree.archive import archive as run
     from infra.database import server
     from infra.settings import settings
 
     chosen = settings()
-    done = run(server(), out or chosen.home / "archive", chosen.audit_retention_years)
+    folder = out or chosen.home / "archive"
+    refuse_bare_disks(chosen, out=folder)
+    done = run(server(), folder, chosen.audit_retention_years)
     for made in done:
         typer.echo(f"{made.events:,} events of {made.month} in {made.path}")
     if not done:

@@ -18,9 +18,12 @@ def work(
     import os  # late, like every heavy import here: the command line starts fast
 
     from infra import log
+    from infra.at_rest import refuse_bare_disks
     from infra.database import server
+    from infra.settings import settings
     from orchestration.live import worker
 
+    refuse_bare_disks(settings())
     log.configure()
     worker.run(server(), lambda: attached is not None and os.getppid() != attached)
 

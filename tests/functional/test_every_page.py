@@ -9,10 +9,11 @@ from in_browser import OF_COLOURS, WCAG, accessible, fits
 from playwright.sync_api import Browser
 
 from tests.functional.conftest import watched
+from tests.integration.callers import everybody
 from tests.integration.impersonating import act_as
 from tests.integration.sealing import seal_all
-from tests.integration.test_routes_by_roles import CALLERS, _session, filled
 from tests.integration.test_spoken_pages import got
+from tests.integration.things import filled
 from tests.integration.walking import pages
 
 RULES: dict[Literal["light", "dark"], Any] = {"light": WCAG, "dark": OF_COLOURS}
@@ -21,15 +22,16 @@ RULES: dict[Literal["light", "dark"], Any] = {"light": WCAG, "dark": OF_COLOURS}
 @pytest.fixture(scope="module")
 def got_by(world: World, api: Api) -> dict[str | None, list[str]]:
     """The pages, by the session of somebody who gets them."""
-    world.impersonation = act_as(api, "wren")[0]
+    signed = everybody(world, api)
+    act_as(api, "wren")  # or no page would have a banner
     seal_all(world.server)
-    sessions = {column: _session(world, api, login) for column, login in CALLERS.items()}
     found: dict[str | None, list[str]] = {}
     for path in pages(api):
-        caller, answer = got(api, filled(world, path), sessions)
+        address = filled(world, path)
+        caller, answer = got(api, address, signed)
         if answer.status_code == 200 and answer.headers["content-type"].startswith("text/html"):
-            cookie = sessions[caller].get("cookie", "").partition("=")[2]
-            found.setdefault(cookie or None, []).append(filled(world, path))
+            cookie = signed[caller].cookie.get("cookie", "").partition("=")[2]
+            found.setdefault(cookie or None, []).append(address)
     return found
 
 

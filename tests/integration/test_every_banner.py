@@ -1,25 +1,24 @@
 """While an admin acts as somebody, every page that they get says so: their own, and the person's."""
 
-import httpx
 import pytest
 from access_world import Api, World
+from callers import signed_in
 from impersonating import act_as
+from things import filled
 from walking import pages
 
-from policies.words import Role
 from tests.integration.sealing import seal_all
-from tests.integration.test_routes_by_roles import CALLERS, _session, filled
 
 BANNER = "<strong>You are acting as wren</strong>"
 
 
 @pytest.mark.check(30)
 def test_every_page_of_who_acts_as_somebody_says_so(world: World, api: Api) -> None:
-    world.impersonation = act_as(api, "wren")[0]
+    impersonation = act_as(api, "wren")[0]
     seal_all(world.server)
-    admin: httpx.Headers = _session(world, api, CALLERS[Role.PLATFORM_ADMIN])
+    admin = signed_in(world, api, "admin").cookie
     addresses = [filled(world, path) for path in pages(api)]
-    addresses += [f"/as/{world.impersonation}{path}" for path in addresses if path == "/me" or path.startswith("/me/")]
+    addresses += [f"/as/{impersonation}{path}" for path in addresses if path == "/me" or path.startswith("/me/")]
     said, silent = [], []
     for address in addresses:
         api.cookies.clear()
@@ -35,4 +34,4 @@ def test_every_page_of_who_acts_as_somebody_says_so(world: World, api: Api) -> N
 def test_nobody_else_sees_a_banner(world: World, api: Api) -> None:
     act_as(api, "wren")
     api.cookies.clear()
-    assert BANNER not in api.get("/clinics", headers=_session(world, api, "manager.north")).text
+    assert BANNER not in api.get("/clinics", headers=signed_in(world, api, "manager.north").cookie).text

@@ -3,7 +3,7 @@
 import access_world
 import pytest
 from access_world import Api, World
-from impersonating import REASON, TICKET, account, act_as, end, get
+from impersonating import REASON, TICKET, account, act_as, end, get, opening
 
 from infra.database import Server
 
@@ -12,6 +12,21 @@ from infra.database import Server
 def fresh(server: Server) -> World:
     """For tests that count every event."""
     return access_world.build(server)
+
+
+@pytest.mark.check(30)
+def test_the_patient_is_told_by_a_message_whenever_somebody_may_act_as_them(fresh: World) -> None:
+    """Each opening queues one, which no guardian gets a copy of; a refused one queues none."""
+    queued = (
+        "select person_id, about_id::text, confidential from operational.message"
+        " where kind = 'impersonation_notice' and state = 'pending'"
+    )
+    with access_world.client(fresh.server) as api:
+        assert opening(api, "finch", ticket=None).status_code == 422
+        assert opening(api, "admin.too").status_code == 404
+        assert fresh.look(queued) == []
+        impersonation, _ = act_as(api, "finch")
+        assert fresh.look(queued) == [(fresh.people[access_world.FINCH], impersonation, True)]
 
 
 def test_the_patient_sees_when_and_why_and_not_by_whom(fresh: World) -> None:

@@ -3,6 +3,9 @@
 import json
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID, uuid4
 
 import access_world
 import psycopg
@@ -21,6 +24,19 @@ VERBS = ("select", "insert", "update", "delete")
 IDENTITY = {"clinic", "clinic_role", "principal_role", "api_key", "verification"}
 # A queue, emptied by the worker; counters of attempts; digests, made anew under another key. None is a record.
 EMPTIED = {"outbox", "sign_in_bucket", "blind_index"}
+# What is reached before it is known for whom: accounts that sign in and act as others, codes that prove a contact,
+# keys, which are wrapped, and keyed digests by which a contact is looked up. Who is new is nobody's yet: their rows can
+# be put there, and over nobody else's.
+NEW = {("person", "person_id"), ("profile", "person_id")}
+ACCOUNTS = {("principal", "person_id"), ("impersonation", "person_id"), ("verification", "person_id")}
+KEYS, DIGESTS = {("data_key", "person_id")}, {("blind_index", "person_id")}
+OPEN: dict[Login | Group, dict[str, set[tuple[str, str]]]] = {
+    Login.SERVICE: {
+        "select": ACCOUNTS | KEYS | DIGESTS, "update": ACCOUNTS | DIGESTS,
+        "insert": ACCOUNTS | KEYS | DIGESTS | NEW,
+    },
+    Group.FAMILY: {"select": KEYS}, Group.VIEWER: {"select": KEYS},
+}  # fmt: skip
 DEFINERS = {
     "note_clinical", "note_person", "note_consent", "apply_consent", "note_impersonation",
     "note_propagation", "note_deletion", "limit_by_consent", "limit_by_deletion",
@@ -38,6 +54,43 @@ def _proposed(world: World) -> None:
             " select gen_random_uuid(), %s, %s, now() + interval '7 days', 'statute', current_date + 9, principal_id"
             " from operational.principal where login = 'admin'", world.people[name], world.clinic_ids[clinic],
         )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def everything(world: World) -> None:
+    """A row of Finch and of Heron in every table of people."""
+    north, soon = world.clinic_ids["north"], datetime.now(UTC) + timedelta(minutes=5)
+    finch, heron = world.people[access_world.FINCH], world.people[access_world.HERON]
+    guards = {"relationship": "parent", "starts_on": "2020-01-01", "agreed": True}
+    with connect_admin(world.server) as admin:
+        put_in = partial(access_world.insert, admin)
+        for one, other in ((finch, heron), (heron, finch)):
+            account = "select principal_id from operational.principal where person_id = %s"
+            ((subject,),) = admin.execute(account, [one]).fetchall()
+            put_in("account_contact", {"person_id": one, "email": b"x"})
+            put_in("blind_index", {"person_id": one, "field": "phone", "key_version": 1, "digest": one.bytes})
+            put_in("person_source", {"person_id": one, "source": "s", "source_id": str(one)})
+            fact = {"source": "s", "kind": "allergy", "record_id": "1", "value": "Canary seed"}
+            put_in("profile_fact", {"person_id": one, **fact})
+            edit = {"history_id": uuid4(), "changed_by": one, "fields": ["name"], "previous": b"x"}
+            put_in("profile_history", {"person_id": one, **edit})
+            put_in("guardianship", {"guardian_id": one, "dependent_id": other, "guardianship_id": uuid4(), **guards})
+            put_in("impersonation", {
+                "impersonation_id": uuid4(), "actor_id": world.account, "subject_id": subject, "person_id": one,
+                "reason": "patient_asked", "ticket": "T-1", "starts_at": soon, "ends_at": soon + timedelta(minutes=5),
+            })  # fmt: skip
+            code = {
+                "contact": b"x",
+                "contact_digest": b"x",
+                "code_digest": b"x",
+                "channel": "email",
+                "expires_at": soon,
+            }
+            put_in("verification", {"person_id": one, "verification_id": uuid4(), "clinic_id": north, **code})
+            put_in("guardian_invitation", {
+                "invitation_id": uuid4(), "dependent_id": one, "made_by": one, "code_hash": one.bytes * 2,
+                "expires_at": soon, "redeemed_by": one, "redeemed_at": soon,
+            })  # fmt: skip
 
 
 @pytest.fixture
@@ -193,6 +246,91 @@ def test_without_a_context_the_service_reaches_what_is_named_alone(world: World,
     with connect(Login.SERVICE, at=world.server) as connection:
         reached = {table for table in tables if reaches(world, connection, verb, table)} | unconditional(world, verb)
     assert reached == {table for table, (verbs, _) in WITHOUT_CONTEXT.items() if verb in verbs}
+
+
+def personal(world: World, *, of_no_clinic: bool) -> list[tuple[str, str]]:
+    """Every table of the operational zone with each column that says of whom a row is, from the catalogue."""
+    found = world.look(
+        "select distinct c.relname::text, a.attname::text from pg_class as c"
+        " inner join pg_attribute as a on a.attrelid = c.oid"
+        " left join pg_constraint as k on k.conrelid = c.oid and k.contype = 'f' and k.conkey = array[a.attnum]"
+        " and k.confrelid = 'operational.person'::regclass"
+        " where c.relnamespace = 'operational'::regnamespace and c.relkind = 'r' and not a.attisdropped"
+        " and (a.attname = 'person_id' or k.oid is not null) and (not %s or not exists (select from pg_attribute as b"
+        " where b.attrelid = c.oid and b.attname = 'clinic_id')) order by 1, 2", of_no_clinic,
+    )  # fmt: skip
+    return [(table, column) for table, column in found]
+
+
+def reached(
+    world: World, connection: psycopg.Connection, verb: str, of: UUID, *, of_no_clinic: bool
+) -> list[tuple[str, str]]:
+    """Where a role reaches a row of somebody; of each table there is one, or it would prove nothing."""
+    found = []
+    for table, column in personal(world, of_no_clinic=of_no_clinic):
+        rows = world.look(f"select to_jsonb(t) from operational.{table} as t where {column} = %s", of)
+        assert rows, f"{table}.{column} has no row of theirs: the test would prove nothing"
+        if reaches_row(connection, verb, table, column, of, rows[0][0]):
+            found.append((table, column))
+    return found
+
+
+def reaches_row(
+    connection: psycopg.Connection, verb: str, table: str, column: str, of: UUID, row: dict[str, object]
+) -> bool:
+    """Whether a role gets at somebody's row, in the columns that it may write; that it is there saves none."""
+    columns = connection.execute(
+        "select attname::text from pg_attribute where attrelid = %s::regclass and attnum > 0 and not attisdropped"
+        " and attgenerated = '' and has_column_privilege(attrelid, attnum, %s)",
+        [f"operational.{table}", verb if verb in ("insert", "update") else "select"],
+    ).fetchall()  # fmt: skip
+    names = [sql.Identifier(name) for (name,) in columns]
+    if not names:
+        return False
+    text = {
+        "select": "select 1 from {0} where {1} = %s", "delete": "delete from {0} where {1} = %s",
+        "update": "update {0} set {2} = {2} where {1} = %s",
+        "insert": "insert into {0} ({3}) select {3} from jsonb_populate_record(null::{0}, %s)",
+    }[verb]  # fmt: skip
+    query = sql.SQL(text).format(
+        sql.Identifier("operational", table), sql.Identifier(column), names[0], sql.SQL(", ").join(names)
+    )
+    try:
+        return attempt(connection, query, json.dumps(row) if verb == "insert" else of) > 0
+    except psycopg.errors.UniqueViolation:
+        return True
+
+
+@pytest.mark.check(1)
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("role", [Login.SERVICE, Group.FAMILY])
+def test_who_works_for_one_person_reaches_no_row_of_another(
+    world: World, everything: None, role: Login | Group, verb: str
+) -> None:
+    with connect(Login.SERVICE, at=world.server) as connection:
+        set_context(connection, person_id=world.people[access_world.WREN])
+        become(world, connection, role)
+        of = world.people[access_world.FINCH]
+        assert set(reached(world, connection, verb, of, of_no_clinic=False)) == OPEN[role].get(verb, set())
+
+
+@pytest.mark.check(1)
+@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("role", [Login.SERVICE, Group.VIEWER])
+def test_who_works_for_one_clinic_reaches_nobody_of_another(
+    world: World, everything: None, role: Login | Group, verb: str
+) -> None:
+    with connect(Login.SERVICE, at=world.server) as connection:
+        set_context(connection, clinic_id=world.clinic_ids["north"])
+        become(world, connection, role)
+        of = world.people[access_world.HERON]
+        known = OPEN[role].get(verb, set()) - {("verification", "person_id")}  # which names its clinic
+        assert set(reached(world, connection, verb, of, of_no_clinic=True)) == known
+
+
+def become(world: World, connection: psycopg.Connection, role: Login | Group) -> None:
+    if isinstance(role, Group):
+        connection.execute(sql.SQL("set local role {}").format(sql.Identifier(world.server.roles.of(role))))
 
 
 @pytest.mark.check(2)

@@ -233,6 +233,7 @@ def test_a_saved_rule_and_a_load_wake_the_worker_that_is_started_beside(
     monkeypatch.setenv("CLOISTER_ROLE_PREFIX", server.roles.prefix)
     url = f"postgresql://{server.admin['user']}@/{server.admin['dbname']}?host={server.admin['host']}"
     monkeypatch.setenv("DATABASE_URL", url)
+    monkeypatch.setenv("CLOISTER_MODE", "demo")
 
     def members(segment: str) -> int:
         query = (

@@ -12,13 +12,13 @@ import pytest
 import schemathesis
 from access_world import FINCH, Api, World
 from hypothesis import HealthCheck, Phase, given, seed, settings
-from impersonating import act_as
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     response_schema_conformance,
     status_code_conformance,
 )
+from things import Things
 
 from api import problems
 
@@ -33,7 +33,6 @@ CALLERS = ("staff.north", "manager.north", "specialist.north", "admin", "auditor
 @pytest.fixture(scope="module")
 def callers(world: World, api: Api) -> dict[str, dict[str, str]]:
     """The headers of each caller."""
-    world.impersonation = act_as(api, "wren")[0]
     keys = {f"key:{name}": {"Authorization": f"Bearer {key}"} for name, key in world.keys.items()}
     return {c: keys[c] if c in keys else access_world.sign_in(api, c) for c in CALLERS}
 
@@ -55,7 +54,7 @@ def known(world: World) -> dict[str, str]:
         "segment": "everybody",
         "patient": str(world.patients["north", FINCH]),
         "dependent": str(world.guardianship),
-        "impersonation": world.impersonation,
+        "impersonation": str(Things(world, "")["impersonation"]),
         "appointment": str(world.appointments["north"]),
         "case": str(world.cases["north"]),
         "campaign": str(world.campaigns["north"]),

@@ -1,6 +1,7 @@
-"""What people carry away from a clinic, or bring to one, is in that clinic's log, and in no other clinic's."""
+"""What people do at a clinic, carry away from it, or bring to one, is in that clinic's log, and in no other's."""
 
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from typing import Any
 
 import access_world
@@ -9,8 +10,11 @@ import psycopg
 import pytest
 from access_world import FINCH, WREN, Api, World
 from auditing import auditors, found
+from booking import ask as booking
+from booking import at, post
 from exporting import ask
 from psycopg import sql
+from things import Things
 
 from infra.database import connect_admin
 from infra.roles import Group
@@ -60,6 +64,79 @@ def test_a_hand_over_is_in_the_log_of_the_clinic_that_it_comes_to(
     assert wrong.status_code == 422
     assert seen(api, auditors, wrong) == {("own_handover.preview", "deny")}
     assert seen(api, auditors, bring(api, "finch", carried["wren"], "south")) == set()
+
+
+TODAY = str(datetime.now(UTC).date())
+ITEMS = [
+    ("GET", "forms/{form}", None, "own_record.read"),
+    ("PUT", "forms/{form}/answers", {"answers": {}}, "form.answer"),
+    ("POST", "forms/{form}/confidential", None, "own_record.hide"),
+    ("GET", "appointments/{appointment}/video", None, "own_visit.join"),
+    ("POST", "appointments/{appointment}/cancel", None, "own_appointment.change"),
+    ("PUT", f"plans/{{plan}}/exercises/{{exercise}}/days/{TODAY}", {"times": 1}, "exercise.tick"),
+]
+
+
+@pytest.mark.check(10)
+@pytest.mark.check(50)
+@pytest.mark.parametrize("whose", ["/v1/me/", "/v1/me/dependents/{dependent}/"], ids=["own", "a dependent's"])
+@pytest.mark.parametrize(("method", "path", "body", "action"), ITEMS, ids=[item[3] for item in ITEMS])
+def test_what_people_do_at_a_clinic_is_in_that_clinics_log_alone(
+    world: World, api: Api, auditors: dict[str, dict[str, str]], whose: str, method: str, path: str, body: Any,
+    action: str,
+) -> None:  # fmt: skip
+    """Refusals as well: a form of another kind is not to be answered."""
+    if action == "own_record.hide" and "dependent" in whose:
+        pytest.skip("a guardian hides nothing")
+    finch = access_world.sign_in(api, "finch")
+    for clinic in ("north", "south"):
+        things = Things(world, whose + path, clinic)
+        answer = api.request(method, things.address, headers=finch, json=body)
+        assert answer.status_code in (200, 204, 409), answer.text
+        decision = "deny" if answer.status_code == 409 and method != "GET" else "permit"
+        assert seen(api, auditors, answer) == ({(action, decision)} if clinic == "north" else set())
+
+
+@pytest.mark.check(50)
+def test_signing_and_revoking_are_in_the_log_of_the_clinic_that_they_are_for(
+    world: World, api: Api, auditors: dict[str, dict[str, str]]
+) -> None:
+    finch = access_world.sign_in(api, "finch")
+    for clinic, purpose in (("north", "profile_sharing"), ("south", "communications")):
+        asked = {"clinic": clinic, "purpose": purpose}
+        revoked = api.post("/v1/me/consents/revoke", headers=finch, json=asked)
+        assert revoked.status_code == 201, revoked.text
+        signed = api.post("/v1/me/consents", headers=finch, json={**asked, "text_version": "v1", "sha256": "1" * 64})
+        at_north = clinic == "north"
+        assert seen(api, auditors, revoked) == ({("consent.revoke", "permit")} if at_north else set())
+        # Not the text that was shown.
+        assert signed.status_code == 409
+        assert seen(api, auditors, signed) == ({("consent.sign", "deny")} if at_north else set())
+
+
+@pytest.mark.check(50)
+def test_a_booking_is_in_the_log_of_its_clinic_the_first_as_well(
+    world: World, api: Api, auditors: dict[str, dict[str, str]]
+) -> None:
+    booked = [
+        post(api, access_world.sign_in(api, login), booking(clinic, starts_at=at(hour)), clinic)
+        for hour, (login, clinic) in enumerate((("finch", "north"), ("heron", "north"), ("finch", "south")), 9)
+    ]
+    assert [answer.status_code for answer in booked] == [201] * 3
+    told = {("own_appointment.book", "permit")}
+    assert [seen(api, auditors, answer) for answer in booked] == [told, told, set()]
+
+
+@pytest.mark.check(50)
+def test_what_people_do_for_themselves_is_in_no_clinics_log(
+    world: World, api: Api, auditors: dict[str, dict[str, str]]
+) -> None:
+    finch = access_world.sign_in(api, "finch")
+    for path in ("profile", "access-log", "dependents", "forms", "appointments", "plans", "consents"):
+        answer = api.get(f"/v1/me/{path}", headers=finch)
+        assert answer.status_code == 200 and seen(api, auditors, answer) == set()
+    edited = api.patch("/v1/me/profile", headers={**finch, "If-Match": '"0"'}, json={"sex": "male"})
+    assert edited.status_code in (200, 409) and seen(api, auditors, edited) == set()
 
 
 @pytest.mark.check(10)

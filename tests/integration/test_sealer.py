@@ -162,7 +162,8 @@ def test_attached_it_ends_with_whoever_started_it(server: Server) -> None:
     command = [sys.executable, "-c", starting, sys.executable, "-m", "infra.cli", "seal", "--attached"]
     url = f"postgresql://{server.admin['user']}@/{server.admin['dbname']}?host={server.admin['host']}"
     home = str(server.secrets_folder.parent)
-    known = {"CLOISTER_HOME": home, "CLOISTER_ROLE_PREFIX": server.roles.prefix, "DATABASE_URL": url}
+    known = {"CLOISTER_HOME": home, "CLOISTER_ROLE_PREFIX": server.roles.prefix, "DATABASE_URL": url,
+             "CLOISTER_MODE": "demo"}  # fmt: skip
     add_events(server, 1)
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, env={**os.environ, **known}

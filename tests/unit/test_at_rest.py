@@ -3,11 +3,13 @@
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from infra import at_rest
 from infra.at_rest import data_paths, encryption_of, mount_source, refuse_bare_disks
+from infra.cli.main import build
 from infra.errors import Misconfigured
-from infra.settings import Mode, Settings
+from infra.settings import Mode, Settings, settings
 
 MOUNTS = r"""
 22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/mapper/root rw
@@ -72,29 +74,72 @@ def chosen(home: Path, **more: object) -> Settings:
     return Settings.model_validate({"home": home, "mode": Mode.PRODUCTION, **more})
 
 
+# Its folders: any of them may lie elsewhere.
+HOME = ["home", "secrets", "audit archive", "pipeline's runs", "pipeline's files", "samples"]
+
+
 @pytest.mark.parametrize(
-    ("settings", "bare"),
+    ("given", "bare"),
     [
-        ({}, ["database", "write-ahead log", "home", "secrets"]),
+        ({}, ["database", "write-ahead log", *HOME]),
         ({"at_rest": "luks"}, []),
-        ({"at_rest": "none"}, ["database", "write-ahead log", "home", "secrets"]),
-        ({"database_url": "postgresql://db/x"}, ["database", "home", "secrets"]),
-        ({"database_url": "postgresql://db/x", "at_rest": "cloud-volume"}, ["home", "secrets"]),
-        ({"database_url": "postgresql://db/x", "at_rest": "pg_tde"}, ["home", "secrets"]),
+        ({"at_rest": "none"}, ["database", "write-ahead log", *HOME]),
+        ({"database_url": "postgresql://db/x"}, ["database", *HOME]),
+        ({"database_url": "postgresql://db/x", "at_rest": "cloud-volume"}, HOME),
+        ({"database_url": "postgresql://db/x", "at_rest": "pg_tde"}, HOME),
         ({"database_url": "postgresql://db/x", "home_at_rest": "luks"}, ["database"]),
         ({"database_url": "postgresql://db/x", "at_rest": "pg_tde", "home_at_rest": "dm-crypt"}, []),
     ],
 )
-def test_production_needs_every_data_path_encrypted(
-    tmp_path: Path, settings: dict[str, object], bare: list[str]
-) -> None:
-    asked = chosen(tmp_path, **settings)
+def test_production_needs_every_data_path_encrypted(tmp_path: Path, given: dict[str, object], bare: list[str]) -> None:
+    asked = chosen(tmp_path, **given)
     assert [path.name for path in data_paths(asked) if path.mechanism == "none"] == bare
     if bare:
         with pytest.raises(Misconfigured, match=f"nothing encrypts: {', '.join(bare)}$"):
             refuse_bare_disks(asked)
     else:
         refuse_bare_disks(asked)
+
+
+@pytest.mark.parametrize("folder", ["secrets", "archive", "dagster", "dbt", "sample", "postgres", "postgres/pg_wal"])
+def test_one_folder_on_another_disk_is_enough_to_refuse(
+    tmp_path: Path, block: Path, monkeypatch: pytest.MonkeyPatch, folder: str
+) -> None:
+    """A link, as well as a mount: what counts is where it leads."""
+    home, elsewhere = tmp_path / "home", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (home / folder).parent.mkdir(parents=True)
+    (home / folder).symlink_to(elsewhere)
+    monkeypatch.setattr(at_rest, "_BLOCK", block)
+    monkeypatch.setattr(at_rest, "mount_source", lambda _, path: "/dev/dm-0" if home in [path, *path.parents] else None)
+    bare = [path for path in data_paths(chosen(home)) if path.mechanism == "none"]
+    assert [path.where for path in bare] == [str(home / folder)] or folder == "postgres"
+    with pytest.raises(Misconfigured, match=f"nothing encrypts: {bare[0].name}"):
+        refuse_bare_disks(chosen(home))
+
+
+@pytest.mark.parametrize(
+    "command", ["serve", "seal", "seal --once", "live", "webhooks", "migrate", "up", "audit archive"]
+)
+def test_nothing_that_works_on_data_starts_on_bare_disks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    for name, value in (("MODE", "production"), ("HOME", str(tmp_path)), ("AT_REST", "none")):
+        monkeypatch.setenv(f"CLOISTER_{name}", value)
+    settings.cache_clear()
+    with pytest.raises(Misconfigured, match="production mode needs encryption at rest"):
+        CliRunner().invoke(build(), command.split(), catch_exceptions=False)
+
+
+def test_a_log_is_archived_to_an_encrypted_disk_alone(
+    tmp_path: Path, block: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = tmp_path / "home"
+    monkeypatch.setattr(at_rest, "_BLOCK", block)
+    monkeypatch.setattr(at_rest, "mount_source", lambda _, path: "/dev/dm-0" if path.is_relative_to(home) else None)
+    refuse_bare_disks(chosen(home), out=home / "archive")
+    with pytest.raises(Misconfigured, match=r"nothing encrypts: out$"):
+        refuse_bare_disks(chosen(home), out=tmp_path / "usb")
 
 
 def test_a_demo_starts_anywhere(tmp_path: Path) -> None:

@@ -3,5 +3,5 @@
 from infra.migrations.sql_file import run_beside
 
 revision = "p0039"
-down_revision = "p0037"
+down_revision = "p0038"
 upgrade = run_beside(__file__)
