@@ -3,3 +3,7 @@
 create trigger lapsed after update on raw_patients for each row
     when (old.profile_shared and new.profile_shared and old.profile_until <= clock_timestamp())
     execute function note_withdrawal();
+
+-- Whether automation may act on what comes of a change: of what does not say, it may.
+alter table changed_patient add column fires boolean not null default true;
+alter table dead_change add column fires boolean not null default true;
