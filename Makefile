@@ -40,6 +40,7 @@ check: $(INSTALLED)  ## Lint, types, import directions, SQL style, security
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy samples/client
 	$(BIN)/lint-imports
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml api infra orchestration policies
 	$(BIN)/sqlfluff lint dbt_project/models

@@ -53,6 +53,13 @@ clinic = next(found for found in accounts if found["role"] == "clinic_manager")[
 fetch(manager, f"/clinics/{clinic}/segments", "low treatment adherence")
 fetch(manager, f"/clinics/{clinic}/segments/over-65-low-adherence", "Members")
 fetch(sign_in("platform_auditor"), "/audit", "permit")
+secret = (Path(sys.argv[2]).parent / "secrets" / "metrics").read_text().strip()
+request = urllib.request.Request(f"{address}/metrics", headers={"Authorization": f"Bearer {secret}"})
+until = time.time() + 60  # it takes its place once its plans are made
+while "\ncloister_live_workers 1.0\n" not in urllib.request.urlopen(request).read().decode():
+    if time.time() > until:
+        sys.exit("/metrics does not show one live worker")
+    time.sleep(1)
 key = next(found for found in accounts if found["role"] == "automation_system")
 members = f"{address}/v1/clinics/{key['clinic']}/segments/over-65-low-adherence/members"
 request = urllib.request.Request(members, headers={"Authorization": f"Bearer {key['secret']}"})

@@ -12,6 +12,7 @@ from psycopg.types.json import Jsonb
 
 from infra.database import Server, clinic_transaction, connect
 from infra.roles import ClinicKind, Login
+from orchestration.checking import record_check
 from orchestration.programs import active_segments
 from orchestration.quality import Verdict
 from policies.segments.reconcile import compile_drift
@@ -34,6 +35,7 @@ def _differing(at: Server, slug: str) -> dict[str, int]:
         connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         try:
             with clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER):
+                record_check(connection, "drift")
                 clock = connection.execute("select as_of, at from segment_clock where as_of is not null").fetchone()
                 return _count(connection, *clock) if clock else {}
         except (RuleError, psycopg.Error):  # the other clinics are looked at all the same

@@ -14,6 +14,7 @@ from psycopg.rows import dict_row
 
 from infra.database import Server, clinic_transaction, connect
 from infra.roles import ClinicKind, Login, clinic_schema
+from orchestration.checking import record_check
 from orchestration.ingest.sources import Asset
 
 _ORPHANS = (
@@ -105,6 +106,7 @@ def counts_of(at: Server, slug: str) -> dict[str, int]:
             clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER),
             connection.cursor(row_factory=dict_row) as cursor,
         ):
+            record_check(connection, "quality")
             return cursor.execute(sql.SQL("select {}").format(listed)).fetchone() or UNCOUNTED
     except psycopg.Error as error:
         if error.sqlstate is None:

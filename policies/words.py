@@ -183,6 +183,7 @@ class ProcessAction(StrEnum):
     QUARANTINE_SHOW = "quarantine.show"  # a row's content, to an operator
     INGEST = "pipeline.ingest"
     BUILD = "pipeline.build"
+    CHECK = "pipeline.check"  # counts of what breaks a rule in a mart
     LIVE = "pipeline.live"
     LIVE_RETRY = "live.retry"
     SERVE = "service.start"  # with the policies that are in force from then on

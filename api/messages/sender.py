@@ -1,10 +1,11 @@
 """Sends what is due, over and over, beside other senders.
 
-A message is leased before it is sent and marked after it was: of two senders one has it, and of one that
-is killed in between the lease runs out. So a message leaves at least once; a second copy, after a kill
-between sending and marking, has the same Message-ID. What a mail server refuses for good is dead; what
-it did not take is tried again, each time later. A campaign's message is marked before it is sent as well,
-so that it leaves at most once: see `campaigns`.
+A message is leased, each try recorded and committed before it is sent, and marked after it was: of two
+senders one has it, and of one that is killed in between the lease runs out. So a message leaves at least
+once; a second copy, after a kill between sending and marking, has the same Message-ID. What a mail server
+refuses for good is dead; what it did not take is tried again, each time later. What cannot be recorded is
+not sent and waits. A campaign's message is marked with the record, so that it leaves at most once: see
+`campaigns`.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ import random
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from email.message import EmailMessage
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -63,6 +65,8 @@ update operational.message
 set state = 'sent', sent_at = statement_timestamp(), failure = null, attempts = %(attempts)s,
     content = null, address = null
 where message_id = %(message)s and state = 'pending'"""
+# Nothing left: a try counts once it is recorded.
+_UNTRIED = "update operational.message set attempts = attempts - 1 where message_id = %s and state = 'pending'"
 _TOLD = """
 update operational.impersonation set notified_at = statement_timestamp()
 where impersonation_id = %s and notified_at is null"""
@@ -126,6 +130,9 @@ class Post:
             found = await queued(connection, message_id)
             if found is None:
                 return
+            if found.row["attempts"] > MOST_TRIES:  # it may have left each time, and nobody could mark it
+                await connection.execute(_ENDED, ["dead", campaigns.UNDER_WAY, message_id])
+                return
             if not await still_told(connection, found):
                 await connection.execute(_ENDED, ["withheld", Reach.NO_CONTACT, message_id])
                 return
@@ -155,25 +162,37 @@ class Post:
         if kind is MessageKind.CODE and datetime.now(UTC) - found.row["created_at"] > CODE_GOOD_FOR:
             raise Undelivered("too_late", permanent=True)
         try:
-            mail = mail_of(found.message_id, kind, await self._content(found), to, self.sender)
-        except ValueError:
-            raise Undelivered("no_address", permanent=True) from None
+            mail = await self._recorded(found, kind, to)
+        except psycopg.Error:
+            async with self.pool.connection() as connection:
+                await connection.execute(_UNTRIED, [found.message_id])
+            raise
         if self.transport is not None:
             await self.transport.send(mail)
+            async with self.pool.connection() as connection, connection.transaction():
+                await self._mark_sent(connection, found)
+
+    async def _recorded(self, found: Queued, kind: MessageKind, to: str) -> EmailMessage:
+        """The mail, whose sending is recorded; in a demo's mailbox already."""
         async with self.pool.connection() as connection, connection.transaction():
+            try:
+                mail = mail_of(found.message_id, kind, await self._content(connection, found), to, self.sender)
+            except ValueError:
+                raise Undelivered("no_address", permanent=True) from None
+            await _record(connection, found)
             if self.transport is None:
                 await self._keep(connection, found, mail.as_bytes())
-            await self._mark_sent(connection, found)
+                await self._mark_sent(connection, found)
+        return mail
 
-    async def _content(self, found: Queued) -> dict[str, Any]:
+    async def _content(self, connection: Connection, found: Queued) -> dict[str, Any]:
         """What the message says.
 
         Raises:
             Withheld: of a campaign's that is not to be sent, or may have been.
         """
         if found.row["kind"] == MessageKind.CAMPAIGN:
-            async with self.pool.connection() as connection:
-                return await campaigns.take(connection, self.codec, found)
+            return await campaigns.take(connection, self.codec, found)
         if found.row["content"] is None:
             return {"link": LINKS[MessageKind(found.row["kind"])], "code": None, "calendar": None}
         content: dict[str, Any] = json.loads(self._opened(found, "content"))
@@ -181,21 +200,9 @@ class Post:
 
     async def _mark_sent(self, connection: Connection, found: Queued) -> None:
         row = found.row
-        # A notice without a patient is in the person's own log.
-        hidden = row["confidential"] and row["patient_id"] is not None
-        categories = [Category.CONFIDENTIAL.value, Category.CONTACT.value] if hidden else [Category.CONTACT.value]
         await connection.execute(_SENT, {"message": found.message_id, "attempts": row["attempts"]})
         if row["kind"] == MessageKind.IMPERSONATION_NOTICE:
             await connection.execute(_TOLD, [row["about_id"]])
-        event = Event(
-            principal_id=None, principal_kind="process", role="messenger", action=ProcessAction.MESSAGE_SEND.value,
-            resource_type="message", resource_id=str(found.message_id), decision=Decision.PERMIT.value,
-            clinic_id=row["clinic_id"], acting_for=row["person_id"], categories=categories,
-        )  # fmt: skip
-        if row["clinic_id"] is not None and row["patient_id"] is not None:
-            await connection.execute(*recording(event, [row["patient_id"]]))
-        else:
-            await record(connection, event)
 
     async def _keep(self, connection: Connection, found: Queued, mail: bytes) -> None:
         await connection.execute(_HOLD, [found.keys[0].data_key_id])
@@ -234,6 +241,23 @@ class Post:
     def _opened(self, found: Queued, column: str) -> str:
         place = Place(TABLE, column, str(found.message_id))
         return self.codec.open(found.keys, place, found.row[column]).decode()
+
+
+async def _record(connection: Connection, found: Queued) -> None:
+    """The event of a try, in the running transaction."""
+    row = found.row
+    # A notice without a patient is in the person's own log.
+    hidden = row["confidential"] and row["patient_id"] is not None
+    categories = [Category.CONFIDENTIAL.value, Category.CONTACT.value] if hidden else [Category.CONTACT.value]
+    event = Event(
+        principal_id=None, principal_kind="process", role="messenger", action=ProcessAction.MESSAGE_SEND.value,
+        resource_type="message", resource_id=str(found.message_id), decision=Decision.PERMIT.value,
+        clinic_id=row["clinic_id"], acting_for=row["person_id"], categories=categories,
+    )  # fmt: skip
+    if row["clinic_id"] is not None and row["patient_id"] is not None:
+        await connection.execute(*recording(event, [row["patient_id"]]))
+    else:
+        await record(connection, event)
 
 
 def waiting(attempts: int) -> timedelta:

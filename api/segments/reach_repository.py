@@ -1,4 +1,5 @@
-"""Members who may be written to: who shares the profile and agreed to messages, with contacts opened for who asks.
+"""Members who may be written to: who shares the profile and agreed to messages, and has not refused them since, with
+contacts opened for who asks.
 
 Who is in a segment the clinic's mart says, and who agreed the operational zone: so the mart gives candidates, and the
 read that discloses picks from them.
@@ -40,6 +41,12 @@ where
     and not exists (
         select from operational.profile_tombstone as w
         where w.clinic_id = r.clinic_id and w.patient_id = r.patient_id and w.cleared_at is null
+    )
+    and not exists (
+        select from operational.message_refusal as f
+        inner join operational.consent as c
+            on c.clinic_id = f.clinic_id and c.person_id = r.person_id and c.purpose = 'communications'
+        where f.clinic_id = r.clinic_id and f.patient_id = r.patient_id and f.refused_at >= c.occurred_at
     )""")  # nosec B608 # constants
 _PAGE = sql.SQL("select * from ({members}) as m order by m.patient_id limit %(limit)s + 1")
 _REVOKED = sql.SQL("""

@@ -18,9 +18,10 @@ def verify(
 
     found = verify_receipt(receipt, key)
     typer.echo(f"genuine: consent {found.consent_event_id} of patient {found.patient_id} at '{found.clinic}'")
-    typer.echo(f"{found.kind.value}, {found.outcome.value} {found.lag_ms:,} ms after it")
+    # Written down just before the commit.
+    typer.echo(f"{found.kind.value}, {found.outcome.value} not before {found.lag_ms:,} ms after it")
     for place, at in found.places.items():
-        typer.echo(f"  {place.value:<14} since {at.isoformat()}")
+        typer.echo(f"  {place.value:<14} not before {at.isoformat()}")
 
 
 @consent_app.command("keys")

@@ -58,7 +58,7 @@ def _try_file(at: Server, file: Kept, how: Trying, progress: Callable[[int], Non
     mapping = _mapping(file, how.mapping)
     if mapping.consent == "assumed" and how.mode is not Mode.DEMO:
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
-    with import_session(at, file.source, how.keys, file.clinic, file.since) as session:
+    with import_session(at, file.source, how.keys, file.clinic, file.since, fires=mapping.fires) as session:
         # No other import of this source goes on from here.
         with session.transaction(_clinics(session)) as connection:
             lines = lines_of(connection, session.codec, file.entries)

@@ -21,6 +21,9 @@ app = typer.Typer()
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Say what it would do, with the first bad rows; write nothing.")
 ]
+Fire = Annotated[
+    bool, typer.Option("--fire", help="Let automation act on who enters and leaves segments by what comes in.")
+]
 importing = typer.Typer(help="Bring files of other systems in.", no_args_is_help=True)
 app.add_typer(importing, name="import")
 app.add_typer(quarantine, name="quarantine")
@@ -49,6 +52,7 @@ def csv(
     mapping: Annotated[Path, typer.Option(help="Mapping file (YAML).")],
     clinic: Annotated[str | None, typer.Option(help="The clinic, if the mapping names no column for it.")] = None,
     dry_run: DryRun = False,
+    fire: Fire = False,
 ) -> None:
     """Import CSV files; rows that break the contract go to quarantine with the reason."""
     # Late, since polars and the rest take long to import.
@@ -61,6 +65,7 @@ def csv(
     from orchestration.importing.run import Import, import_files
 
     chosen, at, mapped = settings(), server(), load_mapping(mapping)
+    mapped = mapped.model_copy(update={"fires": mapped.fires or fire})
     with counting("rows") as progress:
         if dry_run:
             reports = look_at_csv(at, files, mapped, clinic, progress)
@@ -75,6 +80,7 @@ def fhir(
     files: Annotated[list[Path], typer.Argument(help="NDJSON files and Bundles, gzip or not, or folders of them.")],
     mapping: Annotated[Path, typer.Option(help="Mapping file (YAML).")],
     dry_run: DryRun = False,
+    fire: Fire = False,
 ) -> None:
     """Import FHIR R4 resources; those that cannot be taken go to quarantine with the reason."""
     # Late, since polars and the rest take long to import.
@@ -87,6 +93,7 @@ def fhir(
     from orchestration.importing.fhir.run import FhirImport, import_fhir
 
     chosen, at, mapped = settings(), server(), load_fhir_mapping(mapping)
+    mapped = mapped.model_copy(update={"fires": mapped.fires or fire})
     with counting("resources") as progress:
         if dry_run:
             reports = look_at_fhir(at, files, mapped, progress)

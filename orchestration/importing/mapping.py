@@ -112,6 +112,8 @@ class Mapping(_Strict):
     country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "ZZ"
     consent: Literal["from_rows", "assumed"] = "from_rows"
     consent_texts: dict[Literal["profile_sharing", "communications"], dict[str, str]] = {}
+    # Whether automation may act on what comes of the rows.
+    fires: bool = False
     files: Annotated[list[FileOf], Field(min_length=1)]
 
     @model_validator(mode="after")

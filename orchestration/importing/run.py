@@ -69,7 +69,7 @@ def import_files(at: Server, files: list[Path], what: Import, progress: Callable
     if what.mapping.consent == "assumed" and what.mode is not Mode.DEMO:
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
     listed = listed_files(files, what.mapping)
-    with import_session(at, what.mapping.source, what.keys, what.clinic) as session:
+    with import_session(at, what.mapping.source, what.keys, what.clinic, fires=what.mapping.fires) as session:
         return [FileImport(at, session, path, what).run(progress) for path in listed]
 
 

@@ -29,7 +29,8 @@ class ImportSession:
     """`connection` holds the source's lock and serves people and quarantine; the lanes load records.
 
     `clinic` is the one that all rows belong to, where the mapping names no column for it. Of rows that are tried again
-    `as_of` is when they came in: what has changed since is newer.
+    `as_of` is when they came in: what has changed since is newer. Unless it `fires`, no automation may act on what
+    comes of the import.
     """
 
     connection: psycopg.Connection
@@ -37,6 +38,7 @@ class ImportSession:
     codec: FieldCodec
     clinic: str | None = None
     as_of: datetime | None = None
+    fires: bool = False
 
     @contextmanager
     def transaction(
@@ -46,6 +48,8 @@ class ImportSession:
         chosen = connection or self.connection
         with chosen.transaction():
             set_clinics(chosen, clinic_ids)
+            if not self.fires:  # which each row of the outbox takes over
+                chosen.execute("set local cloister.fires = off")
             if self.as_of is not None:
                 chosen.execute("select set_config('cloister.import_as_of', %s, true)", [self.as_of.isoformat()])
             yield chosen
@@ -62,7 +66,7 @@ def unchanged(row: str) -> str:
 
 @contextmanager
 def import_session(
-    at: Server, source: str, keys: KeyProvider, clinic: str | None, as_of: datetime | None = None
+    at: Server, source: str, keys: KeyProvider, clinic: str | None, as_of: datetime | None = None, *, fires: bool
 ) -> Iterator[ImportSession]:
     """Connect, and wait for other imports of this source: each would make its people anew."""
     with ExitStack() as stack:
@@ -73,4 +77,4 @@ def import_session(
         lanes = [stack.enter_context(connect(Login.IMPORTER, at=at)) for _ in range(LANES)]
         # Entered last, so left first: no connection closes under a thread that uses it.
         threads = [Lane(lane, stack.enter_context(ThreadPoolExecutor(1))) for lane in lanes]
-        yield ImportSession(connection, threads, FieldCodec(keys), clinic, as_of)
+        yield ImportSession(connection, threads, FieldCodec(keys), clinic, as_of, fires)

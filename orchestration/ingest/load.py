@@ -56,8 +56,8 @@ def ingest(
             return ingest(at, slug, asset, batch_id, connection=fresh)
     with clinic_session(connection, at, slug, f"ingest of {asset}") as session:
         # Before the reads: a change that commits later keeps its row, and is at worst copied twice.
-        for table in ("operational.outbox", "dead_change"):
-            session.run(_TAKE.format(sql.Identifier(*table.split(".")), sql.Literal(ENTITY[asset])))
+        session.run(sql.SQL("create temporary table silent (patient_id uuid primary key) on commit drop"))
+        session.run(_TAKE.format(entity=sql.Literal(ENTITY[asset])))
         steps = [_load(session, source) for source in SOURCES[asset]]
         if asset is Asset.PATIENTS:
             _sweep_revoked(session)
@@ -68,11 +68,26 @@ def ingest(
     return Loaded(sum(step[0] for step in steps), sum(step[1] for step in steps), len(touched))
 
 
-# Of who was deleted and comes back the records do so too: that row is left to the live worker, which brings all.
+# Of who was deleted and comes back the records do so too: that row is left to the live worker, which brings all. Kept
+# is of whom nothing has changed but by imports that were not asked to fire.
 _TAKE = sql.SQL("""
-delete from {} as waiting where entity = {} and not (entity = 'patient' and exists (
-    select from operational.sharing_limit as l where l.patient_id = waiting.patient_id and l.source <> 'consent'
-))""")
+with left_to_live as materialized (
+    select patient_id from operational.sharing_limit where source <> 'consent' and {entity} = 'patient'
+),
+taken as (
+    delete from operational.outbox where entity = {entity} and patient_id not in (select patient_id from left_to_live)
+),
+alive as (delete from dead_change where entity = {entity} and patient_id not in (select patient_id from left_to_live))
+insert into silent
+select patient_id
+from (
+    select patient_id, fires from operational.outbox where entity = {entity}
+    union all
+    select patient_id, fires from dead_change where entity = {entity}
+) as waiting
+group by patient_id
+having not bool_or(fires)
+""")
 
 
 def _load(session: ClinicSession, source: Source) -> tuple[int, int, pl.Series]:
@@ -191,7 +206,14 @@ def _note_first_load(session: ClinicSession, source: Source) -> None:
 
 def _note(session: ClinicSession, noted: sql.Composable) -> None:
     """Keep why patients may enter or leave segments at the next evaluation: rows of patient_id and cause."""
-    session.run(sql.SQL("insert into changed_patient (patient_id, cause) {} on conflict do nothing").format(noted))
+    session.run(
+        sql.SQL(
+            "insert into changed_patient as known (patient_id, cause, fires)"
+            " select noted.patient_id, noted.cause, silent.patient_id is null"
+            " from ({}) as noted (patient_id, cause) left join silent on silent.patient_id = noted.patient_id"
+            " on conflict (patient_id, cause) do update set fires = true where excluded.fires and not known.fires"
+        ).format(noted)
+    )
 
 
 def _record(session: ClinicSession, slug: str, asset: Asset, batch_id: UUID, patients: pl.Series) -> None:

@@ -22,16 +22,19 @@ def assets_of(entities: Collection[str]) -> list[Asset]:
     return [asset for asset in Asset if ENTITY[asset] in entities or _EVERYTHING in entities]
 
 
-def copy(connection: psycopg.Connection, clinic: str, asset: Asset, patients: Sequence[UUID]) -> set[UUID]:
+def copy(
+    connection: psycopg.Connection, clinic: str, asset: Asset, patients: Sequence[UUID], silent: Collection[UUID] = ()
+) -> set[UUID]:
     """Bring these patients' rows of one asset up to date, in the running transaction; of whom something changed.
 
+    On what comes of it for the `silent` no automation may act, unless something else has changed of them as well.
     The transaction is the clinic's builder's and holds the clinic's lock.
     """
     changed: set[UUID] = set()
     for statement in _statements(asset):
         # The clinic stands in the text: equal texts would share one plan, made anew whenever `search_path` changes.
         text = f"/* {clinic} */ {statement}"
-        rows = psycopg.RawCursor(connection).execute(text, [list(patients)], prepare=True)
+        rows = psycopg.RawCursor(connection).execute(text, [list(patients), list(silent)], prepare=True)
         changed.update(patient for (patient,) in rows)
     return changed
 
@@ -87,7 +90,9 @@ written as (
     on conflict ({key}) do update set {values}
 ),
 noted as (
-    insert into changed_patient (patient_id, cause) select distinct patient_id, cause from change on conflict do nothing
+    insert into changed_patient as known (patient_id, cause, fires)
+    select distinct patient_id, cause, patient_id <> all($2::uuid[]) from change
+    on conflict (patient_id, cause) do update set fires = true where excluded.fires and not known.fires
 )
 select distinct patient_id from change
 """

@@ -5,7 +5,7 @@ has been committed. Besides, an ingest may have copied a patient whom nobody has
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
@@ -18,13 +18,14 @@ from orchestration.reevaluate import PATIENTS_A_STATEMENT
 class Taken:
     """Patients with the entities that changed, the time of the oldest of these changes, and whether more wait.
 
-    `rows` are the ids of what was taken out of the outbox.
+    `rows` are the ids of what was taken out of the outbox; on what comes of the `silent` no automation may act.
     """
 
     entities: dict[UUID, set[str]]
     oldest: datetime | None
     more: bool
     rows: list[int]
+    silent: set[UUID] = field(default_factory=set)
 
     @classmethod
     def nobody(cls) -> "Taken":
@@ -68,8 +69,9 @@ def take(
     rows = psycopg.RawCursor(connection).execute(text, given, prepare=True).fetchall()
     entities = {patient: set(changed) for patient, changed, *_ in rows}
     oldest = min((since for _, _, since, *_ in rows if since), default=None)
-    outbox = [row for _, _, _, ids, _ in rows for row in ids or ()]
-    return _state(found), Taken(entities, oldest, any(more for *_, more in rows), outbox)
+    outbox = [row for _, _, _, ids, *_ in rows for row in ids or ()]
+    silent = {patient for patient, *_, fires, _ in rows if fires is False}
+    return _state(found), Taken(entities, oldest, any(more for *_, more in rows), outbox, silent)
 
 
 def state(connection: psycopg.Connection, clinic: str) -> State:
@@ -91,15 +93,15 @@ def _state(found: psycopg.Cursor) -> State:
 _TAKEN = """,
 taken as (
     delete from operational.outbox as waiting using chosen where waiting.patient_id = chosen.patient_id
-    returning waiting.patient_id, waiting.entity, waiting.changed_at, waiting.outbox_id
+    returning waiting.patient_id, waiting.entity, waiting.changed_at, waiting.outbox_id, waiting.fires
 ),
 changed as (
-    select patient_id, entity, changed_at, outbox_id from taken
+    select patient_id, entity, changed_at, outbox_id, fires from taken
     union all
-    select patient_id, entity, null, null from dead_change inner join chosen using (patient_id)
+    select patient_id, entity, null, null, fires from dead_change inner join chosen using (patient_id)
 )
 select patient_id, coalesce(array_agg(distinct entity) filter (where entity is not null), array[]::text[]),
-    min(changed_at), array_agg(outbox_id) filter (where outbox_id is not null), {more}
+    min(changed_at), array_agg(outbox_id) filter (where outbox_id is not null), bool_or(fires), {more}
 from chosen left join changed using (patient_id)
 group by patient_id
 """

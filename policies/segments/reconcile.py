@@ -17,8 +17,9 @@ Beside the members it keeps `patient_flip`: of each patient the first day on whi
 memberships, which is when they are next evaluated unless something happens before. A run that does not work these days
 out leaves none that could be late: who may have another day now is due on the next one.
 
-Automation may act on a change unless it came by `rule`, or with the load that filled an empty clinic. A version
-saved to fire fires on the first run by it, and a patient who leaves as a consent ends always fires.
+Automation may act on a change unless it came by `rule`, with the load that filled an empty clinic, or of nothing but
+imports that were not asked to fire. A version saved to fire fires on the first run by it, and a patient who leaves as a
+consent ends always fires.
 """
 
 import hashlib
@@ -29,7 +30,7 @@ from typing import Any
 from policies.segments.compiler import ActiveSegment, Told, compile_told
 from policies.segments.references import profile_dependent, reached
 
-RECONCILE_VERSION = 5
+RECONCILE_VERSION = 6
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,14 @@ def _changes(told: Told, given: bool) -> str:
     of_given = " where patient_id = any($4::uuid[])" if given else ""
     return f"""with {told.passes}noted as (
     -- Of several causes the first one counts, which is also the first in the alphabet.
-    select patient_id, min(cause) as cause from changed_patient{of_given} group by patient_id
+    select patient_id, min(cause) as cause, bool_or(fires) as may_fire
+    from changed_patient{of_given} group by patient_id
 ),
 filled as (select count(*) > 0 as anew from changed_patient where patient_id is null),
 told as (
     -- Asked for twice it is kept, once it is not; whole in any case: a verdict pulled out of it would be found twice.
-    select verdicts.*, noted.cause from ({told.told}) as verdicts left join noted using (patient_id) offset 0
+    select verdicts.*, noted.cause, noted.may_fire
+    from ({told.told}) as verdicts left join noted using (patient_id) offset 0
 ),
 listed as materialized ({_LISTED.format(place=len(told.parameters))}),
 segments as (
@@ -144,7 +147,7 @@ segments as (
     from listed
 ),
 held as (
-    select told.patient_id, told.cause, segments.ids[verdict.place] as segment_id,
+    select told.patient_id, told.cause, told.may_fire, segments.ids[verdict.place] as segment_id,
         segments.versions[verdict.place] as version, segments.renewed[verdict.place] as renewed,
         segments.fires[verdict.place] as fires
     from told
@@ -156,7 +159,8 @@ present as (
     -- What is listed no more was last evaluated by the version that its state still has.
     select stay.segment_id, stay.patient_id, stay.entered_run,
         coalesce(listed.version, last.version, stay.version) as version,
-        coalesce(listed.renewed, true) as renewed, coalesce(listed.fires, false) as fires, noted.cause
+        coalesce(listed.renewed, true) as renewed, coalesce(listed.fires, false) as fires, noted.cause,
+        noted.may_fire
     from {_STAY_GIVEN if given else _STAY}
     left join listed on listed.segment_id = stay.segment_id
     left join segment_state as last on last.segment_id = stay.segment_id
@@ -170,7 +174,7 @@ changed as materialized (
             else coalesce(held.cause, present.cause, case when filled.anew then 'data' end) end as cause,
         case when present.cause = 'consent' then true
             when coalesce(held.renewed, present.renewed) then coalesce(held.fires, present.fires)
-            else not filled.anew end as fires
+            else not filled.anew and coalesce(held.may_fire, present.may_fire, true) end as fires
     from held
     full join present using (segment_id, patient_id)
     cross join filled

@@ -99,7 +99,7 @@ class Cloister:
             Gone: the feed does not reach back that far.
             httpx.HTTPStatusError: no such segment in the key's scope (404), or not now (429, 503).
         """
-        query = {"after": after, "wait": wait, "limit": 1000}
+        query: dict[str, str | int] = {"after": after, "wait": wait, "limit": 1000}
         answer = self._http.get(f"{_segment(clinic, segment)}/changes", params=query)
         if answer.status_code == httpx.codes.GONE:
             raise Gone(answer.json()["title"])

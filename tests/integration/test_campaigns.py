@@ -10,6 +10,7 @@ from email import message_from_bytes
 from typing import Any
 from uuid import uuid4
 
+import psycopg
 import pytest
 from access_world import DELETED, FINCH, Api, World
 from campaigning import (
@@ -33,7 +34,7 @@ from api.messages.reach import Reach
 from api.messages.transports import Undelivered
 from policies.words import ConsentPurpose
 from tests.conftest import ROOT
-from tests.integration.posting import at_once, due_now, give_email, mail_server, queue, send
+from tests.integration.posting import at_once, due_now, give_email, mail_server, queue, recording_refused, send
 
 SHARING, MESSAGES = ConsentPurpose.PROFILE_SHARING, ConsentPurpose.COMMUNICATIONS
 
@@ -294,6 +295,22 @@ def test_what_a_mail_server_did_not_take_is_tried_again(world: World, api: Api) 
         mailman.answers = ["451 later"]
         send(world, smtp)
         assert progress(api, found, campaign)["waiting"] == 1
+        due_now(world)
+        send(world, smtp)
+    assert len(mailman.came) == 1 and progress(api, found, campaign)["sent"] == 1
+
+
+@pytest.mark.check(22)
+def test_what_cannot_be_recorded_waits_and_is_sent_once_after(world: World, api: Api) -> None:
+    with mail_server() as (mailman, smtp):
+        due_now(world)
+        send(world, smtp)  # what tests before have left
+        mailman.came.clear()
+        found = people(world, "unrecorded", 1)
+        campaign = started(api, found)
+        with recording_refused(world), pytest.raises(psycopg.errors.CheckViolation):
+            send(world, smtp)
+        assert not mailman.came and progress(api, found, campaign)["waiting"] == 1
         due_now(world)
         send(world, smtp)
     assert len(mailman.came) == 1 and progress(api, found, campaign)["sent"] == 1

@@ -18,7 +18,7 @@ from infra.segments import add_segments
 from orchestration import mart_state, quality
 from orchestration.build import Plan, build
 from orchestration.dbt_run import today_everywhere
-from orchestration.drift import NOT_EVALUATED
+from orchestration.drift import NOT_EVALUATED, check_drift
 from orchestration.graph import MODELS
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
@@ -199,6 +199,21 @@ def test_the_consent_check_finds_a_withheld_value(server: Server, loaded: Rows) 
     loaded.admin.execute("update clinic_north.raw_patients set profile_shared = true, birth_date = '1950-01-01'")
     verdict = quality.check_consent({"north": quality.counts_of(server, "north")})
     assert (verdict.passed, verdict.broken) == (False, {"north": {"unconsented": 1}})
+
+
+@pytest.mark.check(21)
+@pytest.mark.check(22)
+def test_whoever_looks_at_a_whole_mart_is_recorded_or_sees_nothing(server: Server, loaded: Rows) -> None:
+    assert check_drift(server, ["north", "south"]).passed and quality.counts_of(server, "north")
+    recorded = loaded.admin.execute(
+        "select resource_id, slug, patients from audit.access_event inner join operational.clinic using (clinic_id)"
+        " where action = 'pipeline.check' order by 1, 2"
+    ).fetchall()
+    assert recorded == [("drift", "north", 1), ("drift", "south", 0), ("quality", "north", 1)]
+    loaded.admin.execute("alter table audit.access_event add constraint refusing check (false) not valid")
+    assert check_drift(server, ["north"]).broken == {"north": {NOT_EVALUATED: 1}}
+    with pytest.raises(psycopg.errors.CheckViolation):
+        quality.counts_of(server, "north")
 
 
 def test_the_isolation_check_finds_a_foreign_patient_and_an_open_door(server: Server, loaded: Rows) -> None:

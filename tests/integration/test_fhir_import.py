@@ -182,6 +182,8 @@ def test_families_consents_forms_and_plans(server: Server, admin: psycopg.Connec
         "select insurance_type, blood_type from operational.profile where birth_date is not null"
     ).fetchall()
     assert told == [("public", "A+")]
+    waiting = admin.execute("select distinct entity, fires from operational.outbox order by 1").fetchall()
+    assert waiting == [(entity, False) for entity in ("adherence", "form", "patient")], "no automation acts on it"
 
 
 @pytest.mark.check(43)

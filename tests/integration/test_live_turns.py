@@ -1,9 +1,11 @@
 """Nobody's trouble is another's: backlogs, dead changes, what came after them, revocations, days, revivals."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from uuid import UUID, uuid4
 
+import psycopg
 import pytest
 from access_world import DELETED
 from operational_rows import CANARY, Rows
@@ -118,6 +120,41 @@ def test_of_who_cannot_even_be_evaluated_the_profile_leaves(module_server: Serve
     assert (refused,) in rows.raw("north", "withdrawal", "patient_id")
 
 
+@contextmanager
+def recording_refused(rows: Rows) -> Iterator[None]:
+    rows.admin.execute("alter table audit.access_event add constraint refusing check (false) not valid")
+    try:
+        yield
+    finally:
+        rows.admin.execute("alter table audit.access_event drop constraint refusing")
+
+
+@pytest.mark.check(22)
+@pytest.mark.check(47)
+def test_what_cannot_be_recorded_waits_and_nobody_is_dead(module_server: Server, rows: Rows) -> None:
+    patients = [rows.patient("north", birth_date=date(1931, 5, 17)) for _ in range(3)]
+    before = outbox(rows)
+    with recording_refused(rows), open_lane(module_server) as lane, pytest.raises(psycopg.errors.CheckViolation):
+        attending.attend(lane, NORTH, wait=True)
+    assert outbox(rows) == before and rows.raw("north", "dead_change") == []
+    assert not any(segments_of(rows, patient) for patient in patients)
+    bring(module_server)
+    assert outbox(rows) == [] and all("old" in segments_of(rows, patient) for patient in patients)
+
+
+@pytest.mark.check(16)
+@pytest.mark.check(22)
+def test_nor_is_a_revocation_dead_that_cannot_be_recorded(module_server: Server, rows: Rows, refused: UUID) -> None:
+    bring(module_server)
+    rows.consent("north", rows.person_of(refused), "revoked")
+    before = outbox(rows)
+    with recording_refused(rows), open_lane(module_server) as lane, pytest.raises(psycopg.errors.CheckViolation):
+        attending.attend(lane, NORTH, wait=True)
+    assert outbox(rows) == before and [row[1] for row in rows.raw("north", "dead_change")] == ["appointment"]
+    bring(module_server)
+    assert in_the_mart(rows, refused) == (False, None)
+
+
 def test_of_a_revived_registration_the_records_come_back_with_it(module_server: Server, rows: Rows) -> None:
     patient = rows.patient("north")
     rows.appointment("north", patient, AS_OF)
@@ -180,6 +217,14 @@ def test_a_day_that_was_set_back_begins_again(
         wait_until(begun)
         rows.admin.execute("update clinic_north.segment_clock set as_of = %s", [AS_OF])
         wait_until(begun)
+
+
+def outbox(rows: Rows) -> list[tuple[UUID, str]]:
+    """What waits in north, as ids and entities."""
+    return rows.admin.execute(
+        "select patient_id, entity from operational.outbox where clinic_id = %s order by outbox_id",
+        [rows.clinic_id("north")],
+    ).fetchall()
 
 
 def in_the_mart(rows: Rows, patient: UUID) -> tuple[bool, date | None]:

@@ -11,6 +11,7 @@ from email import message_from_bytes
 from uuid import UUID
 
 import access_world
+import psycopg
 import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
 
@@ -32,6 +33,7 @@ from tests.integration.posting import (
     give_email,
     mail_server,
     queue,
+    recording_refused,
     send,
     state,
 )
@@ -59,6 +61,35 @@ def test_a_message_arrives_with_its_link_and_is_recorded(world: World, finch: UU
     assert left == [(None, None)], "what it said is gone"
     events = world.look("select action, acting_for from audit.access_event where resource_id = %s", str(message))
     assert events == [("message.send", finch)]
+
+
+@pytest.mark.check(22)
+def test_what_cannot_be_recorded_is_not_sent_and_waits(world: World, finch: UUID) -> None:
+    with mail_server() as (mailman, smtp):
+        message = queue(world, Message(MessageKind.FORM_REQUEST, finch))
+        with recording_refused(world), pytest.raises(psycopg.errors.CheckViolation):
+            send(world, smtp)
+        assert state(world, message) == ("pending", None, 0) and not mailman.came
+        due_now(world)
+        send(world, smtp)
+        assert state(world, message) == ("sent", None, 1) and len(mailman.came) == 1
+
+
+def test_what_was_sent_and_cannot_be_marked_is_sent_so_often_and_no_more(
+    world: World, finch: UUID, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sender, "_SENT", "select 1 / 0 where %(message)s::uuid is not null and %(attempts)s::int > 0")
+    monkeypatch.setattr(sender, "MOST_TRIES", 2)
+    with mail_server() as (mailman, smtp):
+        message = queue(world, Message(MessageKind.FORM_REQUEST, finch))
+        for _ in range(2):
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                send(world, smtp)
+            due_now(world)
+        send(world, smtp)
+        assert state(world, message)[:2] == ("dead", "uncertain") and len(mailman.came) == 2
+    events = world.look("select count(*) from audit.access_event where resource_id = %s", str(message))
+    assert events == [(2,)], "each try is recorded before it leaves"
 
 
 def test_no_text_holds_more_than_a_link_and_a_code() -> None:

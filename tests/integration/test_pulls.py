@@ -295,6 +295,12 @@ def test_a_key_for_messages_lists_those_alone_who_agreed_with_their_contacts(
     assert page["members"] + rest["members"] == [reached] and rest["next"] is None
     # The feed is no list of those who agreed.
     assert api.get(CHANGES.format("everybody"), headers=writer).json() == NOT_THERE
+    # Nor of who pressed 'send me no more', until they sign again.
+    refused = "insert into operational.message_refusal (clinic_id, patient_id) values (%s, %s)"
+    world.change(refused, world.clinic_ids["north"], world.patients["north", FINCH])
+    assert rows(pulled(api, writer)) == rows(pulled(api, writer, "application/json")) == []
+    world.consent("north", FINCH, purpose="communications")
+    assert rows(pulled(api, writer)) == [reached]
     meanwhile(monkeypatch, lambda: world.consent("north", FINCH, "revoked", purpose="communications"))
     assert set(last_line(pulled(api, writer))) == {"void"}
     assert rows(pulled(api, writer, "application/json")) == []

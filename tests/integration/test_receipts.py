@@ -9,8 +9,11 @@ from uuid import uuid4
 import access_world
 import pytest
 from access_world import CHICK, FINCH, HERON, Api, World
+from typer.testing import CliRunner
 
 from infra.audit_tree.receipt_key import verify_receipt
+from infra.cli.main import build
+from infra.errors import Refused
 from orchestration.clinics import ClinicDay
 from orchestration.live.reconcile_consents import reconcile_consents
 from policies.consent_receipt import Place
@@ -100,6 +103,14 @@ def test_from_the_commit_nothing_is_shown_and_the_receipt_says_so(elders: World,
     receipt = verify_receipt(tmp_path / "receipt", [str(keys)])
     assert (str(receipt.consent_event_id), receipt.patient_id, receipt.clinic) == (event, finch, "north")
     assert set(receipt.places) == set(Place)
+    verify = ["consent", "verify", str(tmp_path / "receipt"), "--key"]
+    said = CliRunner().invoke(build(), [*verify, str(keys)], catch_exceptions=False)
+    assert said.exit_code == 0
+    assert f"genuine: consent {event} of patient {finch} at 'north'\nrevoked, done not before " in said.output
+    assert [line.split()[0] for line in said.output.splitlines()[2:]] == [place.value for place in receipt.places]
+    (tmp_path / "receipt").write_text(told["note"].replace("north", "south"), newline="")
+    with pytest.raises(Refused):
+        CliRunner().invoke(build(), [*verify, str(keys)], catch_exceptions=False)
 
     # Signed again: shared again, and a follower hears of it where it left off.
     again = api.post("/v1/me/consents", headers=me, json=SIGNED).json()["id"]

@@ -269,6 +269,33 @@ def test_a_consent_that_runs_out_is_taken_out_like_a_revoked_one(rows: Rows, mod
     assert len(receipts(rows, module_server, patient)) == 2
 
 
+@pytest.mark.check(16)
+@pytest.mark.check(49)
+@pytest.mark.parametrize(
+    ("late", "told"),
+    [("consent", [("signed", "done"), ("expired", "superseded"), ("signed", "done")]),
+     ("mart", [("signed", "done"), ("signed", "done")])],
+)  # fmt: skip
+def test_of_who_signs_again_after_the_end_what_stood_before_is_gone_all_the_same(
+    rows: Rows, module_server: Server, late: str, told: list[tuple[str, str]]
+) -> None:
+    """By the consent; or by the mart alone, which nobody has brought up to date since a signature before the end."""
+    patient = seen_patient(rows, expires=datetime.now(UTC) + timedelta(days=1))
+    build(module_server)
+    finish(module_server)
+    over = datetime.now(UTC) - timedelta(minutes=1)
+    rows.admin.execute("update clinic_north.raw_patients set profile_until = %s where patient_id = %s", [over, patient])
+    if late == "consent":
+        rows.admin.execute(
+            "update operational.consent set expires_at = %s where person_id = %s", [over, rows.person_of(patient)]
+        )
+    rows.consent("north", rows.person_of(patient))
+    finish(module_server)
+    assert members(rows, patient) == set(RULES) and waiting(rows) == 0
+    assert feed(rows, patient)["old"] == ["forget consent", "entered consent"]
+    assert words(rows, module_server, patient) == told
+
+
 @pytest.mark.check(34)
 @pytest.mark.parametrize("table", ["person", "registration"])
 def test_who_was_deleted_is_taken_out_whole(rows: Rows, module_server: Server, table: str) -> None:

@@ -42,7 +42,12 @@ COMMANDS: dict[str, set[ProcessAction | AccountAction] | str] = {
     "cloister keys status": NO_DATA,
     "cloister live": {ProcessAction.LIVE, ProcessAction.CONSENT_PROPAGATE},
     "cloister live retry": {ProcessAction.LIVE, ProcessAction.LIVE_RETRY},
-    "cloister materialize": {ProcessAction.INGEST, ProcessAction.BUILD, ProcessAction.CONSENT_PROPAGATE},
+    "cloister materialize": {
+        ProcessAction.INGEST,
+        ProcessAction.BUILD,
+        ProcessAction.CONSENT_PROPAGATE,
+        ProcessAction.CHECK,
+    },
     "cloister messages retry": {ProcessAction.MESSAGE_RETRY},
     "cloister messages send": {ProcessAction.MESSAGE_SEND},
     "cloister messages status": NO_DATA,
@@ -75,6 +80,12 @@ COMMANDS: dict[str, set[ProcessAction | AccountAction] | str] = {
 # What each asset of a Dagster run leaves, an event a clinic.
 ASSETS = {asset.value: ProcessAction.INGEST for asset in Asset} | dict.fromkeys(MODELS, ProcessAction.BUILD)
 
+# What each job leaves, an event a clinic at least; schedules run these and nothing else.
+JOBS = {
+    "build_marts": {ProcessAction.INGEST, ProcessAction.BUILD, ProcessAction.CHECK},
+    "check_members": {ProcessAction.CHECK},
+}
+
 
 def test_every_command_has_its_events_or_a_reason_for_none() -> None:
     assert set(COMMANDS) == set(commands(typer.main.get_command(build())))
@@ -83,14 +94,17 @@ def test_every_command_has_its_events_or_a_reason_for_none() -> None:
 def test_every_asset_and_job_of_dagster_has_its_event() -> None:
     found = {key.to_user_string() for key in defs.resolve_all_asset_keys()}
     assert found == set(ASSETS)
-    jobs = [job for job in defs.jobs or () if not isinstance(job, dg.JobDefinition)]
     # A job does nothing but make assets, or count what differs in them.
-    assert [job.name for job in jobs] == ["build_marts", "check_members"] and not defs.sensors
+    assert {job.name for job in defs.jobs or ()} == set(JOBS) and not defs.sensors
+    scheduled = [schedule for schedule in defs.schedules or () if isinstance(schedule, dg.ScheduleDefinition)]
+    assert len(scheduled) == len(list(defs.schedules or ()))
+    assert {schedule.job_name for schedule in scheduled} <= set(JOBS)
     assert set(ASSET_CATEGORIES) == set(Asset)
 
 
 def test_every_word_of_a_process_is_some_commands() -> None:
-    used = {word for words in COMMANDS.values() if not isinstance(words, str) for word in words}
+    of_commands = [words for words in COMMANDS.values() if not isinstance(words, str)]
+    used = {word for words in [*of_commands, *JOBS.values()] for word in words}
     assert set(ProcessAction) == {word for word in used if isinstance(word, ProcessAction)}
 
 

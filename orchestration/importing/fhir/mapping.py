@@ -58,6 +58,8 @@ class FhirMapping(_Strict):
     registered_on: date | None = None
     consent: Literal["from_rows", "assumed"] = "from_rows"
     consent_texts: dict[Literal["profile_sharing", "communications"], dict[str, str]] = {}
+    # Whether automation may act on what comes of the rows.
+    fires: bool = False
     clinics: ClinicsOf
     observations: dict[str, QuestionOf] = {}
     units: dict[str, str] = {}

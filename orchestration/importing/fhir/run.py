@@ -62,7 +62,7 @@ def import_fhir(at: Server, files: list[Path], what: FhirImport, progress: Calla
     if what.mapping.consent == "assumed" and what.mode is not Mode.DEMO:
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
     listed = listed_files(files)
-    with import_session(at, what.mapping.source, what.keys, None) as session:
+    with import_session(at, what.mapping.source, what.keys, None, fires=what.mapping.fires) as session:
         with session.transaction() as connection:
             clinics, countries = clinics_of(connection, what.mapping)
         with source_of(listed, what.mapping, countries) as (source, looked):

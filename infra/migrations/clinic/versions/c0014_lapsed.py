@@ -1,0 +1,7 @@
+"""See the SQL file of the same name."""
+
+from infra.migrations.sql_file import run_beside
+
+revision = "c0014"
+down_revision = "c0012"
+upgrade = run_beside(__file__)
