@@ -31,6 +31,16 @@ _MOVED = """
 insert into audit.batch_patient (event_id, occurred_at, clinic_id, asset, patient_id)
 select event_id, occurred_at, clinic_id, %s, unnest(%s::uuid[]) from audit.access_event where event_id = %s
 """
+_CHUNK = """
+insert into audit.disclosure_chunk (event_id, occurred_at, clinic_id, prefix, patients)
+select e.event_id, e.occurred_at, e.clinic_id, left(p.id::text, 3), array_agg(p.id order by p.id)
+from audit.access_event as e cross join unnest(%s::uuid[]) as p (id) where e.event_id = %s
+group by e.event_id, e.occurred_at, e.clinic_id, left(p.id::text, 3)
+"""
+_IMPERSONATION = """
+insert into audit.impersonation_event (event_id, occurred_at, session_id, actor_id, subject_id, action, reason)
+values (gen_random_uuid(), now(), 's', gen_random_uuid(), gen_random_uuid(), 'person.read', 'patient_asked')
+"""
 
 
 def add_event(connection: psycopg.Connection, clinic_id: int | None = 1) -> UUID:
@@ -58,6 +68,22 @@ def add_batch(at: Server, clinic_id: int, asset: str, patients: Iterable[UUID]) 
         admin.execute(_BATCH, [event_id, asset, clinic_id, uuid4()])
         admin.execute(_MOVED, [asset, list(patients), event_id])
     return event_id
+
+
+def add_pull(at: Server, clinic_id: int, patients: Iterable[UUID]) -> UUID:
+    """An event that disclosed these patients in chunks, as a pull does."""
+    event_id, patients = uuid4(), list(patients)
+    with connect_admin(at) as admin, admin.transaction():
+        admin.execute(_EVENT, [event_id, clinic_id, len(patients)])
+        admin.execute(_CHUNK, [patients, event_id])
+    return event_id
+
+
+def add_impersonations(at: Server, count: int) -> None:
+    """So many events of admins who acted as somebody."""
+    with connect_admin(at) as admin, admin.transaction():
+        for _ in range(count):
+            admin.execute(_IMPERSONATION)
 
 
 def keys(at: Server) -> AuditKeys:
