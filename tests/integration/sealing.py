@@ -10,7 +10,7 @@ from infra.audit_tree.seal import keys_of, seal
 from infra.audit_tree.streams import ACCESS, STREAMS, Stream
 from infra.database import Server, connect, connect_admin
 from infra.roles import Login
-from policies.audit.merkle import root_of
+from policies.audit.merkle import Frontier
 from policies.audit.note import open_checkpoint
 
 _EVENT = """
@@ -105,10 +105,13 @@ def assert_whole(at: Server, stream: Stream = ACCESS) -> int:
             "select index, event_id, hash from audit.leaf where stream = %s order by index", [stream.name]
         ).fetchall()
         events = admin.execute(f"select event_id from audit.{stream.table}").fetchall()
-        checkpoints = admin.execute("select size, note from audit.checkpoint where stream = %s", [stream.name])
+        signed = admin.execute("select size, note from audit.checkpoint where stream = %s order by 1", [stream.name])
         assert [leaf[0] for leaf in leaves] == list(range(len(leaves)))
         assert sorted(leaf[1] for leaf in leaves) == sorted(row[0] for row in events)
-        for size, note in checkpoints.fetchall():
-            found = open_checkpoint(note, keys(at).verifiers(stream.name))
-            assert (found.size, found.root) == (size, root_of([leaf[2] for leaf in leaves[:size]]))
+        hashes, verifiers = [leaf[2] for leaf in leaves], keys(at).verifiers(stream.name)
+        tree = Frontier()
+        for size, note in signed.fetchall():
+            tree.extend(hashes[tree.size : size])
+            found = open_checkpoint(note, verifiers)
+            assert (found.size, found.root) == (size, tree.root())
     return len(leaves)
