@@ -59,7 +59,11 @@ async def prove_consistency(
 
 @router.get("/me/access-log/{event}/proof")
 async def prove_own_access(serving: Serving, caller: ApiCaller, event: str, size: Size = None) -> InclusionProof:
-    """That an access to the caller's data is in the sealed log."""
+    """The place in the sealed log that an access to the caller's data was given.
+
+    The leaf is the hash of the event's whole line, which names who asked and is not shown here: what the caller's own
+    log shows does not hash to it. Whoever audits finds the line at this index, and it does.
+    """
     return await proof_service.prove_own(serving, caller, event, size)
 
 
@@ -67,5 +71,9 @@ async def prove_own_access(serving: Serving, caller: ApiCaller, event: str, size
 async def prove_dependents_access(
     serving: Serving, caller: ApiCaller, dependent: str, event: str, size: Size = None
 ) -> InclusionProof:
-    """That an access to a dependent's data is in the sealed log."""
+    """The place in the sealed log that an access to a dependent's data was given.
+
+    The leaf is the hash of the event's whole line, which names who asked and is not shown here: what the dependent's
+    log shows does not hash to it. Whoever audits finds the line at this index, and it does.
+    """
     return await proof_service.prove_own(serving, caller, event, size, dependent)

@@ -36,7 +36,7 @@ class InclusionProof(BaseModel):
     stream: Stream
     index: int
     size: int
-    leaf: str = Field(description="The leaf's hash: of the event's line as an export holds it.")
+    leaf: str = Field(description="The leaf's hash: of the event's line as an auditor's export holds it.")
     path: list[str]
     checkpoint: str | None = Field(description="The signed note of that size; null if a size was asked for.")
 

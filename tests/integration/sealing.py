@@ -10,7 +10,7 @@ from infra.audit_tree.seal import keys_of, seal
 from infra.audit_tree.streams import ACCESS, STREAMS, Stream
 from infra.database import Server, connect, connect_admin
 from infra.roles import Login
-from policies.audit.merkle import root_of
+from policies.audit.merkle import Frontier
 from policies.audit.note import open_checkpoint
 
 _EVENT = """
@@ -30,6 +30,16 @@ values (%s, statement_timestamp(), 'process', 'pipeline', 'pipeline.ingest', %s,
 _MOVED = """
 insert into audit.batch_patient (event_id, occurred_at, clinic_id, asset, patient_id)
 select event_id, occurred_at, clinic_id, %s, unnest(%s::uuid[]) from audit.access_event where event_id = %s
+"""
+_CHUNK = """
+insert into audit.disclosure_chunk (event_id, occurred_at, clinic_id, prefix, patients)
+select e.event_id, e.occurred_at, e.clinic_id, left(p.id::text, 3), array_agg(p.id order by p.id)
+from audit.access_event as e cross join unnest(%s::uuid[]) as p (id) where e.event_id = %s
+group by e.event_id, e.occurred_at, e.clinic_id, left(p.id::text, 3)
+"""
+_IMPERSONATION = """
+insert into audit.impersonation_event (event_id, occurred_at, session_id, actor_id, subject_id, action, reason)
+values (gen_random_uuid(), now(), 's', gen_random_uuid(), gen_random_uuid(), 'person.read', 'patient_asked')
 """
 
 
@@ -60,6 +70,22 @@ def add_batch(at: Server, clinic_id: int, asset: str, patients: Iterable[UUID]) 
     return event_id
 
 
+def add_pull(at: Server, clinic_id: int, patients: Iterable[UUID]) -> UUID:
+    """An event that disclosed these patients in chunks, as a pull does."""
+    event_id, patients = uuid4(), list(patients)
+    with connect_admin(at) as admin, admin.transaction():
+        admin.execute(_EVENT, [event_id, clinic_id, len(patients)])
+        admin.execute(_CHUNK, [patients, event_id])
+    return event_id
+
+
+def add_impersonations(at: Server, count: int) -> None:
+    """So many events of admins who acted as somebody."""
+    with connect_admin(at) as admin, admin.transaction():
+        for _ in range(count):
+            admin.execute(_IMPERSONATION)
+
+
 def keys(at: Server) -> AuditKeys:
     with connect(Login.SEALER, at=at, autocommit=True) as connection:
         return keys_of(connection, at.secrets_folder)
@@ -79,10 +105,13 @@ def assert_whole(at: Server, stream: Stream = ACCESS) -> int:
             "select index, event_id, hash from audit.leaf where stream = %s order by index", [stream.name]
         ).fetchall()
         events = admin.execute(f"select event_id from audit.{stream.table}").fetchall()
-        checkpoints = admin.execute("select size, note from audit.checkpoint where stream = %s", [stream.name])
+        signed = admin.execute("select size, note from audit.checkpoint where stream = %s order by 1", [stream.name])
         assert [leaf[0] for leaf in leaves] == list(range(len(leaves)))
         assert sorted(leaf[1] for leaf in leaves) == sorted(row[0] for row in events)
-        for size, note in checkpoints.fetchall():
-            found = open_checkpoint(note, keys(at).verifiers(stream.name))
-            assert (found.size, found.root) == (size, root_of([leaf[2] for leaf in leaves[:size]]))
+        hashes, verifiers = [leaf[2] for leaf in leaves], keys(at).verifiers(stream.name)
+        tree = Frontier()
+        for size, note in signed.fetchall():
+            tree.extend(hashes[tree.size : size])
+            found = open_checkpoint(note, verifiers)
+            assert (found.size, found.root) == (size, tree.root())
     return len(leaves)

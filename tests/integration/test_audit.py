@@ -1,16 +1,10 @@
 """Every access is recorded with whom it disclosed, and what cannot be recorded is not answered."""
 
 import asyncio
-import json
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import UUID, uuid4
 
 import access_world
-import httpx
 import psycopg
 import pytest
 from access_world import FINCH, WREN, Api, World
@@ -121,69 +115,6 @@ def test_a_denial_that_cannot_be_recorded_is_no_answer_either(fresh_world: World
     headers = access_world.sign_in(api, "manager.north")
     world.change(f"revoke insert on audit.access_event from {world.server.roles.prefix}_service")
     assert api.get("/v1/clinics/south/segments", headers=headers).status_code == 503
-
-
-KILLED = """
-import json, os, signal, sys
-from pathlib import Path
-import uvicorn
-import api.grants
-from api.app import create_app
-from infra.database import Server
-from infra.roles import RoleNames
-
-given = json.loads(sys.argv[1])
-app = create_app(Server(given["admin"], RoleNames(given["prefix"]), Path(given["secrets"])))
-
-def die(*_args, **_keywords):
-    os.kill(os.getpid(), signal.SIGKILL)
-
-class KilledBeforeTheAnswer:
-    def __init__(self, inner): self.inner = inner
-    async def __call__(self, scope, receive, send):
-        async def sending(message):
-            if scope["type"] == "http" and scope["path"].endswith(("/members", "/profile")): die()
-            await send(message)
-        await self.inner(scope, receive, sending)
-
-if given["when"] == "before":
-    api.grants.recorded = api.grants.recorded_gathering = api.grants.enter = die
-uvicorn.run(KilledBeforeTheAnswer(app), fd=given["fd"], log_config=None)
-"""
-
-
-@pytest.mark.check(23)
-@pytest.mark.parametrize(("when", "recorded"), [("before", 0), ("between", 1)])
-@pytest.mark.parametrize(
-    ("login", "action", "patients", "kind"),
-    [
-        ("manager", "member.list", 2, "application/json"),
-        ("manager", "member.list", 2, "application/x-ndjson"),
-        ("specialist", "profile.read", 1, "application/json"),
-    ],
-)
-def test_killed_around_the_record_nothing_is_answered_unrecorded(
-    fresh_world: World, fresh_api: Api, when: str, recorded: int, login: str, action: str, patients: int, kind: str
-) -> None:
-    world, api = fresh_world, fresh_api
-    headers = access_world.sign_in(api, f"{login}.north") | {"Accept": kind}
-    path = MEMBERS if login == "manager" else f"/v1/clinics/north/patients/{world.patients['north', FINCH]}/profile"
-    server = world.server
-    with access_world.listening() as listening:
-        given = {"admin": server.admin, "prefix": server.roles.prefix, "secrets": str(server.secrets_folder),
-                 "when": when, "fd": listening.fileno()}  # fmt: skip
-        process = subprocess.Popen(
-            [sys.executable, "-c", textwrap.dedent(KILLED), json.dumps(given)],
-            pass_fds=[listening.fileno()], cwd=Path(__file__).parent.parent.parent, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            with pytest.raises(httpx.RemoteProtocolError):
-                httpx.get(f"http://127.0.0.1:{listening.getsockname()[1]}{path}", headers=headers, timeout=60)
-            assert process.wait(30) == -9
-        finally:
-            process.kill()
-    assert events(world, action) == recorded
-    assert world.look("select count(*) from audit.disclosed") == [(patients * recorded,)]
 
 
 @pytest.mark.check(28)

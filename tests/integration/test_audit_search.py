@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -45,6 +45,8 @@ def test_filters_combine(world: World, api: Api, auditors: dict[str, dict[str, s
     by_id = found(api, headers, impersonation=accesses["impersonation"])
     assert {e["action"] for e in by_id} == {"impersonation.open", "person.read"}
     assert found(api, headers, until="2020-01-01T00:00:00Z") == []
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    assert found(api, headers, since=tomorrow) == [] and found(api, headers, since="2020-01-01T00:00:00Z") != []
 
 
 @pytest.mark.check(50)

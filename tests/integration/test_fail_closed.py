@@ -29,15 +29,16 @@ def given_to() -> list[tuple[str, str, str]]:
 
 
 def state(world: World) -> dict[str, str]:
-    """A digest of every table of the operational zone but those of sign-ins."""
+    """A digest of every table of the operational zone and the clinics' marts, but those of sign-ins."""
     with connect_admin(world.server) as admin:
-        tables = [row[0] for row in admin.execute(
-            "select relname from pg_class where relnamespace = 'operational'::regnamespace and relkind = 'r'"
-        )]  # fmt: skip
-        digest = "select coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from operational.{} as t"
+        tables = admin.execute(
+            "select n.nspname, c.relname from pg_class as c inner join pg_namespace as n on n.oid = c.relnamespace"
+            " where n.nspname in ('operational', 'clinic_north', 'clinic_south') and c.relkind = 'r'"
+        ).fetchall()
+        digest = "select coalesce(md5(string_agg(t::text, '|' order by t::text)), '') from {} as t"
         return {
-            table: admin.execute(sql.SQL(digest).format(sql.Identifier(table))).fetchone()[0]  # type: ignore[index]
-            for table in tables
+            f"{zone}.{table}": admin.execute(sql.SQL(digest).format(sql.Identifier(zone, table))).fetchone()[0]  # type: ignore[index]
+            for zone, table in tables
             if table not in OF_SIGN_INS
         }
 

@@ -450,14 +450,24 @@ def test_no_runtime_role_changes_the_log(world: World, who: str) -> None:
 
 @pytest.mark.check(26)
 def test_even_the_owner_meets_the_triggers(world: World) -> None:
+    """Of every table and partition: it is not emptied, and each row has a trigger, whether or not there are any."""
+    relations = audit_relations(world)
+    assert {"impersonation_event", "batch_patient", "consent_receipt", "withdrawn_stay"} <= set(relations)
     with connect_admin(world.server) as admin:
         admin.execute(sql.SQL("set role {}").format(sql.Identifier(world.server.roles.of(Group.OWNER))))
-        for text in ("update audit.access_event set role = 'x'", "delete from audit.access_event",
-                     "truncate audit.access_event", "truncate audit.disclosure", "truncate audit.leaf",
-                     "truncate audit.disclosure_chunk",
-                     "truncate audit.checkpoint", "truncate audit.tree_node", "truncate audit.signer"):  # fmt: skip
-            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        for relation in relations:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
+                admin.execute(sql.SQL("truncate audit.{} cascade").format(sql.Identifier(relation)))
+        for text in ("update audit.access_event set role = 'x'", "delete from audit.access_event"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege, match="append-only"):
                 admin.execute(text)
+    # Before each row, at update and delete (`pg_trigger.h`).
+    guarded = world.look(
+        "select c.relname::text from pg_trigger as t inner join pg_class as c on c.oid = t.tgrelid"
+        " where t.tgfoid = 'audit.refuse_change'::regproc and t.tgtype & 27 = 27 and t.tgenabled in ('O', 'A')"
+        " and t.tgqual is null and t.tgattr = ''::int2vector"
+    )
+    assert {name for (name,) in guarded} == set(relations)
 
 
 @pytest.mark.check(35)

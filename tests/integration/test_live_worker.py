@@ -7,23 +7,32 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from access_world import World
 from operational_rows import Rows
 
 from infra.beside import beside
-from infra.database import Server, connect_admin
+from infra.database import Server, connect, connect_admin
+from infra.encryption.codec import Place
+from infra.encryption.data_keys import purpose_keys
+from infra.encryption.field_codec import FieldCodec
+from infra.encryption.provider import key_provider
 from infra.errors import DatabaseUnavailable
 from infra.live_health import health
 from infra.postgres.embedded import Embedded
+from infra.roles import Login
+from infra.settings import settings
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
 from orchestration.live import worker
 from orchestration.live.share import Share
+from tests.integration.hooking import Endpoint, endpoint, send
 from tests.integration.live_twins import RULES, TWINS, bring, evaluate, load, save
 from tests.integration.test_sealer import forked, wait_until
 
@@ -31,6 +40,20 @@ from tests.integration.test_sealer import forked, wait_until
 TODAY = datetime.now(UTC).date()
 PATIENTS = 20
 KILLS = 50
+# One that depends on profiles, and one that does not.
+FOLLOWED = ("old", "attended")
+WEBHOOK = """
+insert into operational.webhook_endpoint (clinic_id, endpoint_id, url, segments, kinds, secret, followed_run,
+    followed_segment, followed_patient, created_by)
+select clinic_id, %(webhook)s, %(url)s,
+    (select array_agg(segment_id) from clinic_north.segment where slug = any(%(slugs)s)),
+    '{entered,left,forget}', %(secret)s, 0, %(segment)s, %(patient)s, gen_random_uuid()
+from operational.clinic where slug = 'north'
+"""
+FIRING = """
+select 'segment.' || kind, segment_id::text, patient_id::text from clinic_north.segment_change
+inner join clinic_north.segment using (segment_id) where fires and slug = any(%s)
+"""
 
 
 @pytest.fixture
@@ -48,10 +71,13 @@ def patients(server: Server, admin: psycopg.Connection) -> dict[str, list[UUID]]
 
 
 class Load:
-    """Patients' visits that are attended or cancelled all the time, and a reader who follows the feed meanwhile."""
+    """Patients' visits that are attended or cancelled all the time, and a reader who follows the feed meanwhile.
 
-    def __init__(self, at: Server, patients: dict[str, list[UUID]], writers: int = 2) -> None:
-        self._at, self._patients = at, patients
+    If it is of `people` as well, they sign and revoke, and their profiles are edited.
+    """
+
+    def __init__(self, at: Server, patients: dict[str, list[UUID]], writers: int = 2, *, people: bool = False) -> None:
+        self._at, self._patients, self.people = at, patients, people
         self._stopped = threading.Event()
         self.changes = [0] * writers
         self.followed: dict[str, list[tuple[Any, ...]]] = {clinic: [] for clinic in patients}
@@ -92,7 +118,20 @@ class Load:
                         "update operational.appointment set status = %s where patient_id = any(%s)",
                         [chance.choice(["fulfilled", "cancelled"]), chance.sample(self._patients[clinic], 3)],
                     )
+                    if self.people:
+                        self._sign_or_edit(admin, chance, clinic, self._patients[clinic][number::2])
                     self.changes[number] += 1
+
+    def _sign_or_edit(self, admin: psycopg.Connection, chance: random.Random, clinic: str, own: list[UUID]) -> None:
+        """One of these patients, who are this writer's alone: so their events have an order."""
+        rows, patient = Rows(admin), chance.choice(own)
+        if chance.random() < 0.5:
+            rows.consent(clinic, rows.person_of(patient), chance.choice(["signed", "revoked"]))
+        else:
+            admin.execute(
+                "update operational.profile set birth_date = %s where person_id = %s",
+                [TODAY - timedelta(days=chance.choice([5_000, 30_000])), rows.person_of(patient)],
+            )
 
     def _follow(self) -> None:
         while not self._stopped.is_set():
@@ -112,13 +151,21 @@ def settled(at: Server, loaded: Load) -> None:
         assert admin.execute("select count(*) from operational.outbox").fetchone() == (0,)
         loaded.follow(admin)
         for clinic, followed in loaded.followed.items():
+            # Who withdraws and is still a member is forgotten and enters in one run.
             whole = admin.execute(
-                f"select run, segment_id, patient_id, kind from clinic_{clinic}.segment_change order by 1, 2, 3"
+                f"select run, segment_id, patient_id, kind from clinic_{clinic}.segment_change"
+                " order by run, segment_id, patient_id, kind = 'forget' desc"
             ).fetchall()
-            assert followed == whole
+            # Of those that depend on profiles a revocation takes out what was read before.
+            stays = {row[0] for row in admin.execute(
+                f"select segment_id from clinic_{clinic}.segment where not (%s and profile_dependent)", [loaded.people]
+            )}  # fmt: skip
+            assert len(stays) >= 5
+            assert [row for row in followed if row[1] in stays] == [row for row in whole if row[1] in stays]
             last: dict[Any, str] = {}
             for _, segment, patient, kind in whole:
-                assert last.get((segment, patient), "left") != kind
+                before = last.get((segment, patient), "left")
+                assert before != kind and (before, kind) != ("forget", "left")
                 last[segment, patient] = kind
             inside = {key for key, kind in last.items() if kind == "entered"}
             members = admin.execute(
@@ -141,6 +188,21 @@ def working(at: Server) -> Iterator[None]:
         thread.join()
 
 
+def sent(at: Server, to: Endpoint) -> list[tuple[str, str, str]]:
+    """What a webhook of north that follows some segments from the first run on is sent: kind, segment and patient."""
+    first = {"segment": UUID(int=0), "patient": UUID(int=0)}
+    webhook = uuid4()
+    codec = FieldCodec(key_provider(settings(), at.secrets_folder))
+    with connect(Login.SERVICE, at=at) as connection:
+        newest, *_ = purpose_keys(connection, codec.provider, "webhook")
+    secret = codec.seal(newest, Place("operational.webhook_endpoint", "secret", str(webhook)), b"whsec_Q2FuYXJ5")
+    with connect_admin(at) as admin:
+        admin.execute(WEBHOOK, {"webhook": webhook, "url": to.url, "secret": secret, "slugs": list(FOLLOWED), **first})
+    while send(World(at), to):
+        pass
+    return [(post.said["type"], post.said["data"]["segment_id"], post.said["data"]["patient_id"]) for post in to.came]
+
+
 def waiting(admin: psycopg.Connection, clinic: str | None = None) -> bool:
     found = admin.execute(
         "select exists (select from operational.outbox inner join operational.clinic using (clinic_id)"
@@ -156,10 +218,10 @@ def last_run(admin: psycopg.Connection) -> int:
 
 @pytest.mark.check(47)
 def test_killed_again_and_again_under_load_and_two_at_once_nothing_is_lost_or_double(
-    server: Server, patients: dict[str, list[UUID]], admin: psycopg.Connection
+    server: Server, patients: dict[str, list[UUID]], admin: psycopg.Connection, tmp_path: Path
 ) -> None:
     chance = random.Random()
-    with Load(server, patients) as loaded:
+    with Load(server, patients, people=True) as loaded:
         for _ in range(KILLS // 2):
             enough = last_run(admin) + chance.randint(0, 4)
             workers = [forked(lambda: worker.run(server)) for _ in range(2)]
@@ -174,6 +236,12 @@ def test_killed_again_and_again_under_load_and_two_at_once_nothing_is_lost_or_do
         settled(server, loaded)
     for clinic in TWINS:
         assert sum(kind == "left" for *_, kind in loaded.followed[clinic]) > 5
+        forgotten = admin.execute(f"select count(*) from clinic_{clinic}.segment_forget").fetchone()
+        assert forgotten and forgotten[0] > 5
+    with endpoint(tmp_path) as to:
+        told = sent(server, to)
+    feed = admin.execute(FIRING, [list(FOLLOWED)]).fetchall()
+    assert sorted(told) == sorted(feed) and len({post.delivery for post in to.came}) == len(feed) > 20
 
 
 @pytest.mark.check(47)

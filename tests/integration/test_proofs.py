@@ -1,6 +1,8 @@
 """Proofs by API verify with the public key alone; which event a leaf is, only those learn who may see the event."""
 
-from base64 import b64decode
+import json
+from base64 import b64decode, b64encode
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -9,7 +11,8 @@ import httpx
 import pytest
 from access_world import FINCH, Api, World
 
-from policies.audit.merkle import verify_consistency, verify_inclusion
+from infra.audit_tree.export import export
+from policies.audit.merkle import leaf_hash, verify_consistency, verify_inclusion
 from policies.audit.note import Checkpoint, Verifier, open_checkpoint
 from tests.integration.sealing import add_events, seal_all
 
@@ -125,6 +128,26 @@ def test_a_patient_gets_the_proof_of_who_read_them_and_of_nobody_else(sealed: Wo
     for nothing in (uuid4(), "nothing"):
         assert status(finch, f"me/access-log/{nothing}/proof") == 404
     assert status(finch, f"me/dependents/{uuid4()}/access-log/{event}/proof") == 404
+
+
+@pytest.mark.parametrize("clinic", [None, "north"], ids=["the platform's", "the clinic's"])
+def test_a_patients_proof_is_of_the_line_in_an_auditors_export(
+    sealed: World, api: Api, tmp_path: Path, clinic: str | None
+) -> None:
+    """Which names the event and the patient; what the patient is shown does not hash to the leaf."""
+    event, other = listing(sealed, "north"), listing(sealed, "south")
+    finch, heron = ((api, access_world.sign_in(api, login)) for login in ("finch", "heron"))
+    proof = asked(finch, f"me/access-log/{event}/proof")
+    lines = {}
+    for line in export(sealed.server, tmp_path / "log", clinic=clinic).path.read_bytes().splitlines():
+        leaf, told, text = line.partition(b" {")
+        if told:
+            lines[json.loads(b"{" + text)["index"]] = leaf.decode(), b"{" + text
+    leaf, text = lines[proof["index"]]
+    assert b64encode(leaf_hash(text)).decode() == leaf == proof["leaf"]
+    said = json.loads(text)
+    assert said["event_id"] == event and str(sealed.patients["north", FINCH]) in said["patient_ids"]
+    assert (asked(heron, f"me/access-log/{other}/proof")["index"] in lines) == (clinic is None)
 
 
 def test_a_guardian_gets_the_proof_of_who_read_a_dependent(sealed: World, api: Api) -> None:

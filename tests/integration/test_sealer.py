@@ -24,7 +24,7 @@ from tests.conftest import ROOT
 from tests.integration.sealing import add_event, add_events, assert_whole, seal_all
 
 WRITERS = 32
-SECONDS = 30.0 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 3.0
+SECONDS = 30.0 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 10.0
 
 
 def forked(work: Callable[[], object]) -> int:

@@ -1,0 +1,63 @@
+"""Commands leave their events in the log: each is run, and its words are looked for."""
+
+import json
+from pathlib import Path
+
+import pytest
+from access_world import PASSWORD, World
+from typer.testing import CliRunner
+
+from infra.cli.main import build
+from policies.words import AccountAction, ProcessAction
+from tests.conftest import ROOT
+from tests.integration.sealing import seal_all
+
+RULE = {"slug": "fresh", "name": "Fresh", "rule": {"measure": "registration.days", "op": ">=", "value": 3}}
+ISSUER = "--subject someone --issuer https://issuer.example"
+NEW_ACCOUNT = {AccountAction.PRINCIPAL_ADD, AccountAction.ROLE_GRANT}
+# In this order: a key is rotated before it is revoked.
+LEFT: dict[str, set[AccountAction | ProcessAction]] = {
+    "clinic add west": {ProcessAction.CLINIC_ADD},
+    "clinic configure north {samples}/bookings.yml": {ProcessAction.CLINIC_CONFIGURE},
+    "clinic consent-grace north 30": {ProcessAction.CLINIC_CONFIGURE},
+    "segment add {rule} --clinic north": {ProcessAction.SEGMENT_SAVE},
+    "segment counts --clinic north": {ProcessAction.SEGMENT_COUNTS},
+    "messages retry": {ProcessAction.MESSAGE_RETRY},
+    "user add new.north --name New --role clinic_manager --clinic north --password-stdin": NEW_ACCOUNT,
+    "user specialist other.north --clinic north --name Other": {AccountAction.SPECIALIST_LINK},
+    "user reset-codes auditor.north": {AccountAction.SECOND_FACTOR_RESET},
+    "user booking-page north": NEW_ACCOUNT,
+    "user booking-page north --close": {AccountAction.API_KEY_REVOKE},
+    f"user link staff.north {ISSUER}": {AccountAction.IDENTITY_LINK},
+    f"user unlink {ISSUER}": {AccountAction.IDENTITY_UNLINK},
+    "api-key add crm.north --clinic north": {*NEW_ACCOUNT, AccountAction.API_KEY_ADD},
+    "api-key rotate {key}": {AccountAction.API_KEY_ROTATE},
+    "api-key revoke {key}": {AccountAction.API_KEY_REVOKE},
+    "issuer rotate": {AccountAction.ISSUER_KEY_ROTATE},
+    "token --login manager.north": {AccountAction.TOKEN_ISSUE},
+    "audit key rotate": {ProcessAction.KEY_ROTATE},
+    "export rotate-key": {ProcessAction.KEY_ROTATE},
+}
+
+
+def count(world: World) -> dict[str, int]:
+    """How many events of each action there are."""
+    return dict(world.look("select action, count(*) from audit.access_event group by action"))
+
+
+@pytest.mark.check(21)
+@pytest.mark.parametrize("command", LEFT)
+def test_a_command_leaves_its_events_and_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str
+) -> None:
+    monkeypatch.setattr("infra.database.server", lambda: world.server)
+    seal_all(world.server)  # or there would be no key to rotate
+    rule = tmp_path / "rule.json"
+    rule.write_text(json.dumps(RULE))
+    key = world.keys["north.messages"].split("_")[1]
+    arguments = command.format(samples=ROOT / "samples", rule=rule, key=key).split()
+    before = count(world)
+    done = CliRunner().invoke(build(), arguments, input=f"{PASSWORD}\n", catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    after = count(world)
+    assert {action for action, events in after.items() if events > before.get(action, 0)} == LEFT[command]
