@@ -56,7 +56,7 @@ def test_conditional_references_lead_to_two_clinics_and_to_people(
     assert reports["Encounter.000.ndjson.gz"].refused == refused > 0
     assert reports["Patient.000.ndjson.gz"].refused == 13 - len(met) > 0
 
-    fact = "select s.source_id from operational.profile_fact inner join operational.person_source using (person_id)"
+    fact = "select source_id from operational.profile_fact inner join operational.person_source using (person_id)"
     assert admin.execute(fact).fetchall() == [(known,)]
     assert reports["extra.ndjson"].told == [(2, "subject: names no patient")]
     kept = quarantined(admin, server)
