@@ -7,6 +7,7 @@ UTF-8 comes back as broken, with its number and content; the lines around it are
 import gzip
 import io
 import re
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,6 +20,7 @@ import pyarrow.csv as pacsv
 from infra.errors import InvalidInput
 
 PIECE_BYTES = 8 * 1024 * 1024
+LONGEST_LINE = 16 * 1024 * 1024
 LINE = "__line__"
 
 
@@ -88,21 +90,28 @@ def read_pieces(
     Only `columns` are kept, and `__line__`; and only rows that hold, in each column of `only`, one of its values.
 
     Raises:
-        InvalidInput: no such file, no header, or a column of the mapping is missing in it.
+        InvalidInput: no such file, no header, a column of the mapping is missing in it, or a line is too long.
     """
+    line = 1
     try:
         with _open(path) as stream:
-            header = _header(path, stream.readline(), delimiter, columns)
+            header = _header(path, _first_line(stream), delimiter, columns)
             line = 2
             for chunk in _chunks(stream):
                 piece = _piece(chunk, line, header, delimiter, missing, columns)
                 kept = [pl.col(name).is_in(values) for name, values in (only or {}).items()]
                 yield replace(piece, rows=piece.rows.filter(kept)) if kept else piece
                 line += chunk.count(b"\n")
-    except (EOFError, gzip.BadGzipFile):
+    except _TooLong:
+        raise InvalidInput(f"{path.name}: line {line} is longer than 16 MB", place=f"{path.name}:{line}") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error):
         raise InvalidInput(f"{path.name} is no whole gzip file", place=path.name) from None
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror or 'unreadable'}", place=path.name) from None
+
+
+class _TooLong(Exception):
+    """A line that is read no further, so that memory stays flat."""
 
 
 @dataclass
@@ -152,10 +161,24 @@ def _header(path: Path, line: bytes, delimiter: str, columns: set[str]) -> list[
     return names
 
 
+def _first_line(stream: IO[bytes]) -> bytes:
+    line = stream.readline(LONGEST_LINE + 1)
+    if len(line) > LONGEST_LINE:
+        raise _TooLong
+    return line
+
+
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Whole lines, about so many bytes of them; a last one that no line feed ends is one too.
+
+    Raises:
+        _TooLong: the line after those that came.
+    """
     rest = b""
     while block := stream.read(PIECE_BYTES):
         cut = block.rfind(b"\n") + 1
+        if len(rest) + (block.find(b"\n") if cut else len(block)) > LONGEST_LINE:
+            raise _TooLong
         if not cut:
             rest += block
             continue
