@@ -8,7 +8,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
@@ -24,6 +24,10 @@ LONGEST_LINE = 16 * 1024 * 1024
 LINE = "__line__"
 
 
+# Told of how many rows more, and of how many bytes of files that were read for them.
+Progress = Callable[[int, int], None]
+
+
 class Broken(NamedTuple):
     """A line that is no row: its number (from 1), why, and its bytes."""
 
@@ -34,6 +38,9 @@ class Broken(NamedTuple):
 
 class RowSource(Protocol):
     """Some neighbouring rows of a file as text columns (null: missing), with `__line__`; and what is no row."""
+
+    # Bytes of the file that were read for it.
+    read: int
 
     rows: pl.DataFrame
     broken: list[Broken]
@@ -61,6 +68,7 @@ class Piece:
     header: list[str]
     delimiter: str
     identity: str | None = None
+    read: int = 0
 
     def place(self, line: int) -> int:
         """Where a row stands in its file."""
@@ -94,14 +102,14 @@ def read_pieces(
     """
     line = 1
     try:
-        with _open(path) as stream:
+        with open_file(path) as stream:
             header = _header(path, _first_line(stream), delimiter, columns)
-            line = 2
+            line, before = 2, 0
             for chunk in _chunks(stream):
-                piece = _piece(chunk, line, header, delimiter, missing, columns)
+                piece, now = _piece(chunk, line, header, delimiter, missing, columns), bytes_read(stream)
                 kept = [pl.col(name).is_in(values) for name, values in (only or {}).items()]
-                yield replace(piece, rows=piece.rows.filter(kept)) if kept else piece
-                line += chunk.count(b"\n")
+                yield replace(piece, rows=piece.rows.filter(kept) if kept else piece.rows, read=now - before)
+                line, before = line + chunk.count(b"\n"), now
     except _TooLong:
         raise InvalidInput(f"{path.name}: line {line} is longer than 16 MB", place=f"{path.name}:{line}") from None
     except (EOFError, gzip.BadGzipFile, zlib.error):
@@ -143,8 +151,14 @@ def piece_of(
     return KeptPiece(found.rows, broken, 0, text, header, delimiter, numbers=numbers)
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> IO[bytes]:
+    """A file to read, unpacked on the way if its name says that it is packed."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def bytes_read(stream: IO[bytes]) -> int:
+    """How far a file that `open_file` opened has been read, in bytes of the file as it lies there."""
+    return stream.fileobj.tell() if isinstance(stream, gzip.GzipFile) else stream.tell()
 
 
 def _header(path: Path, line: bytes, delimiter: str, columns: set[str]) -> list[str]:

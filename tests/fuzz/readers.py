@@ -1,7 +1,7 @@
 """The readers of imports under coverage-guided fuzzing, for as long as somebody likes.
 
 Usage: `pip install atheris`, then `python -m tests.fuzz.readers csv` or `ndjson`, with libFuzzer's options behind it.
-Not among the pinned tools, since it has wheels for Linux alone; what it would find quickly, tests/properties finds as well.
+It is not pinned, since it has wheels for Linux alone; what it would find quickly, tests/properties finds as well.
 """
 
 import sys

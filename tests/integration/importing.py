@@ -30,7 +30,7 @@ def bring(
 ) -> list[Report]:
     chosen = load_mapping(SAMPLES / mapping) if isinstance(mapping, str) else mapping
     keys = FileKeyring(at.secrets_folder / "keyring.json")
-    return import_files(at, list(files), Import(chosen, keys, mode, clinic), lambda _: None)
+    return import_files(at, list(files), Import(chosen, keys, mode, clinic), lambda *_: None)
 
 
 def evaluate(at: Server, rules: str, as_of: date, clinics: list[str] | None = None) -> list[Count]:

@@ -64,7 +64,7 @@ _CHOSEN = {
 def take(at: Server, mapping: dict[str, Any], *files: Path, mode: Mode = Mode.DEMO) -> list[FhirReport]:
     keys = FileKeyring(at.secrets_folder / "keyring.json")
     what = FhirImport(FhirMapping.model_validate({"source": "fhir", **mapping}), keys, mode)
-    return import_fhir(at, list(files), what, lambda _: None)
+    return import_fhir(at, list(files), what, lambda *_: None)
 
 
 def told_of(admin: psycopg.Connection, source: str) -> dict[str, list[tuple[Any, ...]]]:

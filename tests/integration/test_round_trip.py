@@ -52,7 +52,7 @@ TEXTS = {"profile_sharing": {"v7": "We share."}, "communications": {"v7": "We wr
 def take(at: Server, mapping: dict[str, Any], *files: Path, mode: Mode = Mode.DEMO) -> list[FhirReport]:
     keys = FileKeyring(at.secrets_folder / "keyring.json")
     what = FhirImport(FhirMapping.model_validate({**ZONE, **mapping}), keys, mode)
-    return import_fhir(at, list(files), what, lambda _: None)
+    return import_fhir(at, list(files), what, lambda *_: None)
 
 
 def told_of(at: Server) -> dict[str, list[Any]]:
