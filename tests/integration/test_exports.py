@@ -58,7 +58,8 @@ def test_everything_of_theirs_at_the_clinic_is_in_it_and_is_valid_fhir(north: Ex
     assert {each["value"] for each in patient["telecom"]} == {access_world.PHONE, access_world.CONTACTS["email"]}
     assert [each["code"]["text"] for each in north.resources("AllergyIntolerance")] == ["latex"]
     assert north.resources("Coverage")[0]["subscriberId"] == access_world.CONTACTS["policy_number"]
-    assert north.resources("RelatedPerson")[0]["name"] == [{"text": access_world.CONTACTS["emergency_contacts"]}]
+    assert patient["contact"][0]["name"] == {"text": access_world.CONTACTS["emergency_contacts"]}
+    assert patient["identifier"][0]["value"] == access_world.CONTACTS["policy_number"]
     assert {each["status"] for each in north.resources("Appointment")} == {"booked", "fulfilled"}
     assert len(north.resources("Appointment")) == 3
     (plan,) = north.resources("CarePlan")
