@@ -332,3 +332,21 @@ def test_what_is_labelled_as_restricted_is_hidden_and_no_later_row_shows_it(
     restricted = code in ("R", "V")
     assert confidential({"system": LABELS, "code": code}) is restricted
     assert confidential() is restricted
+
+
+@pytest.mark.check(52)
+@pytest.mark.parametrize("code", ["R", "N"])
+def test_what_is_restricted_is_no_part_of_a_profile_that_guardians_see(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, code: str
+) -> None:
+    problem = {**_condition("c", "canary"), "meta": {"security": [{"system": LABELS, "code": code}]}}
+    allergy = {**problem, "resourceType": "AllergyIntolerance", "patient": problem["subject"]}
+    path = _ndjson(tmp_path / "all.ndjson", [_patient("p1"), problem, allergy])
+    (report,) = take(server, MAPPING, path)
+    told = admin.execute("select chronic_conditions, allergies from operational.profile").fetchall()
+    why = "meta.security: is restricted, which nothing of a profile can be"
+    if code == "R":
+        assert told == [(None, None)] and report.told == [(2, why), (3, why)]
+        assert [(line, reason) for _, line, reason, _ in quarantined(admin, server)] == report.told
+    else:
+        assert told == [(["canary"], ["canary"])] and report.told == []

@@ -16,6 +16,7 @@ from orchestration.importing.fhir.values import (
     text_of,
     whole,
 )
+from policies.fhir.types import is_restricted
 
 # LOINC: ABO and Rh group in blood.
 BLOOD_GROUP = "http://loinc.org|882-1"
@@ -76,6 +77,9 @@ def is_blood_type(body: Body) -> bool:
 
 
 def _fact(body: Body, source: Source, kind: str, value: str | None, since: str | None, until: str | None) -> Row:
+    if is_restricted(body):
+        # Guardians see all of a profile, and no part of it can be hidden from them.
+        raise Unfit("meta.security: is restricted, which nothing of a profile can be")
     clinic, patient = clinic_and_patient(body, source)
     told: dict[str, Any] = {"source_id": patient, "record_id": f"{body['resourceType']}/{required(body)}"}
     told |= {"kind": kind, "value": value, "since": since, "until": until}
