@@ -8,9 +8,12 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from psycopg import sql
+
 from bench.harness import Bench, Figure, Skipped, at_least, at_most, benchmark
 from bench.ingest_csv import DATABASE, ROOT, Imported, run_import
 from bench.scale_data import drop, in_database
+from infra.database import Server, connect_admin
 from infra.provisioner import Clinic, add_clinics, set_up
 
 SOURCE = ROOT.parent / "shared" / "data" / "fhir_100"
@@ -22,6 +25,7 @@ clinics: {default: harbour}
 """
 # One repetition of the source.
 RESOURCES = 28_637
+LANDED = {"registration": 100, "appointment": 11_004, "form": 4_488, "form_answer": 4_488, "treatment_plan": 862}
 _UUID = re.compile(rb"[0-9a-f]{8}(?=-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})")
 
 
@@ -46,7 +50,22 @@ def _imported(bench: Bench, turns: int) -> Imported:
     add_clinics(at, [Clinic("harbour", "Harbour", country="US")], requested_by="bench")
     mapping = bench.folder / "fhir.mapping.yml"
     mapping.write_text(MAPPING)
-    return run_import(at, "fhir", _repeated(bench, turns), mapping)
+    done = run_import(at, "fhir", _repeated(bench, turns), mapping)
+    _check_landed(at, turns)
+    return done
+
+
+def _check_landed(at: Server, turns: int) -> None:
+    """What was sent is there, or the figures are of something else.
+
+    Raises:
+        RuntimeError: more or less of it is.
+    """
+    with connect_admin(at) as admin:
+        for table, each in LANDED.items():
+            ((count,),) = admin.execute(sql.SQL("select count(*) from {}").format(sql.Identifier("operational", table)))
+            if count != each * turns:
+                raise RuntimeError(f"of {each * turns} rows of {table} {count} landed")
 
 
 def _repeated(bench: Bench, turns: int) -> Path:

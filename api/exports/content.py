@@ -28,12 +28,13 @@ def carried_of(row: Row, fields: Sequence[ProfileField], codec: FieldCodec) -> C
     """
     profile = shown(dict(row), fields, codec)
     born = profile.get(ProfileField.BIRTH_DATE.value)
+    day = born.isoformat() if born else None
     keys = _keys(row["form_keys"])
     return Carried(
         clinic=row["clinic_name"],
         zone=ZoneInfo(row["time_zone"]),
         at=row["at"],
-        profile={**profile, "birth_date": born.isoformat() if born else None},
+        profile={**profile, "birth_date": day, "birth_date_estimated": bool(row["estimated"] and day)},
         guardians=row["guardians"],
         appointments=row["appointments"],
         forms=[_form(form, keys, codec) for form in row["forms"]],

@@ -22,7 +22,9 @@ _FORMS = "forms"
 _CLINIC = sql.SQL("""
 inner join operational.registration as r on r.person_id = p.person_id and r.deleted_at is null
 inner join operational.clinic as c on c.clinic_id = r.clinic_id and c.slug = %(clinic)s""")
-_HEAD = sql.SQL("statement_timestamp() as at, r.clinic_id, c.name as clinic_name, c.time_zone")
+_HEAD = sql.SQL(
+    "statement_timestamp() as at, r.clinic_id, c.name as clinic_name, c.time_zone, q.birth_date_estimated as estimated"
+)
 _TODAY = sql.SQL("(statement_timestamp() at time zone c.time_zone)::date")
 _OF_PATIENT = sql.SQL("x.clinic_id = r.clinic_id and x.patient_id = r.patient_id and x.deleted_at is null")
 # Names of services, answers and templates are gathered first: the wall before them is looked at once, not for each row.

@@ -6,11 +6,13 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
     TextColumn,
     TimeElapsedColumn,
+    TimeRemainingColumn,
 )
 
 # On the error stream, so that what a command prints can be piped.
@@ -18,12 +20,23 @@ _CONSOLE = Console(stderr=True)
 
 
 @contextmanager
-def counting(what: str) -> Iterator[Callable[[int], None]]:
-    """Count something of unknown number; yields a function that takes how many more are done."""
-    columns = SpinnerColumn(), TextColumn("{task.completed:,} {task.description}"), TimeElapsedColumn()
-    with Progress(*columns, console=_CONSOLE, transient=True, disable=not _CONSOLE.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda more: progress.update(task, advance=more)
+def counting(what: str, size: int | None = None) -> Iterator[Callable[[int, int], None]]:
+    """Count something of unknown number; yields a function that takes how many more are done, and of how many bytes.
+
+    With the `size` of all files that it comes from, in bytes, a bar shows how much of them was read.
+    """
+    counted = SpinnerColumn(), TextColumn("{task.fields[count]:,} {task.description}")
+    read = (BarColumn(), DownloadColumn(), TimeRemainingColumn()) if size else ()
+    shown = {"console": _CONSOLE, "transient": True, "disable": not _CONSOLE.is_terminal}
+    with Progress(*counted, *read, TimeElapsedColumn(), **shown) as progress:  # type: ignore[arg-type]
+        task, count = progress.add_task(what, total=size, count=0), 0
+
+        def more(done: int, size: int) -> None:
+            nonlocal count
+            count += done
+            progress.update(task, advance=size, count=count)
+
+        yield more
 
 
 @contextmanager

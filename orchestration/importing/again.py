@@ -1,6 +1,5 @@
 """Rows of the quarantine imported again, as they were, under their file's name and line."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +15,7 @@ from orchestration.importing.fhir import run as fhir
 from orchestration.importing.fhir.mapping import FhirMapping
 from orchestration.importing.fhir.reading import batches_of
 from orchestration.importing.mapping import Mapping
-from orchestration.importing.reading import piece_of
+from orchestration.importing.reading import Progress, piece_of
 from orchestration.importing.run import FileImport, Import, Report
 from orchestration.importing.session import ImportSession, import_session
 from orchestration.importing.waiting import Chosen, Kept, kept, lines_of, settle
@@ -34,7 +33,7 @@ class Trying:
     mapping: dict[str, Any] | None = None
 
 
-def try_again(at: Server, chosen: Chosen, how: Trying, progress: Callable[[int], None]) -> list[Report]:
+def try_again(at: Server, chosen: Chosen, how: Trying, progress: Progress) -> list[Report]:
     """Import open entries again; those that come in whole are closed, the others stay, with the reason of now.
 
     They say what was so when they came in: nothing that has changed since is changed by them.
@@ -54,7 +53,7 @@ def try_again(at: Server, chosen: Chosen, how: Trying, progress: Callable[[int],
     return [_try_file(at, file, how, progress) for file in files]
 
 
-def _try_file(at: Server, file: Kept, how: Trying, progress: Callable[[int], None]) -> Report:
+def _try_file(at: Server, file: Kept, how: Trying, progress: Progress) -> Report:
     mapping = _mapping(file, how.mapping)
     if mapping.consent == "assumed" and how.mode is not Mode.DEMO:
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
@@ -80,9 +79,7 @@ def _clinics(session: ImportSession) -> list[int]:
         return [row[0] for row in connection.execute("select clinic_id from operational.clinic")]
 
 
-def _rows(
-    at: Server, session: ImportSession, file: Kept, lines: Lines, what: Import, progress: Callable[[int], None]
-) -> Report:
+def _rows(at: Server, session: ImportSession, file: Kept, lines: Lines, what: Import, progress: Progress) -> Report:
     path = Path(file.file)
     read = what.mapping.for_file(path)
     header = file.header or []
@@ -90,12 +87,10 @@ def _rows(
     return FileImport(at, session, path, what, [piece], header).run(progress)
 
 
-def _resources(
-    session: ImportSession, file: Kept, lines: Lines, mapping: FhirMapping, progress: Callable[[int], None]
-) -> Report:
+def _resources(session: ImportSession, file: Kept, lines: Lines, mapping: FhirMapping, progress: Progress) -> Report:
     with session.transaction() as connection:
         clinics, countries = fhir.clinics_of(connection, mapping)
-    with fhir.source_of([], mapping, countries) as (source, _):
+    with fhir.source_of([], mapping, countries, progress) as (source, _):
         again = fhir.FileImport(session, Path(file.file), source, clinics, batches_of(lines))
         return again.run(progress, note=True)
 

@@ -62,11 +62,11 @@ def csv(
     from infra.settings import settings
     from orchestration.importing.dry_run import look_at_csv
     from orchestration.importing.mapping import load_mapping
-    from orchestration.importing.run import Import, import_files
+    from orchestration.importing.run import Import, expanded, import_files
 
     chosen, at, mapped = settings(), server(), load_mapping(mapping)
     mapped = mapped.model_copy(update={"fires": mapped.fires or fire})
-    with counting("rows") as progress:
+    with counting("rows", sum(path.stat().st_size for path in expanded(files))) as progress:
         if dry_run:
             reports = look_at_csv(at, files, mapped, clinic, progress)
         else:
@@ -90,11 +90,12 @@ def fhir(
     from infra.settings import settings
     from orchestration.importing.dry_run import look_at_fhir
     from orchestration.importing.fhir.mapping import load_fhir_mapping
-    from orchestration.importing.fhir.run import FhirImport, import_fhir
+    from orchestration.importing.fhir.run import FhirImport, expanded, import_fhir
 
     chosen, at, mapped = settings(), server(), load_fhir_mapping(mapping)
     mapped = mapped.model_copy(update={"fires": mapped.fires or fire})
-    with counting("resources") as progress:
+    size = sum(path.stat().st_size for path in expanded(files)) * (1 + mapped.looks_ahead())
+    with counting("resources", size) as progress:
         if dry_run:
             reports = look_at_fhir(at, files, mapped, progress)
         else:

@@ -3,7 +3,6 @@
 Whether the patient or parent of a record is known shows only in the import itself.
 """
 
-from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -18,13 +17,13 @@ from orchestration.importing.fhir.run import FhirReport, clinics_of, shaped_rows
 from orchestration.importing.fhir.run import listed_files as listed_fhir
 from orchestration.importing.mapping import Mapping
 from orchestration.importing.quarantine import TOLD
-from orchestration.importing.reading import LINE, RowSource, read_pieces
+from orchestration.importing.reading import LINE, Progress, RowSource, read_pieces
 from orchestration.importing.run import Report, listed_files
 from orchestration.importing.shaping import CLINIC, REASON, Shaped, shape
 
 
 def look_at_csv(
-    at: Server, files: list[Path], mapping: Mapping, clinic: str | None, progress: Callable[[int], None]
+    at: Server, files: list[Path], mapping: Mapping, clinic: str | None, progress: Progress
 ) -> list[Report]:
     """What `import_files` would do.
 
@@ -44,14 +43,12 @@ def look_at_csv(
             shaped = shape(piece.rows, mapping, file, clinic)
             _count(report, piece, shaped, None if made else set(countries), countries)
             report.read += piece.rows.height + len(piece.broken)
-            progress(piece.rows.height + len(piece.broken))
+            progress(piece.rows.height + len(piece.broken), piece.read)
         reports.append(report)
     return reports
 
 
-def look_at_fhir(
-    at: Server, files: list[Path], mapping: FhirMapping, progress: Callable[[int], None]
-) -> list[FhirReport]:
+def look_at_fhir(at: Server, files: list[Path], mapping: FhirMapping, progress: Progress) -> list[FhirReport]:
     """What `import_fhir` would do.
 
     Raises:
@@ -60,7 +57,7 @@ def look_at_fhir(
     with connect(Login.IMPORTER, at=at) as connection:
         _, countries = clinics_of(connection, mapping)
     listed, reports = listed_fhir(files), []
-    with source_of(listed, mapping, countries) as (source, looked):
+    with source_of(listed, mapping, countries, progress) as (source, looked):
         for path in listed:
             report, source.index.file = FhirReport(file=path.name), path.name
             for batch in read_batches(path):
@@ -69,7 +66,7 @@ def look_at_fhir(
                     _count(report, piece, shaped_rows(mapping, key, piece), set(countries), countries)
                 report.read += done.read
                 report.left += done.left
-                progress(done.read)
+                progress(done.read, batch.read)
             report.told = sorted(report.told)[:TOLD]
             reports.append(report)
     return reports

@@ -44,7 +44,9 @@ _INSTANT = Field(Kind.INSTANT)
 # That guardians are not to see it.
 _CONFIDENTIAL = Field(choices=("yes",))
 BLOOD_TYPES = ("A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-")
-CONTACTS = ("phone", "email", "address", "policy_number")
+CONTACTS = ("phone", "email", "address", "policy_number", "emergency_contacts")
+
+_CONTACT_FIELDS = {**dict.fromkeys(CONTACTS, _TEXT), "emergency_contacts": Field(longest=2000)}
 
 ENTITIES: dict[str, Entity] = {
     "clinic": Entity(
@@ -69,7 +71,7 @@ ENTITIES: dict[str, Entity] = {
             "allergies": Field(Kind.LIST),
             "chronic_conditions": Field(Kind.LIST),
             "insurance_type": _TEXT,
-            **dict.fromkeys(CONTACTS, _TEXT),
+            **_CONTACT_FIELDS,
             "guardian_id": Field(longest=200),
             "relationship": _TEXT,
             "asserted_on": _DATE,
@@ -84,7 +86,7 @@ ENTITIES: dict[str, Entity] = {
             "name": Field(required=True, longest=200),
             "relationship": Field(required=True, longest=100),
             "until": _DATE,
-            **dict.fromkeys(CONTACTS, _TEXT),
+            **_CONTACT_FIELDS,
         }
     ),
     # One thing that a source says of a profile, and until when it held.

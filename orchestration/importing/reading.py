@@ -7,7 +7,8 @@ UTF-8 comes back as broken, with its number and content; the lines around it are
 import gzip
 import io
 import re
-from collections.abc import Iterable, Iterator, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, NamedTuple, Protocol
@@ -19,7 +20,12 @@ import pyarrow.csv as pacsv
 from infra.errors import InvalidInput
 
 PIECE_BYTES = 8 * 1024 * 1024
+LONGEST_LINE = 16 * 1024 * 1024
 LINE = "__line__"
+
+
+# Told of how many rows more, and of how many bytes of files that were read for them.
+Progress = Callable[[int, int], None]
 
 
 class Broken(NamedTuple):
@@ -32,6 +38,9 @@ class Broken(NamedTuple):
 
 class RowSource(Protocol):
     """Some neighbouring rows of a file as text columns (null: missing), with `__line__`; and what is no row."""
+
+    # Bytes of the file that were read for it.
+    read: int
 
     rows: pl.DataFrame
     broken: list[Broken]
@@ -59,6 +68,7 @@ class Piece:
     header: list[str]
     delimiter: str
     identity: str | None = None
+    read: int = 0
 
     def place(self, line: int) -> int:
         """Where a row stands in its file."""
@@ -88,21 +98,28 @@ def read_pieces(
     Only `columns` are kept, and `__line__`; and only rows that hold, in each column of `only`, one of its values.
 
     Raises:
-        InvalidInput: no such file, no header, or a column of the mapping is missing in it.
+        InvalidInput: no such file, no header, a column of the mapping is missing in it, or a line is too long.
     """
+    line = 1
     try:
-        with _open(path) as stream:
-            header = _header(path, stream.readline(), delimiter, columns)
-            line = 2
+        with open_file(path) as stream:
+            header = _header(path, _first_line(stream), delimiter, columns)
+            line, before = 2, 0
             for chunk in _chunks(stream):
-                piece = _piece(chunk, line, header, delimiter, missing, columns)
+                piece, now = _piece(chunk, line, header, delimiter, missing, columns), bytes_read(stream)
                 kept = [pl.col(name).is_in(values) for name, values in (only or {}).items()]
-                yield replace(piece, rows=piece.rows.filter(kept)) if kept else piece
-                line += chunk.count(b"\n")
-    except (EOFError, gzip.BadGzipFile):
+                yield replace(piece, rows=piece.rows.filter(kept) if kept else piece.rows, read=now - before)
+                line, before = line + chunk.count(b"\n"), now
+    except _TooLong:
+        raise InvalidInput(f"{path.name}: line {line} is longer than 16 MB", place=f"{path.name}:{line}") from None
+    except (EOFError, gzip.BadGzipFile, zlib.error):
         raise InvalidInput(f"{path.name} is no whole gzip file", place=path.name) from None
     except OSError as error:
         raise InvalidInput(f"{path}: {error.strerror or 'unreadable'}", place=path.name) from None
+
+
+class _TooLong(Exception):
+    """A line that is read no further, so that memory stays flat."""
 
 
 @dataclass
@@ -134,8 +151,14 @@ def piece_of(
     return KeptPiece(found.rows, broken, 0, text, header, delimiter, numbers=numbers)
 
 
-def _open(path: Path) -> IO[bytes]:
+def open_file(path: Path) -> IO[bytes]:
+    """A file to read, unpacked on the way if its name says that it is packed."""
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def bytes_read(stream: IO[bytes]) -> int:
+    """How far a file that `open_file` opened has been read, in bytes of the file as it lies there."""
+    return stream.fileobj.tell() if isinstance(stream, gzip.GzipFile) else stream.tell()
 
 
 def _header(path: Path, line: bytes, delimiter: str, columns: set[str]) -> list[str]:
@@ -152,10 +175,24 @@ def _header(path: Path, line: bytes, delimiter: str, columns: set[str]) -> list[
     return names
 
 
+def _first_line(stream: IO[bytes]) -> bytes:
+    line = stream.readline(LONGEST_LINE + 1)
+    if len(line) > LONGEST_LINE:
+        raise _TooLong
+    return line
+
+
 def _chunks(stream: IO[bytes]) -> Iterator[bytes]:
+    """Whole lines, about so many bytes of them; a last one that no line feed ends is one too.
+
+    Raises:
+        _TooLong: the line after those that came.
+    """
     rest = b""
     while block := stream.read(PIECE_BYTES):
         cut = block.rfind(b"\n") + 1
+        if len(rest) + (block.find(b"\n") if cut else len(block)) > LONGEST_LINE:
+            raise _TooLong
         if not cut:
             rest += block
             continue

@@ -4,7 +4,7 @@ A file is loaded in pieces of about 8 MB of text; a killed import is simply run 
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -25,7 +25,7 @@ from orchestration.importing.mapping import FileOf, Mapping
 from orchestration.importing.people import load_guardians
 from orchestration.importing.piece import PieceLoader
 from orchestration.importing.quarantine import Origin, Quarantine
-from orchestration.importing.reading import Piece, RowSource, read_pieces
+from orchestration.importing.reading import Piece, Progress, RowSource, read_pieces
 from orchestration.importing.session import ImportSession, import_session
 from orchestration.importing.shaping import CLINIC, CLINIC_NAME, Shaped, check_one_name_a_slug, shape
 
@@ -57,10 +57,10 @@ class Import:
     clinic: str | None = None
 
 
-def import_files(at: Server, files: list[Path], what: Import, progress: Callable[[int], None]) -> list[Report]:
+def import_files(at: Server, files: list[Path], what: Import, progress: Progress) -> list[Report]:
     """Import files in the order that their entities need; folders stand for the CSV files in them.
 
-    `progress` is told the number of rows after each piece.
+    `progress` is told of the rows of each piece, and of the bytes that were read for it.
 
     Raises:
         InvalidInput: a file, its header or the mapping does not fit; what was loaded before stays.
@@ -79,10 +79,15 @@ def listed_files(files: list[Path], mapping: Mapping) -> list[Path]:
     Raises:
         InvalidInput: there is no such file, or the mapping has no entry for it.
     """
-    return sorted(_expand(files), key=lambda path: _order(mapping.for_file(path)))
+    return sorted(expanded(files), key=lambda path: _order(mapping.for_file(path)))
 
 
-def _expand(files: list[Path]) -> list[Path]:
+def expanded(files: list[Path]) -> list[Path]:
+    """These files, and for a folder the CSV files in it.
+
+    Raises:
+        InvalidInput: there is no such file.
+    """
     found = [inner for path in files for inner in (sorted(_csv_in(path)) if path.is_dir() else [path])]
     for path in found:
         if not path.is_file():
@@ -131,7 +136,7 @@ class FileImport:
                 f"{path.name} names its clinics in '{column}'", place="clinic", hint="leave out --clinic"
             )
 
-    def run(self, progress: Callable[[int], None]) -> Report:
+    def run(self, progress: Progress) -> Report:
         """Load it.
 
         Raises:
@@ -144,7 +149,7 @@ class FileImport:
             self._ensure_clinics(shaped)
             self.loader.load(piece, shaped, self.clinics)
             self.report.read += piece.rows.height + len(piece.broken)
-            progress(piece.rows.height + len(piece.broken))
+            progress(piece.rows.height + len(piece.broken), piece.read)
         self._finish()
         return self.report
 

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from policies.fhir.types import LOINC, TERMINOLOGY, Json, coding, concept, known, reference
+from policies.fhir.types import ESTIMATED, LOINC, TERMINOLOGY, Json, coding, concept, extension, known, reference
 
 EMERGENCY = coding(f"{TERMINOLOGY}v2-0131", "C", "Emergency Contact")
+SUBSCRIBER = coding(f"{TERMINOLOGY}v2-0203", "SN", "Subscriber Number")
 GUARDIAN = coding(f"{TERMINOLOGY}v3-RoleCode", "GUARD", "guardian")
 
 
@@ -14,13 +15,17 @@ def patient(profile: Mapping[str, Any], clinic: str) -> Json:
     telecom = [
         known(system=system, value=profile[system]) for system in ("phone", "email") if profile.get(system) is not None
     ]
+    called, number = profile.get("emergency_contacts") or [], profile.get("policy_number")
     return known(
         resourceType="Patient",
+        extension=[extension(ESTIMATED, valueBoolean=True)] if profile.get("birth_date_estimated") else None,
+        identifier=[{"type": concept(None, SUBSCRIBER), "value": number}] if number else None,
         name=[{"text": profile["name"]}],
         gender=profile.get("sex"),
         birthDate=profile.get("birth_date"),
         telecom=telecom,
         address=[{"text": profile["address"]}] if profile.get("address") else None,
+        contact=[_emergency_contact(each) for each in ([called] if isinstance(called, str) else called)],
         managingOrganization=reference(clinic),
     )
 
@@ -41,15 +46,12 @@ def guardian(row: Mapping[str, Any], of: str) -> Json:
     )
 
 
-def emergency_contact(row: Mapping[str, Any] | str, of: str) -> Json:
-    """A RelatedPerson to call; a text, as imports bring it, stands for the name."""
+def _emergency_contact(row: Mapping[str, Any] | str) -> Json:
+    """A person to call, within a Patient; a text, as imports bring it, stands for the name."""
     told: Mapping[str, Any] = {"name": row} if isinstance(row, str) else row
     return known(
-        resourceType="RelatedPerson",
-        active=True,
-        patient=reference(of),
         relationship=[concept(told.get("relationship"), EMERGENCY)],
-        name=[{"text": told["name"]}],
+        name={"text": told["name"]},
         telecom=[known(system="phone", value=told["phone"])] if told.get("phone") else None,
     )
 

@@ -112,9 +112,6 @@ def _add_profile(made: _Document, carried: Carried, patient: str) -> None:
     if (insured := people.coverage(profile, patient)) is not None:
         told = joined([profile.get("insurance_type"), profile.get("insurance_payer")]) or "Insured."
         made.section(_INSURANCE, [told], [made.add(insured)])
-    contacts = profile.get("emergency_contacts") or []
-    for contact in [contacts] if isinstance(contacts, str) else contacts:
-        made.add(people.emergency_contact(contact, patient))
 
 
 def _add_list(made: _Document, title: Title, texts: Sequence[str] | None, build: Callable[[str], Json]) -> None:

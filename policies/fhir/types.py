@@ -18,6 +18,8 @@ RECORD = "urn:cloister:record"
 ADHERENCE = "adherence"
 # That an appointment has a day and no time of day: its start and end are that day's.
 DAY_ALONE = "urn:cloister:extension:day-alone"
+# That a birth date is an estimate.
+ESTIMATED = "urn:cloister:extension:birth-date-estimated"
 ASSIGNED_ON = "urn:cloister:extension:assigned-on"
 DUE_ON = "urn:cloister:extension:due-on"
 TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"

@@ -4,13 +4,14 @@ import gzip
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 
 from infra.database import Server
 from infra.encryption.codec import Place
-from infra.encryption.data_keys import purpose_keys
+from infra.encryption.columns import PROFILE
+from infra.encryption.data_keys import people_keys, purpose_keys
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.keyring import FileKeyring
 from infra.segments import Count, add_segments, all_clinics, count_members
@@ -29,7 +30,7 @@ def bring(
 ) -> list[Report]:
     chosen = load_mapping(SAMPLES / mapping) if isinstance(mapping, str) else mapping
     keys = FileKeyring(at.secrets_folder / "keyring.json")
-    return import_files(at, list(files), Import(chosen, keys, mode, clinic), lambda _: None)
+    return import_files(at, list(files), Import(chosen, keys, mode, clinic), lambda *_: None)
 
 
 def evaluate(at: Server, rules: str, as_of: date, clinics: list[str] | None = None) -> list[Count]:
@@ -58,6 +59,25 @@ def quarantined(admin: psycopg.Connection, at: Server) -> list[tuple[str, int, s
         (file, line, reason, codec.open(keys, Place("operational.quarantine", "content", str(entry)), bytes(content)))
         for file, line, reason, entry, content in rows
     ]
+
+
+SEALED = ("phone", "email", "address", "policy_number", "emergency_contacts")
+
+
+def contacts(admin: psycopg.Connection, at: Server) -> dict[UUID, dict[str, str]]:
+    """Everybody's contact fields in clear, of those who have any."""
+    codec = FieldCodec(FileKeyring(at.secrets_folder / "keyring.json"))
+    rows = admin.execute(f"select person_id, {', '.join(SEALED)} from operational.profile").fetchall()  # type: ignore[call-overload]
+    keys = people_keys(admin, codec.provider, [person for person, *_ in rows])
+    found = {
+        person: {
+            name: codec.open(keys[person], Place(PROFILE.place, name, str(person)), bytes(sealed)).decode()
+            for name, sealed in zip(SEALED, values, strict=True)
+            if sealed is not None
+        }
+        for person, *values in rows
+    }
+    return {person: fields for person, fields in found.items() if fields}
 
 
 FACTS = {

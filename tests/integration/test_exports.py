@@ -6,6 +6,7 @@ from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import access_world
 import pytest
@@ -57,7 +58,8 @@ def test_everything_of_theirs_at_the_clinic_is_in_it_and_is_valid_fhir(north: Ex
     assert {each["value"] for each in patient["telecom"]} == {access_world.PHONE, access_world.CONTACTS["email"]}
     assert [each["code"]["text"] for each in north.resources("AllergyIntolerance")] == ["latex"]
     assert north.resources("Coverage")[0]["subscriberId"] == access_world.CONTACTS["policy_number"]
-    assert north.resources("RelatedPerson")[0]["name"] == [{"text": access_world.CONTACTS["emergency_contacts"]}]
+    assert patient["contact"][0]["name"] == {"text": access_world.CONTACTS["emergency_contacts"]}
+    assert patient["identifier"][0]["value"] == access_world.CONTACTS["policy_number"]
     assert {each["status"] for each in north.resources("Appointment")} == {"booked", "fulfilled"}
     assert len(north.resources("Appointment")) == 3
     (plan,) = north.resources("CarePlan")
@@ -177,6 +179,59 @@ def test_a_guardian_carries_for_the_dependent_but_nothing_confidential(world: Wo
     assert [each["name"] for each in guardians.resources("RelatedPerson")] == [[{"text": FINCH}]]
     answer = ask(api, access_world.sign_in(api, "heron"), "north", world.guardianship)
     assert answer.status_code == 404
+
+
+@pytest.mark.check(34)
+@pytest.mark.check(52)
+def test_nothing_deleted_internal_or_hidden_is_in_any_part(world: World, api: Api) -> None:
+    if ("north", CHICK) not in world.patients:
+        add_chick(world)
+    patient = world.patients["north", CHICK]
+    chick = world.clinic_ids["north"], patient
+    gone, hidden, secret = {"deleted_at": NOW}, {"confidential": True}, uuid4()
+    for said, more in (("open", {}), ("deleted", gone), ("secret", hidden), ("deleted secret", {**gone, **hidden})):
+        own = {"clinic_id": chick[0], "patient_id": patient, "source": "canary internal", **more}
+        named = {name: f"canary {said} {name}" for name in ("visit", "form", "plan")}
+        internal = {name: f"canary internal {said} {name}" for name in named}
+        form, plan = uuid4(), uuid4()
+        secret = form if said == "secret" else secret
+        _insert(world, "appointment", own, service=named["visit"], status="booked", booked_on="2026-01-01",
+                starts_on="2026-02-01", source_id=internal["visit"])  # fmt: skip
+        _insert(world, "form", own, form_id=form, template=named["form"], status="completed", assigned_on="2026-01-01",
+                completed_at=NOW, source_id=internal["form"], occasion=internal["form"])  # fmt: skip
+        _insert(world, "treatment_plan", own, plan_id=plan, title=named["plan"], starts_on="2026-01-01",
+                source_id=internal["plan"])  # fmt: skip
+        answer = {name: own[name] for name in ("clinic_id", "patient_id", "source")} | {"form_id": form}
+        for number, deleted in enumerate((None, NOW)):
+            _insert(world, "form_answer", answer, template=named["form"], question=f"q{number}", answered_at=NOW,
+                    body=f"canary {'deleted' if deleted else said} answer", deleted_at=deleted,
+                    source_id=f"{internal['form']} {number}")  # fmt: skip
+    world.change("update operational.registration set external_id = 'canary internal' where patient_id = %s", patient)
+    headers = access_world.sign_in(api, "staff.north")
+    path = f"/v1/clinics/north/deletions/form/{secret}"
+    assert api.post(path, headers=headers, json={"reason": "mistake"}).status_code == 200
+    assert "canary secret answer" not in text_of(export(api, "chick", "north"))
+    world.change("update operational.form set deleted_at = null, delete_reason = null, deleted_by = null"
+                 " where form_id = %s", secret)  # fmt: skip
+
+    own, guardians = export(api, "chick", "north"), export(api, "finch", "north", world.guardianship)
+    for name in ("bundle.json", "readable.html"):
+        told = {True: own.files[name].decode(), False: guardians.files[name].decode()}
+        for what in ("visit", "form", "plan", "answer"):
+            assert f"canary open {what}" in told[True] and f"canary open {what}" in told[False], (name, what)
+            assert f"canary secret {what}" in told[True], (name, what)
+        assert "secret" not in told[False]
+    for name, content in [*own.files.items(), *guardians.files.items()]:
+        assert b"canary internal" not in content and b"canary deleted" not in content, name
+        assert name != "access-log.ndjson" or b"canary" not in content
+    done = [[each["action"] for each in made.log[1:]] for made in (own, guardians)]
+    assert "record.delete" in done[0] and "record.delete" not in done[1]
+
+
+def _insert(world: World, table: str, row: dict[str, Any], **more: Any) -> None:
+    values = {**row, **more}
+    names, places = ", ".join(values), ", ".join("%s" for _ in values)
+    world.change(f"insert into operational.{table} ({names}) values ({places})", *values.values())
 
 
 @pytest.mark.check(31)

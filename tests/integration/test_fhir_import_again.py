@@ -204,6 +204,27 @@ def test_a_problem_that_ended_in_a_year_or_at_an_age_has_ended(
     assert admin.execute("select chronic_conditions from operational.profile").fetchall() == [([],)]
 
 
+CLINICAL, VERIFIED = ({"coding": [{"code": code}]} for code in ("resolved", "refuted"))
+
+
+@pytest.mark.parametrize(
+    ("said", "until"),
+    [
+        ({"clinicalStatus": CLINICAL, "abatementDateTime": "2019-04-05"}, date(2019, 4, 5)),
+        ({"clinicalStatus": CLINICAL}, date(2018, 2, 3)),
+        ({"clinicalStatus": CLINICAL, "abatementDateTime": "2150-01-01"}, date(2018, 2, 3)),
+        ({"verificationStatus": VERIFIED, "abatementDateTime": "2019-04-05"}, date(2018, 2, 3)),
+        ({"abatementDateTime": "2150-01-01"}, date(2150, 1, 1)),
+    ],
+)
+def test_a_problem_that_is_resolved_ended_when_it_says(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, said: Body, until: date
+) -> None:
+    problem = {**_condition("c", "gout"), "onsetDateTime": "2018-02-03", **said}
+    take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), problem]))
+    assert admin.execute("select since, until from operational.profile_fact").fetchall() == [(date(2018, 2, 3), until)]
+
+
 @pytest.mark.check(43)
 @pytest.mark.parametrize(
     ("wrong", "right"),
@@ -311,3 +332,21 @@ def test_what_is_labelled_as_restricted_is_hidden_and_no_later_row_shows_it(
     restricted = code in ("R", "V")
     assert confidential({"system": LABELS, "code": code}) is restricted
     assert confidential() is restricted
+
+
+@pytest.mark.check(52)
+@pytest.mark.parametrize("code", ["R", "N"])
+def test_what_is_restricted_is_no_part_of_a_profile_that_guardians_see(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, code: str
+) -> None:
+    problem = {**_condition("c", "canary"), "meta": {"security": [{"system": LABELS, "code": code}]}}
+    allergy = {**problem, "resourceType": "AllergyIntolerance", "patient": problem["subject"]}
+    path = _ndjson(tmp_path / "all.ndjson", [_patient("p1"), problem, allergy])
+    (report,) = take(server, MAPPING, path)
+    told = admin.execute("select chronic_conditions, allergies from operational.profile").fetchall()
+    why = "meta.security: is restricted, which nothing of a profile can be"
+    if code == "R":
+        assert told == [(None, None)] and report.told == [(2, why), (3, why)]
+        assert [(line, reason) for _, line, reason, _ in quarantined(admin, server)] == report.told
+    else:
+        assert told == [(["canary"], ["canary"])] and report.told == []

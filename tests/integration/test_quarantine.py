@@ -40,7 +40,7 @@ def keys(at: Server) -> FileKeyring:
 
 
 def retry(at: Server, mapping: dict[str, Any] | None = None, mode: Mode = Mode.DEMO, **chosen: Any) -> list[Report]:
-    return try_again(at, Chosen(**chosen), Trying(keys(at), mode, mapping), lambda _: None)
+    return try_again(at, Chosen(**chosen), Trying(keys(at), mode, mapping), lambda *_: None)
 
 
 def reasons(admin: psycopg.Connection, at: Server) -> list[tuple[str, int, str]]:

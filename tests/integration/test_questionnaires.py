@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from test_fhir_import import _ndjson, take
+from test_fhir_import import _ndjson, _patient, take
 
 from infra.database import Server
 from orchestration.importing.mapping import Mapping
@@ -95,7 +95,7 @@ def test_a_questionnaire_is_a_template_and_a_changed_one_its_next_version(
         ({"url": None}, "url: is missing"),
         ({"title": None}, "title: Input should be a valid string"),
         ({"item": []}, "questions: Tuple should have at least 1 item"),
-        ({"item": [{**ITEMS[3], "linkId": "1.1"}]}, "questions.0.number.id: String should match pattern"),
+        ({"item": [{**ITEMS[3], "linkId": "1-1"}]}, "questions.0.number.id: String should match pattern"),
         ({"item": [{**ITEMS[3], "type": "attachment"}]}, "item: is of a type that no question here has"),
         ({"item": [{**ITEMS[3], "item": [ITEMS[2]]}]}, "item: a question within a question"),
         ({"item": [{**ITEMS[3], "repeats": True}]}, "item: is answered more than once"),
@@ -140,3 +140,22 @@ def test_drafts_are_left_out_and_files_have_templates_as_well(
     (done,) = bring(server, mapping, tmp_path / "templates.csv")
     assert done.told == [(3, "definition: is a consent form"), (4, "definition: is no template")]
     assert [(row[1], row[2]) for row in versions(admin, "own")] == [(1, "Plain")]
+
+
+def test_numbers_name_questions_and_answers_alike(server: Server, admin: psycopg.Connection, tmp_path: Path) -> None:
+    shown = {"enableWhen": [{"question": "1.1", "operator": ">=", "answerInteger": 1}]}
+    items = [{**ITEMS[2], "linkId": "1.1"}, {**ITEMS[3], "linkId": "1.2", **shown}]
+    answered = {
+        "resourceType": "QuestionnaireResponse", "id": "r", "status": "completed", "authored": "2024-03-02T08:00:00Z",
+        "questionnaire": ASKED["url"], "subject": {"reference": "Patient/p1"},
+        "item": [{"linkId": "1.1", "answer": [{"valueInteger": 7}]},
+                 {"linkId": "a.b", "answer": [{"valueInteger": 1}]}],
+    }  # fmt: skip
+    resources = [{**ASKED, "item": items}, _patient("p1"), answered]
+    (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", resources))
+    assert report.refused == 0, report.told
+    ((*_, questions),) = versions(admin)
+    assert [question["id"] for question in questions] == ["q1_1", "q1_2"]
+    assert questions[1]["shown_when"]["question"] == "q1_1"
+    answers = admin.execute("select question, number from operational.form_answer order by 1").fetchall()
+    assert answers == [("a.b", 1), ("q1_1", 7)]

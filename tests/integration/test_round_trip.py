@@ -18,12 +18,14 @@ from infra.settings import Mode
 from orchestration.importing.fhir.mapping import FhirMapping
 from orchestration.importing.fhir.run import FhirImport, FhirReport, import_fhir
 from policies.fhir.types import ASSIGNED_ON, DUE_ON
+from tests.integration.importing import SEALED, contacts
 
 _PERSON = """
 inner join operational.registration as r on r.clinic_id = x.clinic_id and r.patient_id = x.patient_id
 inner join operational.person as p on p.person_id = r.person_id"""
 FACTS = {
-    "people": "select p.name, birth_date, sex, blood_type, insurance_type, array(select unnest(allergies) order by 1),"
+    "people": "select p.name, birth_date, birth_date_estimated, sex, blood_type, insurance_type,"
+    " array(select unnest(allergies) order by 1),"
     " array(select unnest(chronic_conditions) order by 1) from operational.profile as f"
     " inner join operational.person as p using (person_id) where birth_date is not null",
     "guardians": "select p.name, h.name, relationship from operational.guardianship"
@@ -52,12 +54,19 @@ TEXTS = {"profile_sharing": {"v7": "We share."}, "communications": {"v7": "We wr
 def take(at: Server, mapping: dict[str, Any], *files: Path, mode: Mode = Mode.DEMO) -> list[FhirReport]:
     keys = FileKeyring(at.secrets_folder / "keyring.json")
     what = FhirImport(FhirMapping.model_validate({**ZONE, **mapping}), keys, mode)
-    return import_fhir(at, list(files), what, lambda _: None)
+    return import_fhir(at, list(files), what, lambda *_: None)
 
 
 def told_of(at: Server) -> dict[str, list[Any]]:
     with connect_admin(at) as admin:
-        return {name: sorted(admin.execute(query).fetchall(), key=repr) for name, query in FACTS.items()}  # type: ignore[call-overload]
+        found = {name: sorted(admin.execute(query).fetchall(), key=repr) for name, query in FACTS.items()}  # type: ignore[call-overload]
+        # Of a guardian an export tells the name alone.
+        patients = (
+            "select person_id, name from operational.registration inner join operational.person using (person_id)"
+        )
+        names, sealed = dict(admin.execute(patients).fetchall()), contacts(admin, at)
+    found["contacts"] = sorted((name, sealed.get(person)) for person, name in names.items())
+    return found
 
 
 def account(admin: psycopg.Connection, person: UUID) -> UUID:
@@ -123,7 +132,9 @@ def test_what_was_imported_is_carried_into_another_instance(
         ("communications", "revoked", None), ("communications", "signed", True),
         ("profile_sharing", "signed", False), ("profile_sharing", "signed", True),
     ]  # fmt: skip
-    for name in FACTS:
+    assert {field for _, told in ours["contacts"] for field in told or ()} == set(SEALED)
+    assert {row[2] for row in ours["people"]} == {False, True}
+    for name in ours:
         assert theirs[name] == ours[name], name
 
 
@@ -138,7 +149,12 @@ KID, GRAN = {"reference": "Patient/kid"}, {"reference": "Patient/gran"}
 PARENT = {"reference": "RelatedPerson/rp1"}
 RESTRICTED = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}
 FAMILY = [
-    {"resourceType": "Patient", "id": "kid", "name": [{"text": "Canary Kid <b>"}], "birthDate": "2020-02-29"},
+    {"resourceType": "Patient", "id": "kid", "name": [{"text": "Canary Kid <b>"}], "birthDate": "2020-02-29",
+     "telecom": [{"system": "email", "value": "canary@example.org"}], "address": [{"text": "Canary Street 1"}],
+     "identifier": [{"type": {"coding": [{"code": "SN"}]}, "value": "CANARY-1"}],
+     "contact": [{"relationship": [{"coding": [{"code": "C"}], "text": "aunt"}], "name": {"text": "Canary Aunt"},
+                  "telecom": [{"system": "phone", "value": "+4930901821"}]},
+                 {"relationship": [{"coding": [{"code": "C"}]}], "name": {"text": "Canary Owl"}}]},
     {"resourceType": "RelatedPerson", "id": "rp1", "patient": KID, "name": [{"text": "Canary Parent"}],
      "relationship": [{"coding": [{"code": "MTH", "display": "mother"}]}]},
     {"resourceType": "Consent", "id": "c1", "status": "active", "patient": KID, "dateTime": "2024-03-01T10:00:00Z",
@@ -147,7 +163,8 @@ FAMILY = [
     {"resourceType": "Consent", "id": "c2", "status": "active", "patient": KID, "dateTime": "2024-03-02T10:00:00Z",
      "category": [{"coding": [{"system": "urn:family", "code": "news"}]}], "policy": [{"uri": "v7"}],
      "performer": [PARENT]},
-    {"resourceType": "Patient", "id": "gran", "name": [{"text": "Canary Gran"}], "birthDate": "1950-02-28"},
+    {"resourceType": "Patient", "id": "gran", "name": [{"text": "Canary Gran"}], "birthDate": "1950-02",
+     "contact": [{"relationship": [{"coding": [{"code": "C"}]}], "name": {"text": "Canary Neighbour, next door"}}]},
     {"resourceType": "Consent", "id": "c3", "status": "active", "patient": GRAN, "dateTime": "2024-03-01T10:00:00Z",
      "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], "policy": [{"uri": "v7"}],
      "performer": [GRAN], "provision": {"period": {"end": "2024-05-01"}}},

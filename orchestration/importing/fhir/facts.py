@@ -16,6 +16,7 @@ from orchestration.importing.fhir.values import (
     text_of,
     whole,
 )
+from policies.fhir.types import is_restricted
 
 # LOINC: ABO and Rh group in blood.
 BLOOD_GROUP = "http://loinc.org|882-1"
@@ -46,7 +47,7 @@ def allergy(body: Body, source: Source) -> Iterator[Row]:
     if codes(body.get("code")) & _NO_ALLERGIES:
         raise Left("AllergyIntolerance that says there is none")
     since = _since(body, source)
-    yield _fact(body, source, "allergy", text_of(body.get("code")), since, _ended(body, since))
+    yield _fact(body, source, "allergy", text_of(body.get("code")), since, _ended(body, source, since))
 
 
 def condition(body: Body, source: Source) -> Iterator[Row]:
@@ -55,7 +56,7 @@ def condition(body: Body, source: Source) -> Iterator[Row]:
     over = source.day(whole(body.get("abatementDateTime") or end_of(body.get("abatementPeriod"))))
     if over is None and any(name.startswith("abatement") for name in body):
         over = since or _LONG_AGO  # at an age, say: it is over
-    yield _fact(body, source, "condition", text_of(body.get("code")), since, _ended(body, since) or over)
+    yield _fact(body, source, "condition", text_of(body.get("code")), since, _ended(body, source, since, over))
 
 
 def blood_type(body: Body, source: Source) -> Iterator[Row]:
@@ -76,6 +77,9 @@ def is_blood_type(body: Body) -> bool:
 
 
 def _fact(body: Body, source: Source, kind: str, value: str | None, since: str | None, until: str | None) -> Row:
+    if is_restricted(body):
+        # Guardians see all of a profile, and no part of it can be hidden from them.
+        raise Unfit("meta.security: is restricted, which nothing of a profile can be")
     clinic, patient = clinic_and_patient(body, source)
     told: dict[str, Any] = {"source_id": patient, "record_id": f"{body['resourceType']}/{required(body)}"}
     told |= {"kind": kind, "value": value, "since": since, "until": until}
@@ -88,6 +92,8 @@ def _since(body: Body, source: Source) -> str | None:
     return source.day(whole(onset))
 
 
-def _ended(body: Body, since: str | None) -> str | None:
-    over = codes(body.get("verificationStatus")) & _NEVER or codes(body.get("clinicalStatus")) & _NO_LONGER
-    return (since or _LONG_AGO) if over else None
+def _ended(body: Body, source: Source, since: str | None, over: str | None = None) -> str | None:
+    """The end that it says; of what never was, or is inactive and names no end that has come, the day it began."""
+    come = over is not None and over <= source.today
+    never, inactive = codes(body.get("verificationStatus")) & _NEVER, codes(body.get("clinicalStatus")) & _NO_LONGER
+    return (since or _LONG_AGO) if never or (inactive and not come) else over

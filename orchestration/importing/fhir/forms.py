@@ -12,6 +12,7 @@ from policies.fhir.types import ASSIGNED_ON, DUE_ON
 
 _STATUS = {"completed": "completed", "amended": "completed", "in-progress": "in_progress"}
 _NOT_DONE = {"entered-in-error", "cancelled", "registered"}
+_NUMBERED = re.compile(r"\d+(\.\d+)*", re.ASCII)
 SURVEY = "survey"
 LONGEST_NAME = 100
 # UCUM: the unit of what has none.
@@ -57,14 +58,14 @@ def questionnaire_response(body: Body, source: Source) -> Iterator[Row | Note]:
     met: Counter[str] = Counter()
     for link, said in _answers(body.get("item")):
         # By its question, and which of several answers: another question before it makes it no other answer.
-        place, met[link] = met[link], met[link] + 1
+        place, met[link], question = met[link], met[link] + 1, question_of(link)
         answer = {"source_id": patient, "record_id": f"{own}#{link}/{place}", "form_id": own, "template": template}
         try:
-            value = _value(said, source.mapping.unit_of(template, link))
+            value = _value(said, source.mapping.unit_of(template, question))
         except Unfit as reason:
             yield Note(f"answer {reason}")
         else:
-            yield Row(("answer",), clinic, {"answer": {**answer, "question": link, "answered_at": at, **value}})
+            yield Row(("answer",), clinic, {"answer": {**answer, "question": question, "answered_at": at, **value}})
 
 
 def _question_of(body: Body, source: Source) -> QuestionOf | None:
@@ -93,6 +94,12 @@ def template_of(address: Any, place: str) -> str:
     if not template:
         raise Unfit(f"{place}: is missing")
     return template
+
+
+def question_of(link: Any) -> Any:
+    """The id of a question here: a number such as `1.2`, as many questionnaires have, is `q1_2`; others stay."""
+    numbered = isinstance(link, str) and _NUMBERED.fullmatch(link)
+    return f"q{link.replace('.', '_')}" if numbered else link
 
 
 def _answers(items: Any) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -77,6 +77,10 @@ class FhirMapping(_Strict):
         """The unit that a question's quantities are in; None: they are plain numbers."""
         return self.units.get(f"{template}/{question}")
 
+    def looks_ahead(self) -> bool:
+        """Whether files are read twice: first for who visited which clinic, and since when."""
+        return bool(self.clinics.of) or self.registered_on is None
+
     def for_rows(self, entities: tuple[str, ...]) -> Mapping:
         """The mapping of rows whose columns are named after the fields of these entities."""
         shared = {"source", "time_zone", "consent", "consent_texts"}

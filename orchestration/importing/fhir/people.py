@@ -1,5 +1,6 @@
 """Patients, their guardians, and their consents."""
 
+import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -14,15 +15,21 @@ from orchestration.importing.fhir.values import (
     coded,
     codes,
     end_of,
+    extended,
     first,
     objects,
     over_at,
     text_of,
     whole,
 )
+from policies.fhir.types import ESTIMATED
 
 # HL7 v3 RoleCode: parents of any kind, and guardians.
 GUARDIANS = re.compile(r"GUARD|(N|STP|ADOPT|FOST|GEST)?(PRN|MTH|FTH)(FOST|ADOPT)?|PRNFOST|HPOWATT|POWATT")
+# HL7 v2 table 0131: whom to call in an emergency.
+EMERGENCY = "C"
+# As many as a profile has.
+MOST_CALLED = 5
 _SEX = ("female", "male", "other", "unknown")
 
 
@@ -44,14 +51,17 @@ def patient(body: Body, source: Source) -> Iterator[Row | Note]:
         born = None
     record_number = next((each for each in objects(body.get("identifier")) if "MR" in codes(each.get("type"))), {})
     updated = an_object(body.get("meta")).get("lastUpdated")
+    subscriber = next((each for each in objects(body.get("identifier")) if "SN" in codes(each.get("type"))), {})
     told = {
         "source_id": own,
         "external_id": record_number.get("value"),
         "name": name,
         "birth_date": born,
-        "estimated": "yes" if estimated else None,
+        "estimated": "yes" if estimated or extended(body, ESTIMATED).get("valueBoolean") is True else None,
         "sex": body["gender"] if body.get("gender") in _SEX else None,
         "address": _address(first(body.get("address"))),
+        "policy_number": subscriber.get("value"),
+        "emergency_contacts": _emergency_contacts(body),
         "asserted_on": source.day(updated),
     }
     for number, (slug, day) in enumerate(homes.items()):
@@ -148,6 +158,31 @@ def _address(found: Any) -> str | None:
     lines = [each for each in found.get("line") or [] if isinstance(each, str)]
     parts = [*lines, found.get("postalCode"), found.get("city"), found.get("state"), found.get("country")]
     return found.get("text") or ", ".join(str(part) for part in parts if part) or None
+
+
+def _emergency_contacts(body: Body) -> str | None:
+    """Whom to call: a list as people edit it, as JSON; one of whom there is a name alone as that."""
+    contacts = [each for each in objects(body.get("contact")) if _is_called(each)]
+    called = [
+        {
+            "name": str(an_object(each.get("name")).get("text") or ""),
+            "relationship": _first_text(each.get("relationship"), "text"),
+            "phone": _first_text([by for by in objects(each.get("telecom")) if by.get("system") == "phone"], "value"),
+        }
+        for each in contacts
+    ]
+    named = [each for each in called if each["name"]][:MOST_CALLED]
+    if len(named) == 1 and not named[0]["relationship"] and not named[0]["phone"]:
+        return named[0]["name"]
+    return json.dumps(named, ensure_ascii=False) if named else None
+
+
+def _is_called(contact: Body) -> bool:
+    return any(EMERGENCY in codes(kind) for kind in objects(contact.get("relationship")))
+
+
+def _first_text(found: Any, name: str) -> str:
+    return next((str(each[name]) for each in objects(found) if name in each), "")
 
 
 def _contacts(body: Body, country: str | None) -> tuple[dict[str, str], list[Note]]:

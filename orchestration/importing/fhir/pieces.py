@@ -40,6 +40,7 @@ class ResourcePiece:
     # Of several clinics, what became no row is none of theirs to see.
     only_clinic: str | None
     identity: str | None
+    read: int = 0
 
     def place(self, line: int) -> int:
         """The line or entry of the resource that a row is of."""
@@ -69,6 +70,8 @@ class Converted:
     read: int
     pieces: dict[Shape, ResourcePiece] = field(default_factory=dict)
     left: Counter[str] = field(default_factory=Counter)
+    # Of the file, that were read for it.
+    bytes: int = 0
 
 
 @dataclass

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from orchestration.importing.fhir.forms import template_of
+from orchestration.importing.fhir.forms import question_of, template_of
 from orchestration.importing.fhir.rows import Left, Row, Source, Unfit, required
 from orchestration.importing.fhir.values import Body, an_object, objects
 from policies.fhir.types import is_restricted
@@ -68,8 +68,8 @@ def _question(item: Body, multiple: set[str]) -> dict[str, Any]:
     if item.get("repeats") and kind != "choice":
         raise Unfit("item: is answered more than once")
     if item.get("repeats"):
-        multiple.add(str(item.get("linkId")))
-    asked = {"id": item.get("linkId"), "text": item.get("text"), "required": item.get("required") is True}
+        multiple.add(str(question_of(item.get("linkId"))))
+    asked = {"id": question_of(item.get("linkId")), "text": item.get("text"), "required": item.get("required") is True}
     shown = {"shown_when": _condition(conditions[0], multiple)} if conditions else {}
     return {**asked, **shown, **_answered(item, kind)}
 
@@ -127,7 +127,7 @@ def _options(item: Body) -> Iterator[dict[str, Any]]:
 
 
 def _condition(found: Body, multiple: set[str]) -> dict[str, Any]:
-    question, op = str(found.get("question")), _OPERATORS.get(str(found.get("operator")))
+    question, op = str(question_of(found.get("question"))), _OPERATORS.get(str(found.get("operator")))
     given = {name.removeprefix("answer"): value for name, value in found.items() if name.startswith("answer")}
     value = next(iter(given.values()), None)
     if "Coding" in given:

@@ -15,7 +15,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 from pydantic_core import from_json
 
 from infra.errors import InvalidInput
-from orchestration.importing.reading import Broken
+from orchestration.importing.reading import Broken, bytes_read, open_file
 
 PIECE_BYTES = 8 * 1024 * 1024
 LONGEST_RESOURCE = 16 * 1024 * 1024
@@ -43,6 +43,8 @@ class Batch(NamedTuple):
 
     resources: list[Resource]
     broken: list[Broken]
+    # Bytes of the file that were read for it.
+    read: int = 0
 
 
 def is_ndjson(path: Path) -> bool:
@@ -57,11 +59,12 @@ def read_batches(path: Path) -> Iterator[Batch]:
         InvalidInput: no such file, no whole gzip, or a Bundle that is too large.
     """
     try:
-        with _open(path) as stream:
-            if is_ndjson(path):
-                yield from _lines(stream)
-            else:
-                yield _bundle(path, stream)
+        with open_file(path) as stream:
+            before = 0
+            for batch in _lines(stream) if is_ndjson(path) else [_bundle(path, stream)]:
+                now = bytes_read(stream)
+                yield batch._replace(read=now - before)
+                before = now
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise InvalidInput(f"{path.name} is no whole gzip file", place=path.name) from None
     except OSError as error:
@@ -78,10 +81,6 @@ def batches_of(lines: Iterable[tuple[int, bytes]]) -> Iterator[Batch]:
             yield batch
             batch, size = Batch([], []), 0
     yield batch
-
-
-def _open(path: Path) -> IO[bytes]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
 
 
 def _lines(stream: IO[bytes]) -> Iterator[Batch]:

@@ -85,7 +85,7 @@ def clinic_and_patient(body: Body, source: Source, place: Any = None) -> tuple[s
         visit = index.means(body.get("encounter"), "Encounter")
         slug = index.clinic_of_visit(visit)
         if slug is None and visit is not None:
-            raise Unfit("encounter: is unknown")
+            raise Unfit("encounter: is unknown, or at no clinic of the mapping")
     slug = slug or index.clinic_for(key)
     if slug is None:
         raise Unfit("clinic: is named nowhere")

@@ -1,9 +1,9 @@
 """One FHIR import from start to end: files in, entities loaded, what broke the contract kept apart."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -24,6 +24,7 @@ from orchestration.importing.fhir.resources import place_of
 from orchestration.importing.fhir.rows import Source, Unfit
 from orchestration.importing.piece import PieceLoader
 from orchestration.importing.quarantine import TOLD, Origin, Quarantine
+from orchestration.importing.reading import Progress
 from orchestration.importing.roster import Roster
 from orchestration.importing.run import Report, ahead
 from orchestration.importing.session import ImportSession, import_session
@@ -50,10 +51,10 @@ class FhirReport(Report):
     left: Counter[str] = field(default_factory=Counter)
 
 
-def import_fhir(at: Server, files: list[Path], what: FhirImport, progress: Callable[[int], None]) -> list[FhirReport]:
+def import_fhir(at: Server, files: list[Path], what: FhirImport, progress: Progress) -> list[FhirReport]:
     """Import files in the order that their resources need; folders stand for the NDJSON and JSON files in them.
 
-    `progress` is told the number of resources after each batch.
+    `progress` is told of the resources of each batch, and of the bytes that were read for it.
 
     Raises:
         InvalidInput: a file or the mapping does not fit; what was loaded before stays.
@@ -65,7 +66,7 @@ def import_fhir(at: Server, files: list[Path], what: FhirImport, progress: Calla
     with import_session(at, what.mapping.source, what.keys, None, fires=what.mapping.fires) as session:
         with session.transaction() as connection:
             clinics, countries = clinics_of(connection, what.mapping)
-        with source_of(listed, what.mapping, countries) as (source, looked):
+        with source_of(listed, what.mapping, countries, progress) as (source, looked):
             return [FileImport(session, path, source, clinics).run(progress, note=not looked) for path in listed]
 
 
@@ -75,19 +76,26 @@ def listed_files(files: list[Path]) -> list[Path]:
     Raises:
         InvalidInput: there is no such file, or its name says that it is another kind.
     """
-    return sorted(_expand(files), key=_order)
+    return sorted(expanded(files), key=_order)
 
 
 @contextmanager
-def source_of(files: list[Path], mapping: FhirMapping, countries: dict[str, str]) -> Iterator[tuple[Source, bool]]:
+def source_of(
+    files: list[Path], mapping: FhirMapping, countries: dict[str, str], progress: Progress
+) -> Iterator[tuple[Source, bool]]:
     """What the conversion of these files goes by, and whether they were read for that already."""
     zone = ZoneInfo(mapping.time_zone)
     with closing(Index(mapping.clinics, zone, mapping.base)) as index:
-        looked = _look_ahead(files, mapping, index)
+        looked = _look_ahead(files, mapping, index, progress)
         yield Source(mapping, index, zone, countries, datetime.now(UTC).date().isoformat()), looked
 
 
-def _expand(files: list[Path]) -> list[Path]:
+def expanded(files: list[Path]) -> list[Path]:
+    """These files, and for a folder the NDJSON and JSON files in it.
+
+    Raises:
+        InvalidInput: there is no such file, or its name says that it is another kind.
+    """
     found = [inner for path in files for inner in (sorted(_fhir_in(path)) if path.is_dir() else [path])]
     for path in found:
         if not path.is_file():
@@ -124,9 +132,9 @@ def clinics_of(connection: psycopg.Connection, mapping: FhirMapping) -> tuple[di
     return known, {slug: country for slug, _, country in rows}
 
 
-def _look_ahead(files: list[Path], mapping: FhirMapping, index: Index) -> bool:
+def _look_ahead(files: list[Path], mapping: FhirMapping, index: Index, progress: Progress) -> bool:
     """Read who visited which clinic, and since when, unless the mapping says that for everybody."""
-    if not mapping.clinics.of and mapping.registered_on is not None:
+    if not mapping.looks_ahead():
         return False
     for path in files:
         index.file = path.name
@@ -135,6 +143,7 @@ def _look_ahead(files: list[Path], mapping: FhirMapping, index: Index) -> bool:
                 if resource.known_as or resource.type in PLACES | VISITS | NAMED:
                     with suppress(Unfit):  # it is kept when it is converted
                         note_in(index, resource)
+            progress(0, batch.read)
     return True
 
 
@@ -163,7 +172,7 @@ class FileImport:
         self.loaders: dict[Shape, PieceLoader] = {}
         self.last: PieceLoader | None = None
 
-    def run(self, progress: Callable[[int], None], *, note: bool) -> FhirReport:
+    def run(self, progress: Progress, *, note: bool) -> FhirReport:
         """Load it; with `note` the index learns from the resources on the way."""
         mapping = self.source.mapping
         # Of several clinics, whose a resource is hangs on others of its files.
@@ -175,14 +184,14 @@ class FileImport:
                 self._load(key, piece, shaped[key])
             self.report.read += done.read
             self.report.left += done.left
-            progress(done.read)
+            progress(done.read, done.bytes)
         self._finish()
         return self.report
 
     def _convert(self, *, note: bool) -> Iterator[tuple[Converted, dict[Shape, Shaped]]]:
         self.source.index.file = self.path.name
         for batch in self.batches if self.batches is not None else read_batches(self.path):
-            done = convert(batch, self.source, note=note)
+            done = replace(convert(batch, self.source, note=note), bytes=batch.read)
             yield done, {key: shaped_rows(self.source.mapping, key, piece) for key, piece in done.pieces.items()}
 
     def _load(self, key: Shape, piece: ResourcePiece, shaped: Shaped) -> None:

@@ -51,10 +51,11 @@ def _visit(body: Body, source: Source, status: str, service: Any, start: Any, bo
     if key is None:
         raise Unfit("subject: names no patient")
     patient = key.partition("/")[2]
-    named = (source.index.clinic_named(place) for place in places_of(body, source.index))
+    places = places_of(body, source.index)
+    named = (source.index.clinic_named(place) for place in places)
     clinic = next(filter(None, named), None) or source.index.clinic_of_patient(key) or source.index.clinic_of([])
     if clinic is None:
-        raise Unfit("clinic: is named nowhere")
+        raise Unfit("place: is no clinic of the mapping" if places else "clinic: is named nowhere")
     if not isinstance(start, str):
         raise Unfit("start: is missing")
     timed, day = "T" in start, source.day(start)
