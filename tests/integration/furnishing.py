@@ -21,6 +21,8 @@ from tests.integration.records import Family, add_chick, days, today
 from tests.integration.sealing import add_batch, seal_all
 
 HUSH = "Hushed"
+MARKUP = "<script>alert(1)</script> & co"
+SHOWN = "&lt;script&gt;alert(1)&lt;/script&gt; &amp; co"
 OF_CHICK = "/me/dependents/{dependent}"
 
 
@@ -48,8 +50,9 @@ def furnish(world: World, api: Api) -> House:
     _join_wren(house)
     _hideable(house)
     _carried_by_chick(world)
+    _seen_today(world)
     assert propose(api, world).status_code == 201
-    world.impersonation = act_as(api, "wren")[0]
+    world.impersonation = act_as(api, "finch")[0]
     _things(house)
     return house
 
@@ -60,7 +63,8 @@ def _things(house: House) -> None:
     with ThreadPoolExecutor(1) as beside:  # a browser's test has a loop running in this thread
         message = beside.submit(_mail, world).result()
     verification = book(world, "north").verification
-    batch = add_batch(world.server, world.clinic_ids["north"], "appointments", [patients["north", FINCH]])
+    moved = add_batch(world.server, world.clinic_ids["north"], "appointments", [patients["north", FINCH]])
+    ((batch,),) = world.look("select batch_id from audit.access_event where event_id = %s", moved)
     of_finch, of_chick = (
         read_by_specialist(house, f"patients/{patients['north', name]}/profile") for name in (FINCH, CHICK)
     )
@@ -74,6 +78,7 @@ def _things(house: House) -> None:
         "/me": {"event": of_finch, "purpose": "profile_sharing"},
         "/audit/batches": {"batch": batch},
         "/audit": {"event": of_finch},
+        "/clinics/{clinic}/segments/{segment}/undecided": {"segment": "elders"},
         "/mailbox": {"message": message},
         "/verify": {"verification": verification},
     }
@@ -116,6 +121,15 @@ def _carried_by_chick(world: World) -> None:
         access_world._insert(admin, "brought_record", row)
 
 
+def _seen_today(world: World) -> None:
+    """An appointment of Finch's that is on the specialist's list of today."""
+    world.change(
+        "insert into operational.appointment (clinic_id, patient_id, service, modality, specialist, status, booked_on,"
+        " starts_on, starts_at) values (%s, %s, 'visit', 'in_person', 'Dr. North', 'booked', %s, %s, now())",
+        world.clinic_ids["north"], world.patients["north", FINCH], today(), today(),
+    )  # fmt: skip
+
+
 def _mail(world: World) -> UUID:
     """A mail with a calendar that lies in the demo's mailbox."""
     give_email(world, FINCH, "finch@example.org")
@@ -137,3 +151,29 @@ def _signed(world: World, name: str) -> UUID:
     """The event by which the profile is shared with north."""
     query = "select event_id from operational.consent_event where person_id = %s and purpose = 'profile_sharing'"
     return UUID(str(world.look(query + " and clinic_id = %s", world.people[name], world.clinic_ids["north"])[0][0]))
+
+
+# What people write, in the columns where it lies; logins of accounts whom no walk signs in as.
+_WRITTEN = (
+    "update operational.person set name = name || %s",
+    "update clinic_north.raw_patients set name = name || %s",
+    "update clinic_north.segment set name = name || %s, description = name",
+    "update operational.principal set display_name = display_name || %s",
+    "update operational.principal set login = login || %s where login like '%%.south' or login like 'robot.%%'",
+    "update operational.profile set insurance_payer = %s, allergies = array[insurance_type]",
+    "update operational.guardianship set relationship = relationship || %s",
+    "update operational.appointment set specialist = specialist || %s where specialist like 'Dr. Hushed'",
+    "update operational.service set name = name || %s",
+    "update operational.form_template set title = title || %s",
+    "update operational.treatment_plan set title = title || %s",
+    "update operational.exercise set name = name || %s, instructions = name",
+    "update operational.consent_text set body = body || %s",
+    "update operational.brought_record set origin = origin || %s",
+    "update operational.quarantine set reason = reason || %s, file = reason",
+)
+
+
+def marked_up(world: World) -> None:
+    """Put markup into what people wrote."""
+    for statement in _WRITTEN:
+        world.change(statement, f" {MARKUP}")
