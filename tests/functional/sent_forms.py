@@ -60,7 +60,7 @@ def drawn_by(world: World, api: Api) -> Drawn:
     open_page(world.server, "north")
     house = furnish(world, api)
     for path, answer in (*_own(house), *_answers(house)):
-        if answer.headers["content-type"].startswith("text/html"):
+        if answer.headers.get("content-type", "").startswith("text/html"):
             drawn.pages.append((path, answer))
     return drawn
 
@@ -80,24 +80,29 @@ def _answers(house: House) -> Iterator[tuple[str, httpx.Response]]:
     """What forms are answered with a page of its own."""
     browsers, one = Browsers(house.api), f"{SEGMENTS}/everybody"
 
-    def sent(login: str, path: str, shown_at: str, status: int = 200, **values: object) -> tuple[str, httpx.Response]:
-        return path, browsers.post(login, path, shown_at, status, **values)
+    def sent(
+        who: str, path: str, shown_at: str, values: dict[str, str], status: int = 200
+    ) -> tuple[str, httpx.Response]:
+        token = fields(browsers.get(who, shown_at).text)["csrf"]
+        answer = browsers.api.post(path, data={"csrf": token, **values})
+        assert answer.status_code == status, (path, answer.status_code)
+        return path, answer
 
     for shown_at, (path, values) in LOOKED_AT.items():
-        yield sent("manager.north", path, shown_at, **values)
+        yield sent("manager.north", path, shown_at, values)
     news = {"subject": "Opening times", "text": "We open at eight."}
-    yield sent("manager.north", f"{one}/messages/preview", f"{one}/messages", **news)
-    yield sent("manager.north", f"{one}/messages/preview", f"{one}/messages", 422, subject="x\u202ey", text="z")
-    yield sent("manager.north", f"{SEGMENTS}/empty/archive", f"{SEGMENTS}/empty/settings", 303, reason="mistake")
+    yield sent("manager.north", f"{one}/messages/preview", f"{one}/messages", news)
+    yield sent("manager.north", f"{one}/messages/preview", f"{one}/messages", {"subject": "x\u202ey", "text": "z"}, 422)
+    yield sent("manager.north", f"{SEGMENTS}/empty/archive", f"{SEGMENTS}/empty/settings", {"reason": "mistake"}, 303)
     yield f"{SEGMENTS}/empty", browsers.get("manager.north", f"{SEGMENTS}/empty")
     hook = {"url": "https://93.184.215.14/hook", "kinds": "entered"}
-    yield sent("manager.north", "/clinics/north/webhooks", "/clinics/north/webhooks", **hook)
+    yield sent("manager.north", "/clinics/north/webhooks", "/clinics/north/webhooks", hook)
     key = {"login": "crm.drawn", "fields": "name", "purpose": "operations", "days": "30"}
-    yield sent("admin", "/clinics/north/keys", "/clinics/north/keys", **key)
+    yield sent("admin", "/clinics/north/keys", "/clinics/north/keys", key)
     made = {"login": "drawn", "name": "Drawn", "role": "clinic_staff", "clinic": "north"}
-    yield sent("admin", "/accounts", "/accounts", **made)
+    yield sent("admin", "/accounts", "/accounts", made)
     acting = {"subject": "wren", "reason": "patient_asked", "ticket": "HELP-8", "minutes": "5"}
-    yield sent("admin", "/impersonations", "/impersonations", **acting)
+    yield sent("admin", "/impersonations", "/impersonations", acting)
     yield "/me/data/north/bring", _brought(browsers)
     yield from _signing_in(house.api)
     yield from _of_newcomers(house)
