@@ -60,8 +60,10 @@ def watched(browser: Browser, api: Api, width: int, height: int, **options: Any)
     context.on("requestfailed", lambda asked: wrong.extend(_failed(asked)))
     context.on("console", lambda said: wrong.extend(_complained(said)))
     context.on("weberror", lambda error: wrong.append(str(error.error)))
-    yield context.new_page()
-    context.close()
+    try:
+        yield context.new_page()
+    finally:
+        context.close()
     assert wrong == []
 
 

@@ -1,13 +1,15 @@
 """Every page that there is, as somebody who gets it sees it, and what is answered to forms: accessible by WCAG 2.2 AA
 in light and dark, all that opens open, and without an error in its console."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Literal
 
+import httpx
 import pytest
 from access_world import Api, World
 from in_browser import OF_COLOURS, WCAG, accessible, fits
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from tests.functional.conftest import watched
 from tests.functional.sent_forms import Drawn, drawn_by
@@ -25,9 +27,7 @@ def test_each_page_is_accessible_in_light_and_dark(browser: Browser, api: Api, d
     wrong, at = {}, str(api.base_url.join("/looked-at"))
     with watched(browser, api, 1280, 900) as page:
         for path, answer in drawn.pages:
-            # As it was drawn, from where it may load its sheets and scripts.
-            said = {name: value for name, value in answer.headers.items() if not name.startswith("content-length")}
-            page.route(at, lambda route, a=answer, h=said: route.fulfill(status=a.status_code, headers=h, body=a.text))
+            page.route(at, showing(answer))
             page.goto(at)
             for scheme, rules in RULES.items():
                 page.emulate_media(color_scheme=scheme)
@@ -35,6 +35,12 @@ def test_each_page_is_accessible_in_light_and_dark(browser: Browser, api: Api, d
                     wrong[path, answer.status_code, scheme] = found
             page.unroute(at)
     assert wrong == {}
+
+
+def showing(answer: httpx.Response) -> Callable[[Route], None]:
+    """A page as it was drawn, with its policy, at an address that it may load its sheets and scripts from."""
+    headers = {name: answer.headers[name] for name in ("content-type", "content-security-policy")}
+    return lambda route: route.fulfill(status=answer.status_code, headers=headers, body=answer.text)
 
 
 def test_every_template_of_a_page_was_among_them(drawn: Drawn) -> None:
