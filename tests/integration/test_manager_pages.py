@@ -185,7 +185,7 @@ def test_members_come_by_the_page_and_so_does_what_a_search_finds(pages: Api, mo
 def test_a_clinic_at_a_glance_says_its_numbers_and_of_when_they_are(pages: Api) -> None:
     page = re.sub(r"\s+", " ", got(pages, "/clinics/north"))
     tiles = dict(re.findall(r"<dt>([^<]+)</dt><dd class=\"figure\">([^<]+)</dd>", page))
-    assert (tiles["Patients"], tiles["Share their profile"]) == ("2", "50\u202f%") or tiles == {}, tiles
+    assert tiles["Patients"] == "2" and re.fullmatch(r"50\s%", tiles["Share their profile"])
     assert "1 of 2" in page and {"No-show rate", "Treatment adherence"} < set(tiles)
     assert re.search(r'class="fresh">As of 4 March 2026 · updated <time datetime="20', page)
 
@@ -201,7 +201,7 @@ def test_a_segments_page_compares_periods_and_draws_the_days_between(world: Worl
             for title in ("Members at the end", "Change")
         }
         assert {title: found and found.groups() for title, found in rows.items()} == {
-            "Members at the end": ("2", "1"), "Change": ("+1", "0"),
+            "Members at the end": ("2", "1"), "Change": ("+1", "±0"),
         }  # fmt: skip
         assert "Members, last 60 days" in page and "by new data" in page
     finally:
@@ -228,11 +228,11 @@ def test_whom_a_message_reaches_and_why_not_others_is_said(pages: Api) -> None:
     assert "<dt>Do not share their profile</dt><dd>1</dd>" in page
 
 
-def test_a_webhook_is_set_up_and_its_secret_shown_once(pages: Api) -> None:
-    hooks = "/clinics/north/webhooks"
+def test_a_webhook_is_set_up_and_its_secret_shown_once(world: World, pages: Api) -> None:
+    hooks, elders = "/clinics/north/webhooks", str(world.segments["north", "elders"])
     wrong = send(pages, hooks, hooks, url="http://93.184.215.14/hook", kinds="entered")
     assert wrong.status_code == 422 and told(wrong) and 'value="http://93.184.215.14/hook"' in wrong.text
-    made = send(pages, hooks, hooks, url="https://93.184.215.14/hook", kinds="entered", chosen="elders")
+    made = send(pages, hooks, hooks, url="https://93.184.215.14/hook", kinds="entered", chosen=elders)
     secret = re.search(r"whsec_[\w+/=]+", made.text)
     assert made.status_code == 200 and secret
     listed = got(pages, hooks)
@@ -244,7 +244,7 @@ def test_the_builder_starts_from_the_templates_of_the_catalogue(pages: Api, mana
     new = f"{SEGMENTS}/new"
     offered = re.findall(rf'href="{new}\?template=([^"]+)"', got(pages, new))
     known = pages.get("/v1/segments/templates", headers=manager).json()["templates"]
-    assert offered == [each["template"] for each in known] and len(offered) >= 4
+    assert offered == [each["template"] for each in known] and offered
     for each in known:
         page = got(pages, new, template=each["template"])
         assert f'name="slug" type="text" value="{each["template"]}"' in page and 'id="preview"' in page
