@@ -2,6 +2,7 @@
 
 import pytest
 from access_world import Api
+from in_browser import accessible
 from playwright.sync_api import Browser
 
 from tests.functional.conftest import watched
@@ -45,3 +46,17 @@ def test_a_page_that_says_what_is_wrong_is_an_answer(browser: Browser, api: Api)
     with watched(browser, api, 800, 600) as page:
         answer = page.goto("/nowhere")
         assert answer and answer.status == 404
+
+
+def test_what_axe_finds_wrong_where_nothing_is_open_yet_is_told(browser: Browser, api: Api) -> None:
+    with watched(browser, api, 800, 600) as page:
+        page.goto("/sign-in")
+        assert accessible(page) == []
+        page.evaluate("""() => {
+            const shut = document.createElement("details"), picture = document.querySelector("img").cloneNode();
+            picture.removeAttribute("alt");
+            shut.append(picture);
+            document.querySelector("main").append(shut);
+        }""")
+        assert [fault.partition(":")[0] for fault in accessible(page)] == ["image-alt"]
+        assert not page.locator("details").last.get_attribute("open"), "as it was before"
