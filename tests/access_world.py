@@ -92,6 +92,10 @@ class World:
     campaigns: dict[str, UUID] = field(default_factory=dict)
     # Of a specialist at north whom no test signs in as: what is done to it hurts nobody.
     account: UUID = field(default_factory=uuid4)
+    # Of nobody, until a test opens one.
+    impersonation: str = ""
+    # What lies under addresses that begin so, by parameter: nothing, until a world is furnished for a walk over them.
+    things: dict[str, dict[str, object]] = field(default_factory=dict)
 
     def look(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read as the administrator, past every wall."""
@@ -115,6 +119,10 @@ class World:
         with connect_admin(self.server) as admin:
             clinic_id = self.clinic_ids[clinic]
             insert(admin, "consent_event", {"clinic_id": clinic_id, **person, "kind": kind, **event, **other})
+
+    def under(self, path: str) -> dict[str, object]:
+        """What lies under a path of the application, by parameter: the first beginning that fits says."""
+        return next((found for start, found in self.things.items() if path.startswith(start)), {})
 
     def register_chick(self, clinic: str = "north") -> None:
         """Make the child a patient of a clinic."""

@@ -2,11 +2,14 @@
 script and without one.
 """
 
+import re
 import time
 
-from access_world import FINCH, WREN, Api, World
-from in_browser import looked_at, sign_in
-from playwright.sync_api import Browser, Page, expect
+from access_world import FINCH, WREN, Api
+from in_browser import fits, looked_at, sign_in
+from playwright.sync_api import Browser, Page, Route, expect
+
+from tests.functional.conftest import watched
 
 SEGMENTS = "/clinics/north/segments"
 
@@ -100,7 +103,7 @@ def test_the_builder_tells_what_changed_keeps_the_focus_and_a_failed_look_can_be
     add.press("Enter")
     expect(page.get_by_label("Measure")).to_have_count(2)
     expect(add).to_be_focused()
-    page.route(f"**{SEGMENTS}/new", lambda route: route.abort())
+    page.route(f"**{SEGMENTS}/new", lambda route: route.abort("aborted"))
     remove = page.get_by_role("button", name="Remove condition 2")
     remove.press("Enter")
     expect(page.get_by_role("alert").filter(has_text="Try it once more")).to_be_visible()
@@ -113,19 +116,60 @@ def test_the_builder_tells_what_changed_keeps_the_focus_and_a_failed_look_can_be
     expect(add).to_be_focused()
 
 
-def test_the_builder_does_the_same_without_a_script(browser: Browser, api: Api, world: World) -> None:
-    del world
-    context = browser.new_context(java_script_enabled=False, base_url=str(api.base_url))
-    page = context.new_page()
-    sign_in(page, "manager.north")
-    page.goto(f"{SEGMENTS}/new")
-    page.get_by_label("Value").fill("65")
-    page.get_by_role("button", name="Preview").click()
-    expect(page.locator("#preview")).to_contain_text(FINCH)
-    page.get_by_role("button", name="Add condition").click()
-    page.get_by_label("Measure").nth(1).select_option("sex")
-    page.get_by_role("button", name="Preview").click()
-    expect(page.get_by_text("A value is still to be typed.")).to_be_visible()
-    page.get_by_role("button", name="Remove condition 2").click()
-    assert page.get_by_label("Value").input_value() == "65"
-    context.close()
+def test_the_builder_does_the_same_without_a_script(browser: Browser, api: Api) -> None:
+    with watched(browser, api, 1280, 900, java_script_enabled=False) as page:
+        sign_in(page, "manager.north")
+        page.goto(f"{SEGMENTS}/new")
+        page.get_by_label("Value").fill("65")
+        page.get_by_role("button", name="Preview").click()
+        expect(page.locator("#preview")).to_contain_text(FINCH)
+        page.get_by_role("button", name="Add condition").click()
+        page.get_by_label("Measure").nth(1).select_option("sex")
+        page.get_by_role("button", name="Preview").click()
+        expect(page.get_by_text("A value is still to be typed.")).to_be_visible()
+        page.get_by_role("button", name="Remove condition 2").click()
+        assert page.get_by_label("Value").input_value() == "65"
+
+
+def test_while_the_builder_looks_the_preview_says_that_it_is_busy(browser: Browser, api: Api) -> None:
+    with watched(browser, api, 1280, 900) as page:
+        sign_in(page, "manager.north")
+        page.goto(f"{SEGMENTS}/new")
+        asked: list[Route] = []
+        page.route(f"**{SEGMENTS}/new", lambda route: asked.append(route))  # a builtin takes no mark
+        page.get_by_label("Value").fill("65")
+        preview = page.locator("#preview")
+        expect(preview).to_have_attribute("aria-busy", "true")
+        asked[0].continue_()
+        expect(preview).to_contain_text(FINCH)
+        expect(preview).not_to_have_attribute("aria-busy", "true")
+        page.unroute(f"**{SEGMENTS}/new")
+
+
+def test_a_report_prints_readable_and_without_what_leads_elsewhere(browser: Browser, api: Api) -> None:
+    """On paper too who may not list members reads no small count: the same page is printed."""
+    with watched(browser, api, 800, 1100, color_scheme="dark") as page:
+        sign_in(page, "manager.north")
+        page.goto(f"{SEGMENTS}/elders")
+        page.emulate_media(media="print", color_scheme="dark")
+        for where in (".top", ".tabs", ".foot", "main .filters", "main button"):
+            assert page.locator(where).count() and not page.locator(where).first.is_visible(), where
+        expect(page.get_by_role("img", name="Members, last 60 days")).to_be_visible()
+        expect(page.get_by_role("heading", name="Elders")).to_be_visible()
+        assert fits(page)
+        paper, ink = page.evaluate("() => [getComputedStyle(document.body)].flatMap(s => [s.backgroundColor, s.color])")
+        assert _light(paper) > 200 and _light(ink) < 80, "light paper, whatever the screen's scheme"
+        page.get_by_role("button", name="Sign out", include_hidden=True).evaluate("button => button.click()")
+        page.wait_for_url("**/sign-in")
+        page.emulate_media(media="screen")
+        sign_in(page, "staff.north")
+        page.goto("/clinics/north")
+        page.emulate_media(media="print")
+        row = page.get_by_role("row").filter(has_text="Elders")
+        assert row.get_by_role("cell").all_inner_texts() == ["–"], "two members"
+
+
+def _light(colour: str) -> float:
+    """How light a colour is, from 0 to 255."""
+    red, green, blue = (float(part) for part in re.findall(r"[\d.]+", colour)[:3])
+    return (red + green + blue) / 3

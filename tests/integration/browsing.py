@@ -20,8 +20,7 @@ class Browsers:
 
     def get(self, login: str, path: str, status: int = 200) -> httpx.Response:
         """A page, which is there unless told otherwise."""
-        self._as(login)
-        answer = self.api.get(path, headers={"accept": "text/html"})
+        answer = self.ask(login, path)
         assert answer.status_code == status, (path, answer.status_code)
         return answer
 
@@ -37,7 +36,15 @@ class Browsers:
         assert answer.status_code == status, (path, answer.status_code, answer.text)
         return answer
 
+    def ask(self, login: str, path: str) -> httpx.Response:
+        """What somebody is answered at a page, or who has not signed in: an empty login."""
+        self._as(login)
+        return self.api.get(path, headers={"accept": "text/html"})
+
     def _as(self, login: str) -> None:
+        self.api.cookies.clear()
+        if not login:
+            return
         if login not in self.sessions:
             cookie = browser_sign_in(self.api, login)
             if login in access_world.WITH_CODE:

@@ -1,5 +1,7 @@
 """An auditor's pages without a browser: filters, one event, counts, rights, what is unusual, and the seal."""
 
+import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -8,6 +10,7 @@ from uuid import UUID, uuid4
 import access_world
 import pytest
 from access_world import FINCH, HERON, Api, World
+from impersonating import act_as, end
 from pages_of import browser_sign_in, send
 
 from tests.integration.sealing import seal_all
@@ -82,6 +85,38 @@ def test_filters_narrow_the_log(world: World, pages: Api) -> None:
     assert len(events(got(pages, "/audit", action="member.list", since="2020-01-01", until="2020-12-31"))) == 0
     assert "No access fits" in got(pages, "/audit", action="member.list", purpose="care")
     assert "No access fits" in got(pages, "/audit", action="member.list", impersonated="yes")
+
+
+def test_what_was_done_in_somebodys_name_has_a_tab_of_its_own(api: Api, world: World) -> None:
+    impersonation, headers = act_as(api, "finch")
+    assert api.get("/v1/me/profile", headers=headers).status_code == 200
+    end(api, impersonation)
+    pages = signed_in(api, "auditor")
+    tab = re.search(r'href="(/audit\?[^"]+)"[^>]*>Impersonations</a>', got(pages, "/audit"))
+    assert tab
+    page = got(pages, tab[1])
+    assert 'aria-current="page">Impersonations' in page
+    of_it = "select event_id::text from audit.access_event where impersonation_id = %s and action = 'person.read'"
+    assert {event for (event,) in world.look(of_it, impersonation)} <= set(events(page)) and len(events(page)) >= 1
+    told = world.look("select count(*) from audit.access_event where impersonation_id is null")
+    assert len(events(page)) < told[0][0], "and nothing else"
+    assert impersonation in got(pages, f"/audit/events/{events(page)[-1]}") or len(events(page)) > 1
+
+
+def test_exports_hold_what_the_search_finds(world: World, pages: Api, api: Api) -> None:
+    asked = {"action": "member.list", "decision": "permit"}
+    found = set(events(got(pages, "/audit", **asked)))
+    rows = list(csv.DictReader(io.StringIO(got(pages, "/audit/export.csv", **asked))))
+    lines = [json.loads(line) for line in got(pages, "/audit/export.ndjson", **asked).splitlines()]
+    assert len(found) == 2 and {row["event_id"] for row in rows} == {line["event_id"] for line in lines} == found
+    assert {row["action"] for row in rows} == {"member.list"} == {line["action"] for line in lines}
+    of_finch = [line for line in lines if str(world.patients["north", FINCH]) in json.dumps(line)]
+    assert len(of_finch) == 1 and all("Canary" not in json.dumps(each) for each in (rows, lines))
+    fhir = {**access_world.sign_in(api, "auditor"), "accept": "application/fhir+ndjson"}
+    exported = [
+        json.loads(line) for line in api.get("/v1/audit/events/export", params=asked, headers=fhir).text.splitlines()
+    ]
+    assert {each["id"] for each in exported} == found and {each["resourceType"] for each in exported} == {"AuditEvent"}
 
 
 def test_a_wrong_filter_is_told_beside_its_field_and_nothing_is_searched(world: World, pages: Api) -> None:

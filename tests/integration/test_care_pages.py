@@ -203,6 +203,23 @@ def test_free_times_are_those_of_the_specialist_within_the_hours_and_tell_nobody
         family.world.change("update operational.booking_setting set hours = default")
 
 
+def test_an_admin_has_a_row_of_the_quarantine_tried_again(family: Family, browsers: Browsers) -> None:
+    world, at = family.world, "/clinics/north/quarantine"
+    mark = "select quarantine_id, retry_asked_at is not null from operational.quarantine where clinic_id = %s"
+    ((entry, _),) = world.look(mark, world.clinic_ids["north"])
+    kinds = "update operational.import_batch set kind = %s"
+    browsers.post("admin", f"{at}/retry", at, 409, entry=entry)
+    world.change(kinds, "csv")
+    try:
+        browsers.post("manager.north", f"{at}/retry", "/clinics/north", 404, entry=entry)
+        assert world.look(mark, world.clinic_ids["north"]) == [(entry, False)]
+        browsers.post("admin", f"{at}/retry", at, entry=entry)
+        assert world.look(mark, world.clinic_ids["north"]) == [(entry, True)]
+        assert "anary" not in browsers.get("admin", at).text
+    finally:
+        world.change(kinds, None)
+
+
 def test_staff_decides_a_doubtful_registration(family: Family, browsers: Browsers) -> None:
     at, case = "/clinics/north/merges", family.world.cases["north"]
     page = browsers.get("staff.north", at).text

@@ -8,6 +8,7 @@ from html import unescape
 from typing import Any
 from uuid import UUID, uuid4
 
+import access_world
 import httpx
 import pytest
 from access_world import FINCH, WREN, Api, World
@@ -166,6 +167,97 @@ def test_members_are_found_by_a_part_of_their_name_which_no_address_holds(world:
     assert pages.post(f"{ONE}/find", data={"csrf": "x", "named": "a"}).status_code == 404
 
 
+def test_members_come_by_the_page_and_so_does_what_a_search_finds(pages: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.pages.manager.segments.MEMBERS_A_PAGE", 1)
+    first = got(pages, ONE)
+    following = re.search(r'rel="next" href="([^"]+)"', first)
+    assert following
+    second = got(pages, ONE + unescape(following[1]).partition("#")[0])
+    named = [[name for name in (FINCH, WREN) if name in page] for page in (first, second)]
+    assert sorted(named) == [[FINCH], [WREN]] and 'rel="next"' not in second and "First page" in second
+    found = send(pages, f"{ONE}/find", ONE, named="canary").text
+    cursor = re.search(r'name="cursor" value="([^"]+)"><button>Next page', found)
+    assert cursor
+    after = send(pages, f"{ONE}/find", ONE, named="canary", cursor=unescape(cursor[1])).text
+    assert sorted([name for name in (FINCH, WREN) if name in page] for page in (found, after)) == [[FINCH], [WREN]]
+
+
+def test_a_clinic_at_a_glance_says_its_numbers_and_of_when_they_are(pages: Api) -> None:
+    page = re.sub(r"\s+", " ", got(pages, "/clinics/north"))
+    tiles = dict(re.findall(r"<dt>([^<]+)</dt><dd class=\"figure\">([^<]+)</dd>", page))
+    assert tiles["Patients"] == "2" and re.fullmatch(r"50\s%", tiles["Share their profile"])
+    assert "1 of 2" in page and {"No-show rate", "Treatment adherence"} < set(tiles)
+    assert re.search(r'class="fresh">As of 4 March 2026 · updated <time datetime="20', page)
+
+
+def test_a_segments_page_compares_periods_and_draws_the_days_between(world: World, pages: Api) -> None:
+    world.change("update clinic_north.segment_member set entered_at = now() - interval '3 days' where patient_id = %s",
+                 world.patients["north", WREN])  # fmt: skip
+    try:
+        page = got(pages, ONE)
+        row = r'<th scope="row">{}</th><td class="num">(.+?)</td><td class="num">(.+?)</td></tr>'
+        rows = {
+            title: re.search(row.format(title), re.sub(r"\n\s*", "", page))
+            for title in ("Members at the end", "Change")
+        }
+        assert {title: found and found.groups() for title, found in rows.items()} == {
+            "Members at the end": ("2", "1"), "Change": ("+1", "±0"),
+        }  # fmt: skip
+        assert "Members, last 60 days" in page and "by new data" in page
+    finally:
+        world.change("update clinic_north.segment_member set entered_at = '2026-01-01'")
+
+
+def test_a_segments_make_up_is_drawn_by_each_dimension(world: World, pages: Api) -> None:
+    made = {"insurance": "private", "service": "Massage", "adherence": "50-74"}
+    for dimension, bucket in made.items():
+        world.change("insert into clinic_north.segment_report (segment_id, dimension, bucket, patients)"
+                     " values (%s, %s, %s, 2)", world.segments["north", "everybody"], dimension, bucket)  # fmt: skip
+    try:
+        page = got(pages, ONE)
+        for title in ("Age", "Insurance", "Service of the last visit", "Missed visits", "Plan followed, last 30 days"):
+            assert re.search(rf"<figcaption[^>]*>\s*[^<]*{title}|<title[^>]*>[^<]*{title}", page), title
+        assert "Massage: 2 (100 %)" in page.replace("\u202f", " ").replace("\xa0", " ")
+    finally:
+        world.change("delete from clinic_north.segment_report where dimension = any(%s)", list(made))
+
+
+def test_whom_a_message_reaches_and_why_not_others_is_said(pages: Api) -> None:
+    page = re.sub(r">\s+<", "><", got(pages, ONE))
+    assert "<dt>By their own email</dt><dd>0</dd>" in page and "Whom it does not reach" in page
+    assert "<dt>Do not share their profile</dt><dd>1</dd>" in page
+
+
+def test_a_webhook_is_set_up_and_its_secret_shown_once(world: World, pages: Api) -> None:
+    hooks, elders = "/clinics/north/webhooks", str(world.segments["north", "elders"])
+    wrong = send(pages, hooks, hooks, url="http://93.184.215.14/hook", kinds="entered")
+    assert wrong.status_code == 422 and told(wrong) and 'value="http://93.184.215.14/hook"' in wrong.text
+    made = send(pages, hooks, hooks, url="https://93.184.215.14/hook", kinds="entered", chosen=elders)
+    secret = re.search(r"whsec_[\w+/=]+", made.text)
+    assert made.status_code == 200 and secret
+    listed = got(pages, hooks)
+    one = re.search(r'href="(/clinics/north/webhooks/[^"]+)">https://93\.184\.215\.14/hook', listed)
+    assert one and secret[0] not in listed + got(pages, one[1]) and "Elders" in got(pages, one[1])
+
+
+def test_the_builder_starts_from_the_templates_of_the_catalogue(pages: Api, manager: dict[str, str]) -> None:
+    new = f"{SEGMENTS}/new"
+    offered = re.findall(rf'href="{new}\?template=([^"]+)"', got(pages, new))
+    known = pages.get("/v1/segments/templates", headers=manager).json()["templates"]
+    assert offered == [each["template"] for each in known] and offered
+    for each in known:
+        page = got(pages, new, template=each["template"])
+        assert f'name="slug" type="text" value="{each["template"]}"' in page and 'id="preview"' in page
+
+
+def test_how_long_things_are_kept_is_shown_and_not_to_be_changed(pages: Api, manager: dict[str, str]) -> None:
+    kept = pages.get("/v1/clinics/north/settings", headers=manager).json()["retention"]
+    fixed = got(pages, "/clinics/north/settings").partition('id="fixed"')[2]
+    assert f"{kept['audit_years']} years" in fixed and f"{kept['feed_days']} days" in fixed
+    assert f"{kept['consent_grace_days']} days" in fixed
+    assert not re.search(r"<(input|select|textarea|button)", fixed)
+
+
 def test_markup_in_names_and_rules_is_text_on_every_page(world: World, pages: Api) -> None:
     with connect_admin(world.server) as admin:
         admin.execute("update clinic_north.raw_patients set name = %s where name = %s", [f"Canary {MARKUP}", WREN])
@@ -274,6 +366,15 @@ def test_what_would_decide_is_asked_for_from_the_worklist(world: World, pages: A
     assert "asked to sign" in got(pages, undecided, asked="consent")
     assert send(pages, asking, undecided, form="no-such-form").headers["location"].endswith("asked=none")
     assert send(pages, f"{undecided}/{world.patients['south', FINCH]}", undecided).status_code == 404
+    manager = access_world.sign_in(pages, "manager.north")
+    questions = [{"id": "q", "type": "text", "text": "Q"}]
+    asked = {"title": "Asked for", "questions": questions}
+    assert pages.post("/v1/clinics/north/templates/asked/versions", json=asked, headers=manager).status_code == 201
+    answer = send(pages, asking, undecided, form="asked")
+    assert answer.headers["location"] == f"{undecided}?asked=form"
+    assert re.search(r'role="status">[^<]*form', got(pages, undecided, asked="form"))
+    given = "select status from operational.form where patient_id = %s and template = 'asked'"
+    assert world.look(given, world.patients["north", WREN]) == [("pending",)]
 
 
 def test_a_form_of_another_session_changes_nothing(pages: Api) -> None:

@@ -11,6 +11,8 @@ from browsing import Browsers
 from impersonating import act_as, end
 from pages_of import fields
 
+from api.video import Jitsi
+from infra.database import read_secret
 from tests.integration.records import BERLIN, Family, add_chick, days, today
 from tests.integration.sealing import seal_all
 
@@ -193,6 +195,55 @@ def test_an_appointment_is_booked_once_moved_and_cancelled(family: Family, brows
     browsers.post("wren", one + "/cancel", list_)
     again = browsers.post("wren", one + "/cancel", "/me/book/north", 409)
     assert "It is cancelled already." in again.text
+
+
+def test_the_video_room_is_led_into_while_it_is_open(family: Family, browsers: Browsers) -> None:
+    world, services = family.world, family.api.app.state.services
+    ((appointment,),) = world.look(
+        "insert into operational.appointment (clinic_id, patient_id, service, modality, specialist, status, booked_on,"
+        " starts_on, starts_at, ends_at) values (%s, %s, 'call', 'video', 'Dr. North', 'booked', %s, %s, now(),"
+        " now() + interval '1 hour') returning appointment_id",
+        world.clinic_ids["north"], world.patients["north", WREN], today(), today(),
+    )  # fmt: skip
+    world.change("insert into operational.video_room (clinic_id, appointment_id, room) values (%s, %s, %s)",
+                 world.clinic_ids["north"], appointment, "room-of-the-wren-that-nobody-will-ever-guess")  # fmt: skip
+    before = services.video
+    jitsi = Jitsi("https://meet.example.org", "cloister", read_secret(world.server.secrets_folder / "jitsi"))
+    object.__setattr__(services, "video", jitsi)
+    try:
+        link = f"/me/appointments/{appointment}/video"
+        assert f'href="{link}">Enter the video room' in browsers.get("wren", "/me/appointments").text
+        led = browsers.get("wren", link, 303).headers["location"]
+        assert led.startswith("https://meet.example.org/room-of-the-wren-that-nobody-will-ever-guess?jwt=")
+        browsers.get("finch", link, 404)
+    finally:
+        object.__setattr__(services, "video", before)
+        world.change("update operational.appointment set status = 'fulfilled' where appointment_id = %s", appointment)
+
+
+@pytest.mark.check(21)
+def test_a_guardian_books_signs_and_answers_for_a_dependent(family: Family, browsers: Browsers, of_chick: str) -> None:
+    world, chick, finch = family.world, family.world.people[CHICK], family.world.people[FINCH]
+
+    def recorded(action: str) -> bool:
+        query = "select 1 from audit.access_event where action = %s and decision = 'permit' and acting_for = %s"
+        return bool(world.look(query, action, chick))
+
+    booking, day = f"{of_chick}/book/north", today() + days(26)
+    offer = {"offer": "visit/Dr. North", "starts_at": f"{day}T15:15", "key": "of-chick"}
+    assert browsers.post("finch", booking, booking, **offer).headers["location"] == f"{of_chick}/appointments"
+    assert "15:15" in browsers.get("finch", f"{of_chick}/appointments").text
+    assert "15:15" in browsers.get("chick", "/me/appointments").text and recorded("own_appointment.book")
+
+    consent = f"{of_chick}/consents/north/communications"
+    shown = fields(browsers.get("finch", consent).text)
+    assert browsers.api.post(consent, data=shown).status_code == 303
+    signed = "select kind, signer_id from operational.consent_event where person_id = %s and purpose = 'communications'"
+    assert world.look(signed, chick) == [("signed", finch)] and recorded("consent.sign")
+
+    form = f"{of_chick}/forms/{family.assign(CHICK, 'pain')}"
+    browsers.post("finch", form, form, **{"do": "complete", "answer.score": "4"})
+    assert family.done("chick", "GET", form.replace(of_chick, "/me"))["answers"] == {"score": 4}
 
 
 def test_a_profile_is_edited_field_by_field_and_nobodys_change_is_lost(family: Family, browsers: Browsers) -> None:

@@ -64,7 +64,7 @@ class Things(dict[str, object]):
     """What the parameters of a path stand for, made when first asked for."""
 
     def __init__(self, world: World, path: str, clinic: str = "north") -> None:
-        super().__init__(FIXED)
+        super().__init__(FIXED | world.under(path))
         self.world, self.path, self.clinic = world, path, clinic
         self.clinic_id = world.clinic_ids[clinic]
 
