@@ -71,10 +71,8 @@ def views(house: House) -> Iterator[View]:
     browsers, world = Browsers(house.api), house.world
     for path in pages(house.api):
         for login in getting(path):
-            addresses = [filled(world, path)]
-            if login == "admin" and (path + "/").startswith("/me/"):
-                addresses.append(f"/as/{world.impersonation}{addresses[0]}")
-            for address in addresses:
-                yield View(path, login, browsers.ask(login, address))
+            yield View(path, login, browsers.ask(login, filled(world, path)))
+        if (path + "/").startswith("/me/"):
+            yield View(path, "admin", browsers.ask("admin", f"/as/{world.impersonation}{filled(world, path)}"))
     for at, (address, values) in LOOKED_AT.items():
         yield View(address, "manager.north", browsers.post("manager.north", address, at, 200, **values))
