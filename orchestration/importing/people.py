@@ -126,8 +126,8 @@ _NEWER_PROFILES = _update_profiles(
     "case when newer then coalesce(s.chronic_conditions, p.chronic_conditions) else p.chronic_conditions end"
 )
 _UNITE_PROFILES = _update_profiles(
-    "case when p.chronic_conditions @> s.chronic_conditions then p.chronic_conditions else"
-    " array(select distinct unnest(coalesce(p.chronic_conditions, '{}') || s.chronic_conditions) order by 1) end"
+    "case when p.asserted_on = 'infinity' or p.chronic_conditions @> s.chronic_conditions then p.chronic_conditions"
+    " else array(select distinct unnest(coalesce(p.chronic_conditions, '{}') || s.chronic_conditions) order by 1) end"
 )
 _PEOPLE_OF_STAGE = """
 from stage_registration as s

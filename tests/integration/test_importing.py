@@ -366,6 +366,26 @@ def test_a_clinic_that_is_none_is_quarantined(server: Server, admin: psycopg.Con
     assert admin.execute("select count(*) from operational.clinic").fetchone() == (3,)
 
 
+def test_flags_add_up_over_files_until_the_person_says_otherwise(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    flags = {"asthma": "Wheezes", "diabetes": "Sugar"}
+    fields = {"source_id": "id", "name": "name", "registered_on": "since", "chronic_conditions": {"flags": flags}}
+    files = [{"clinic": {"column": "at"}, "entities": [{"entity": "patient", "fields": fields}]}]
+    mapping = Mapping.model_validate({"source": "list", "people": "clinic", "files": files})
+
+    def conditions(wheezes: int, sugar: int) -> list[str]:
+        (tmp_path / "p.csv").write_text(f"at,id,name,since,Wheezes,Sugar\nnorth,1,Ada,2026-01-02,{wheezes},{sugar}\n")
+        bring(server, mapping, tmp_path / "p.csv")
+        ((found,),) = admin.execute("select chronic_conditions from operational.profile").fetchall()
+        return list(found)
+
+    assert conditions(1, 0) == ["asthma"]
+    assert conditions(0, 1) == ["asthma", "diabetes"]
+    admin.execute("update operational.profile set chronic_conditions = '{}', asserted_on = 'infinity'")
+    assert conditions(1, 1) == []
+
+
 @pytest.mark.check(1)
 def test_two_names_never_become_one_clinic(server: Server, admin: psycopg.Connection, tmp_path: Path) -> None:
     """Of one file as little as of two; a name written in other letters is the same one."""
