@@ -22,7 +22,7 @@ MULTIPART = "multipart/form-data"
 # What programs send as it is, and what a page's form sends among its fields.
 _TAKEN_AT = {
     ZIP: re.compile(r"/v1/.*/handovers(/preview)?"),
-    MULTIPART: re.compile(r"/me(/dependents/[^/]+)?/data/[^/]+/bring"),
+    MULTIPART: re.compile(r"(/me(/dependents/[^/]+)?/data/[^/]+|/clinics/[^/]+/patients/[^/]+/brought)/bring"),
 }
 _NAME = re.compile(rb'^content-disposition: form-data;[^\r\n]*?\bname="([a-z]+)"', re.I | re.M)
 # What a browser makes of a page's form is far less; more would only be work.

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import httpx
-from access_world import PASSWORD, Api, World
+from access_world import PASSWORD, WREN, Api, World
 from browsing import Browsers
 from furnishing import House, furnish
 from page_views import LOOKED_AT, getting
@@ -103,16 +103,25 @@ def _answers(house: House) -> Iterator[tuple[str, httpx.Response]]:
     yield sent("admin", "/accounts", "/accounts", made)
     acting = {"subject": "wren", "reason": "patient_asked", "ticket": "HELP-8", "minutes": "5"}
     yield sent("admin", "/impersonations", "/impersonations", acting)
-    yield "/me/data/north/bring", _brought(browsers)
+    made, answer = _brought(browsers)
+    yield "/me/data/north/bring", answer
+    desk = f"/clinics/north/patients/{house.world.patients['north', WREN]}/brought"
+    yield desk, _brought_to(browsers, "staff.north", desk, made)
     yield from _signing_in(house.api)
     yield from _of_newcomers(house)
 
 
-def _brought(browsers: Browsers) -> httpx.Response:
+def _brought(browsers: Browsers) -> tuple[bytes, httpx.Response]:
     """A file that was just made, before it is brought."""
     token = {"csrf": fields(browsers.get("wren", "/me/data").text)["csrf"]}
-    made = browsers.api.post("/me/data/north", data=token)
-    return browsers.api.post("/me/data/north/bring", data=token, files={"file": ("records.zip", made.content)})
+    made = browsers.api.post("/me/data/north", data=token).content
+    return made, browsers.api.post("/me/data/north/bring", data=token, files={"file": ("records.zip", made)})
+
+
+def _brought_to(browsers: Browsers, who: str, desk: str, made: bytes) -> httpx.Response:
+    """The same at the front desk."""
+    token = {"csrf": fields(browsers.get(who, desk).text)["csrf"]}
+    return browsers.api.post(f"{desk}/bring", data=token, files={"file": ("records.zip", made)})
 
 
 def _signing_in(api: Api) -> Iterator[tuple[str, httpx.Response]]:

@@ -10,24 +10,15 @@ from api.exports import service as exports
 from api.exports.routes import as_file
 from api.exports.schemas import Exporting
 from api.handovers import service as handovers
+from api.pages.bringing import fault, typed
 from api.pages.faults import one
 from api.pages.patient.whose import AsWhose, Whose, show
-from api.pages.texts import N_
 from api.pages.visitors import Csrf
 from api.services import Services, Serving
-from api.uploads import TooLarge, Upload, fields, received
-from infra.errors import InvalidInput, Misplaced
+from api.uploads import TooLarge, Upload, received
+from infra.errors import Misplaced
 
 router = APIRouter(prefix="/data")
-
-FAULTS = {
-    "missing": N_("Choose a file."),
-    "too_large": N_("The file is larger than such a file can be."),
-    "expired": N_("The file is too old by now. Download a new one."),
-    "wrong_person": N_("Nothing tells that this file is yours."),
-    "another_export": N_("That was another file than the one that was shown."),
-}
-OTHERWISE = N_("This is no file that a clinic of a trusted platform made, or it was changed since.")
 
 
 @router.get("")
@@ -42,20 +33,17 @@ async def bring(
 ) -> Response:
     """Show what a file would bring to a clinic; or bring it, where the form says which one was shown."""
     try:
-        typed = fields(sent, request.headers.get("content-type", ""))
+        said = typed(request, sent)
     except TooLarge as error:  # nothing of it was read, nor is anything done
-        return await _page(request, serving, whose, 422, fault=_why(error), at=clinic)
-    except InvalidInput:
-        typed = {}
-    whose.visitor.sent(typed.get("csrf", b"").decode(errors="replace"))
-    file, shown = Upload(typed.get("file", b"")), typed.get("digest", b"").decode(errors="replace")
+        return await _page(request, serving, whose, 422, fault=fault(error), at=clinic)
+    whose.visitor.sent(said.csrf)
     try:
-        if shown:
-            await handovers.bring_own(serving, whose.caller, clinic, file, shown, whose.dependent)
+        if said.digest:
+            await handovers.bring_own(serving, whose.caller, clinic, said.file, said.digest, whose.dependent)
             return whose.to("/data")
-        found = await handovers.preview_own(serving, whose.caller, clinic, file, whose.dependent)
+        found = await handovers.preview_own(serving, whose.caller, clinic, said.file, whose.dependent)
     except Misplaced as error:
-        return await _page(request, serving, whose, 422, fault=_why(error), at=clinic)
+        return await _page(request, serving, whose, 422, fault=fault(error), at=clinic)
     return await show(request, serving, whose, "patient/data_preview.html", found=found, at=clinic)
 
 
@@ -64,10 +52,6 @@ async def export(serving: Serving, whose: AsWhose, clinic: str, csrf: Csrf = "")
     """Everything of the person's at a clinic, as one signed file."""
     whose.visitor.sent(csrf)
     return as_file(await exports.make(serving, whose.caller, one(Exporting, {"clinic": clinic}), whose.dependent))
-
-
-def _why(error: Misplaced) -> str:
-    return FAULTS.get(error.rule, OTHERWISE)
 
 
 async def _page(

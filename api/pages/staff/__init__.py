@@ -1,7 +1,7 @@
-"""A clinic's front desk: appointments, bookings for patients, doubtful registrations."""
+"""A clinic's front desk: appointments, bookings for patients, what they bring, doubtful registrations."""
 
 from fastapi import APIRouter
 
-from api.pages.staff import appointments, booking, merges
+from api.pages.staff import appointments, booking, brought, merges
 
-ROUTERS: tuple[APIRouter, ...] = (appointments.router, booking.router, merges.router)
+ROUTERS: tuple[APIRouter, ...] = (appointments.router, booking.router, brought.router, merges.router)
