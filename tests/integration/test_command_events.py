@@ -1,10 +1,11 @@
 """Commands leave their events in the log: each is run, and its words are looked for."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from access_world import PASSWORD, World
+from access_world import PASSWORD, Api, World
 from typer.testing import CliRunner
 
 from infra.cli.main import build
@@ -38,6 +39,15 @@ LEFT: dict[str, set[AccountAction | ProcessAction]] = {
     "audit key rotate": {ProcessAction.KEY_ROTATE},
     "export rotate-key": {ProcessAction.KEY_ROTATE},
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def secrets(world: World, api: Api) -> Iterator[None]:
+    """Other modules' services sign with the same keys, which they find as they were."""
+    before = {path: path.read_bytes() for path in world.server.secrets_folder.iterdir() if path.is_file()}
+    yield
+    for path, content in before.items():
+        path.write_bytes(content)
 
 
 def count(world: World) -> dict[str, int]:

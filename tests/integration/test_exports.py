@@ -188,7 +188,8 @@ def test_nothing_deleted_internal_or_hidden_is_in_any_part(world: World, api: Ap
         add_chick(world)
     patient = world.patients["north", CHICK]
     chick = world.clinic_ids["north"], patient
-    gone, hidden, secret = {"deleted_at": NOW}, {"confidential": True}, uuid4()
+    gone = {"deleted_at": NOW, "deleted_by": uuid4(), "delete_reason": "mistake"}
+    hidden, secret = {"confidential": True}, uuid4()
     for said, more in (("open", {}), ("deleted", gone), ("secret", hidden), ("deleted secret", {**gone, **hidden})):
         own = {"clinic_id": chick[0], "patient_id": patient, "source": "canary internal", **more}
         named = {name: f"canary {said} {name}" for name in ("visit", "form", "plan")}
@@ -202,10 +203,10 @@ def test_nothing_deleted_internal_or_hidden_is_in_any_part(world: World, api: Ap
         _insert(world, "treatment_plan", own, plan_id=plan, title=named["plan"], starts_on="2026-01-01",
                 source_id=internal["plan"])  # fmt: skip
         answer = {name: own[name] for name in ("clinic_id", "patient_id", "source")} | {"form_id": form}
-        for number, deleted in enumerate((None, NOW)):
+        for number, deleted in enumerate(({}, gone)):
             _insert(world, "form_answer", answer, template=named["form"], question=f"q{number}", answered_at=NOW,
-                    body=f"canary {'deleted' if deleted else said} answer", deleted_at=deleted,
-                    source_id=f"{internal['form']} {number}")  # fmt: skip
+                    body=f"canary {'deleted' if deleted else said} answer",
+                    source_id=f"{internal['form']} {number}", **deleted)  # fmt: skip
     world.change("update operational.registration set external_id = 'canary internal' where patient_id = %s", patient)
     headers = access_world.sign_in(api, "staff.north")
     path = f"/v1/clinics/north/deletions/form/{secret}"

@@ -11,5 +11,5 @@ from tests.clocks import CLOCKS_CHANGE
 
 @pytest.mark.parametrize(("instant", "day"), CLOCKS_CHANGE)
 def test_a_booking_is_on_the_clinics_own_day(instant: str, day: date) -> None:
-    clinic = ClinicEntry(1, "north", "North", "Europe/Berlin", None, None)
+    clinic = ClinicEntry(1, "north", "North", "Europe/Berlin", None, None, [])
     assert Order(clinic, "visit", "Dr. North", datetime.fromisoformat(instant), "key", "request").day == day
