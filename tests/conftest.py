@@ -30,6 +30,7 @@ from infra.settings import Settings, settings
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"
+MEMORY, ROOM = Path("/dev/shm"), 8 * 2**30  # nothing of it is shared: the folder is made for the run
 CLINICS = [
     Clinic("north", "North", "Europe/Berlin", "DE"),
     Clinic("south", "South", "America/Sao_Paulo", "BR"),
@@ -79,7 +80,7 @@ class Checks:
 def template() -> Iterator[Server]:
     """A server with the platform and two clinics in its template database."""
     # Not pytest's own folder: it removes the folders of runs before, one of which may still go on.
-    home = Path(tempfile.mkdtemp(prefix="cloister-test-"))
+    home = Path(tempfile.mkdtemp(prefix="cloister-test-", dir=_in_memory()))
     home.chmod(0o711)  # as root, the server runs as an unprivileged user
     embedded = Embedded(home)
     embedded.up()
@@ -126,6 +127,11 @@ def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     settings.cache_clear()
     yield
     settings.cache_clear()
+
+
+def _in_memory() -> Path | None:
+    """Where files are made in memory, if there is room: a database is some 1,200 of them, and each test has its own."""
+    return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
 
 
 def _clone(template: Server) -> Server:
