@@ -4,6 +4,7 @@ import random
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
@@ -256,9 +257,10 @@ def test_a_clinics_day_begins_and_its_members_follow(at: Server, rows: Rows) -> 
     """Last, since north has another day from here on."""
     bring(at)
     now = datetime.now(UTC)
+    today = ClinicDay("north", now.astimezone(ZoneInfo("Europe/Berlin")).date())
     with open_lane(at) as lane:
-        assert begin_day(lane, ClinicDay("north", now.date()), now, wait=True)
-        attend(lane, ClinicDay("north", now.date()), wait=True)
+        assert begin_day(lane, today, now, wait=True)
+        attend(lane, today, wait=True)
     day = rows.admin.execute("select as_of from clinic_north.segment_clock").fetchone()
     assert day == rows.admin.execute("select as_of from pipeline.member_day where clinic = 'north'").fetchone()
     assert day and day[0] > AS_OF

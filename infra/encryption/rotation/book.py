@@ -1,7 +1,7 @@
 """The book of rotations: a killed one goes on where it was, since it keeps the time it started at."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -44,7 +44,12 @@ def alone(at: Server) -> Iterator[psycopg.Connection]:
         row = connection.execute("select pg_try_advisory_lock(hashtextextended('cloister.rotate', 0))").fetchone()
         if row != (True,):
             raise Refused("another rotation runs", hint="`cloister keys status` shows how far it is")
-        yield connection
+        try:
+            yield connection
+        finally:
+            # Given back here: the server ends a closed connection, and what it holds, a moment later.
+            with suppress(psycopg.Error):
+                connection.execute("select pg_advisory_unlock(hashtextextended('cloister.rotate', 0))")
 
 
 def find_open(connection: psycopg.Connection, kind: Kind) -> Rotation | None:
