@@ -120,6 +120,12 @@ class World:
             clinic_id = self.clinic_ids[clinic]
             insert(admin, "consent_event", {"clinic_id": clinic_id, **person, "kind": kind, **event, **other})
 
+    def mart_shows_until(self, ends: str) -> None:
+        """Have north's mart hold that shared profiles end so. It does not count as a withdrawal that one ended before."""
+        self.change("alter table clinic_north.raw_patients disable trigger lapsed")
+        self.change(f"update clinic_north.raw_patients set profile_until = {ends} where profile_shared")
+        self.change("alter table clinic_north.raw_patients enable trigger lapsed")
+
     def under(self, path: str) -> dict[str, object]:
         """What lies under a path of the application, by parameter: the first beginning that fits says."""
         return next((found for start, found in self.things.items() if path.startswith(start)), {})

@@ -223,7 +223,7 @@ def test_of_who_withdrew_no_stay_is_told_that_depends_on_the_profile(
     if how == "revoked":
         filled.consent("north", FINCH, "revoked")
     else:
-        filled.change("update clinic_north.raw_patients set profile_until = now() where profile_shared")
+        filled.mart_shows_until("now()")
     assert seen() == ([WREN], [], wrens, [0, 1, 0])
     # A position that was given out before goes on after, and tells nothing either.
     assert feed(api, manager, "elders", after=position) == wrens
@@ -254,7 +254,7 @@ def test_of_who_withdrew_no_stay_is_told_that_depends_on_the_profile(
     if how == "revoked":
         filled.consent("north", FINCH)
     else:
-        filled.change("update clinic_north.raw_patients set profile_until = null")
+        filled.mart_shows_until("null")
     assert seen() == whole
 
 

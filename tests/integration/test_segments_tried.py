@@ -59,10 +59,9 @@ def withdrawn(world: World, how: str) -> Iterator[None]:
         yield
         world.consent("north", FINCH)
         return
-    expiry = "update clinic_north.raw_patients set profile_until = {} where profile_shared"
-    world.change(expiry.format("now()"))
+    world.mart_shows_until("now()")
     yield
-    world.change(expiry.format("null"))
+    world.mart_shows_until("null")
 
 
 @pytest.mark.check(21)

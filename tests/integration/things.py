@@ -249,7 +249,10 @@ class Things(dict[str, object]):
             return self._consent_event()
         patients = [self.of_clinic(self.person)]
         (made,) = add_events(self.world.server, 1, self.clinic_id, patients)
-        seal_all(self.world.server)
+        sealed = "select from audit.leaf where event_id = %s"
+        # The sealer waits for whatever was begun before: a request that is not quite over yet.
+        while not self.world.look(sealed, made):
+            seal_all(self.world.server)
         return made
 
     def _consent_event(self) -> UUID:
