@@ -121,7 +121,7 @@ class World:
             insert(admin, "consent_event", {"clinic_id": clinic_id, **person, "kind": kind, **event, **other})
 
     def mart_shows_until(self, ends: str) -> None:
-        """Have north's mart hold that shared profiles end so. It does not count as a withdrawal that one ended before."""
+        """Have north's mart hold that shared profiles end so, and none of them withdrawn because one ended before."""
         self.change("alter table clinic_north.raw_patients disable trigger lapsed")
         self.change(f"update clinic_north.raw_patients set profile_until = {ends} where profile_shared")
         self.change("alter table clinic_north.raw_patients enable trigger lapsed")

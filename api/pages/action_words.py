@@ -137,6 +137,7 @@ WORDS: dict[str, str] = {
     ProcessAction.IMPORT_FHIR: N_("Imported FHIR resources"),
     ProcessAction.INGEST: N_("Brought a mart up to date"),
     ProcessAction.BUILD: N_("Built a model of a mart"),
+    ProcessAction.CHECK: N_("Counted what breaks a rule in a mart"),
     ProcessAction.LIVE: N_("Brought changes into a mart"),
     ProcessAction.LIVE_RETRY: N_("Had dead changes tried again"),
     ProcessAction.SERVE: N_("Started to serve"),
