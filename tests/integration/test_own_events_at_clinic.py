@@ -1,7 +1,6 @@
 """What people do at a clinic, carry away from it, or bring to one, is in that clinic's log, and in no other's."""
 
 from contextlib import AbstractContextManager, nullcontext
-from datetime import UTC, datetime
 from typing import Any
 
 import access_world
@@ -66,14 +65,13 @@ def test_a_hand_over_is_in_the_log_of_the_clinic_that_it_comes_to(
     assert seen(api, auditors, bring(api, "finch", carried["wren"], "south")) == set()
 
 
-TODAY = str(datetime.now(UTC).date())
 ITEMS = [
     ("GET", "forms/{form}", None, "own_record.read"),
     ("PUT", "forms/{form}/answers", {"answers": {}}, "form.answer"),
     ("POST", "forms/{form}/confidential", None, "own_record.hide"),
     ("GET", "appointments/{appointment}/video", None, "own_visit.join"),
     ("POST", "appointments/{appointment}/cancel", None, "own_appointment.change"),
-    ("PUT", f"plans/{{plan}}/exercises/{{exercise}}/days/{TODAY}", {"times": 1}, "exercise.tick"),
+    ("PUT", "plans/{plan}/exercises/{exercise}/days/{today}", {"times": 1}, "exercise.tick"),
 ]
 # One's own, and a dependent's; but a guardian hides nothing.
 OF_WHOM = [

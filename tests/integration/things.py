@@ -114,6 +114,11 @@ class Things(dict[str, object]):
     def _clinic(self) -> str:
         return self.clinic
 
+    def _today(self) -> str:
+        """The clinic's own day."""
+        query = "select (now() at time zone time_zone)::date::text from operational.clinic where clinic_id = %s"
+        return str(self.world.look(query, self.clinic_id)[0][0])
+
     def _patient(self) -> UUID:
         return self.world.patients[self.clinic, FINCH if self.clinic == "north" else HERON]
 
