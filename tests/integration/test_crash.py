@@ -24,12 +24,14 @@ RAW = ("raw_patients", "raw_appointments", "raw_forms", "raw_answers", "raw_adhe
 MARTS = ("patient_summary", "appointment_report", "segment_report")
 
 
-def kill_at_gate(admin: psycopg.Connection, work: Callable[..., object], *arguments: object) -> None:
-    """Do the work in a process of its own, and kill that when it hangs."""
+def kill_at_gate(
+    admin: psycopg.Connection, work: Callable[..., object], *arguments: object, after: Callable[[], bool] = lambda: True
+) -> None:
+    """Do the work in a process of its own, and kill that when it hangs (and `after` what others do beside it)."""
     process = multiprocessing.get_context("spawn").Process(target=work, args=arguments)
     process.start()
     try:
-        while not waiting(admin):
+        while not (waiting(admin) and after()):
             assert process.is_alive(), "it ended without coming to the gate"
             time.sleep(0.05)
     finally:

@@ -39,7 +39,7 @@ from tests.integration.test_sealer import forked, wait_until
 # The worker's midnight brings members to the present day.
 TODAY = datetime.now(UTC).date()
 PATIENTS = 20
-KILLS = 50
+KILLS = 52
 # One that depends on profiles, and one that does not.
 FOLLOWED = ("old", "attended")
 WEBHOOK = """
@@ -212,8 +212,8 @@ def waiting(admin: psycopg.Connection, clinic: str | None = None) -> bool:
     return found == (True,)
 
 
-def last_run(admin: psycopg.Connection) -> int:
-    return int(admin.execute("select run from clinic_north.segment_clock").fetchone()[0])  # type: ignore[index]
+def last_run(admin: psycopg.Connection, clinic: str = "north") -> int:
+    return int(admin.execute(f"select run from clinic_{clinic}.segment_clock").fetchone()[0])  # type: ignore[index]
 
 
 @pytest.mark.check(47)
@@ -222,11 +222,11 @@ def test_killed_again_and_again_under_load_and_two_at_once_nothing_is_lost_or_do
 ) -> None:
     chance = random.Random()
     with Load(server, patients, people=True) as loaded:
-        for _ in range(KILLS // 2):
-            enough = last_run(admin) + chance.randint(0, 4)
+        for clinic in TWINS * (KILLS // 4):
+            enough = last_run(admin, clinic) + chance.randint(0, 4)
             workers = [forked(lambda: worker.run(server)) for _ in range(2)]
             for child in workers:
-                while last_run(admin) < enough:
+                while last_run(admin, clinic) < enough:
                     time.sleep(0.005)
                 time.sleep(chance.uniform(0.0, 0.03))
                 os.kill(child, signal.SIGKILL)
