@@ -92,20 +92,22 @@ def _fill(at: Server, total: int) -> None:
     with connect_admin(at) as admin:
         values["clinics"] = [row[0] for row in admin.execute("select clinic_id from operational.clinic order by 1")]
         _ensure_months(admin, values)
-        indexes: list[Statement] = [(index, {}) for index in _drop_indexes(admin)]
-    parts: list[Statement] = [
-        (_WRITE, {**values, "low": low, "high": min(low + CHUNK - 1, total)}) for low in range(1, total + 1, CHUNK)
+        indexes = _drop_indexes(admin)
+    parts = [
+        [(_WRITE, {**values, "low": low, "high": min(low + CHUNK - 1, total)})] for low in range(1, total + 1, CHUNK)
     ]
     with ThreadPoolExecutor(WRITERS) as writers:
         list(writers.map(partial(_run, at), parts))
+        # Those of one table one after the other: partitions' indexes are named by their columns, and names would clash.
         list(writers.map(partial(_run, at), indexes))
 
 
-def _run(at: Server, what: Statement) -> None:
+def _run(at: Server, statements: list[Statement]) -> None:
     with connect_admin(at) as admin:
         admin.execute("set session_replication_role = replica")
         admin.execute("set synchronous_commit = off")
-        admin.execute(*what)
+        for statement in statements:
+            admin.execute(*statement)
 
 
 def _ensure_months(admin: psycopg.Connection, values: dict[str, Any]) -> None:
@@ -116,17 +118,19 @@ def _ensure_months(admin: psycopg.Connection, values: dict[str, Any]) -> None:
     )
 
 
-def _drop_indexes(admin: psycopg.Connection) -> list[str]:
-    """Drop what is written faster once the rows are there; the statements that make it again."""
+def _drop_indexes(admin: psycopg.Connection) -> list[list[Statement]]:
+    """Drop what is written faster once the rows are there; of each table the statements that make it again."""
     found = admin.execute(
-        "select i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) from pg_index as i"
+        "select i.indrelid, i.indexrelid::regclass::text, pg_get_indexdef(i.indexrelid) from pg_index as i"
         " inner join pg_class as c on c.oid = i.indexrelid where c.relkind = 'I' and not i.indisunique"
         " and i.indrelid in ('audit.access_event'::regclass, 'audit.disclosure'::regclass)"
     ).fetchall()
-    for name, _ in found:
+    made: dict[int, list[Statement]] = {}
+    for table, name, statement in found:
         admin.execute(f"drop index {name}")
-    # Of the parent alone, as it is written down; wanted is one of each partition.
-    return [statement.replace(" ON ONLY ", " ON ") for _, statement in found]
+        # Of the parent alone, as it is written down; wanted is one of each partition.
+        made.setdefault(table, []).append((statement.replace(" ON ONLY ", " ON "), {}))
+    return list(made.values())
 
 
 def _label(at: Server, name: str) -> str | None:

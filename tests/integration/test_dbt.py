@@ -65,9 +65,15 @@ def load(server: Server, clinic: str) -> None:
 
 
 def catalogue(admin: psycopg.Connection) -> list[tuple[object, ...]]:
-    """Grants, constraints, indexes and identities of everything in the clinics' schemas."""
+    """Grants, constraints, indexes, triggers, policies and identities of everything in the clinics' schemas."""
     return admin.execute(
-        "select c.oid, c.relname, c.relowner, c.relacl::text,"
+        "select c.oid, c.relname, c.relowner, c.relacl::text, c.relrowsecurity, c.relforcerowsecurity, c.reloptions,"
+        " array(select attname::text || atttypid::regtype::text || attnotnull::text || coalesce(attacl::text, '')"
+        " from pg_attribute where attrelid = c.oid and attnum > 0 order by attnum),"
+        " array(select pg_get_triggerdef(t.oid) || tgenabled::text from pg_trigger as t where tgrelid = c.oid"
+        " order by 1),"
+        " array(select polname::text || polcmd::text || polroles::text || coalesce(pg_get_expr(polqual, c.oid), '')"
+        " || coalesce(pg_get_expr(polwithcheck, c.oid), '') from pg_policy where polrelid = c.oid order by 1),"
         " array(select conname || pg_get_constraintdef(k.oid) from pg_constraint as k"
         " where conrelid = c.oid order by 1),"
         " array(select pg_get_indexdef(indexrelid) from pg_index where indrelid = c.oid order by 1)"
