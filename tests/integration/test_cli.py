@@ -5,9 +5,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
+import psycopg
 import pytest
+from operational_rows import Rows
 
 from infra.database import Server
 
@@ -49,6 +52,21 @@ def test_clinics_and_segments_from_files_to_counts(cloister: Run, tmp_path: Path
     counts = json.loads(cloister("segment", "counts", "--json").stdout)
     assert len(counts) == 9
     assert counts[0] == {"clinic": "east", "segment": "high-pain-not-seen", "members": 0}
+
+
+def test_marts_are_built_for_the_day_that_is_named(cloister: Run, admin: psycopg.Connection, tmp_path: Path) -> None:
+    for clinic in ("north", "south"):
+        Rows(admin).patient(clinic, birth_date=date(1950, 6, 30))
+    (tmp_path / "rule.json").write_text(
+        '{"slug": "old", "name": "Old", "rule": {"measure": "age", "op": ">=", "value": 65}}'
+    )
+    assert cloister("segment", "add", "--all", str(tmp_path / "rule.json")).returncode == 0
+    for day, members in (("2015-06-29", 0), ("2015-06-30", 1)):
+        said = cloister("materialize", "--as-of", day)
+        assert "2 built" in said.stdout, said.stderr
+        counts = json.loads(cloister("segment", "counts", "--json").stdout)
+        assert counts == [{"clinic": clinic, "segment": "old", "members": members} for clinic in ("north", "south")]
+    assert "does not match the format" in cloister("materialize", "--as-of", "30.06.2015").stderr
 
 
 def test_a_changed_rule_becomes_a_new_version(cloister: Run, tmp_path: Path) -> None:
