@@ -138,10 +138,13 @@ class Grant(Recorded):
         profiled: bool = False,
     ) -> list[dict[str, Any]]:
         _use(self)
-        plain = recorded(query, order, disclosing=disclosing, profiled=profiled)
-        statement = recorded_hiding(query, order) if hiding else plain
-        apart = {"hidden__event_id": event_id()} if hiding else {}
-        found = await self._connection.execute(statement, {**values, **apart, **self._event.parameters()})
+        given = {**values, **self._event.parameters()}
+        if hiding:
+            apart = {"hidden__event_id": event_id()}
+            found = await self._connection.execute(recorded_hiding(query, order), {**given, **apart})
+        else:
+            statement = recorded(query, order, disclosing=disclosing, profiled=profiled)
+            found = await self._connection.execute(statement, given)
         return await found.fetchall()
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -62,10 +63,10 @@ event as ({event})
 select * from found order by {order}""")
 _DISCLOSING = sql.SQL("""
 with found as materialized ({query}),
+shown as materialized (select distinct patient_id from found where patient_id is not null),
 disclosed as (
     insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
-    select distinct {event_id}, statement_timestamp(), {clinic_id}::integer, patient_id from found
-    where patient_id is not null
+    select {event_id}, statement_timestamp(), {clinic_id}::integer, patient_id from shown
 ),
 event as ({event})
 select * from found order by {order}""")
@@ -147,21 +148,31 @@ with disclosed as (
 )
 
 
-def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool, profiled: bool = False) -> sql.Composed:
-    """One statement that reads and records: no row is returned that is not recorded.
+def recorded(query: sql.Composable, order: sql.Composable, *, disclosing: bool, profiled: bool = False) -> str:
+    """The text of one statement that reads and records: no row is returned that is not recorded.
 
     A disclosing query has a column `patient_id`; each patient of its rows gets a row in the log. A row of counts
     alone has none. One that is `profiled` has that column too: where no row is, the event does not name the profile
     among its categories.
     """
-    patients = sql.SQL("(select count(distinct patient_id) from found)") if disclosing else sql.Literal(0)
+    return _recorded(query.as_string(), order.as_string(), disclosing, profiled)
+
+
+# Putting it together takes a tenth of the time that reading a hundred patients does; texts hold no values.
+@lru_cache(maxsize=512)
+def _recorded(query: str, order: str, disclosing: bool, profiled: bool) -> str:
+    patients = sql.SQL("(select count(*) from shown)") if disclosing else sql.Literal(0)
     event = _event(patients, ("categories",), [_IF_PROFILED]) if profiled else _event(patients)
-    return (_DISCLOSING if disclosing else _READ).format(
-        query=query,
-        event=event,
-        event_id=sql.Placeholder(_PLACES["event_id"]),
-        clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
-        order=order,
+    return (
+        (_DISCLOSING if disclosing else _READ)
+        .format(
+            query=sql.SQL(query),
+            event=event,
+            event_id=sql.Placeholder(_PLACES["event_id"]),
+            clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
+            order=sql.SQL(order),
+        )
+        .as_string()
     )
 
 

@@ -55,7 +55,7 @@ where
     withheld=_WITHHELD
 )
 # As one short text, which psycopg prepares once.
-_TELL = " ".join(recorded(_TOLD, sql.SQL("run"), disclosing=True).as_string().split())
+_TELL = " ".join(recorded(_TOLD, sql.SQL("run"), disclosing=True).split())
 
 
 @dataclass(frozen=True)
