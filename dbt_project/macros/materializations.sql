@@ -6,16 +6,27 @@
 {# The migration makes the view; this makes sure that it is still what the model says. #}
 {% materialization clinic_view, adapter='postgres' %}
     {%- do check_contract(sql) -%}
+    {%- set wanted = dbt.string_literal(dbt.escape_single_quotes(view_definition(sql))) -%}
     {%- set body -%}
-        create temporary view model_view as {{ sql }};
-        if pg_get_viewdef('model_view'::regclass) <> pg_get_viewdef('{{ this.identifier }}'::regclass) then
+        if pg_get_viewdef('{{ this.identifier }}'::regclass) <> {{ wanted }} then
             raise exception using errcode = 'invalid_object_definition', constraint = '{{ this.identifier }}',
                 message = 'the view of the migration is not the view of the model';
         end if;
-        drop view model_view;
     {%- endset -%}
     {{ return(finish_clinics(body)) }}
 {% endmaterialization %}
+
+
+{#
+    What PostgreSQL makes of a view's text, asked once: a view made in each clinic has every other connection forget its
+    plans, the live worker's among them.
+#}
+{% macro view_definition(sql) %}
+    {%- do run_query('create temporary view model_view as ' ~ sql) -%}
+    {%- set found = run_query("select pg_get_viewdef('model_view'::regclass)").columns[0].values()[0] -%}
+    {%- do run_query('drop view model_view') -%}
+    {{ return(found) }}
+{% endmacro %}
 
 
 {# Replaces all rows, if any differ. #}
