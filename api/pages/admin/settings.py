@@ -42,9 +42,9 @@ FAULTS = {
     "body.name": N_("A name is up to 200 signs that all show."),
     "body.minutes": N_("An appointment takes 5 to 480 minutes."),
     "body.modality": N_("Choose where it takes place."),
+    "body.consent_grace_days": N_("What a guardian signed stands for 0 to 3650 days more."),
     "path.service": N_("A slug is up to 60 of a-z, 0-9, _ and -."),
 }
-NO_GRACE = N_("What a guardian signed stands for 0 to 3650 days more.")
 # What a number is at least and at most.
 LIMITS = {
     "days_ahead": (1, FARTHEST),
@@ -107,7 +107,7 @@ async def save_retention(
     try:
         await service.save_retention(serving, visiting.caller, clinic, wanted)
     except InvalidInput:
-        fault = {"consent_grace_days": NO_GRACE}
+        fault = {"consent_grace_days": FAULTS["body.consent_grace_days"]}
         return await _settings(request, serving, visiting, clinic, 422, kept=consent_grace_days, faults=fault)
     return RedirectResponse(f"/clinics/{clinic}/settings", 303)
 
