@@ -58,9 +58,12 @@ def sign_in(page: Page, account: Account) -> None:
 
 
 def manager(page: Page) -> None:
-    """The overview, a segment, why somebody is in it, and who would be in by another rule."""
+    """The overview, doubtful registrations, a segment, why somebody is in it, and who would be in by another rule."""
     expect(page.get_by_text("Share their profile")).to_be_visible()
     pictured(page, "overview")
+    page.get_by_role("link", name="Doubtful registrations").click()
+    expect(page.get_by_role("heading", name="Doubtful registrations")).to_be_visible()
+    page.get_by_role("link", name="Overview").click()
     page.get_by_role("link", name=re.compile("low treatment adherence")).first.click()
     expect(page.get_by_role("img", name="Members, last 60 days")).to_be_visible()
     pictured(page, "segment")
@@ -170,7 +173,7 @@ def staff(page: Page) -> None:
 
 
 def admin(page: Page) -> None:
-    """Clinics, how the platform is, rows that no import took, and the demo's mail."""
+    """Clinics, how the platform is, how long things stand, rows that no import took, and the demo's mail."""
     page.get_by_role("link", name="Health").click()
     expect(page.get_by_role("heading", name="Data quality")).to_be_visible()
     expect(page.locator("details .pill").first).to_have_text("Good")
@@ -178,6 +181,9 @@ def admin(page: Page) -> None:
     page.get_by_role("link", name="Clinics").click()
     pictured(page, "clinics")
     page.get_by_role("link", name="Settings").first.click()
+    page.get_by_label("Days that what a guardian signed stands").fill("120")
+    page.get_by_role("button", name="Save the days").click()
+    expect(page.get_by_label("Days that what a guardian signed stands")).to_have_value("120")
     pictured(page, "settings")
     page.get_by_role("link", name="Quarantine").click()
     expect(page.get_by_role("heading", name="Quarantine", level=1)).to_be_visible()

@@ -1,4 +1,8 @@
-"""How long what a guardian signed stands once the patient is of age: a clinic's setting, changed by its operator."""
+"""How long what a guardian signed stands once the patient is of age: a clinic's setting."""
+
+from typing import Annotated
+
+from pydantic import Field
 
 from infra.audit import record_process
 from infra.database import Server
@@ -7,8 +11,13 @@ from infra.provisioner import provisioning, resolve_clinic
 from policies.words import ProcessAction
 
 LONGEST_DAYS = 3650
-_SET = """
-update operational.clinic set consent_grace_days = %s where clinic_id = %s and consent_grace_days <> %s"""
+GraceDays = Annotated[
+    int,
+    Field(ge=0, le=LONGEST_DAYS, description="How long what a guardian signed stands past the patient's majority."),
+]
+SET = """
+update operational.clinic set consent_grace_days = %(days)s
+where clinic_id = %(clinic)s and consent_grace_days <> %(days)s"""
 
 
 def set_consent_grace(at: Server, clinic: str, days: int) -> bool:
@@ -23,7 +32,7 @@ def set_consent_grace(at: Server, clinic: str, days: int) -> bool:
         raise InvalidInput(f"not 0 to {LONGEST_DAYS} days", place="days")
     with provisioning(at) as connection, connection.transaction():
         clinic_id, _ = resolve_clinic(connection, clinic)
-        changed = connection.execute(_SET, [days, clinic_id, days]).rowcount > 0
+        changed = connection.execute(SET, {"clinic": clinic_id, "days": days}).rowcount > 0
         record_process(
             connection,
             role="operator",

@@ -145,6 +145,7 @@ class Action(StrEnum):
     KEY_END = "api_key.end"
     CLINIC_SETTINGS_READ = "clinic_settings.read"
     CLINIC_SETTINGS_SAVE = "clinic_settings.save"
+    CLINIC_RETENTION_SAVE = "clinic_retention.save"  # how long things stand at a clinic
 
 
 class AccountAction(StrEnum):

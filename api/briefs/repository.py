@@ -29,12 +29,12 @@ select
     ) as treated,
     jsonb_build_object(
         'id', a.appointment_id, 'service', a.service, 'modality', a.modality, 'status', a.status,
-        'starts_on', a.starts_on, 'starts_at', a.starts_at
+        'starts_on', a.starts_on, 'starts_at', a.starts_at, 'ends_at', a.ends_at
     ) as appointment,
     (
         select coalesce(jsonb_agg(o order by o.starts_on desc, o.id), '[]')
         from (
-            select h.appointment_id as id, h.service, h.modality, h.status, h.starts_on, h.starts_at
+            select h.appointment_id as id, h.service, h.modality, h.status, h.starts_on, h.starts_at, h.ends_at
             from operational.appointment as h
             where
                 h.clinic_id = a.clinic_id and h.patient_id = a.patient_id and h.appointment_id <> a.appointment_id

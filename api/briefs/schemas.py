@@ -17,6 +17,7 @@ class Appointment(BaseModel):
     status: str
     starts_on: date
     starts_at: datetime | None
+    ends_at: datetime | None = Field(default=None, description="Null of what an import brought.")
 
 
 class LatestNumber(BaseModel):

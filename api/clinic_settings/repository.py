@@ -5,9 +5,9 @@ from typing import Any
 
 from psycopg import sql
 
-from api.clinic_settings.schemas import Bookings
+from api.clinic_settings.schemas import Bookings, ClinicRetention
 from api.gateway import Work
-from infra import clinic_settings
+from infra import clinic_settings, consent_grace
 from infra.clinic_settings import DAYS_AHEAD, HOLD_MINUTES, REGISTRATION_FORMS, ServiceSettings
 
 _CLINIC = sql.SQL(f"""
@@ -58,3 +58,8 @@ async def save_bookings(work: Work, wanted: Bookings) -> None:
 async def save_service(work: Work, service: str, said: ServiceSettings) -> None:
     """Have a service be like this."""
     work.later(sql.SQL(clinic_settings.SERVICE), clinic=work.clinic_id, service=service, **said.model_dump())
+
+
+async def save_retention(work: Work, wanted: ClinicRetention) -> None:
+    """Have things stand so long; what was signed before ends anew by it, in the same transaction."""
+    work.later(sql.SQL(consent_grace.SET), clinic=work.clinic_id, days=wanted.consent_grace_days)

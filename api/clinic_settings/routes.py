@@ -1,11 +1,11 @@
-"""Settings of a clinic: for its managers and platform admins."""
+"""Settings of a clinic: for its managers and platform admins; how long things stand, for admins alone."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Body
 
 from api.clinic_settings import service
-from api.clinic_settings.schemas import Bookings, ClinicSettings
+from api.clinic_settings.schemas import Bookings, ClinicRetention, ClinicSettings
 from api.services import ApiCaller, Serving
 from infra.clinic_settings import ServiceSettings
 
@@ -39,3 +39,11 @@ async def save_service(
 ) -> None:
     """Say what a service is like; with `open` false it can be booked no more."""
     await service.save_service(serving, caller, clinic, offered, asked)
+
+
+@router.put("/retention", status_code=204)
+async def save_retention(
+    serving: Serving, caller: ApiCaller, clinic: str, asked: Annotated[ClinicRetention | None, Body()] = None
+) -> None:
+    """Say how long what a guardian signed stands past the patient's majority, what was signed before as well."""
+    await service.save_retention(serving, caller, clinic, asked)

@@ -14,6 +14,7 @@ from infra.clinic_settings import (
     ServiceSettings,
     Slug,
 )
+from infra.consent_grace import GraceDays
 from policies.opening_hours import USUAL
 
 
@@ -36,12 +37,17 @@ class Bookings(BaseModel):
     specialists: Annotated[list[Name], Field(max_length=500)] = []
 
 
-class Retention(BaseModel):
-    """How long things are kept or stand; the operator's to change."""
+class ClinicRetention(BaseModel):
+    """How long things stand at one clinic; an admin's to say."""
 
-    audit_years: int = Field(description="How long the access log stays searchable.")
-    feed_days: int = Field(description="How far back feeds of segments tell who entered and left.")
-    consent_grace_days: int = Field(description="How long what a guardian signed stands past the patient's majority.")
+    consent_grace_days: GraceDays
+
+
+class Retention(ClinicRetention):
+    """How long things are kept or stand; for all clinics alike the operator says it."""
+
+    audit_years: int = Field(description="How long the access log stays searchable: for all clinics.")
+    feed_days: int = Field(description="How far back feeds of segments tell who entered and left: for all clinics.")
 
 
 class ClinicSettings(BaseModel):

@@ -1,4 +1,7 @@
-"""What managers of a clinic and admins may say about what it offers; the API and the pages share it."""
+"""What managers of a clinic and admins may say about what it offers, and admins about how long things stand.
+
+The API and the pages share it.
+"""
 
 import re
 from typing import Any
@@ -6,7 +9,7 @@ from typing import Any
 from api.accounts import check_identifier
 from api.bodies import given
 from api.clinic_settings import repository
-from api.clinic_settings.schemas import Bookings, ClinicSettings, OfferedService, Retention
+from api.clinic_settings.schemas import Bookings, ClinicRetention, ClinicSettings, OfferedService, Retention
 from api.gateway import Access, Caller, Work
 from api.services import Services
 from infra.clinic_settings import ServiceSettings
@@ -78,6 +81,19 @@ async def save_service(
         await repository.save_service(
             work, service, wanted.model_copy(update={"specialists": wanted.specialists or known})
         )
+
+
+async def save_retention(serving: Services, caller: Caller, clinic: str, asked: ClinicRetention | None) -> None:
+    """Say how long things stand at a clinic.
+
+    Raises:
+        NotThere: no such clinic, or the caller is no admin.
+        InvalidInput: nothing was sent.
+    """
+    async with serving.gateway.work(caller, Access(Action.CLINIC_RETENTION_SAVE, Resource(clinic))) as work:
+        wanted = given(asked)
+        await work.record()
+        await repository.save_retention(work, wanted)
 
 
 async def _check_forms(work: Work, forms: list[str], place: str) -> dict[str, Any]:

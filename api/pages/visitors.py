@@ -66,6 +66,10 @@ class Visitor:
         subject = self.caller.principal.subject
         return subject.has(Role.PLATFORM_AUDITOR) or bool(subject.clinics(Role.CLINIC_AUDITOR))
 
+    def works_as(self, role: str, clinic: str) -> bool:
+        """Whether the visitor has that role at a clinic."""
+        return clinic in self.caller.principal.subject.clinics(Role(role))
+
     def areas(self, mailbox_here: bool) -> list[Area]:
         """What the navigation offers."""
         roles = {role for role, _ in self.caller.principal.subject.roles}

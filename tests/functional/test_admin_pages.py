@@ -93,7 +93,7 @@ def test_services_and_bookings_of_a_clinic(page: Page) -> None:
     page.goto("/clinics/north/settings")
     page.get_by_label("Specialists, one a line").fill(f"Dr. North\n{MARKUP}\n")
     page.get_by_label("Days ahead").fill("90")
-    page.get_by_role("button", name="Save").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     looked_at(page, "admin-settings")
     page.get_by_role("link", name="Add a service").click()
     looked_at(page, "admin-service")
@@ -109,6 +109,26 @@ def test_services_and_bookings_of_a_clinic(page: Page) -> None:
     page.get_by_label("Can be booked").uncheck()
     page.get_by_role("button", name="Save").click()
     assert page.get_by_role("row", name="markup").get_by_text("Closed").is_visible()
+
+
+def test_how_long_a_guardians_signature_stands_is_said_on_the_clinics_page(world: World, page: Page) -> None:
+    grace = "select slug, consent_grace_days from operational.clinic where slug in ('north', 'south') order by slug"
+    (_, north), (_, south) = world.look(grace)
+    page.goto("/clinics/north/settings")
+    days = page.get_by_role("spinbutton", name="Days that what a guardian signed stands")
+    assert days.input_value() == str(north)
+    days.evaluate("field => field.form.noValidate = true")
+    days.fill("-1")
+    page.get_by_role("button", name="Save the days").click()
+    assert page.get_by_text("stands for 0 to 3650 days more").is_visible() and days.input_value() == "-1"
+    looked_at(page, "admin-settings-fault")
+    assert world.look(grace) == [("north", north), ("south", south)]
+    days.fill(str(north + 1))
+    page.get_by_role("button", name="Save the days").click()
+    assert days.input_value() == str(north + 1)
+    assert world.look(grace) == [("north", north + 1), ("south", south)]
+    events = "select decision, resource_id from audit.access_event where action = 'clinic_retention.save' order by 1"
+    assert set(world.look(events)) == {("deny", "north"), ("permit", "north")}
 
 
 def test_a_form_is_built_by_buttons_alone(world: World, page: Page) -> None:

@@ -26,6 +26,8 @@ def test_the_pictures_of_the_readme_show_people_who_were_made_up(browser: Browse
         beside.submit(fill, world).result()
     with watched(browser, api, 1180, 860) as page:
         sign_in(page, "manager.north")
+        while not page.get_by_role("heading", name="Praxis Marrenfeld").count():
+            page.reload()  # names of clinics are kept for some seconds
         expect(page.get_by_role("row").filter(has_text="low treatment adherence")).to_be_visible()
         picture(page, "manager")
         page.goto("/clinics/north/segments/over-65-low-adherence")

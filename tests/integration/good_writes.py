@@ -113,20 +113,23 @@ def of_admins(family: Family) -> list[Write]:
     role = {"role": "clinic_manager", "clinic": "north"}
     finch = f"/clinics/north/patients/{family.world.patients['north', FINCH]}"
     return [
-        Write("admin", "POST", path, body)
-        for path, body in [
-            ("/accounts", {"login": "new.north", "name": "New", **role}),
-            (f"{account}/roles/give", role),
-            (f"{account}/roles/end", role),
-            (f"{account}/codes/reset", None),
-            (f"{account}/disable", None),
-            (f"{account}/enable", None),
-            ("/clinics/north/api-keys", {"login": "crm.north", "fields": ["name"], "days": 30}),
-            (f"/clinics/north/api-keys/{key}/renew", {"days": 60}),
-            (f"/clinics/north/api-keys/{key}/end", None),
-            (f"{finch}/legal-guardians", COURT),
-            ("/impersonations", {"subject": "wren", "reason": "patient_asked", "ticket": "HELP-7", "minutes": 30}),
-        ]
+        Write("admin", "PUT", "/clinics/north/settings/retention", {"consent_grace_days": 60}),
+        *(
+            Write("admin", "POST", path, body)
+            for path, body in [
+                ("/accounts", {"login": "new.north", "name": "New", **role}),
+                (f"{account}/roles/give", role),
+                (f"{account}/roles/end", role),
+                (f"{account}/codes/reset", None),
+                (f"{account}/disable", None),
+                (f"{account}/enable", None),
+                ("/clinics/north/api-keys", {"login": "crm.north", "fields": ["name"], "days": 30}),
+                (f"/clinics/north/api-keys/{key}/renew", {"days": 60}),
+                (f"/clinics/north/api-keys/{key}/end", None),
+                (f"{finch}/legal-guardians", COURT),
+                ("/impersonations", {"subject": "wren", "reason": "patient_asked", "ticket": "HELP-7", "minutes": 30}),
+            ]
+        ),
     ]
 
 

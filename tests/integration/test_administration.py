@@ -203,6 +203,33 @@ def test_what_is_wrong_of_settings_is_named(
     assert (answer.status_code, faults(answer)) == (422, [place])
 
 
+def test_an_admin_says_how_long_a_guardians_signature_stands_and_a_manager_may_not(
+    world: World, api: Api, admin: dict[str, str], manager: dict[str, str]
+) -> None:
+    before = api.get("/v1/clinics/south/settings", headers=admin).json()
+    path = "/v1/clinics/{}/settings/retention"
+    assert api.put(path.format("north"), headers=admin, json={"consent_grace_days": 30}).status_code == 204
+    assert newest(world) == ("clinic_retention.save", "permit", "north", "north")
+    shown = api.get("/v1/clinics/north/settings", headers=manager).json()["retention"]
+    assert shown == {"consent_grace_days": 30, "audit_years": 6, "feed_days": 730}
+    assert api.get("/v1/clinics/south/settings", headers=admin).json() == before
+    for clinic in ("north", "south", "nowhere"):
+        refused = api.put(path.format(clinic), headers=manager, json={"consent_grace_days": 60})
+        assert refused.status_code == 404 and newest(world)[:2] == ("clinic_retention.save", "deny")
+    assert api.get("/v1/clinics/north/settings", headers=admin).json()["retention"] == shown
+
+
+@pytest.mark.parametrize("wrong", [{}, *({"consent_grace_days": days} for days in (-1, 3651, None, "long", 1.5))])
+def test_a_grace_that_is_none_is_refused_by_its_field_and_changes_nothing(
+    world: World, api: Api, admin: dict[str, str], wrong: dict[str, Any]
+) -> None:
+    grace = "select clinic_id, consent_grace_days from operational.clinic order by clinic_id"
+    before = world.look(grace)
+    answer = api.put("/v1/clinics/north/settings/retention", headers=admin, json=wrong)
+    assert (answer.status_code, faults(answer)) == (422, ["body.consent_grace_days"])
+    assert world.look(grace) == before
+
+
 def test_health_tells_of_clinics_and_of_nobody(world: World, api: Api, admin: dict[str, str]) -> None:
     world.change(
         "insert into pipeline.clinic_run (invocation_id, model, clinic, status, sqlstate, constraint_name)"

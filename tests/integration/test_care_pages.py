@@ -75,7 +75,7 @@ def test_a_specialist_says_what_became_of_it(family: Family, browsers: Browsers)
     assert "It took place already." in again.text
     browsers.post("specialist.north", f"/agenda/north/{two}/steps/no-show", f"/agenda/north/{two}")
     browsers.post("specialist.north", f"{at}/steps/cancel", at, 404)
-    assert "not by video" in browsers.get("specialist.north", f"{at}/video", 409).text
+    assert "no video room here" in browsers.get("specialist.north", f"{at}/video", 409).text
     assert browsers.api.post(f"{at}/steps/complete").status_code == 404, "no token of the session"
 
 

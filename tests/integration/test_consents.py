@@ -307,6 +307,10 @@ def test_a_guardians_signature_lapses_a_while_after_majority_unless_confirmed(fr
         for days, stands in ((101, True), (90, False)):
             assert set_consent_grace(fresh.server, "north", days)
             assert shared(fresh, api, "north", CHICK) is stands
+        admin, path = access_world.sign_in(api, "admin"), "/v1/clinics/{}/settings/retention"
+        for clinic, days, stands in (("south", 101, False), ("north", 101, True), ("north", 90, False)):
+            said = api.put(path.format(clinic), headers=admin, json={"consent_grace_days": days})
+            assert said.status_code == 204 and shared(fresh, api, "north", CHICK) is stands
         assert not set_consent_grace(fresh.server, "north", 90)
         with pytest.raises(InvalidInput):
             set_consent_grace(fresh.server, "north", -1)

@@ -191,7 +191,7 @@ def test_an_appointment_is_booked_once_moved_and_cancelled(family: Family, brows
     assert "This is over." in past.text
     browsers.post("wren", one + "/move", list_, clinic="north", starts_at=f"{day:%Y-%m-%d}T11:30")
     assert "11:30" in browsers.get("wren", list_).text
-    assert "not by video" in browsers.get("wren", one + "/video", 409).text
+    assert "no video room here" in browsers.get("wren", one + "/video", 409).text
     browsers.post("wren", one + "/cancel", list_)
     again = browsers.post("wren", one + "/cancel", "/me/book/north", 409)
     assert "It is cancelled already." in again.text
@@ -216,6 +216,16 @@ def test_the_video_room_is_led_into_while_it_is_open(family: Family, browsers: B
         led = browsers.get("wren", link, 303).headers["location"]
         assert led.startswith("https://meet.example.org/room-of-the-wren-that-nobody-will-ever-guess?jwt=")
         browsers.get("finch", link, 404)
+        # Who treats them enters it from the brief; before it opens, and where there is none, that is said.
+        at = f"/agenda/north/{appointment}"
+        assert f'href="{at}/video">Enter the video room' in browsers.get("specialist.north", at).text
+        world.change("update operational.appointment set starts_at = now() + interval '2 hours',"
+                     " ends_at = now() + interval '3 hours' where appointment_id = %s", appointment)  # fmt: skip
+        for login, page in (("specialist.north", at), ("wren", "/me/appointments")):
+            assert "The room opens half an hour before." in browsers.get(login, page).text
+        world.change("update operational.appointment set ends_at = null where appointment_id = %s", appointment)
+        assert "it has no room here" in browsers.get("specialist.north", at).text
+        assert "The clinic tells you how to join." in browsers.get("wren", "/me/appointments").text
     finally:
         object.__setattr__(services, "video", before)
         world.change("update operational.appointment set status = 'fulfilled' where appointment_id = %s", appointment)

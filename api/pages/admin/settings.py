@@ -1,4 +1,4 @@
-"""What a clinic offers: how bookings go, its services, and what of it is the operator's to change."""
+"""A clinic's settings: its services, how bookings go, how long things stand, and what the operator says for all."""
 
 from typing import Annotated, Any
 
@@ -6,9 +6,11 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.clinic_settings import service
-from api.clinic_settings.schemas import Bookings
+from api.clinic_settings.schemas import Bookings, ClinicRetention
+from api.gateway import Access
 from api.pages import show
 from api.pages.admin.faults import beside, checked
+from api.pages.faults import read_as
 from api.pages.texts import N_
 from api.pages.visitors import Csrf, Visiting, Visitor, page
 from api.services import Services, Serving
@@ -21,8 +23,11 @@ from infra.clinic_settings import (
     USUAL_MINUTES,
     ServiceSettings,
 )
+from infra.consent_grace import LONGEST_DAYS
 from infra.errors import InvalidInput, NotThere
+from policies.access.model import Resource
 from policies.opening_hours import WEEKDAYS
+from policies.words import Action
 
 router = APIRouter(prefix="/clinics/{clinic}/settings")
 
@@ -37,6 +42,7 @@ FAULTS = {
     "body.name": N_("A name is up to 200 signs that all show."),
     "body.minutes": N_("An appointment takes 5 to 480 minutes."),
     "body.modality": N_("Choose where it takes place."),
+    "body.consent_grace_days": N_("What a guardian signed stands for 0 to 3650 days more."),
     "path.service": N_("A slug is up to 60 of a-z, 0-9, _ and -."),
 }
 # What a number is at least and at most.
@@ -44,6 +50,7 @@ LIMITS = {
     "days_ahead": (1, FARTHEST),
     "hold_minutes": (SHORTEST_HOLD, LONGEST_HOLD),
     "minutes": (SHORTEST_VISIT, LONGEST_VISIT),
+    "consent_grace_days": (0, LONGEST_DAYS),
 }
 NEW = {"modality": "in_person", "minutes": USUAL_MINUTES, "open": True, "forms": [], "specialists": []}
 Text = Annotated[str, Form(max_length=200)]
@@ -81,6 +88,27 @@ async def save_bookings(
         await service.save_bookings(serving, visiting.caller, clinic, checked(Bookings, asked))
     except InvalidInput as error:
         return await _settings(request, serving, visiting, clinic, 422, asked=asked, faults=beside(error, FAULTS))
+    return RedirectResponse(f"/clinics/{clinic}/settings", 303)
+
+
+@router.post("/retention")
+async def save_retention(
+    request: Request,
+    serving: Serving,
+    visiting: Visiting,
+    clinic: str,
+    consent_grace_days: Text = "",
+    csrf: Csrf = "",
+) -> Response:
+    """Save how long things stand; or the form again, with what is wrong."""
+    visiting.sent(csrf)
+    # What is no number of days is nothing to save: that too is for who may save it alone.
+    wanted, _ = read_as(ClinicRetention, {"consent_grace_days": consent_grace_days})
+    try:
+        await service.save_retention(serving, visiting.caller, clinic, wanted)
+    except InvalidInput:
+        fault = {"consent_grace_days": FAULTS["body.consent_grace_days"]}
+        return await _settings(request, serving, visiting, clinic, 422, kept=consent_grace_days, faults=fault)
     return RedirectResponse(f"/clinics/{clinic}/settings", 303)
 
 
@@ -132,12 +160,15 @@ async def _settings(
     status: int = 200,
     *,
     asked: dict[str, Any] | None = None,
+    kept: str | None = None,
     faults: dict[str, str] | None = None,
 ) -> Response:
     found = await service.read(serving, visiting.caller, clinic)
     return page(
         request, "admin/settings.html", status, visitor=visiting, clinic=found,
         asked=asked or found.bookings.model_dump(), faults=faults or {},
+        kept=found.retention.consent_grace_days if kept is None else kept,
+        keeps=visiting.sees(serving, Access(Action.CLINIC_RETENTION_SAVE, Resource(clinic))),
         weekdays=dict(zip(WEEKDAYS, show.WEEKDAYS, strict=True)), limits=LIMITS,
     )  # fmt: skip
 

@@ -1,5 +1,7 @@
 """What an auditor looks through: how much is accessed and by whom, who may, and what is unusual."""
 
+from collections import Counter
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from itertools import groupby
 
@@ -7,7 +9,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from api.audit import reviews
-from api.audit.review_schemas import By
+from api.audit.review_schemas import By, Count
 from api.audit.schemas import Filters
 from api.pages.auditor.filters import Asked
 from api.pages.auditor.frame import chosen, framed
@@ -48,11 +50,25 @@ async def counts_page(request: Request, serving: Serving, visiting: Visiting, as
         bars=drawn(
             "actors",
             N_("Account"),
-            [(count.principal or words(count.role), count.events) for count in actors[:MOST_BARS]],
+            _named(actors[:MOST_BARS]),
             N_("Accesses"),
         ),
         actors=actors,
     )
+
+
+def _named(actors: Sequence[Count]) -> list[tuple[str, int]]:
+    """Accounts with how much they accessed; the role of whoever did so in several beside the name."""
+    often = Counter(count.principal for count in actors)
+    return [
+        (
+            f"{count.principal} ({words(count.role)})"
+            if count.principal and often[count.principal] > 1
+            else count.principal or words(count.role),
+            count.events,
+        )
+        for count in actors
+    ]
 
 
 @router.get("/rights")

@@ -12,6 +12,7 @@ from api.segments import editing_service as editing
 from api.segments import service as segments
 from api.segments.editing_schemas import Archiving, NewSegment, Reviving, SegmentChange
 from api.services import Services, Serving
+from api.webhooks import service as webhooks
 from infra.errors import InvalidInput, Refused
 from policies.words import ArchiveReason
 
@@ -23,7 +24,7 @@ Words = Annotated[str, Form(max_length=4000)]
 
 @router.get("/settings")
 async def settings_page(request: Request, serving: Serving, visiting: Visiting) -> Response:
-    """A segment's words and versions, who names it, and what can be done with it."""
+    """A segment's words and versions, who names it and is told of it, and what can be done with it."""
     return await _settings(request, serving, visiting)
 
 
@@ -107,10 +108,11 @@ async def _settings(
     clinic, slug = request.path_params["clinic"], request.path_params["segment"]
     found, tag = await segments.read_definition(serving, visiting.caller, clinic, slug)
     shown: dict[str, Any] = {"form": "", "asked": {}, "faults": {}, "reasons": list(ArchiveReason), **values}
+    hooks = (await webhooks.list_webhooks(serving, visiting.caller, clinic)).webhooks
     entry = await serving.directory.find(clinic)
     return page(
         request, "manager/segment_settings.html", status, visitor=visiting, clinic=entry, segment=found, tag=tag,
-        **shown,
+        told=[hook for hook in hooks if hook.segments is None or found.segment_id in hook.segments], **shown,
     )  # fmt: skip
 
 

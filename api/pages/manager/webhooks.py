@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Form, Request
+from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 
@@ -24,9 +24,15 @@ Chosen = Annotated[list[str], Form(max_length=200)]
 
 
 @router.get("")
-async def webhooks_page(request: Request, serving: Serving, visiting: Visiting, clinic: str) -> Response:
-    """The clinic's webhooks, and a form for another one."""
-    return await _list(request, serving, visiting, clinic)
+async def webhooks_page(
+    request: Request,
+    serving: Serving,
+    visiting: Visiting,
+    clinic: str,
+    segment: Annotated[str, Query(max_length=100)] = "",
+) -> Response:
+    """The clinic's webhooks, and a form for another one; `segment` is the id of one that is ticked in it."""
+    return await _list(request, serving, visiting, clinic, asked={"url": "", "chosen": [segment], "kinds": KINDS})
 
 
 @router.post("")
@@ -136,7 +142,7 @@ async def _list(
 ) -> Response:
     found = await service.list_webhooks(serving, visiting.caller, clinic)
     known = await segments.list_segments(serving, visiting.caller, clinic)
-    shown = {"asked": {"url": "", "chosen": [], "kinds": KINDS}, "faults": {}, **values}
+    shown = {"faults": {}, **values}
     return page(
         request,
         "manager/webhooks.html",

@@ -1,14 +1,12 @@
 """Appointments at all clinics: what is to come and what was, moving and cancelling, and the way into a video room."""
 
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.appointments import service
-from api.appointments.schemas import OwnAppointment, Reasoned, Rescheduling
-from api.appointments.service import ROOM_CLOSES, ROOM_OPENS
+from api.appointments.schemas import Reasoned, Rescheduling
 from api.confidential import service as confidential
 from api.confidential.service import Marking
 from api.pages.faults import of
@@ -16,6 +14,7 @@ from api.pages.patient.whose import AsWhose, Whose, show
 from api.pages.texts import N_
 from api.pages.times import as_typed, at_clinic
 from api.pages.visitors import Csrf, Cursor
+from api.pages.visits import has_room, is_to_come, room_is_open
 from api.services import Services, Serving
 from infra.errors import InvalidInput, Refused
 from policies.appointments import Reason, Status, Step
@@ -35,27 +34,11 @@ STATUSES = {
 REFUSED = {
     "has_begun": N_("It has begun already, so it can be neither moved nor cancelled here. Call the clinic."),
     "is_cancelled": N_("It is cancelled already."),
-    "no_video": N_("This appointment is not by video."),
+    "no_video": N_("This appointment has no video room here."),
     "no_video_server": N_("The clinic has no video server yet. Call the clinic."),
     "not_now": N_("The video room opens half an hour before the appointment."),
 }
 OTHERWISE = N_("That cannot be done with this appointment now.")
-
-
-def is_to_come(appointment: OwnAppointment) -> bool:
-    """Whether an appointment is still to take place."""
-    end = appointment.ends_at or appointment.starts_at
-    today = datetime.now(UTC).date()
-    ahead = end > datetime.now(UTC) if end else appointment.starts_on >= today
-    return appointment.status in (Status.BOOKED, Status.ARRIVED) and ahead
-
-
-def room_is_open(appointment: OwnAppointment) -> bool:
-    """Whether the video room of an appointment can be entered now."""
-    start, end = appointment.starts_at, appointment.ends_at
-    if appointment.modality != "video" or start is None or end is None or not is_to_come(appointment):
-        return False
-    return start - ROOM_OPENS <= datetime.now(UTC) < end + ROOM_CLOSES
 
 
 @router.get("")
@@ -132,5 +115,6 @@ async def _page(
     return await show(
         request, serving, whose, "patient/appointments.html", status,
         to_come=to_come, others=[each for each in found.appointments if not is_to_come(each)], next=found.next,
-        first=cursor is None, statuses=STATUSES, room_is_open=room_is_open, as_typed=as_typed, **values,
+        first=cursor is None, statuses=STATUSES, room_is_open=room_is_open, has_room=has_room,
+        as_typed=as_typed, **values,
     )  # fmt: skip

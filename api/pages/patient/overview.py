@@ -9,11 +9,11 @@ from api.appointments import service as appointments
 from api.consents import service as consents
 from api.forms import service as forms
 from api.me import service as me
-from api.pages.patient.appointments import is_to_come, room_is_open
 from api.pages.patient.consents import PURPOSES, asks
 from api.pages.patient.exercises import due
 from api.pages.patient.forms import OPEN
 from api.pages.patient.whose import AsWhose, Whose, show
+from api.pages.visits import is_to_come, room_is_open
 from api.plans import service as plans
 from api.services import Services, Serving
 

@@ -17,6 +17,7 @@ from api.pages.patient.appointments import REFUSED as ROOM_REFUSED
 from api.pages.texts import N_
 from api.pages.times import around, day_of
 from api.pages.visitors import Csrf, Cursor, Visiting, Visitor, page
+from api.pages.visits import has_room, room_is_open
 from api.services import Services, Serving
 from infra.errors import NotThere, Refused
 from policies.appointments import Step
@@ -122,5 +123,7 @@ async def _brief(
 ) -> Response:
     found = await briefs.read(serving, visiting.caller, clinic, appointment)
     entry = await serving.directory.find(clinic)
-    values |= {"clinic": entry, "brief": found, "statuses": STATUSES}
-    return page(request, "specialist/brief.html", status, visitor=visiting, **values)
+    return page(
+        request, "specialist/brief.html", status, visitor=visiting, clinic=entry, brief=found, statuses=STATUSES,
+        room_is_open=room_is_open, has_room=has_room, **values,
+    )  # fmt: skip
