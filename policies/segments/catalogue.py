@@ -66,7 +66,9 @@ CATALOGUE: dict[str, Measure] = {
     for measure in (
         _profile(
             "age", "Age in completed years.", NUMBER, unit="years",
-            sql="(case when birth_date <= {as_of} then extract(year from age({as_of}, birth_date))::integer end)",
+            # Of timestamps without a zone: of dates, age looks both up in the session's zone first.
+            sql="(case when birth_date <= {as_of}"
+            " then date_part('year', age({as_of}::timestamp, birth_date::timestamp))::integer end)",
         ),
         _profile("sex", "Sex as the person states it.", TEXT, sql="sex"),
         _profile("blood_type", "Blood type.", TEXT, sql="blood_type"),

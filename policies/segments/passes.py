@@ -108,7 +108,8 @@ class Passes:
         """
         own = self._asked.get(FactTable.PATIENTS, {})
         columns = "".join(f", {measure.sql.format(as_of=AS_OF)} as {name}" for measure, name in own.items())
-        patients = f"(select *{columns} from raw_patients{where(only)} offset 0) as raw_patients"  # nosec B608 # names only
+        rows = f"select *{columns} from raw_patients{where(only)}{_order(only)} offset 0"  # nosec B608 # names only
+        patients = f"({rows}) as raw_patients"
         return patients + "".join(
             f"\n    left join {table.value}_facts using (patient_id)" for table, _ in self._of_facts()
         )
@@ -128,8 +129,16 @@ class Passes:
         return (
             f"{table.value}_facts as (\n    select patient_id,\n        "
             + ",\n        ".join(listed)
-            + f"\n    from {source}{rest}\n    group by patient_id\n),\n"  # nosec B608 # names from the catalogue
+            + f"\n    from {source}{rest}\n    group by patient_id{_order(only)}\n),\n"  # nosec B608 # the catalogue's
         )
+
+
+def _order(only: list[str]) -> str:
+    """Of everybody all passes come in one order, so that they are merged: hashed, each row would be looked up anew.
+
+    A table that was loaded in the order of its key is read along that key; of another one the groups are sorted.
+    """
+    return "" if only else " order by patient_id"
 
 
 def where(restrictions: list[str]) -> str:

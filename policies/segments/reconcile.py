@@ -147,13 +147,14 @@ segments as (
     from listed
 ),
 held as (
-    select told.patient_id, told.cause, told.may_fire, segments.ids[verdict.place] as segment_id,
-        segments.versions[verdict.place] as version, segments.renewed[verdict.place] as renewed,
-        segments.fires[verdict.place] as fires
-    from told
+    select placed.patient_id, placed.cause, placed.may_fire, segments.ids[placed.place] as segment_id,
+        segments.versions[placed.place] as version, segments.renewed[placed.place] as renewed,
+        segments.fires[placed.place] as fires
+    from (
+        select patient_id, cause, may_fire, unnest(array_positions(holds, true)) as place
+        from told where true = any(holds)
+    ) as placed
     cross join segments
-    cross join lateral unnest(told.holds) with ordinality as verdict (holds, place)
-    where true = any(told.holds) and verdict.holds
 ),
 present as (
     -- What is listed no more was last evaluated by the version that its state still has.

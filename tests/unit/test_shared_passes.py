@@ -4,15 +4,22 @@ import re
 from collections import Counter
 from uuid import UUID
 
+import pytest
+
 from bench.segments_rules import TWENTY
 from policies.segments.compiler import ActiveSegment, compile_told
 from policies.segments.text import read
 
 MEASURES = 12
+TABLES = 5
+
+
+def _twenty() -> list[ActiveSegment]:
+    return [ActiveSegment(UUID(int=n), 1, read(text), slug) for n, (slug, text) in enumerate(TWENTY.items())]
 
 
 def test_twenty_segments_read_each_table_once_and_work_out_twelve_measures() -> None:
-    segments = [ActiveSegment(UUID(int=n), 1, read(text), slug) for n, (slug, text) in enumerate(TWENTY.items())]
+    segments = _twenty()
     compiled = compile_told(segments, flips=False)
     text = compiled.passes + compiled.told
     tables = Counter(re.findall(r"\bfrom (raw_\w+)", text))
@@ -20,3 +27,10 @@ def test_twenty_segments_read_each_table_once_and_work_out_twelve_measures() -> 
     assert tables == dict.fromkeys(("raw_patients", "raw_appointments", "raw_answers", "raw_forms", "raw_adherence"), 1)
     columns = re.findall(r" as (raw_[a-z]+_[0-9]+)\b", text)
     assert len(columns) == len(set(columns)) == MEASURES
+
+
+@pytest.mark.parametrize(("given", "ordered"), [(False, TABLES), (True, 0)])
+def test_of_everybody_all_passes_come_in_one_order_to_be_merged(given: bool, ordered: int) -> None:
+    compiled = compile_told(_twenty(), given=given, flips=False)
+    text = compiled.passes + compiled.told
+    assert len(re.findall(r" order by patient_id(?= offset 0\)|\n\),)", text)) == ordered
