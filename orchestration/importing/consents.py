@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import psycopg
 
+from orchestration.importing.early import NO_PATIENT, NO_SIGNER, NOT_THEIR_SIGNER
 from orchestration.importing.known import KEY
 from orchestration.importing.staging import stage
 
@@ -64,7 +65,7 @@ where not exists (
     where c.person_id = here.person_id and c.clinic_id = here.clinic_id and c.purpose = 'profile_sharing'
 )
 """
-_JOINED = """
+_JOINED = f"""
 from stage_consent as s
 left join stage_here as here
     on here.clinic_id = s.clinic_id and here.scope = s.scope and here.source_id = s.source_id
@@ -95,15 +96,15 @@ cross join lateral (
 ) as there
 cross join lateral (
     select case
-        when here.patient_id is null then 'source_id: is no patient of this clinic'
-        when signer.person_id is null then 'signer_id: is unknown'
+        when here.patient_id is null then '{NO_PATIENT}'
+        when signer.person_id is null then '{NO_SIGNER}'
         when signer.person_id <> here.person_id and g.guardian_id is null
-            then 'signer_id: is neither the patient nor a guardian'
+            then '{NOT_THEIR_SIGNER}'
         when t.text_version is null then 'text_version: is unknown'
         when s.occurred_at > statement_timestamp() then 'occurred_at: is in the future'
     end as reason
 ) as verdict
-"""
+"""  # nosec B608 # constants
 _UNKNOWN = f"select s.line, verdict.reason {_JOINED} where verdict.reason is not null"  # nosec B608 # constants
 _APPEND = f"""
 insert into operational.consent_event
