@@ -29,7 +29,7 @@ from api import problems
 # A ZIP file is bytes like any other.
 schemathesis.serializer.alias("application/zip", "application/octet-stream")
 EXAMPLES = 4
-BAD_EXAMPLES = 3
+BAD_EXAMPLES = 2
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 # Who asks, by the name of a sign-in or a key.
 NOBODY = "nobody"
