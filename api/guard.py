@@ -66,12 +66,20 @@ async def guarded(scope: Scope, receive: Receive) -> Receive:
             return _replayed([message], receive)
         body += message.get("body", b"")
         more = message.get("more_body", False)
-    # In UTF-16 a letter may hold the byte of a quotation mark; RFC 8259 has UTF-8 alone.
-    if not json.detect_encoding(body).startswith("utf-8") or depth(body, DEEPEST_JSON) > DEEPEST_JSON:
+    if not _is_utf_8(body) or depth(body, DEEPEST_JSON) > DEEPEST_JSON:
         raise InvalidInput("not UTF-8, or nested too deeply", place="body")
     if _MANY_DIGITS.search(body):
         _check_numbers(body)
     return _replayed([{"type": "http.request", "body": body, "more_body": False}], receive)
+
+
+def _is_utf_8(body: bytes) -> bool:
+    """As RFC 8259 has JSON. In UTF-16, say, a letter may hold the byte of a quotation mark, and hide brackets."""
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return json.detect_encoding(body).startswith("utf-8")
 
 
 def depth(body: bytes, allowed: float = inf) -> int:

@@ -34,7 +34,7 @@ class TooManyFiles(TooMany):
 
 
 class NoMoreCodes(TooMany):
-    """As many codes went to an address as may; whose it is plays no part."""
+    """As many codes went to an address, or by a clinic's page, as may; whose it is plays no part."""
 
 
 @dataclass(frozen=True)

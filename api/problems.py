@@ -81,7 +81,7 @@ KINDS: dict[type[CloisterError], tuple[int, str, str]] = {
     CodeNeeded: (401, "code-needed", "Sign in with a code as well; set codes up on the sign-in page."),
     FromElsewhere: (403, "from-elsewhere", "This was sent from a page of another site."),
     TooManyFiles: (429, "too-many-files", "Other files are still being read. Try again in a moment."),
-    NoMoreCodes: (429, "no-more-codes", "No more codes go to this address for now. Book by the clinic's other ways."),
+    NoMoreCodes: (429, "no-more-codes", "No more codes can be sent for now. Book by the clinic's other ways."),
     TooMany: (429, "too-many", "Too many requests. Try again in a moment."),
     IssuerUnavailable: (503, "issuer-unavailable", "The issuer of this token does not answer now."),
     NotThere: (404, "not-there", "There is nothing here."),

@@ -19,7 +19,7 @@ CloisterError
 ├── FromElsewhere         a form that another site's page sent (api.problems)
 ├── TooMany               asked too often; says when to come again (api.limits)
 │   ├── TooManyFiles      as many files are read as may be, of one principal or of all (api.limits)
-│   └── NoMoreCodes       as many codes went to an address as may (api.limits)
+│   └── NoMoreCodes       as many codes went to an address, or by a page, as may (api.limits)
 ├── IssuerUnavailable     an external issuer does not answer (api.identity.jwks)
 ├── Failed                something broke that is nobody's input (api.problems)
 ├── ClinicFailed          the work on one clinic; the others go on (orchestration.ingest)

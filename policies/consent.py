@@ -2,7 +2,8 @@
 
 A consent is what its newest event says, from that event's time until it ends: by its own end, by a newer
 text that is required from then on, or, where a guardian signed, a while after the person came of age. A
-revocation ends it at once, and of two events of one instant it is the revocation that counts; a signature
+revocation ends it at once, and of two events of one instant it is the revocation that counts, of two
+signatures the one that ends sooner: one whose end was moved nearer is recorded a second time. A signature
 with a date ahead does not count yet. Without any event there is no consent.
 
 The walls alone decide when patients' rows are read; people are told the state in these words.
@@ -15,6 +16,8 @@ from enum import StrEnum
 
 from policies.guardianship import AGE_OF_MAJORITY, of_age_on
 from policies.words import ConsentKind
+
+_NEVER = datetime.max.replace(tzinfo=UTC)
 
 
 class ConsentState(StrEnum):
@@ -52,7 +55,9 @@ def state(events: Iterable[ConsentEvent], at: datetime) -> ConsentState:
     past = [event for event in events if event.occurred_at <= at]
     if not past:
         return ConsentState.NEVER
-    newest = max(past, key=lambda event: (event.occurred_at, event.kind is ConsentKind.REVOKED))
+    last = max(event.occurred_at for event in past)
+    of_last = [event for event in past if event.occurred_at == last]
+    newest = min(of_last, key=lambda event: (event.kind is ConsentKind.SIGNED, event.expires_at or _NEVER))
     if newest.kind is ConsentKind.REVOKED:
         return ConsentState.REVOKED
     ends = (

@@ -101,6 +101,14 @@ room as (
     select %(clinic)s, %(appointment)s, %(room)s from held where %(modality)s = 'video'
 )
 select name from held""")
+# By the clinic's page, and proven by nobody yet.
+_HELD = sql.SQL("""
+select count(*) as held
+from operational.appointment as a
+inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
+inner join operational.verification as v on v.person_id = r.person_id and v.clinic_id = r.clinic_id
+where a.clinic_id = %(clinic)s and a.held_until > statement_timestamp() and a.status = 'booked'
+    and v.answered_at is null""")
 _SERVICES = sql.SQL("""
 select service, name, modality, minutes, is_open as open, specialists
 from operational.service where clinic_id = %(clinic)s""")
@@ -255,6 +263,13 @@ def appoint_later(
         room=order.room,
         hold=plan.hold_minutes if hold else None,
     )
+
+
+async def held(work: Work, clinic_id: int) -> int:
+    """How many times the clinic's page holds for whom nobody has proven."""
+    rows = await work.run(_HELD, clinic=clinic_id)
+    found: int = rows[0]["held"]
+    return found
 
 
 async def services(grant: Grant) -> list[dict[str, Any]]:

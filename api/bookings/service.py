@@ -31,6 +31,9 @@ REGISTRATION = "registration"
 # Confirmations to one address that nobody has proven, in a day, of all clinics; the booking goes on without.
 MOST_CONFIRMED = 3
 TOO_MANY = "too_many"
+# Times of a clinic that its page holds at once for whom nobody has proven, whoever asks from wherever: so much of its
+# calendar at most, and so many messages to strangers in the time that it holds them.
+MOST_HELD = 100
 # When an address may get codes again, at the latest, unless it had as many as may be in a day.
 CODES_AGAIN_SECONDS = 3600
 # Of free times, as many days are looked at together.
@@ -44,7 +47,7 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
         NotThere: the caller may not, or no such clinic, patient or dependent.
         InvalidInput: something is missing, no good, in the past or too far ahead; or the key was another booking's.
         Refused: the service is closed, or specialist or patient has something else then; names the field.
-        NoMoreCodes: on the clinic's page, with an address that had as many codes as may be.
+        NoMoreCodes: on the clinic's page, if it holds as many times as may be, or the address had as many codes.
     """
     at_clinic = Access(Action.APPOINTMENT_BOOK, Resource(clinic))
     if asked.patient is None and (asked.dependent or not serving.gateway.permits(caller.principal, at_clinic)):
@@ -160,8 +163,11 @@ async def _newcomer(serving: Services, work: Work, wanted: Order, new: Contacts)
     """Somebody new, and a code on the way to them.
 
     Raises:
-        NoMoreCodes: on the page none can be sent, so nobody could prove the booking in time.
+        NoMoreCodes: on the page, if it holds as many times as may be, or none can be sent to prove the booking in time.
     """
+    on_page = booking_pages.is_page(work.caller.principal)
+    if on_page and await repository.held(work, wanted.clinic.clinic_id) >= MOST_HELD:
+        raise NoMoreCodes(CODES_AGAIN_SECONDS)
     channel, contact = ("email", new.email) if new.email else ("phone", new.phone or "")
     clinic, person = wanted.clinic.clinic_id, wanted.new_person
     await people.register_newcomer(
@@ -171,7 +177,7 @@ async def _newcomer(serving: Services, work: Work, wanted: Order, new: Contacts)
     started = await verifications.start(
         work, serving.codec, person_id=person, clinic_id=clinic, channel=channel, contact=contact
     )  # fmt: skip
-    if booking_pages.is_page(work.caller.principal) and not started.sent:
+    if on_page and not started.sent:
         raise NoMoreCodes(CODES_AGAIN_SECONDS)
     told = started.booked_before < MOST_CONFIRMED
     # Only of somebody new: an address that came with a patient's id is nobody's yet.

@@ -34,7 +34,7 @@ _CONSENTS = sql.SQL(f"""
             where
                 c.person_id = p.person_id and c.clinic_id = r.clinic_id and c.purpose = v.purpose
                 and c.occurred_at <= {_AT}
-            order by c.occurred_at desc, (c.kind = 'revoked') desc, c.event_id
+            order by c.occurred_at desc, (c.kind = 'revoked') desc, c.expires_at, c.event_id
             limit 1
         ) as e on true
         left join lateral operational.consent_ends(

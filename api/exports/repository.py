@@ -122,7 +122,7 @@ _CONSENTS = sql.SQL("""
             e.clinic_id, e.person_id, e.purpose, e.text_version, e.signer_id, e.occurred_at, e.expires_at
         ) as n on e.kind = 'signed'
         where e.person_id = p.person_id and e.clinic_id = r.clinic_id and e.occurred_at <= statement_timestamp()
-        order by e.purpose, e.occurred_at desc, (e.kind = 'revoked') desc, e.event_id
+        order by e.purpose, e.occurred_at desc, (e.kind = 'revoked') desc, e.expires_at, e.event_id
     ) as s
 ) as consents""")
 # People see all of their guardians by name; a guardian sees no other.

@@ -3,7 +3,7 @@
 from api.pages.texts import N_
 
 TITLES = (
-    N_("No more codes go to this address for now. Book by the clinic's other ways."),
+    N_("No more codes can be sent for now. Book by the clinic's other ways."),
     N_("Other files are still being read. Try again in a moment."),
     N_("Sign in to see this."),
     N_("Sign in with a code as well; set codes up on the sign-in page."),

@@ -13,8 +13,9 @@ from api.sealing import purpose_keys
 from infra.encryption.field_codec import FieldCodec
 
 GOOD_FOR = timedelta(minutes=30)
-# In an hour, whoever asks.
+# In an hour and in a day, whoever asks.
 MOST_LINKS = 5
+MOST_LINKS_A_DAY = 15
 _SEND = sql.SQL("""
 with account as (
     select p.principal_id from operational.principal as p
@@ -25,10 +26,14 @@ link as (
     insert into operational.password_link (token_hash, principal_id, expires_at)
     select %(hash)s, a.principal_id, statement_timestamp() + %(good_for)s
     from account as a
-    where (
-        select count(*) from operational.password_link as l
-        where l.principal_id = a.principal_id and l.created_at > statement_timestamp() - interval '1 hour'
-    ) < %(most)s
+    cross join lateral (
+        select
+            count(*) filter (where l.created_at > statement_timestamp() - interval '1 hour') as of_hour,
+            count(*) as of_day
+        from operational.password_link as l
+        where l.principal_id = a.principal_id and l.created_at > statement_timestamp() - interval '1 day'
+    ) as sent
+    where sent.of_hour < %(most)s and sent.of_day < %(most_a_day)s
     returning principal_id
 )
 insert into operational.message (message_id, kind, person_id, content)
@@ -41,5 +46,6 @@ async def send_link(work: Work, codec: FieldCodec, person: UUID | None, token: s
     row = queued_row(codec, (await purpose_keys(work, codec, PURPOSE))[0], told)
     await work.run(
         _SEND, person=person, hash=hashlib.sha256(token.encode()).digest(), good_for=GOOD_FOR, most=MOST_LINKS,
+        most_a_day=MOST_LINKS_A_DAY,
         message=row["message_id"], kind=row["kind"], content=row["content"],
     )  # fmt: skip

@@ -17,15 +17,15 @@ from api.messages.queueing import PURPOSE as MESSAGES
 from infra.encryption.blind_index import digests
 from infra.encryption.codec import Place
 from infra.encryption.columns import PURPOSES as SEALED
-from infra.encryption.contacts import INDEXED, OF_ACCOUNT
+from infra.encryption.contacts import INDEXED, OF_ACCOUNT, mailbox
 from infra.encryption.data_keys import IndexKey, index_purpose
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import InvalidInput
 
 # Codes to one contact, or of one person, in an hour: so many for bookings, whoever makes them, and so many for accounts
-# that change to it. And of one verification at all.
+# that change to it: whoever books with somebody's address keeps nobody who is signed in from changing to it. And of one
+# verification at all.
 MOST_CODES = 5
-# Of bookings alone: whoever books with somebody's address keeps nobody who is signed in from changing to it for a day.
 MOST_CODES_A_DAY = 15
 _PURPOSE = "verification"
 _CODE = "code"
@@ -97,10 +97,10 @@ async def start(
     Raises:
         InvalidInput: no phone number or email; names the field.
     """
-    found = await contact_digests(work, codec, channel, contact)
+    found = await _digests(work, codec, channel, contact)
     verification_id, code = uuid4(), new_code()
     sent = await _sent(work, found, person_id, clinic_id) if channel == "email" else None
-    sends = sent is not None and _may_send(sent, clinic_id)
+    sends = sent is not None and _may_send(sent)
     place = Place(_CONTACT.place, "contact", str(verification_id))
     newest, *_ = await sealing.purpose_keys(work, codec, _PURPOSE)
     values: dict[str, Any] = {
@@ -153,18 +153,19 @@ async def prove(work: Work, codec: FieldCodec, verification_id: UUID | None, cod
 
 async def alone(work: Work, codec: FieldCodec, proven: Proven) -> None:
     """Have others who prove the same contact wait until this work is done."""
-    work.later(_ALONE, digests=await contact_digests(work, codec, proven.channel, proven.contact))
+    work.later(_ALONE, digests=await _digests(work, codec, proven.channel, proven.contact))
 
 
-async def contact_digests(work: Work, codec: FieldCodec, channel: str, contact: str) -> Sequence[bytes]:
-    """The digests of an account's contact, the newest key's first."""
+async def _digests(work: Work, codec: FieldCodec, channel: str, contact: str) -> Sequence[bytes]:
+    """Of who reads what is sent to a contact, the newest key's first: tags make no more of one mailbox."""
     keys = await sealing.index_keys(work, codec, OF_ACCOUNT + channel)
-    return list(digests(codec, keys, OF_ACCOUNT + channel, contact).values())
+    read_at = mailbox(contact) if channel == "email" else contact
+    return list(digests(codec, keys, OF_ACCOUNT + channel, read_at).values())
 
 
 async def _has_room(work: Work, codec: FieldCodec, asked: Proven) -> bool:
-    found = await contact_digests(work, codec, asked.channel, asked.contact)
-    return _may_send(await _sent(work, found, asked.person_id, asked.clinic_id), asked.clinic_id)
+    found = await _digests(work, codec, asked.channel, asked.contact)
+    return _may_send(await _sent(work, found, asked.person_id, asked.clinic_id))
 
 
 async def _sent(work: Work, found: Sequence[bytes], person: UUID, clinic: int | None) -> dict[str, Any]:
@@ -175,8 +176,8 @@ async def _sent(work: Work, found: Sequence[bytes], person: UUID, clinic: int | 
     return row
 
 
-def _may_send(sent: dict[str, Any], clinic: int | None) -> bool:
-    return bool(sent["codes"] < MOST_CODES and (clinic is None or sent["codes_of_day"] < MOST_CODES_A_DAY))
+def _may_send(sent: dict[str, Any]) -> bool:
+    return bool(sent["codes"] < MOST_CODES and sent["codes_of_day"] < MOST_CODES_A_DAY)
 
 
 async def _send(work: Work, codec: FieldCodec, asked: Proven, code: str) -> None:

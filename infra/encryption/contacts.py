@@ -17,6 +17,8 @@ OF_ACCOUNT = "account_"
 NO_COUNTRY = "ZZ"
 _PHONE = re.compile(r"\+?[0-9 ()./-]+(?:(?:;ext=|ext\.?|x|#) ?[0-9]{1,7})?", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
+# Their mailboxes know no dots.
+_WITHOUT_DOTS = ("gmail.com", "googlemail.com")
 _INVISIBLE = ("Cc", "Cf", "Cs", "Co", "Cn")
 
 
@@ -48,6 +50,18 @@ def indexed(field: str, value: str) -> bytes:
         return _phone(value, NO_COUNTRY).split(";")[0].encode()
     folded = unicodedata.normalize("NFKC", _email(value)).casefold()
     return unicodedata.normalize("NFKC", folded).encode()
+
+
+def mailbox(email: str) -> str:
+    """The address at which what goes to this one is read, as far as one can tell: no tag after a plus (RFC 5233).
+
+    To count what somebody is sent, whatever name it is sent to; people are told apart by the address as it is.
+    """
+    local, _, domain = unicodedata.normalize("NFKC", email).casefold().rpartition("@")
+    untagged = local.partition("+")[0]
+    if domain in _WITHOUT_DOTS:
+        untagged = untagged.replace(".", "")
+    return f"{untagged or local}@{domain}"
 
 
 def _phone(value: str, country: str) -> str:

@@ -11,6 +11,7 @@ from infra.encryption.keyring import KeyProvider
 from infra.errors import InvalidInput, Refused
 from infra.settings import Mode
 from orchestration.importing.batches import BatchKind
+from orchestration.importing.early import load_all
 from orchestration.importing.fhir import run as fhir
 from orchestration.importing.fhir.mapping import FhirMapping
 from orchestration.importing.fhir.reading import batches_of
@@ -84,15 +85,18 @@ def _rows(at: Server, session: ImportSession, file: Kept, lines: Lines, what: Im
     read = what.mapping.for_file(path)
     header = file.header or []
     piece = piece_of(lines, header, delimiter=read.delimiter, missing=read.missing, columns=read.columns())
-    return FileImport(at, session, path, what, [piece], header).run(progress)
+    again = FileImport(at, session, path, what, [piece], header)
+    load_all(session, [again], progress)
+    return again.report
 
 
 def _resources(session: ImportSession, file: Kept, lines: Lines, mapping: FhirMapping, progress: Progress) -> Report:
     with session.transaction() as connection:
         clinics, countries = fhir.clinics_of(connection, mapping)
     with fhir.source_of([], mapping, countries, progress) as (source, _):
-        again = fhir.FileImport(session, Path(file.file), source, clinics, batches_of(lines))
-        return again.run(progress, note=True)
+        again = fhir.FileImport(session, Path(file.file), source, clinics, list(batches_of(lines)), note=True)
+        load_all(session, [again], progress)
+        return again.report
 
 
 def _mapping(file: Kept, mended: dict[str, Any] | None) -> Mapping | FhirMapping:

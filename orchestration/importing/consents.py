@@ -7,6 +7,7 @@ from typing import Any
 import polars as pl
 import psycopg
 
+from orchestration.importing.early import NO_PATIENT, NO_SIGNER, NOT_THEIR_SIGNER
 from orchestration.importing.known import KEY
 from orchestration.importing.staging import stage
 
@@ -39,11 +40,12 @@ def assume(connection: psycopg.Connection, patients: pl.DataFrame) -> None:
 def load_consents(connection: psycopg.Connection, consents: pl.DataFrame) -> pl.DataFrame:
     """Append the events of these rows; return `line, reason` of those whose person, signer or text is unknown.
 
-    A signature that is there already ends when a row says that it has ended; nothing prolongs it.
+    A signature that is there already ends sooner when a row says so; nothing prolongs it.
     """
     stage(connection, "stage_consent", consents)
     refused = connection.execute(_UNKNOWN).fetchall()
     connection.execute(_APPEND)
+    connection.execute(_SHORTEN)
     connection.execute(_END)
     return pl.DataFrame(refused, schema={"line": pl.Int64, "reason": pl.String}, orient="row")
 
@@ -63,7 +65,7 @@ where not exists (
     where c.person_id = here.person_id and c.clinic_id = here.clinic_id and c.purpose = 'profile_sharing'
 )
 """
-_JOINED = """
+_JOINED = f"""
 from stage_consent as s
 left join stage_here as here
     on here.clinic_id = s.clinic_id and here.scope = s.scope and here.source_id = s.source_id
@@ -85,23 +87,24 @@ cross join lateral (
     select md5(concat_ws('|', here.clinic_id, here.person_id, s.purpose, s.kind, s.text_version,
                          extract(epoch from s.occurred_at)))::uuid as event_id
 ) as named
-left join lateral (
-    select coalesce(e.expires_at, 'infinity') as expires_at
-    from operational.consent_event as e where e.event_id = named.event_id
-) as there on true
+-- Until when a signature that is there stands, by the soonest of the ends that were told of it; null: it is not there.
+cross join lateral (
+    select min(coalesce(e.expires_at, 'infinity')) as expires_at
+    from operational.consent_event as e
+    where e.person_id = here.person_id and e.clinic_id = here.clinic_id and e.purpose = s.purpose and e.kind = s.kind
+        and e.text_version = s.text_version and e.occurred_at = s.occurred_at
+) as there
 cross join lateral (
     select case
-        when here.patient_id is null then 'source_id: is no patient of this clinic'
-        when signer.person_id is null then 'signer_id: is unknown'
+        when here.patient_id is null then '{NO_PATIENT}'
+        when signer.person_id is null then '{NO_SIGNER}'
         when signer.person_id <> here.person_id and g.guardian_id is null
-            then 'signer_id: is neither the patient nor a guardian'
+            then '{NOT_THEIR_SIGNER}'
         when t.text_version is null then 'text_version: is unknown'
         when s.occurred_at > statement_timestamp() then 'occurred_at: is in the future'
-        when there.expires_at > s.expires_at and s.expires_at > statement_timestamp()
-            then 'expires_at: is sooner than was known of the signature'
     end as reason
 ) as verdict
-"""
+"""  # nosec B608 # constants
 _UNKNOWN = f"select s.line, verdict.reason {_JOINED} where verdict.reason is not null"  # nosec B608 # constants
 _APPEND = f"""
 insert into operational.consent_event
@@ -112,7 +115,20 @@ select distinct on (named.event_id) named.event_id, here.clinic_id, here.person_
 where verdict.reason is null and there.expires_at is null
 order by named.event_id, s.expires_at
 """  # nosec B608 # constants
-# Signatures stay as they were recorded: what has ended one sooner is an event of its own.
+# Signatures stay as they were recorded. One that is to end sooner is recorded once more, with that end: a revocation
+# has no day ahead, and would end what is signed until then as well. One that has ended by now was revoked.
+_SHORTEN = f"""
+insert into operational.consent_event
+    (event_id, clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at, expires_at)
+select distinct on (named.event_id)
+    md5(concat_ws('|', named.event_id, 'until', extract(epoch from s.expires_at)))::uuid, here.clinic_id,
+    here.person_id, s.purpose, s.kind, s.text_version, signer.person_id, coalesce(s.channel, 'import'), s.occurred_at,
+    s.expires_at
+{_JOINED}
+where verdict.reason is null and s.kind = 'signed' and s.expires_at < there.expires_at
+    and s.expires_at > statement_timestamp()
+order by named.event_id, s.expires_at
+"""  # nosec B608 # constants
 _END = f"""
 insert into operational.consent_event
     (event_id, clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at)

@@ -10,10 +10,11 @@ import polars as pl
 from infra.database import Server, connect
 from infra.roles import Login
 from orchestration.importing.contacts import in_one_form
+from orchestration.importing.fhir.loaders import shaped_rows
 from orchestration.importing.fhir.mapping import FhirMapping
 from orchestration.importing.fhir.pieces import convert
 from orchestration.importing.fhir.reading import read_batches
-from orchestration.importing.fhir.run import FhirReport, clinics_of, shaped_rows, source_of
+from orchestration.importing.fhir.run import FhirReport, clinics_of, source_of
 from orchestration.importing.fhir.run import listed_files as listed_fhir
 from orchestration.importing.mapping import Mapping
 from orchestration.importing.quarantine import TOLD

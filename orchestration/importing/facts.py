@@ -7,6 +7,7 @@ A kind of which a source has told nothing is left as it is, and so is a profile 
 import polars as pl
 import psycopg
 
+from orchestration.importing.early import NO_PATIENT
 from orchestration.importing.session import unchanged
 from orchestration.importing.staging import stage
 
@@ -30,7 +31,7 @@ left join stage_here as here
     on here.clinic_id = s.clinic_id and here.scope = s.scope and here.source_id = s.source_id
 """
 _UNKNOWN = f"""
-select s.line, 'source_id: is no patient of this clinic' {_JOINED} where here.patient_id is null
+select s.line, '{NO_PATIENT}' {_JOINED} where here.patient_id is null
 """  # nosec B608 # constants
 # A fact without an id of its own is known by what it says and since when.
 _STORE = f"""

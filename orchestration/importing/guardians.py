@@ -7,6 +7,7 @@ import psycopg
 
 from infra.encryption.field_codec import FieldCodec
 from orchestration.importing.contacts import load_contacts
+from orchestration.importing.early import NO_PATIENT_BORN
 from orchestration.importing.fields import CONTACTS, ENTITIES
 from orchestration.importing.people import load_guardians, load_people
 
@@ -33,7 +34,7 @@ def load_own_guardians(
         load_contacts(connection, codec, people)
         load_guardians(connection, source, known)
     return guardians.join(dependents, on=list(schema), how="anti").select(
-        "line", pl.lit("source_id: is no patient of this clinic whose birth date is known").alias("reason")
+        "line", pl.lit(NO_PATIENT_BORN).alias("reason")
     )
 
 

@@ -6,6 +6,7 @@ What a newer source row asserts wins, whatever order the rows come in; sets made
 import polars as pl
 import psycopg
 
+from orchestration.importing.early import NO_GUARDIAN, NO_PATIENT_BORN
 from orchestration.importing.known import KEY
 from orchestration.importing.session import unchanged
 from orchestration.importing.staging import random_ids, stage
@@ -43,21 +44,23 @@ def load_registrations(connection: psycopg.Connection, patients: pl.DataFrame) -
     connection.execute(_EARLIER)
 
 
-def load_guardians(connection: psycopg.Connection, source: str, patients: pl.DataFrame) -> None:
-    """Record who manages whom, where a row names a guardian of the same source.
+def load_guardians(connection: psycopg.Connection, source: str, patients: pl.DataFrame) -> pl.DataFrame:
+    """Record who manages whom, where a row names a guardian of the same source; `line, reason` of who is not known.
 
     From birth on: by the rule of policies/guardianship.py it ends when the dependent comes of age, and
     gives nothing if that day is over. Guardians of adults come with their evidence, not with a column.
     Where a row says until when, it ends then; nothing that a row says puts an end off.
     """
     named = patients.filter(pl.col("guardian_id").is_not_null()).unique([*KEY, "guardian_id"], keep="last")
-    if named.is_empty():
-        return
-    until = pl.col("until") if "until" in named.columns else pl.lit(None, pl.Date).alias("until")
-    stage(connection, "stage_guardian", named.select(*KEY, "guardian_id", "relationship", until))
-    connection.execute(_GUARDIANS, {"source": source})
-    connection.execute(_NO_MORE, {"source": source})
-    connection.execute("drop table stage_guardian")
+    unknown: list[tuple[int, str]] = []
+    if not named.is_empty():
+        until = pl.col("until") if "until" in named.columns else pl.lit(None, pl.Date).alias("until")
+        stage(connection, "stage_guardian", named.select("line", *KEY, "guardian_id", "relationship", until))
+        connection.execute(_GUARDIANS, {"source": source})
+        connection.execute(_NO_MORE, {"source": source})
+        unknown = connection.execute(_NOBODY, {"source": source}).fetchall()
+        connection.execute("drop table stage_guardian")
+    return pl.DataFrame(unknown, schema={"line": pl.Int64, "reason": pl.String}, orient="row")
 
 
 _FIND = """
@@ -157,6 +160,16 @@ inner join operational.person_source as dependent
     on dependent.source = %(source)s and dependent.scope = s.scope and dependent.source_id = s.source_id
 inner join operational.person_source as guardian
     on guardian.source = %(source)s and guardian.scope = s.scope and guardian.source_id = s.guardian_id"""
+_NOBODY = f"""
+select s.line, case when guardian.person_id is null then '{NO_GUARDIAN}' else '{NO_PATIENT_BORN}' end
+from stage_guardian as s
+left join operational.person_source as guardian
+    on guardian.source = %(source)s and guardian.scope = s.scope and guardian.source_id = s.guardian_id
+left join operational.person_source as dependent
+    on dependent.source = %(source)s and dependent.scope = s.scope and dependent.source_id = s.source_id
+left join operational.profile as profile on profile.person_id = dependent.person_id
+where guardian.person_id is null or profile.birth_date is null
+"""  # nosec B608 # constants
 _GUARDIANS = f"""
 insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on, ends_on)
 select guardian.person_id, dependent.person_id, coalesce(s.relationship, 'guardian'), profile.birth_date,

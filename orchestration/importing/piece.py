@@ -10,11 +10,13 @@ import psycopg
 from infra.audit import record_process
 from orchestration.importing import consents
 from orchestration.importing.contacts import in_one_form
+from orchestration.importing.early import NOT_YET, Early
 from orchestration.importing.facts import load_facts
 from orchestration.importing.guardians import load_own_guardians
 from orchestration.importing.known import resolve_patients, resolve_people, with_scope
 from orchestration.importing.mapping import FileOf, Mapping
 from orchestration.importing.patients import PatientLoader
+from orchestration.importing.people import load_guardians
 from orchestration.importing.quarantine import Quarantine, Refused
 from orchestration.importing.reading import LINE, Broken, RowSource
 from orchestration.importing.records import RECORDS, RecordLoader
@@ -40,7 +42,9 @@ class _Flight:
 
 
 class PieceLoader:
-    """Loads the pieces of one file; `guardians` gathers who is to manage whom, for the file's end.
+    """Loads the pieces of one file, and notes in `early` the lines that name what has not come yet.
+
+    Without `early` these go to quarantine as well: it is the last time that they are tried.
 
     People come first, in a transaction that also records the event; then the records, in a transaction
     a lane, while the people of the next piece are loaded; then what was refused. All of it is
@@ -55,11 +59,11 @@ class PieceLoader:
         quarantine: Quarantine,
         action: ProcessAction = ProcessAction.IMPORT_CSV,
         roster: Roster | None = None,
+        early: Early | None = None,
     ) -> None:
         self.session, self.mapping, self.file, self.quarantine = session, mapping, file, quarantine
-        self._action = action
+        self._action, self._early = action, early
         self.loaded: Counter[str] = Counter()
-        self.guardians: list[pl.DataFrame] = []
         self.roster = roster or Roster(mapping.source)
         self.records = RecordLoader(mapping.source)
         unite = any(of.flags is not None for entity in file.entities for of in entity.fields.values())
@@ -128,7 +132,7 @@ class PieceLoader:
         refused = [load_templates(connection, frames["template"])] if "template" in frames else []
         if patients is not None:
             self.patients.load(connection, patients)
-            self.guardians.append(patients.filter(pl.col("guardian_id").is_not_null()))
+            refused.append(load_guardians(connection, source, patients))
         told = {entity: frames[entity] for entity in ("guardian", "fact", "consent") if entity in frames}
         if not told:
             return refused
@@ -166,7 +170,7 @@ class PieceLoader:
         columns = [piece.identity] if piece.identity else identity_columns(self.file)
         names = piece.rows.select(LINE, _identity(columns).alias("id"))
         placed = names.join(_where(shaped, clinics), on=LINE, how="left")
-        bad = placed.join(refused, left_on=LINE, right_on="line")
+        bad = self._without_early(piece, shaped, placed.join(refused, left_on=LINE, right_on="line"))
         if self.quarantine.awaits(placed["clinic_id"].drop_nulls().unique()):
             self.quarantine.note_arrived(placed.join(refused, left_on=LINE, right_on="line", how="anti").drop_nulls())
         contents = piece.contents(bad[LINE].to_list())
@@ -179,6 +183,16 @@ class PieceLoader:
             ]
             + [self._broken(piece, found, columns, clinics) for found in sorted(piece.broken)]
         )
+
+    def _without_early(self, piece: RowSource, shaped: Shaped, bad: pl.DataFrame) -> pl.DataFrame:
+        """What is refused for good; of the rest the lines are noted, to be counted once it is in."""
+        if self._early is None:
+            return bad
+        lines = bad.filter(pl.col("reason").is_in(NOT_YET))[LINE].unique()
+        self._early.note(piece.place(line) for line in lines)
+        for entity in shaped.entities:
+            self.loaded[entity] -= lines.len()
+        return bad.filter(~pl.col(LINE).is_in(lines.to_list()))
 
     def _guessed(self, piece: RowSource, clinics: dict[str, int]) -> set[int]:
         homes = {self._broken(piece, found, [], clinics).clinic_id for found in piece.broken}

@@ -9,6 +9,7 @@ import polars as pl
 import psycopg
 from psycopg import sql
 
+from orchestration.importing.early import NO_FORM, NO_PATIENT, NO_PLAN
 from orchestration.importing.session import unchanged
 from orchestration.importing.staging import ordered_ids, stage
 
@@ -17,7 +18,8 @@ from orchestration.importing.staging import ordered_ids, stage
 class Record:
     """How an entity's staged row `s` becomes a row of its table.
 
-    `c` is its clinic, `p` its parent, `fault` the reason to refuse it, or null.
+    `c` is its clinic, `p` its parent, `fault` the reason to refuse it, or null. `newer`: when what is `ready` counts
+    though what is there (`old`) came in later.
     """
 
     table: str
@@ -26,6 +28,7 @@ class Record:
     key: tuple[str, ...] = ("clinic_id", "source", "source_id")
     parent: str = ""
     fault: str = "null"
+    newer: str = "false"
     identity: tuple[str, ...] = ("record_id",)
 
 
@@ -77,7 +80,7 @@ RECORDS: dict[str, Record] = {
         id="answer_id",
         parent="left join operational.form as p on p.clinic_id = s.clinic_id and p.patient_id = s.patient_id::uuid"
         " and p.source = %(source)s and p.source_id = s.form_id",
-        fault="case when p.form_id is null then 'form_id: is no form of this patient' end",
+        fault=f"case when p.form_id is null then '{NO_FORM}' end",
     ),
     "plan": Record(
         "treatment_plan",
@@ -103,7 +106,8 @@ RECORDS: dict[str, Record] = {
         key=("clinic_id", "plan_id", "day"),
         parent="left join operational.treatment_plan as p on p.clinic_id = s.clinic_id"
         " and p.patient_id = s.patient_id::uuid and p.source = %(source)s and p.source_id = s.plan_id",
-        fault="case when p.plan_id is null then 'plan_id: is no plan of this patient' end",
+        fault=f"case when p.plan_id is null then '{NO_PLAN}' end",
+        newer="(old.presumed is true and ready.presumed is false)",
         identity=("plan_id", "day"),
     ),
 }
@@ -121,7 +125,7 @@ class RecordLoader:
         """Insert or update rows of one entity; return `line, reason` of those whose patient or parent is unknown."""
         record = RECORDS[entity]
         homeless = rows.filter(pl.col("patient_id").is_null())
-        refused = homeless.select("line", pl.lit("source_id: is no patient of this clinic").alias("reason"))
+        refused = homeless.select("line", pl.lit(NO_PATIENT).alias("reason"))
         ready = rows.drop_nulls("patient_id").unique(["clinic_id", *record.identity], keep="last")
         stage(connection, "stage_record", _in_order(ready, record), analyze=False)
         if entity in self._met_again or not self._insert_all(connection, entity):
@@ -208,7 +212,7 @@ def _update(record: Record) -> sql.SQL:
     text = f"""
     update operational.{record.table} as old set {", ".join(f"{name} = {value}" for name, value in new.items())}
     from ready_record as ready
-    where ready.known and ready.reason is null and {key} and {unchanged("old")}
+    where ready.known and ready.reason is null and {key} and ({unchanged("old")} or {record.newer})
         and ({", ".join(f"old.{name}" for name in changing)})
             is distinct from ({", ".join(new.values())})
     """  # nosec B608 # names of our own tables and columns

@@ -4,9 +4,10 @@ A file is loaded in pieces of about 8 MB of text; a killed import is simply run 
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,12 +21,12 @@ from infra.errors import InvalidInput, Refused
 from infra.provisioner import Clinic, add_clinics
 from infra.settings import Mode
 from orchestration.importing.batches import BatchKind, begin_batch, end_batch
+from orchestration.importing.early import Early, load_all
 from orchestration.importing.fields import LOADING_ORDER
 from orchestration.importing.mapping import FileOf, Mapping
-from orchestration.importing.people import load_guardians
 from orchestration.importing.piece import PieceLoader
-from orchestration.importing.quarantine import Origin, Quarantine
-from orchestration.importing.reading import Piece, Progress, RowSource, read_pieces
+from orchestration.importing.quarantine import TOLD, Origin, Quarantine
+from orchestration.importing.reading import LINE, Piece, Progress, read_pieces
 from orchestration.importing.session import ImportSession, import_session
 from orchestration.importing.shaping import CLINIC, CLINIC_NAME, Shaped, check_one_name_a_slug, shape
 
@@ -46,6 +47,12 @@ class Report:
     told: list[tuple[int, str]] = field(default_factory=list)
     entities: Counter[str] = field(default_factory=Counter)
 
+    def add(self, loader: PieceLoader) -> None:
+        """Add what a loader did."""
+        self.entities += +loader.loaded
+        self.refused += loader.quarantine.count
+        self.told = sorted(self.told + loader.quarantine.first)[:TOLD]
+
 
 @dataclass(frozen=True)
 class Import:
@@ -58,9 +65,10 @@ class Import:
 
 
 def import_files(at: Server, files: list[Path], what: Import, progress: Progress) -> list[Report]:
-    """Import files in the order that their entities need; folders stand for the CSV files in them.
+    """Import files in the order that their entities need, and again what came before what it names.
 
-    `progress` is told of the rows of each piece, and of the bytes that were read for it.
+    Folders stand for the CSV files in them. `progress` is told of the rows of each piece, and
+    of the bytes that were read for it.
 
     Raises:
         InvalidInput: a file, its header or the mapping does not fit; what was loaded before stays.
@@ -70,7 +78,9 @@ def import_files(at: Server, files: list[Path], what: Import, progress: Progress
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
     listed = listed_files(files, what.mapping)
     with import_session(at, what.mapping.source, what.keys, what.clinic, fires=what.mapping.fires) as session:
-        return [FileImport(at, session, path, what).run(progress) for path in listed]
+        imports = [FileImport(at, session, path, what) for path in listed]
+        load_all(session, imports, progress)
+        return [each.report for each in imports]
 
 
 def listed_files(files: list[Path], mapping: Mapping) -> list[Path]:
@@ -113,7 +123,7 @@ class FileImport:
         session: ImportSession,
         path: Path,
         what: Import,
-        pieces: Iterable[RowSource] | None = None,
+        pieces: Sequence[Piece] | None = None,
         header: list[str] | None = None,
     ) -> None:
         self.at, self.session, self.path, self.what = at, session, path, what
@@ -121,14 +131,12 @@ class FileImport:
         self.file = what.mapping.for_file(path)
         self.batch_id = uuid4()
         self.report = Report(self.batch_id, path.name)
+        self.early = Early()
         self.clinics: dict[str, int] = {}
         self.names: dict[str, str] = {}
         self.header = header
-        entity = self.file.entities[-1].entity
-        origin = Origin(self.batch_id, self.mapping.source, entity, path.name)
-        quarantine = Quarantine(session.connection, session.codec, origin)
-        self.loader = PieceLoader(session, self.mapping, self.file, quarantine)
-        if self.file.clinic is None and what.clinic is None and entity != "clinic":
+        self.entity = self.file.entities[-1].entity
+        if self.file.clinic is None and what.clinic is None and self.entity != "clinic":
             raise InvalidInput(f"{path.name} names no clinic", place="clinic", hint="give --clinic")
         if self.file.clinic is not None and what.clinic is not None:
             column = self.file.clinic.column
@@ -136,22 +144,50 @@ class FileImport:
                 f"{path.name} names its clinics in '{column}'", place="clinic", hint="leave out --clinic"
             )
 
-    def run(self, progress: Progress) -> Report:
+    def load(self, progress: Progress) -> None:
         """Load it.
 
         Raises:
             InvalidInput: the file, its header or the mapping does not fit; what was loaded before stays.
         """
         self._begin()
-        pieces = self.pieces if self.pieces is not None else self._read()
+        self._go_through(self._pieces(), self.early, progress)
+
+    def load_again(self, session: ImportSession, *, last: bool) -> None:
+        """Load the lines that came too early; the last time what still does goes to quarantine."""
+        only, self.early, self.session = self.early, Early(), session
+        with suppress(InvalidInput):  # a file that breaks off did so the first time
+            self._go_through(_of(self._pieces(), only), None if last else self.early)
+
+    def end(self) -> None:
+        """Note what came of it."""
+        counts = {"read": self.report.read, "refused": self.report.refused, **self.report.entities}
+        with self.session.transaction() as connection:
+            end_batch(connection, self.batch_id, counts, self.header)
+
+    def _go_through(self, pieces: Iterable[Piece], early: Early | None, progress: Progress | None = None) -> None:
+        origin = Origin(self.batch_id, self.mapping.source, self.entity, self.path.name)
+        quarantine = Quarantine(self.session.connection, self.session.codec, origin)
+        loader = PieceLoader(self.session, self.mapping, self.file, quarantine, early=early)
         shape_one = partial(shape, mapping=self.mapping, file=self.file, clinic=self.what.clinic)
-        for piece, shaped in ahead((piece, shape_one(piece.rows)) for piece in pieces):
-            self._ensure_clinics(shaped)
-            self.loader.load(piece, shaped, self.clinics)
-            self.report.read += piece.rows.height + len(piece.broken)
-            progress(piece.rows.height + len(piece.broken), piece.read)
-        self._finish()
-        return self.report
+        try:
+            for piece, shaped in ahead((piece, shape_one(piece.rows)) for piece in pieces):
+                self._ensure_clinics(shaped)
+                loader.load(piece, shaped, self.clinics)
+                if progress is not None:
+                    self.report.read += piece.rows.height + len(piece.broken)
+                    progress(piece.rows.height + len(piece.broken), piece.read)
+        except InvalidInput:
+            self._finish(loader)
+            raise
+        self._finish(loader)
+
+    def _finish(self, loader: PieceLoader) -> None:
+        loader.finish()
+        self.report.add(loader)
+
+    def _pieces(self) -> Iterable[Piece]:
+        return self.pieces if self.pieces is not None else self._read()
 
     def _read(self) -> Iterator[Piece]:
         of = self.file
@@ -167,17 +203,6 @@ class FileImport:
         self._read_clinics()
         if self.what.clinic is not None and self.what.clinic not in self.clinics:
             raise InvalidInput(f"there is no clinic '{self.what.clinic}'", place="clinic", hint="`cloister clinic add`")
-
-    def _finish(self) -> None:
-        self.loader.finish()
-        self.report.refused = self.loader.quarantine.count
-        self.report.told = self.loader.quarantine.first
-        self.report.entities = +self.loader.loaded
-        counts = {"read": self.report.read, "refused": self.report.refused, **self.report.entities}
-        with self.session.transaction() as connection:
-            for frame in self.loader.guardians:
-                load_guardians(connection, self.mapping.source, frame)
-            end_batch(connection, self.batch_id, counts, self.header)
 
     def _read_clinics(self) -> None:
         with self.session.transaction() as connection:
@@ -202,6 +227,14 @@ class FileImport:
         check_one_name_a_slug(self.names, found)
         slugs = found[CLINIC].unique().drop_nulls()
         return [Clinic(slug, self.names[slug], self.mapping.time_zone, self.mapping.country) for slug in slugs]
+
+
+def _of(pieces: Iterable[Piece], only: Early) -> Iterator[Piece]:
+    """These lines of the pieces."""
+    for piece in pieces:
+        rows = piece.rows.filter(pl.Series([piece.place(line) in only for line in piece.rows[LINE]], dtype=pl.Boolean))
+        if not rows.is_empty():
+            yield replace(piece, rows=rows, broken=[])
 
 
 def ahead(items: Iterator[Item]) -> Iterator[Item]:

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import cast
 
 import psycopg
 
@@ -29,16 +30,23 @@ class ImportSession:
     """`connection` holds the source's lock and serves people and quarantine; the lanes load records.
 
     `clinic` is the one that all rows belong to, where the mapping names no column for it. Of rows that are tried again
-    `as_of` is when they came in: what has changed since is newer. Unless it `fires`, no automation may act on what
-    comes of the import.
+    `as_of` is when they came in: what has changed since is newer, but for what changes from `since` on. Unless it
+    `fires`, no automation may act on what comes of the import.
     """
 
     connection: psycopg.Connection
     lanes: list[Lane]
     codec: FieldCodec
+    begun: datetime
     clinic: str | None = None
     as_of: datetime | None = None
+    since: datetime | None = None
     fires: bool = False
+
+    def again(self) -> "ImportSession":
+        """The same for rows that came too early: whatever the import has written of theirs came after them."""
+        with self.connection.transaction():
+            return replace(self, as_of=self.as_of or self.begun, since=_now(self.connection))
 
     @contextmanager
     def transaction(
@@ -52,16 +60,29 @@ class ImportSession:
                 chosen.execute("set local cloister.fires = off")
             if self.as_of is not None:
                 chosen.execute("select set_config('cloister.import_as_of', %s, true)", [self.as_of.isoformat()])
+            if self.since is not None:
+                chosen.execute("select set_config('cloister.import_since', %s, true)", [self.since.isoformat()])
             yield chosen
 
 
 def unchanged(row: str) -> str:
-    """The condition that a row, by its alias, is as it was when what is imported came in, but for this transaction.
+    """The condition that a row, by its alias, is as it was when what is imported came in, but for what it has written.
 
-    What comes in now finds every row so.
+    That is this transaction, or all since the rows that came too early are read again. What comes in now finds every
+    row so.
     """
-    as_of = "nullif(current_setting('cloister.import_as_of', true), '')::timestamptz"
-    return f"({row}.changed_at <= coalesce({as_of}, 'infinity') or {row}.changed_at >= transaction_timestamp())"
+    as_of, since = (
+        f"nullif(current_setting('cloister.import_{name}', true), '')::timestamptz" for name in ("as_of", "since")
+    )
+    return (
+        f"({row}.changed_at <= coalesce({as_of}, 'infinity')"
+        f" or {row}.changed_at >= coalesce({since}, transaction_timestamp()))"
+    )
+
+
+def _now(connection: psycopg.Connection) -> datetime:
+    ((now,),) = connection.execute("select clock_timestamp()").fetchall()
+    return cast(datetime, now)
 
 
 @contextmanager
@@ -73,8 +94,9 @@ def import_session(
         connection = stack.enter_context(connect(Login.IMPORTER, at=at))
         # The session's lock: it goes with the connection, however the import ends.
         connection.execute("select pg_advisory_lock(hashtextextended('cloister.import.' || %s, 0))", [source])
+        begun = _now(connection)
         connection.commit()
         lanes = [stack.enter_context(connect(Login.IMPORTER, at=at)) for _ in range(LANES)]
         # Entered last, so left first: no connection closes under a thread that uses it.
         threads = [Lane(lane, stack.enter_context(ThreadPoolExecutor(1))) for lane in lanes]
-        yield ImportSession(connection, threads, FieldCodec(keys), clinic, as_of, fires)
+        yield ImportSession(connection, threads, FieldCodec(keys), begun, clinic, as_of, fires=fires)

@@ -237,5 +237,33 @@ def test_a_forgotten_password_is_set_by_a_link_to_the_proven_email(
     assert events == [(12, 0)]
 
 
+def test_one_account_gets_so_many_links_in_a_day(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    running.post("/v1/passwords", json={"token": link(fresh, running, mailbox), "password": PASSWORD})
+    for _ in range(4):
+        for _ in range(6):
+            assert forget(running, MAIL).text == '{"status":"sent"}'
+        fresh.change("update operational.password_link set created_at = created_at - interval '2 hours'")
+    sent = "select count(*) from operational.message where kind = 'password_link'"
+    assert fresh.look(sent) == [(14,)], "and the welcome's"
+    fresh.change("update operational.password_link set created_at = created_at - interval '1 day'")
+    forget(running, MAIL)
+    assert fresh.look(sent) == [(15,)]
+
+
+def test_whoever_asks_an_address_gets_so_many_codes_of_accounts_in_a_day(fresh: World, running: Api) -> None:
+    callers = [access_world.sign_in(running, login) for login in ("wren", "finch")]
+    for _ in range(4):
+        for number in range(6):
+            asked = {"email": f"victim{'+tag' * (number % 2)}@example.org"}
+            found = running.put(CONTACTS, json=asked, headers=callers[number % 2])
+            assert found.status_code == 200 and found.json()["verification"]
+        moved = "sent_at = sent_at - interval '2 hours', expires_at = expires_at - interval '2 hours'"
+        fresh.change(f"update operational.verification set {moved}")
+    assert fresh.look("select sum(codes), count(*) from operational.verification") == [(15, 24)]
+    other = {"email": "other@example.org"}
+    assert running.put(CONTACTS, json=other, headers=access_world.sign_in(running, "heron")).status_code == 200
+    assert fresh.look("select sum(codes) from operational.verification") == [(16,)]
+
+
 def forget(api: Api, email: str) -> httpx.Response:
     return api.post("/v1/passwords/forgotten", json={"email": email})

@@ -252,7 +252,17 @@ SHARING: Body = {
     "time_zone": "Europe/Berlin",
 }  # fmt: skip
 AHEAD = (datetime.now(UTC) + timedelta(days=9)).isoformat()
+SOONER = (datetime.now(UTC) + timedelta(days=4)).isoformat()
 Told = tuple[str, str | None]
+
+
+def _signed(end: str | None, status: str = "active") -> Body:
+    return {
+        "resourceType": "Consent", "id": "c", "status": status, "patient": {"reference": "Patient/p1"},
+        "category": [{"coding": [{"system": "s", "code": "share"}]}], "dateTime": "2024-03-01T10:00:00Z",
+        "policy": [{"uri": "v7"}], "performer": [{"reference": "Patient/p1"}],
+        "provision": {"period": {"end": end}} if end else {"type": "permit"},
+    }  # fmt: skip
 
 
 @pytest.mark.check(17)
@@ -269,7 +279,11 @@ Told = tuple[str, str | None]
         # Ended sooner than was known: what was signed stays as it was recorded.
         (("active", None), ("inactive", "2024-05-01T08:00:00Z"), ("revoked", None)),
         (("active", AHEAD), ("active", "2024-05-01T08:00:00Z"), ("revoked", None)),
+        # An end that was moved nearer, and is still to come.
+        (("active", None), ("active", AHEAD), ("signed", AHEAD)),
+        (("active", AHEAD), ("active", SOONER), ("signed", SOONER)),
         # Nothing prolongs it.
+        (("active", SOONER), ("active", AHEAD), ("signed", SOONER)),
         (("active", "2024-05-01T08:00:00Z"), ("active", AHEAD), ("signed", "2024-05-01T08:00:00+00:00")),
     ],
 )  # fmt: skip
@@ -277,32 +291,33 @@ def test_a_consent_has_the_end_that_its_source_says_and_never_a_later_one(
     server: Server, admin: psycopg.Connection, tmp_path: Path, first: Told, then: Told, stands: Told
 ) -> None:
     for status, end in (first, then, then):
-        signed = {
-            "resourceType": "Consent", "id": "c", "status": status, "patient": {"reference": "Patient/p1"},
-            "category": [{"coding": [{"system": "s", "code": "share"}]}], "dateTime": "2024-03-01T10:00:00Z",
-            "policy": [{"uri": "v7"}], "performer": [{"reference": "Patient/p1"}],
-            "provision": {"period": {"end": end}} if end else {"type": "permit"},
-        }  # fmt: skip
-        (report,) = take(server, {**MAPPING, **SHARING}, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), signed]))
+        (report,) = take(
+            server, {**MAPPING, **SHARING}, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), _signed(end, status)])
+        )
         assert report.refused == 0, report.told
     ((state, ends),) = admin.execute("select state, expires_at from operational.consent").fetchall()
     assert (state, ends and ends.astimezone(UTC).isoformat()) == stands
 
 
-def test_an_end_still_to_come_of_a_signature_that_had_none_is_for_somebody_to_look_at(
-    server: Server, admin: psycopg.Connection, tmp_path: Path
+@pytest.mark.check(17)
+@pytest.mark.check(42)
+@pytest.mark.parametrize("first", [0, 1])
+def test_an_end_that_was_moved_nearer_ends_that_signature_in_any_order_and_no_later_one(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, first: int
 ) -> None:
-    signed: Body = {
-        "resourceType": "Consent", "id": "c", "status": "active", "patient": {"reference": "Patient/p1"},
-        "category": [{"coding": [{"system": "s", "code": "share"}]}], "dateTime": "2024-03-01T10:00:00Z",
-        "policy": [{"uri": "v7"}], "performer": [{"reference": "Patient/p1"}],
-    }  # fmt: skip
-    ended = {**signed, "provision": {"period": {"end": AHEAD}}}
-    reports = [
-        take(server, {**MAPPING, **SHARING}, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), each]))[0].told
-        for each in (signed, ended)
-    ]
-    assert reports == [[], [(2, "expires_at: is sooner than was known of the signature")]]
+    told = [_signed(None), _signed(AHEAD)]
+    for body in (told[first], told[1 - first]):
+        (report,) = take(server, {**MAPPING, **SHARING}, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), body]))
+        assert report.refused == 0, report.told
+    state = "select state, expires_at from operational.consent"
+    assert admin.execute(state).fetchall() == [("signed", datetime.fromisoformat(AHEAD))]
+    ends = "select expires_at from operational.consent_event order by expires_at nulls first"
+    recorded = [None, datetime.fromisoformat(AHEAD)][first:]
+    assert [row[0] for row in admin.execute(ends)] == recorded, "what was recorded stays as it was"
+    again = _signed(None) | {"id": "d", "dateTime": "2024-04-01T10:00:00Z"}
+    take(server, {**MAPPING, **SHARING}, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), *told, again]))
+    assert admin.execute(state).fetchall() == [("signed", None)]
+    assert [row[0] for row in admin.execute(ends)] == [None, *recorded]
 
 
 LABELS = "http://terminology.hl7.org/CodeSystem/v3-Confidentiality"

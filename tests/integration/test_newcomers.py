@@ -38,13 +38,14 @@ def running(fresh: World) -> Iterator[Api]:
         yield api
 
 
-def ask_page(api: Api, hours: float = 9) -> Any:
+def ask_page(api: Api, hours: float = 9, email: str = ADDRESS, clinic: str = "north") -> Any:
     """Somebody new asks the clinic's page for a time."""
     api.cookies.clear()
     when = datetime.fromisoformat(at(hours)).astimezone(UTC)
-    form = fields(api.get("/book/north").text)
-    asked = {"name": "Canary Swift", "offer": "visit/Dr. North", "starts_at": f"{when:%Y-%m-%dT%H:%M}"}
-    return api.post("/book/north", data={**form, **asked, "email": ADDRESS})
+    form = fields(api.get(f"/book/{clinic}").text)
+    offer = f"visit/Dr. {clinic.title()}"
+    asked = {"name": "Canary Swift", "offer": offer, "starts_at": f"{when:%Y-%m-%dT%H:%M}"}
+    return api.post(f"/book/{clinic}", data={**form, **asked, "email": email})
 
 
 def by_page(api: Api, hours: float = 9) -> None:
@@ -210,6 +211,17 @@ def test_codes_to_one_address_end_for_the_day(fresh: World, running: Api) -> Non
     assert fresh.look("select sum(codes) from operational.verification") == [(15,)]
 
 
+@pytest.mark.check(40)
+def test_a_tag_in_an_address_brings_its_reader_no_more_messages(fresh: World, running: Api) -> None:
+    tagged = ["swift@gmail.com", "swift+1@gmail.com", "s.wift@gmail.com", "SWIFT+2@gmail.com", "s.w.ift@gmail.com"]
+    for number, email in enumerate([*tagged, "swift+6@gmail.com", "swift+1@example.org"]):
+        asked = ask(starts_at=at(number), patient=someone(email=email))
+        assert post(running, as_key(fresh), asked).status_code == 201
+    assert fresh.look("select codes from operational.verification order by created_at") == [(1,)] * 5 + [(0,), (1,)]
+    told = "select state from operational.message where kind = 'booking_confirmed' order by created_at"
+    assert fresh.look(told) == [("pending",)] * 3 + [("withheld",)] * 3 + [("pending",)]
+
+
 def test_an_address_that_gets_no_code_books_nothing_on_the_page(fresh: World, running: Api) -> None:
     for number in range(5):
         by_page(running, 9 + number)
@@ -221,6 +233,31 @@ def test_an_address_that_gets_no_code_books_nothing_on_the_page(fresh: World, ru
     assert len(booked(fresh)) == 5 and fresh.look(kept) == before, "nothing is kept"
     pass_by(fresh, 2)
     by_page(running, 15)
+
+
+@pytest.mark.check(40)
+def test_a_page_holds_so_many_times_that_nobody_proved_and_no_more(
+    fresh: World, running: Api, mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.bookings.service.MOST_HELD", 2)
+    for hour, email in ((9, "a@example.org"), (10, "b@example.org")):
+        assert ask_page(running, hour, email).status_code == 200
+    refused = ask_page(running, 11, "c@example.org")
+    assert (refused.status_code, refused.json()["type"]) == (429, "urn:cloister:problem:no-more-codes")
+    assert len(booked(fresh)) == 2
+    # The clinic's other ways stay, and at another clinic nothing is held.
+    assert post(running, as_key(fresh), ask(starts_at=at(12), patient=someone())).status_code == 201
+    open_page(fresh.server, "south")
+    assert ask_page(running, 9, "d@example.org", "south").status_code == 200
+    ((verification,),) = fresh.look(
+        "select verification_id from operational.verification where clinic_id = %s order by created_at limit 1",
+        fresh.clinic_ids["north"],
+    )
+    answer = {"code": mailbox.code(str(verification))}
+    assert running.post(f"/v1/verifications/{verification}", json=answer).status_code == 200
+    assert ask_page(running, 11, "c@example.org").status_code == 200, "what is proven counts no more"
+    over(fresh)
+    assert ask_page(running, 15, "e@example.org").status_code == 200, "nor what is held no more"
 
 
 def test_bookings_with_an_address_keep_nobody_from_changing_to_it(fresh: World, running: Api) -> None:

@@ -18,7 +18,14 @@ NOW = datetime.now(UTC).replace(microsecond=0)
 GRACE = 90
 DAYS = st.integers(1, 800)
 EVENTS = st.lists(
-    st.tuples(st.sampled_from(ConsentKind), DAYS, st.none() | st.integers(-400, 400), st.integers(0, 2), st.booleans()),
+    # Some of one instant.
+    st.tuples(
+        st.sampled_from(ConsentKind),
+        DAYS | st.integers(1, 2),
+        st.none() | st.integers(-400, 400),
+        st.integers(0, 2),
+        st.booleans(),
+    ),
     max_size=6,
 )
 # Of each later text: how many days ago it was published, and how many days after that it is required.

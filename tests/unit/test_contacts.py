@@ -3,7 +3,7 @@
 import pytest
 
 from api import problems
-from infra.encryption.contacts import canonical, indexed
+from infra.encryption.contacts import canonical, indexed, mailbox
 from infra.errors import InvalidInput
 
 SAME = [
@@ -83,3 +83,26 @@ def test_a_bad_email_names_the_field(given: str) -> None:
 
 def test_other_contacts_stay_as_they_are() -> None:
     assert canonical("address", " 1 Example Street ") == " 1 Example Street "
+
+
+@pytest.mark.parametrize(
+    ("email", "read_at"),
+    [
+        ("Swift@Example.org", "swift@example.org"),
+        ("swift+a.tag+more@example.org", "swift@example.org"),
+        ("swift\uff0b1@example.org", "swift@example.org"),
+        ("s.wi.ft+1@gmail.com", "swift@gmail.com"),
+        ("s.wift@GoogleMail.com", "swift@googlemail.com"),
+        ("s.wift@example.org", "s.wift@example.org"),
+        ("swift-1@example.org", "swift-1@example.org"),
+        ("+@example.org", "+@example.org"),
+        ("...@gmail.com", "...@gmail.com"),
+    ],
+)
+def test_a_tag_makes_no_other_mailbox_and_no_same_address(email: str, read_at: str) -> None:
+    assert mailbox(email) == read_at
+    assert canonical("email", mailbox(email)) == read_at, "an address still"
+
+
+def test_addresses_of_one_mailbox_are_addresses_of_several_accounts() -> None:
+    assert indexed("account_email", "swift+1@example.org") != indexed("account_email", "swift@example.org")

@@ -8,7 +8,7 @@ from typing import Any
 
 from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput
-from orchestration.importing.fhir.rows import Left, Note, Row, Source, Unfit, clinic_and_patient, required
+from orchestration.importing.fhir.rows import Left, Note, NotYet, Row, Source, Unfit, clinic_and_patient, required
 from orchestration.importing.fhir.values import (
     Body,
     an_object,
@@ -133,7 +133,10 @@ def consent(body: Body, source: Source) -> Iterator[Row | Note]:
 
 def _signer(body: Body, source: Source) -> str | None:
     """The source's id of who signed: a patient, or a guardian who came as a RelatedPerson."""
-    key = source.index.resolve(source.index.means(first(body.get("performer")), "Patient"))
+    named = source.index.means(first(body.get("performer")), "Patient")
+    key = source.index.resolve(named)
+    if key is None and named is not None:
+        raise NotYet(Unfit("signer_id: is missing"))
     if key is not None and key.startswith("RelatedPerson/"):
         return key
     return key.partition("/")[2] if key is not None and key.startswith("Patient/") else None

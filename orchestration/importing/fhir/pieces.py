@@ -11,7 +11,7 @@ from orchestration.importing.fhir.index import Index
 from orchestration.importing.fhir.mapping import CLINIC_COLUMN
 from orchestration.importing.fhir.reading import Batch, Resource, parse
 from orchestration.importing.fhir.resources import SHAPES, place_of, rows_of
-from orchestration.importing.fhir.rows import Left, Note, Row, Source, Unfit
+from orchestration.importing.fhir.rows import Left, Note, NotYet, Row, Source, Unfit
 from orchestration.importing.fields import ENTITIES
 from orchestration.importing.reading import LINE, Broken
 
@@ -70,6 +70,8 @@ class Converted:
     read: int
     pieces: dict[Shape, ResourcePiece] = field(default_factory=dict)
     left: Counter[str] = field(default_factory=Counter)
+    # Where resources stand that name something which has not come yet.
+    early: list[int] = field(default_factory=list)
     # Of the file, that were read for it.
     bytes: int = 0
 
@@ -81,8 +83,11 @@ class _Gathered:
     broken: list[Broken] = field(default_factory=list)
 
 
-def convert(batch: Batch, source: Source, *, note: bool) -> Converted:
-    """The pieces of a batch; with `note` the index learns from the resources on the way."""
+def convert(batch: Batch, source: Source, *, note: bool, last: bool = True) -> Converted:
+    """The pieces of a batch; with `note` the index learns from the resources on the way.
+
+    Unless it is the `last` time, what names something that has not come yet is left for another one.
+    """
     found: defaultdict[Shape, _Gathered] = defaultdict(_Gathered)
     found[_UNKNOWN].broken += batch.broken
     done = Converted(len(batch.resources) + len(batch.broken))
@@ -90,7 +95,10 @@ def convert(batch: Batch, source: Source, *, note: bool) -> Converted:
         try:
             if note:
                 note_in(source.index, resource)
-            rows = [(row, _record(row) if isinstance(row, Row) else {}) for row in _rows(resource, source)]
+            made = _rows(resource, source, last=last)
+            rows = [(row, _record(row) if isinstance(row, Row) else {}) for row in made]
+        except NotYet:
+            done.early.append(resource.line)
         except Left as reason:
             done.left[str(reason)] += 1
         except Unfit as reason:
@@ -116,9 +124,13 @@ def note_in(index: Index, resource: Resource) -> None:
         raise Unfit("resource: is not of FHIR R4's shape") from None
 
 
-def _rows(resource: Resource, source: Source) -> Iterable[Row | Note]:
+def _rows(resource: Resource, source: Source, *, last: bool) -> Iterable[Row | Note]:
     try:
         return list(rows_of(resource.type, resource.body, source))
+    except NotYet as found:
+        if last:
+            raise found.otherwise from None
+        raise
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
         # Some part has a type that FHIR does not give it, in one of a thousand places.
         raise Unfit("resource: is not of FHIR R4's shape") from None

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from orchestration.importing.fhir.rows import Left, Row, Source, clinic_and_patient, required
+from orchestration.importing.fhir.rows import Left, NotYet, Row, Source, clinic_and_patient, required
 from orchestration.importing.fhir.values import (
     Body,
     an_object,
@@ -18,6 +18,8 @@ from orchestration.importing.fhir.values import (
 from policies.fhir.types import ADHERENCE, RECORD
 
 _NEVER = {"entered-in-error", "revoked", "draft"}
+# A request that has not come yet, or an identifier that nothing has yet, may lead to a plan.
+_LEADING = ("ServiceRequest", "CarePlan?")
 
 
 def care_plan(body: Body, source: Source) -> Iterator[Row]:
@@ -74,13 +76,15 @@ def adherence(body: Body, source: Source) -> Iterator[Row]:
 
 def _plan(body: Body, source: Source) -> str:
     """The plan that it is part of, directly or by way of a request."""
-    for based_on in objects(body.get("basedOn")):
-        key = source.index.means(based_on, "CarePlan")
+    found = [source.index.means(each, "CarePlan") for each in objects(body.get("basedOn"))]
+    keys = [key for key in found if key]
+    for key in keys:
         if (plan := source.index.plan_of(key)) is not None:
             return plan
-        if key and key.startswith("CarePlan/"):
+        if key.startswith("CarePlan/"):
             return key.partition("/")[2]
-    raise Left(f"{body['resourceType']} of no plan")
+    of_none = Left(f"{body['resourceType']} of no plan")
+    raise NotYet(of_none) if any(key.startswith(_LEADING) for key in keys) else of_none
 
 
 def _on_a_day(body: Body, source: Source, plan: str, day: Any, field: str, *, done: bool) -> Row:

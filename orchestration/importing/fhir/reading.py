@@ -15,6 +15,7 @@ from typing import IO, Any, NamedTuple, NoReturn
 from pydantic_core import from_json
 
 from infra.errors import InvalidInput
+from orchestration.importing.early import Early
 from orchestration.importing.reading import Broken, bytes_read, open_file
 
 PIECE_BYTES = 8 * 1024 * 1024
@@ -52,8 +53,8 @@ def is_ndjson(path: Path) -> bool:
     return path.name.removesuffix(".gz").endswith(".ndjson")
 
 
-def read_batches(path: Path) -> Iterator[Batch]:
-    """Read a file in batches of about 8 MB; a Bundle is one batch.
+def read_batches(path: Path, only: Early | None = None) -> Iterator[Batch]:
+    """Read a file, or `only` some of its lines or entries, in batches of about 8 MB; a Bundle is one batch.
 
     Raises:
         InvalidInput: no such file, no whole gzip, or a Bundle that is too large.
@@ -61,9 +62,9 @@ def read_batches(path: Path) -> Iterator[Batch]:
     try:
         with open_file(path) as stream:
             before = 0
-            for batch in _lines(stream) if is_ndjson(path) else [_bundle(path, stream)]:
+            for batch in _lines(stream, only) if is_ndjson(path) else [_bundle(path, stream)]:
                 now = bytes_read(stream)
-                yield batch._replace(read=now - before)
+                yield (batch if only is None else some_of(batch, only))._replace(read=now - before)
                 before = now
     except (EOFError, gzip.BadGzipFile, zlib.error):
         raise InvalidInput(f"{path.name} is no whole gzip file", place=path.name) from None
@@ -83,17 +84,23 @@ def batches_of(lines: Iterable[tuple[int, bytes]]) -> Iterator[Batch]:
     yield batch
 
 
-def _lines(stream: IO[bytes]) -> Iterator[Batch]:
+def some_of(batch: Batch, only: Early) -> Batch:
+    """The resources of a batch that stand at these lines or entries."""
+    return Batch([one for one in batch.resources if one.line in only], [])
+
+
+def _lines(stream: IO[bytes], only: Early | None) -> Iterator[Batch]:
     batch, size, number = Batch([], []), 0, 0
     while line := stream.readline(LONGEST_RESOURCE + 1):
         number += 1
-        content = line.rstrip(b"\r\n")
+        content, taken = line.rstrip(b"\r\n"), only is None or number in only
         if len(content) > LONGEST_RESOURCE:
-            batch.broken.append(Broken(number, "is longer than 16 MB", content))
             _skip_line(stream)
-        elif content.strip():
+        if taken and len(content) > LONGEST_RESOURCE:
+            batch.broken.append(Broken(number, "is longer than 16 MB", content))
+        elif taken and content.strip():
             _add(batch, number, content)
-        size += len(content)
+        size += taken * len(content)
         if size >= PIECE_BYTES:
             yield batch
             batch, size = Batch([], []), 0

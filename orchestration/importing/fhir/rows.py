@@ -17,6 +17,14 @@ class Left(Exception):
     """A resource that is left out on purpose; says what such ones are."""
 
 
+class NotYet(Exception):
+    """A resource that names one which has not come yet; `otherwise` says what it is if that never comes."""
+
+    def __init__(self, otherwise: Unfit | Left) -> None:
+        super().__init__(str(otherwise))
+        self.otherwise = otherwise
+
+
 class Note(NamedTuple):
     """A part of a resource that could not be taken: the resource goes to quarantine too, for whoever mends it."""
 
@@ -62,6 +70,21 @@ def required(body: Body) -> str:
     return found
 
 
+def patient_named(body: Body, source: Source) -> str:
+    """`Patient/id` of whom a resource is of.
+
+    Raises:
+        Unfit: it names no patient.
+        NotYet: it names one whom nobody met yet.
+    """
+    named = patient_of(body, source.index)
+    key = source.index.resolve(named)
+    if key is None:
+        nobody = Unfit("subject: names no patient")
+        raise nobody if named is None else NotYet(nobody)
+    return key
+
+
 def clinic_and_patient(body: Body, source: Source, place: Any = None) -> tuple[str, str]:
     """The clinic that a resource belongs to, and the source's id of its patient.
 
@@ -70,11 +93,9 @@ def clinic_and_patient(body: Body, source: Source, place: Any = None) -> tuple[s
 
     Raises:
         Unfit: it names no patient, a visit or place that is unknown, or nothing says which clinic.
+        NotYet: it names a patient whom nobody met yet.
     """
-    index = source.index
-    key = index.resolve(patient_of(body, index))
-    if key is None:
-        raise Unfit("subject: names no patient")
+    index, key = source.index, patient_named(body, source)
     if place is not None:
         slug = index.clinic_named(index.means(place, "Organization"))
         if slug is None:

@@ -1,7 +1,7 @@
 """One FHIR import from start to end: files in, entities loaded, what broke the contract kept apart."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -16,22 +16,19 @@ from infra.encryption.keyring import KeyProvider
 from infra.errors import InvalidInput, Refused
 from infra.settings import Mode
 from orchestration.importing.batches import BatchKind, begin_batch, end_batch
+from orchestration.importing.early import Early, load_all
 from orchestration.importing.fhir.index import NAMED, PLACES, VISITS, Index
+from orchestration.importing.fhir.loaders import Again, Loaders, shaped_rows
 from orchestration.importing.fhir.mapping import FhirMapping
-from orchestration.importing.fhir.pieces import Converted, ResourcePiece, Shape, convert, note_in
-from orchestration.importing.fhir.reading import Batch, is_ndjson, read_batches
+from orchestration.importing.fhir.pieces import Converted, Shape, convert, note_in
+from orchestration.importing.fhir.reading import Batch, is_ndjson, read_batches, some_of
 from orchestration.importing.fhir.resources import place_of
 from orchestration.importing.fhir.rows import Source, Unfit
-from orchestration.importing.piece import PieceLoader
-from orchestration.importing.quarantine import TOLD, Origin, Quarantine
 from orchestration.importing.reading import Progress
-from orchestration.importing.roster import Roster
 from orchestration.importing.run import Report, ahead
 from orchestration.importing.session import ImportSession, import_session
-from orchestration.importing.shaping import Shaped, shape
-from policies.words import ProcessAction
+from orchestration.importing.shaping import Shaped
 
-PATIENT = ("patient",)
 ENDINGS = (".ndjson", ".ndjson.gz", ".json", ".json.gz")
 
 
@@ -52,9 +49,10 @@ class FhirReport(Report):
 
 
 def import_fhir(at: Server, files: list[Path], what: FhirImport, progress: Progress) -> list[FhirReport]:
-    """Import files in the order that their resources need; folders stand for the NDJSON and JSON files in them.
+    """Import files in the order that their resources need, and again what came before what it names.
 
-    `progress` is told of the resources of each batch, and of the bytes that were read for it.
+    Folders stand for the NDJSON and JSON files in them. `progress` is told of the resources of each
+    batch, and of the bytes that were read for it.
 
     Raises:
         InvalidInput: a file or the mapping does not fit; what was loaded before stays.
@@ -67,7 +65,9 @@ def import_fhir(at: Server, files: list[Path], what: FhirImport, progress: Progr
         with session.transaction() as connection:
             clinics, countries = clinics_of(connection, what.mapping)
         with source_of(listed, what.mapping, countries, progress) as (source, looked):
-            return [FileImport(session, path, source, clinics).run(progress, note=not looked) for path in listed]
+            imports = [FileImport(session, path, source, clinics, note=not looked) for path in listed]
+            load_all(session, imports, progress)
+            return [each.report for each in imports]
 
 
 def listed_files(files: list[Path]) -> list[Path]:
@@ -147,14 +147,11 @@ def _look_ahead(files: list[Path], mapping: FhirMapping, index: Index, progress:
     return True
 
 
-def shaped_rows(mapping: FhirMapping, key: Shape, piece: ResourcePiece) -> Shaped:
-    """The rows of a piece as typed entities."""
-    rows = mapping.for_rows(key)
-    return shape(piece.rows, rows, rows.files[0], None)
-
-
 class FileImport:
-    """One file's import; `batches` are its resources where they do not come from the file itself."""
+    """One file's import; `batches` are its resources where they do not come from the file itself.
+
+    With `note` the index learns from the resources on the way.
+    """
 
     def __init__(
         self,
@@ -162,64 +159,68 @@ class FileImport:
         path: Path,
         source: Source,
         clinics: dict[str, int],
-        batches: Iterable[Batch] | None = None,
+        batches: Sequence[Batch] | None = None,
+        *,
+        note: bool,
     ) -> None:
         self.session, self.path, self.source, self.clinics = session, path, source, clinics
-        self.batches = batches
-        self.roster = Roster(source.mapping.source)
+        self.batches, self.note = batches, note
         self.batch_id = uuid4()
         self.report = FhirReport(self.batch_id, path.name)
-        self.loaders: dict[Shape, PieceLoader] = {}
-        self.last: PieceLoader | None = None
+        # Of what is to be read again, that which could not be converted yet, so that nothing of it is known.
+        self.early, self.unread = Early(), Early()
 
-    def run(self, progress: Progress, *, note: bool) -> FhirReport:
-        """Load it; with `note` the index learns from the resources on the way."""
+    def load(self, progress: Progress) -> None:
+        """Load it.
+
+        Raises:
+            InvalidInput: it is no whole file; what was loaded before stays.
+        """
         mapping = self.source.mapping
         # Of several clinics, whose a resource is hangs on others of its files.
         kind = None if mapping.clinics.of else BatchKind.FHIR
         with self.session.transaction() as connection:
             begin_batch(connection, self.batch_id, self.path.name, mapping, kind)
-        for done, shaped in ahead(self._convert(note=note)):
-            for key, piece in done.pieces.items():
-                self._load(key, piece, shaped[key])
-            self.report.read += done.read
-            self.report.left += done.left
-            progress(done.read, done.bytes)
-        self._finish()
-        return self.report
+        self._go_through(Again(None, None), self.early, progress)
 
-    def _convert(self, *, note: bool) -> Iterator[tuple[Converted, dict[Shape, Shaped]]]:
-        self.source.index.file = self.path.name
-        for batch in self.batches if self.batches is not None else read_batches(self.path):
-            done = replace(convert(batch, self.source, note=note), bytes=batch.read)
-            yield done, {key: shaped_rows(self.source.mapping, key, piece) for key, piece in done.pieces.items()}
+    def load_again(self, session: ImportSession, *, last: bool) -> None:
+        """Load what came too early; the last time what still does goes to quarantine."""
+        again = Again(self.early, self.unread)
+        self.early, self.unread, self.session = Early(), Early(), session
+        with suppress(InvalidInput):  # a file that breaks off did so the first time
+            self._go_through(again, None if last else self.early)
 
-    def _load(self, key: Shape, piece: ResourcePiece, shaped: Shaped) -> None:
-        loader = self._loader(key)
-        if self.last is not None and self.last is not loader:
-            self.last.land()  # what comes now may name what is on its way
-        loader.load(piece, shaped, self.clinics)
-        self.last = loader
-
-    def _loader(self, key: Shape) -> PieceLoader:
-        if key not in self.loaders:
-            mapping = self.source.mapping.for_rows(key)
-            origin = Origin(self.batch_id, mapping.source, key[-1], self.path.name)
-            quarantine = Quarantine(self.session.connection, self.session.codec, origin)
-            # Patients have one of their own: whom it has met waits for the end of the file.
-            roster = None if key == PATIENT else self.roster
-            self.loaders[key] = PieceLoader(
-                self.session, mapping, mapping.files[0], quarantine, ProcessAction.IMPORT_FHIR, roster
-            )
-        return self.loaders[key]
-
-    def _finish(self) -> None:
-        for loader in self.loaders.values():
-            loader.finish()
-            self.report.entities += +loader.loaded
-            self.report.refused += loader.quarantine.count
-            self.report.told += loader.quarantine.first
-        self.report.told = sorted(self.report.told)[:TOLD]
+    def end(self) -> None:
+        """Note what came of it."""
         counts = {"read": self.report.read, "refused": self.report.refused, **self.report.entities}
         with self.session.transaction() as connection:
             end_batch(connection, self.batch_id, counts)
+
+    def _go_through(self, again: Again, early: Early | None, progress: Progress | None = None) -> None:
+        loaders = Loaders(self.session, self.source.mapping, self.clinics, self.batch_id, self.path.name, early)
+        try:
+            for done, shaped in ahead(self._convert(again, last=early is None)):
+                for key, piece in done.pieces.items():
+                    loaders.load(key, piece, shaped[key])
+                for noted in (self.early, self.unread):
+                    noted.note(done.early)
+                self.report.left += done.left
+                if progress is not None:
+                    self.report.read += done.read
+                    progress(done.read, done.bytes)
+        except InvalidInput:
+            loaders.finish(self.report)
+            raise
+        loaders.finish(self.report)
+
+    def _convert(self, again: Again, *, last: bool) -> Iterator[tuple[Converted, dict[Shape, Shaped]]]:
+        self.source.index.file = self.path.name
+        for batch in self._batches(again.early):
+            done = replace(convert(batch, self.source, note=self.note, last=last), bytes=batch.read)
+            shaped = {key: shaped_rows(self.source.mapping, key, piece) for key, piece in done.pieces.items()}
+            yield done, {key: again.untold(done.pieces[key], found) for key, found in shaped.items()}
+
+    def _batches(self, only: Early | None) -> Iterable[Batch]:
+        if self.batches is None:
+            return read_batches(self.path, only)
+        return self.batches if only is None else [some_of(batch, only) for batch in self.batches]

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from orchestration.importing.fhir.index import patient_of, places_of
-from orchestration.importing.fhir.rows import Left, Row, Source, Unfit, required
+from orchestration.importing.fhir.index import places_of
+from orchestration.importing.fhir.rows import Left, Row, Source, Unfit, patient_named, required
 from orchestration.importing.fhir.values import Body, an_object, codes, first, hidden, objects, start_of, text_of
 from policies.fhir.types import DAY_ALONE
 
@@ -47,9 +47,7 @@ def _status(body: Body, known: dict[str, str]) -> str:
 
 
 def _visit(body: Body, source: Source, status: str, service: Any, start: Any, booked: Any, *, video: bool) -> Row:
-    key = source.index.resolve(patient_of(body, source.index))
-    if key is None:
-        raise Unfit("subject: names no patient")
+    key = patient_named(body, source)
     patient = key.partition("/")[2]
     places = places_of(body, source.index)
     named = (source.index.clinic_named(place) for place in places)
