@@ -2,6 +2,6 @@
 
 from infra.migrations.sql_file import run_beside
 
-revision = "p0044"
-down_revision = "p0043"
+revision = "p0045"
+down_revision = "p0044"
 upgrade = run_beside(__file__)
