@@ -84,9 +84,13 @@ async def impersonations(grant: Grant) -> list[dict[str, Any]]:
 
 
 async def dependents(grant: Grant) -> list[dict[str, Any]]:
-    """Whom the caller is a guardian of today, by name; recorded as an event for each of them."""
+    """Whom the caller is a guardian of today, by name; recorded as an event for each of them.
+
+    Who acts as the guardian leaves one, in the guardian's name, who is to see it.
+    """
     query = _DEPENDENTS.format(guarded=GUARDED)
-    return await grant.each(query, sql.SQL("name, id"), me=grant.caller.principal.person_id)
+    read = grant.each if grant.caller.principal.acting is None else grant.read
+    return await read(query, sql.SQL("name, id"), me=grant.caller.principal.person_id)
 
 
 async def profile(
