@@ -89,7 +89,8 @@ def test_people_see_themselves_and_whom_they_guard_and_it_is_recorded_whose_it_w
     assert naming >= {f"/v1/me/{path}" for path in ("profile", "dependents", "dependents/{dependent}/profile")}
     guarded = {
         route: answer for route, answer in own.items()
-        if (CHICK in named(answer) and route[1] != "impersonated") or (route[1] == Role.GUARDIAN and route[0].startswith("/v1/me/dependents/{"))
+        if (CHICK in named(answer) and route[1] != "impersonated")
+        or (route[1] == Role.GUARDIAN and route[0].startswith("/v1/me/dependents/{"))
     }  # fmt: skip
     assert len(guarded) >= 20
     unnamed = {
