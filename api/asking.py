@@ -33,6 +33,7 @@ CATEGORIES = {
     Action.CAMPAIGN_SEND: [Category.MEMBERSHIP, Category.AGGREGATE],
     Action.CAMPAIGN_READ: [Category.AGGREGATE],
     Action.CAMPAIGN_STOP: [Category.AGGREGATE],
+    Action.MAILBOX_READ: [Category.CONTACT],
 }
 # Reads of a clinic's records in the operational zone, and not of its mart.
 OF_RECORDS = frozenset({

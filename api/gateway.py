@@ -224,7 +224,7 @@ class Gateway:
         if access.action in OF_RECORDS:
             return self._viewing(caller, clinic)
         if clinic is None:
-            return {}
+            return {"cloister.mailbox": "open"} if access.action is Action.MAILBOX_READ else {}
         reader = self._names.clinic(clinic.slug, ClinicKind.READER)
         return {"role": reader, "search_path": f"{clinic_schema(clinic.slug)}, {_NO_PATH}"}
 

@@ -14,7 +14,7 @@ from psycopg import sql
 from api.asking import Caller
 from api.database import Connection, Pool
 from api.directory import ClinicEntry
-from api.recording import Event, recorded, recorded_gathering, recorded_hiding
+from api.recording import Event, recorded, recorded_each, recorded_gathering, recorded_hiding
 from infra.errors import NotRecorded, NotThere
 from infra.event_ids import event_id
 from infra.log import where
@@ -122,6 +122,18 @@ class Grant(Recorded):
         done = await self._connection.execute(recorded_gathering(query), {**values, **self._event.parameters()})
         (row,) = await done.fetchall()
         return row
+
+    async def each(
+        self, query: sql.Composable, order: sql.Composable, *, disclosing: bool = False, **values: Any
+    ) -> list[dict[str, Any]]:
+        """Rows of a person each, with the column `acting_for`: recorded as an event for each of them.
+
+        With `disclosing` they have more of what their events say: see `recording.recorded_each`.
+        """
+        _use(self)
+        statement = recorded_each(query, order, disclosing=disclosing)
+        found = await self._connection.execute(statement, {**values, **self._event.parameters()})
+        return await found.fetchall()
 
     def leave(self) -> None:
         """Leave without an event: nothing was told, and the request goes on to what is recorded."""

@@ -54,6 +54,8 @@ _ACTING_FOR = ("acting_for", "coalesce(acting_for, %(event__acting_for)s::uuid)"
 # The profile was asked for, and may have turned out not to be shared.
 _PROFILED = "case when exists (select from found where profiled) then {0} else array_remove({0}, '{1}') end"
 _IF_PROFILED = ("categories", _PROFILED.format("%(event__categories)s::text[]", Category.PROFILE.value))
+# What guardians do not see of their dependents.
+_HIDDEN = f"array_append(%({_PLACES['categories']})s::text[], '{Category.CONFIDENTIAL.value}')"
 _EVENT = sql.SQL("""
 insert into audit.access_event ({names}, occurred_at, patients{more})
 select {values}, statement_timestamp(), {patients}{found}""")
@@ -93,6 +95,17 @@ disclosed as (
 event as ({event}),
 hidden as ({hidden} where exists (select from found where confidential))
 select * from found order by {order}""")
+# An event for each row; of a question that finds nobody, one as well.
+_EACH = sql.SQL("""
+with found as materialized (select gen_random_uuid() as of_event, f.* from ({query}) as f),
+told as materialized (select f.* from (select) as asked left join found as f on true),
+event as ({event} from told){disclosed}
+select * from found order by {order}""")
+_EACH_DISCLOSED = sql.SQL(""",
+disclosed as (
+    insert into audit.disclosure (event_id, occurred_at, clinic_id, patient_id)
+    select of_event, statement_timestamp(), clinic_id, patient_id from found where patient_id is not null
+)""")
 _BY_STATE = sql.SQL("""
 with found as materialized ({query}),
 ruled as materialized (
@@ -195,17 +208,32 @@ def recorded_hiding(query: sql.Composable, order: sql.Composable) -> sql.Compose
     The query has the columns `patient_id` and `confidential`; the parameter `hidden__event_id` is the event apart.
     """
     count = "(select count(distinct patient_id) from found where {})"
-    categories = f"array_append({{}}::text[], '{Category.CONFIDENTIAL.value}')"
-    apart = [
-        ("event_id", "%(hidden__event_id)s::uuid"),
-        ("categories", categories.format(f"%({_PLACES['categories']})s")),
-    ]
+    apart = [("event_id", "%(hidden__event_id)s::uuid"), ("categories", _HIDDEN)]
     return _HIDING.format(
         query=query,
         event=_event(sql.SQL(count.format("not confidential"))),
         hidden=_event(sql.SQL(count.format("confidential")), ("event_id", "categories"), apart),
         event_id=sql.Placeholder(_PLACES["event_id"]),
         clinic_id=sql.Placeholder(_PLACES["clinic_id"]),
+        order=order,
+    )
+
+
+def recorded_each(query: sql.Composable, order: sql.Composable, *, disclosing: bool = False) -> sql.Composed:
+    """One statement that reads and records an event for each row, of the person whose row it is (`acting_for`).
+
+    A disclosing query has the columns `clinic_id`, `resource_id`, `patient_id` and `confidential` too: the event names
+    the clinic and what was read, and the patient is disclosed, who may be none.
+    """
+    found = [("event_id", f"coalesce(of_event, %({_PLACES['event_id']})s::uuid)"), _ACTING_FOR]
+    if disclosing:
+        categories = f"case when confidential then {_HIDDEN} else %({_PLACES['categories']})s::text[] end"
+        found += [("clinic_id", "clinic_id"), ("resource_id", "resource_id"), ("categories", categories)]
+    patients = "(patient_id is not null)::integer" if disclosing else "0"
+    return _EACH.format(
+        query=query,
+        event=_event(sql.SQL(patients), [name for name, _ in found], found),
+        disclosed=_EACH_DISCLOSED if disclosing else sql.SQL(""),
         order=order,
     )
 

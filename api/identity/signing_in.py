@@ -1,9 +1,13 @@
 """Signing in and out: what the token route and the sign-in pages share. Every outcome is an event."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NoReturn
 from uuid import UUID
 
 from fastapi import Request
 
+from api.database import Connection
 from api.gateway import Caller
 from api.identity import contacts, passwords, principals, second_factor, sessions
 from api.identity.issuer import PASSWORD_ONLY, WITH_CODE
@@ -29,11 +33,10 @@ async def for_token(serving: Services, request: Request, login: str, password: s
         TooMany: this address guessed too often.
     """
     principal = await _check(serving, request, login, password)
-    if principal.needs_code:
-        if not code or not principal.enrolled:
-            raise CodeNeeded("a code is needed as well")
-        await _check_code(serving, request, principal, code)
-    async with serving.pool.connection() as connection:
+    if principal.needs_code and (not code or not principal.enrolled):
+        raise CodeNeeded("a code is needed as well")
+    opened = _by_code(serving, request, principal, code) if principal.needs_code else serving.pool.connection()
+    async with opened as connection:
         await record(connection, account_event(request, AccountAction.TOKEN_ISSUE, principal))
     return serving.issuer.issue(principal.principal_id, methods=WITH_CODE if principal.needs_code else PASSWORD_ONLY)
 
@@ -48,7 +51,8 @@ async def for_session(serving: Services, request: Request, login: str, password:
         TooMany: this address guessed too often.
     """
     principal = await _check(serving, request, login, password)
-    return await _begin(serving, request, principal, AccountAction.SIGN_IN, with_code=False)
+    async with serving.pool.connection() as connection, connection.transaction():
+        return await _begin(connection, serving, request, principal, AccountAction.SIGN_IN, with_code=False)
 
 
 async def step_up(serving: Services, request: Request, session: Session, code: str) -> str:
@@ -58,8 +62,9 @@ async def step_up(serving: Services, request: Request, session: Session, code: s
         NotSignedIn: wrong or used, or the account rests.
         TooMany: this address guessed too often.
     """
-    await _check_code(serving, request, session.principal, code)
-    return await _begin(serving, request, session.principal, AccountAction.SECOND_FACTOR, with_code=True)
+    principal = session.principal
+    async with _by_code(serving, request, principal, code) as connection:
+        return await _begin(connection, serving, request, principal, AccountAction.SECOND_FACTOR, with_code=True)
 
 
 async def pending_secret(serving: Services, session: Session) -> Secret:
@@ -75,12 +80,14 @@ async def enrol(serving: Services, request: Request, session: Session, code: str
         NotSignedIn: the code is wrong.
     """
     principal, secret = session.principal, await pending_secret(serving, session)
+    action = AccountAction.SECOND_FACTOR_ENROL
     async with serving.pool.connection() as connection, connection.transaction():
         codes = await second_factor.enrol(connection, serving.totp, principal.principal_id, secret, code)
+        if codes is not None:
+            token = await _begin(connection, serving, request, principal, action, with_code=True)
     if codes is None:
-        await _refuse(serving, request, AccountAction.SECOND_FACTOR_ENROL, principal)
-    token = await _begin(serving, request, principal, AccountAction.SECOND_FACTOR_ENROL, with_code=True)
-    return token, codes or []
+        await _refuse(serving, request, action, principal)
+    return token, codes
 
 
 async def out(serving: Services, request: Request, caller: Caller, token: str) -> None:
@@ -129,33 +136,46 @@ async def _check(serving: Services, request: Request, login: str, password: str)
     return principal
 
 
-async def _check_code(serving: Services, request: Request, principal: Principal, code: str) -> None:
+@asynccontextmanager
+async def _by_code(serving: Services, request: Request, principal: Principal, code: str) -> AsyncIterator[Connection]:
+    """A transaction for what a code opens: a good code is used up with that, recorded, or not at all."""
     address = address_name(origin(request))
     async with serving.pool.connection() as connection:
         await serving.attempts.take(connection, address)
-        found = await second_factor.verify(connection, serving.totp, principal.principal_id, code)
+        async with connection.transaction():
+            found = await second_factor.verify(connection, serving.totp, principal.principal_id, code)
+            if found == "recovery":
+                await record(connection, account_event(request, AccountAction.RECOVERY_CODE_USE, principal))
+            if found is not None:
+                yield connection
         if found is not None:
             await serving.attempts.give(connection, address)
-        if found == "recovery":
-            await record(connection, account_event(request, AccountAction.RECOVERY_CODE_USE, principal))
     if found is None:
         await _refuse(serving, request, AccountAction.SECOND_FACTOR, principal)
 
 
-async def _refuse(serving: Services, request: Request, action: AccountAction, principal: Principal) -> None:
+async def _refuse(serving: Services, request: Request, action: AccountAction, principal: Principal) -> NoReturn:
     async with serving.pool.connection() as connection:
         await record(connection, account_event(request, action, principal, principal.session_id, denied=True))
     raise NotSignedIn("no such code")
 
 
 async def _begin(
-    serving: Services, request: Request, principal: Principal, action: AccountAction, *, with_code: bool
+    connection: Connection,
+    serving: Services,
+    request: Request,
+    principal: Principal,
+    action: AccountAction,
+    *,
+    with_code: bool,
 ) -> str:
-    """A new session in place of the browser's old one: what was known of that one is worth nothing."""
+    """A new session in place of the browser's old one: what was known of that one is worth nothing.
+
+    The caller's transaction makes it stand.
+    """
     device = Device(origin(request), sessions.browser(request.headers.get("user-agent", "")))
-    async with serving.pool.connection() as connection, connection.transaction():
-        if old := request.cookies.get(serving.cookie(sessions.COOKIE)):
-            await sessions.end(connection, old)
-        token = await sessions.start(connection, principal.principal_id, device, second_factor=with_code)
-        await record(connection, account_event(request, action, principal, sessions.session_name(token)))
+    if old := request.cookies.get(serving.cookie(sessions.COOKIE)):
+        await sessions.end(connection, old)
+    token = await sessions.start(connection, principal.principal_id, device, second_factor=with_code)
+    await record(connection, account_event(request, action, principal, sessions.session_name(token)))
     return token

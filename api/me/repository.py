@@ -13,7 +13,10 @@ from api.profiles.columns import columns
 from policies.classification import ProfileField
 from policies.words import Action
 
-_DEPENDENTS = sql.SQL("select g.guardianship_id as id, p.name, g.relationship, g.starts_on as since from {guarded}")
+_DEPENDENTS = sql.SQL(
+    "select g.guardianship_id as id, p.name, g.relationship, g.starts_on as since, p.person_id as acting_for"
+    " from {guarded}"
+)
 # Two kinds of readers: a clinic's, whom the disclosures name, and guardians, by whom they acted for.
 EVENT = "e.event_id, e.occurred_at, e.clinic_id, e.role, e.organisation, e.action, e.purpose, e.categories"
 _BEFORE = "(%(before)s::timestamptz is null or (e.occurred_at, e.event_id) < (%(before)s, %(before_id)s::uuid))"
@@ -81,9 +84,13 @@ async def impersonations(grant: Grant) -> list[dict[str, Any]]:
 
 
 async def dependents(grant: Grant) -> list[dict[str, Any]]:
-    """Whom the caller is a guardian of today, by name."""
+    """Whom the caller is a guardian of today, by name; recorded as an event for each of them.
+
+    Who acts as the guardian leaves one, in the guardian's name, who is to see it.
+    """
     query = _DEPENDENTS.format(guarded=GUARDED)
-    return await grant.read(query, sql.SQL("name, id"), me=grant.caller.principal.person_id)
+    read = grant.each if grant.caller.principal.acting is None else grant.read
+    return await read(query, sql.SQL("name, id"), me=grant.caller.principal.person_id)
 
 
 async def profile(

@@ -79,11 +79,16 @@ _WITHHELD = sql.SQL("""
 insert into operational.message (message_id, kind, clinic_id, patient_id, person_id, about_id, state, failure)
 values (%(message)s, %(kind)s, %(clinic)s, %(patient)s, %(person)s, %(about)s, 'withheld', %(word)s)""")
 _MAIL = sql.SQL(f"""
-select d.message_id as id, d.content, d.arrived_at, k.key_ids, k.wrapped, k.kek_ids, k.kek_versions
+select
+    d.message_id as id, d.content, d.arrived_at, k.key_ids, k.wrapped, k.kek_ids, k.kek_versions,
+    m.clinic_id, m.patient_id, m.confidential and m.patient_id is not null as confidential,
+    d.message_id::text as resource_id, case when m.patient_id is null then m.person_id end as acting_for
 from operational.demo_mail as d
+inner join operational.message as m on m.message_id = d.message_id
 inner join lateral (
     select {KEY_ARRAYS} from operational.data_key where purpose = '{PURPOSE}' and retired_at is null
 ) as k on true
+where %(message)s::uuid is null or d.message_id = %(message)s
 order by d.arrived_at desc limit %(limit)s""")  # nosec B608 # constants
 
 
@@ -145,6 +150,6 @@ async def refuse(work: Work, digest: bytes) -> None:
         await work.run(_REFUSE, **at, patient=kept["patient_id"])
 
 
-async def demo_mail(grant: Grant, limit: int) -> list[dict[str, Any]]:
-    """The newest mail of a demo, sealed, with the keys that open it."""
-    return await grant.read(sql.SQL("select * from ({}) as m").format(_MAIL), sql.SQL("arrived_at desc"), limit=limit)
+async def demo_mail(grant: Grant, limit: int, message: UUID | None) -> list[dict[str, Any]]:
+    """The newest mail of a demo, or one, sealed, with the keys that open it; recorded as an event for each."""
+    return await grant.each(_MAIL, sql.SQL("arrived_at desc"), disclosing=True, limit=limit, message=message)

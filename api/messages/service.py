@@ -78,8 +78,8 @@ async def refuse(serving: Services, caller: Caller, token: str) -> None:
         await work.record()
 
 
-async def read_mailbox(serving: Services, caller: Caller) -> list[Mail]:
-    """The newest mail of a demo, for its admins.
+async def read_mailbox(serving: Services, caller: Caller, message: UUID | None = None) -> list[Mail]:
+    """The newest mail of a demo, or the one of a message, for its admins.
 
     Raises:
         NotThere: the caller is no admin, or mail is sent in earnest.
@@ -87,7 +87,7 @@ async def read_mailbox(serving: Services, caller: Caller) -> list[Mail]:
     async with serving.gateway.open(caller, Access(Action.MAILBOX_READ)) as grant:
         if serving.production:
             raise NotThere("no mailbox")
-        rows = await repository.demo_mail(grant, SHOWN)
+        rows = await repository.demo_mail(grant, SHOWN, message)
     found = []
     for row in rows:
         place = Place(repository.MAIL_TABLE, "content", str(row["id"]))

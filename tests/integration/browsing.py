@@ -1,5 +1,6 @@
 """Several people at the pages, each in a browser of their own, without a real one."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import access_world
@@ -8,7 +9,7 @@ from access_world import Api
 from pages_of import browser_sign_in, fields, send
 
 # What a form carries by itself: its token, and what it showed.
-CARRIED = {"csrf", "version", "was"}
+CARRIED = {"csrf", "version", "was", "tag"}
 
 
 @dataclass
@@ -30,11 +31,18 @@ class Browsers:
 
     def send(self, login: str, path: str, page: str, status: int = 303, **values: object) -> httpx.Response:
         """Send a form of a page that was opened before to `path`."""
-        self._as(login)
-        hidden = {name: value for name, value in fields(page).items() if name in CARRIED}
-        answer = self.api.post(path, data={**hidden, **values}, headers={"accept": "text/html"})
+        answer = self.answer(login, path, page, values)
         assert answer.status_code == status, (path, answer.status_code, answer.text)
         return answer
+
+    def answer(
+        self, login: str, path: str, page: str, values: Mapping[str, object], file: bytes = b""
+    ) -> httpx.Response:
+        """What a form of a page that was opened before is answered, with a file if it has one."""
+        self._as(login)
+        hidden = {name: value for name, value in fields(page).items() if name in CARRIED}
+        files = {"file": ("records.zip", file, "application/zip")} if file else None
+        return self.api.post(path, data={**hidden, **values}, files=files, headers={"accept": "text/html"})
 
     def ask(self, login: str, path: str) -> httpx.Response:
         """What somebody is answered at a page, or who has not signed in: an empty login."""

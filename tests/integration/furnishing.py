@@ -50,7 +50,7 @@ def furnish(world: World, api: Api) -> House:
     _join_wren(house)
     _hideable(house)
     _carried_by_chick(world)
-    _seen_today(world)
+    seen_today(world)
     assert propose(api, world).status_code == 201
     world.impersonation = act_as(api, "finch")[0]
     _things(house)
@@ -121,13 +121,15 @@ def _carried_by_chick(world: World) -> None:
         access_world.insert(admin, "brought_record", row)
 
 
-def _seen_today(world: World) -> None:
-    """An appointment of Finch's that is on the specialist's list of today."""
-    world.change(
+def seen_today(world: World) -> str:
+    """An appointment of Finch's that is on the specialist's list of today, and has begun; its id."""
+    ((made,),) = world.look(
         "insert into operational.appointment (clinic_id, patient_id, service, modality, specialist, status, booked_on,"
-        " starts_on, starts_at) values (%s, %s, 'visit', 'in_person', 'Dr. North', 'booked', %s, %s, now())",
+        " starts_on, starts_at) values (%s, %s, 'visit', 'in_person', 'Dr. North', 'booked', %s, %s, now())"
+        " returning appointment_id",
         world.clinic_ids["north"], world.patients["north", FINCH], today(), today(),
     )  # fmt: skip
+    return str(made)
 
 
 def _mail(world: World) -> UUID:

@@ -1,13 +1,18 @@
-"""A good write of each kind, over the API and the pages, by whoever may: what tests of refusals ask for."""
+"""A good write of each kind over the API, by whoever may: what tests of refusals ask for."""
 
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Any
 from uuid import uuid4
 
-from access_world import FINCH, NEWS
+import httpx
+from access_world import CHICK, FINCH, NEWS
 from booking import ask, at, someone
-from browsing import Browsers
-from legal import COURT
+from exporting import export
+from furnishing import seen_today
+from legal import COURT, SEEN
+from test_impersonation_refusals import CONSENT
+from things import Things
 
 from tests.integration.records import Family, days, today
 
@@ -72,9 +77,10 @@ def of_managers(family: Family) -> list[Write]:
     """What the manager of north does."""
     webhook, delivery = family.world.webhooks["north"], family.world.deliveries["north"]
     rule, url = {"rule": "age > 40"}, "https://hooks.example/cloister"
-    everybody, hook = (
+    other = Things(family.world, "webhooks/{webhook}").address
+    everybody, hook, ended = (
         {"If-Match": family.ask("manager.north", "GET", f"/clinics/north/{path}").headers["etag"]}
-        for path in ("segments/everybody", f"webhooks/{webhook}")
+        for path in ("segments/everybody", f"webhooks/{webhook}", other)
     )
     hours = {"days_ahead": 90, "specialists": ["Dr. North"], "hours": {"mon": "08:00-12:00"}}
     text = {"purpose": "communications", "text_version": "v2", "body": "The text v2."}
@@ -102,7 +108,7 @@ def of_managers(family: Family) -> list[Write]:
             ("POST", f"webhooks/{webhook}/test", None, {}),
             ("POST", f"webhooks/{webhook}/secret", None, {}),
             ("POST", f"webhooks/{webhook}/disable", None, {}),
-            ("DELETE", f"webhooks/{webhook}", None, hook),
+            ("DELETE", other, None, ended),
         ]
     ]
 
@@ -133,44 +139,76 @@ def of_admins(family: Family) -> list[Write]:
     ]
 
 
-def of_pages(family: Family) -> list[Write]:
-    """Forms of pages; each is sent with the token of a page that its visitor had open before."""
-    appointment = family.world.appointments["north"]
-    plan, consent = family.world.items["north", "plan"], "/me/consents/north/profile_sharing"
-    pain = family.assign(FINCH, "pain")
-    prescribed = {"do": "prescribe", "title": "P", "starts_on": str(today()), "ends_on": str(today() + days(6)),
-                  "0.name": "Bridge", "0.times": "2"}  # fmt: skip
-    finch = family.world.patients["north", FINCH]
+def of_things(family: Family) -> list[Write]:
+    """What is done to things that are there, each made for it."""
+    world = family.world
+    world.change("update operational.import_batch set kind = 'csv'")  # what waits of it can be tried again
+    ended, until = {"reason": "no_longer"}, {"starts_at": at(16)}
+    things: list[tuple[str, str, str, Any]] = [
+        ("finch", "DELETE", "/me/dependents/{dependent}/guardians/{guardianship}", ended),
+        ("finch", "DELETE", "/me/guardians/{guardianship}", ended),
+        ("finch", "DELETE", "/me/invitations/{invitation}", None),
+        ("finch", "DELETE", "/me/dependents/{dependent}/invitations/{invitation}", None),
+        ("finch", "POST", "/me/legal-guardians/{legal_guardian}/contest", None),
+        ("finch", "POST", "/me/appointments/{appointment}/cancel", {}),
+        ("finch", "POST", "/me/appointments/{appointment}/confidential", None),
+        ("finch", "POST", "/me/dependents/{dependent}/appointments/{appointment}/cancel", {}),
+        ("admin", "POST", "/dependents/{dependent}/undo", None),
+        ("admin", "POST", "/impersonations/{impersonation}/end", None),
+        ("specialist.north", "POST", "/clinics/{clinic}/forms/{form}/confidential", None),
+        ("finch", "POST", "/me/dependents/{dependent}/appointments/{appointment}/reschedule", until),
+        ("finch", "PUT", "/me/dependents/{dependent}/plans/{plan}/exercises/{exercise}/days/{today}", {"times": 1}),
+        ("admin", "POST", "/clinics/{clinic}/quarantine/{entry}/retry", None),
+        ("manager.north", "POST", "/clinics/{clinic}/legal-guardians/{legal_guardian}/confirm", SEEN),
+        ("manager.north", "POST", "/clinics/{clinic}/legal-guardians/{legal_guardian}/end", ended),
+    ]
+    code = family.done("finch", "POST", "/me/invitations")["code"]
+    saved, whole = (f"{family.of_chick}/forms/{family.assign(CHICK, 'pain')}" for _ in range(2))
+    come, missed = seen_today(world), seen_today(world)
+    corrected = {"status": "noshow", "reason": "entered_wrongly"}
+    steps = [("arrive", come, {}), ("complete", come, {}), ("correct", come, corrected), ("no-show", missed, {})]
     return [
-        Write(login, "POST", path, values)
-        for login, path, values in [
-            ("finch", f"/me/forms/{pain}", {"do": "complete", "answer.score": "7"}),
-            ("finch", f"/me/plans/{plan}/confidential", {"hidden": "true"}),
-            ("finch", f"/me/appointments/{appointment}/cancel", {"clinic": "north"}),
-            ("finch", "/me/account", {"email": "finch.new@example.org"}),
-            ("finch", f"{family.of_chick}/family/invitations", {}),
-            ("finch", "/me/family/dependents", {"name": "New", "birth_date": "2020-02-29", "relationship": "parent"}),
-            ("finch", f"{consent}/revoke", {}),
-            ("specialist.north", f"/agenda/north/patients/{finch}/plans", prescribed),
-            ("specialist.north", f"/agenda/north/{appointment}/confidential", {"hidden": "true"}),
-        ]
+        *(Write(login, method, Things(world, path).address, body) for login, method, path, body in things),
+        *(Write("staff.north", "POST", f"/clinics/north/appointments/{one}/{step}", said) for step, one, said in steps),
+        *_handed_over(family),
+        Write("wren", "POST", "/me/guardianships", {"code": code, "relationship": "partner"}),
+        Write("finch", "POST", f"{family.of_chick}/consents/revoke", CONSENT),
+        Write("finch", "POST", f"{family.of_chick}/exports", {"clinic": "north"}),
+        Write("finch", "PUT", f"{saved}/answers", {"answers": {"score": 2}}),
+        Write("finch", "POST", f"{whole}/complete", {"answers": {"score": 2}}),
+        Write("manager.north", "POST", "/clinics/north/segments/everybody/messages", NEWS, _key()),
     ]
 
 
-def asked(family: Family, writes: list[Write]) -> dict[tuple[str, str], int]:
-    """The status of each, in this order."""
-    return {
-        (write.method, write.path): family.api.request(
-            write.method, f"/v1{write.path}", headers={**family.headers[write.login], **write.more}, json=write.body
-        ).status_code
-        for write in writes
-    }
+def carried(family: Family) -> dict[str, tuple[bytes, str]]:
+    """What was made at south of Finch and of Chick, to be brought to north, and by what a preview names it."""
+    if ("south", CHICK) not in family.world.patients:
+        family.world.register_chick("south")
+    whose = {FINCH: None, CHICK: family.world.guardianship}
+    made = {name: export(family.api, "finch", "south", of) for name, of in whose.items()}
+    return {name: (one.archive, sha256(one.files["manifest.json"]).hexdigest()) for name, one in made.items()}
 
 
-def sent(browsers: Browsers, writes: list[Write], shown: dict[str, str], status: int) -> None:
-    """Send each from a page of its visitor, and hold the answer to a status."""
-    for write in writes:
-        browsers.send(write.login, write.path, shown[write.login], status, **write.body)
+def _handed_over(family: Family) -> list[Write]:
+    made, desk = carried(family), f"/clinics/north/patients/{family.world.patients['north', FINCH]}/handovers"
+    found = []
+    for login, path, name in (("finch", "/me", FINCH), ("finch", family.of_chick, CHICK), ("staff.north", desk, FINCH)):
+        archive, digest = made[name]
+        to, where = (f"{path}/handovers", "clinic=north&") if login == "finch" else (path, "")
+        for asked_for in (f"{to}/preview?{where}", f"{to}?{where}digest={digest}"):
+            found.append(Write(login, "POST", asked_for, archive, {"content-type": "application/zip"}))
+    return found
+
+
+def asked(family: Family, writes: list[Write]) -> list[tuple[str, str, int]]:
+    """Each with its status, in this order."""
+    return [(write.method, write.path, _ask(family, write).status_code) for write in writes]
+
+
+def _ask(family: Family, write: Write) -> httpx.Response:
+    body = {"content": write.body} if isinstance(write.body, bytes) else {"json": write.body}
+    headers = {**family.headers[write.login], **write.more}
+    return family.api.request(write.method, f"/v1{write.path}", headers=headers, **body)
 
 
 def _key() -> dict[str, str]:

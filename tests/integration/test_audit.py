@@ -268,12 +268,10 @@ def test_a_pooled_connection_is_clean_after_an_error_a_cancel_and_a_timeout(worl
     assert set(states) == {(f"{world.server.roles.prefix}_service", '"$user", public', "")}
 
 
-SETTINGS = "concat({})".format(
-    ", ".join(
-        f"current_setting('cloister.{name}', true)"
-        for name in ("clinic_id", "clinic_ids", "person_id", "actor_id", "audit_scope", "log_of", "presented_code")
-    )
-)
+OF_A_TRANSACTION = (
+    "clinic_id", "clinic_ids", "person_id", "actor_id", "audit_scope", "log_of", "presented_code", "mailbox",
+)  # fmt: skip
+SETTINGS = "concat({})".format(", ".join(f"current_setting('cloister.{name}', true)" for name in OF_A_TRANSACTION))
 FAILING_PERSON = "select 1 / (clinic_id - clinic_id) from operational.registration"
 SLEEPING_PERSON = "select pg_sleep(5) from operational.registration"
 

@@ -1,5 +1,8 @@
 """While nothing can be recorded nothing is answered and nothing is done, on every route that has something to give."""
 
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+
 import access_world
 import pytest
 from access_world import World
@@ -28,7 +31,7 @@ def given_to() -> list[tuple[str, str, str]]:
     return found
 
 
-def state(world: World) -> dict[str, str]:
+def state(world: World, but: Collection[str] = OF_SIGN_INS) -> dict[str, str]:
     """A digest of every table of the operational zone and the clinics' marts, but those of sign-ins."""
     with connect_admin(world.server) as admin:
         tables = admin.execute(
@@ -39,8 +42,18 @@ def state(world: World) -> dict[str, str]:
         return {
             f"{zone}.{table}": admin.execute(sql.SQL(digest).format(sql.Identifier(zone, table))).fetchone()[0]  # type: ignore[index]
             for zone, table in tables
-            if table not in OF_SIGN_INS
+            if table not in but
         }
+
+
+@contextmanager
+def nothing_recorded(world: World) -> Iterator[None]:
+    """Have the audit log refuse meanwhile."""
+    world.change("alter table audit.access_event add constraint refuses check (false) not valid")
+    try:
+        yield
+    finally:
+        world.change("alter table audit.access_event drop constraint refuses")
 
 
 @pytest.mark.check(22)

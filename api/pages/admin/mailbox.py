@@ -26,8 +26,8 @@ async def mailbox_page(request: Request, serving: Serving, visiting: Visiting) -
 @router.get("/{message}.ics")
 async def calendar(serving: Serving, visiting: Visiting, message: UUID) -> Response:
     """The calendar that came with a mail."""
-    for mail in await service.read_mailbox(serving, visiting.caller):
-        if mail.message_id == message and mail.calendar:
+    for mail in await service.read_mailbox(serving, visiting.caller, message):
+        if mail.calendar:
             return Response(mail.calendar, media_type="text/calendar")
     raise NotThere("no calendar")
 
