@@ -2,6 +2,6 @@
 
 from infra.migrations.sql_file import run_beside
 
-revision = "p0044"
-down_revision = "p0043"
+revision = "p0046"
+down_revision = "p0045"
 upgrade = run_beside(__file__)
