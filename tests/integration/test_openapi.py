@@ -26,6 +26,8 @@ from things import Things
 
 from api import problems
 
+# The pool of the service, which answers in another thread, takes chances of its own while a case is made.
+pytestmark = pytest.mark.filterwarnings("ignore:Do not use the `random` module:hypothesis.errors.HypothesisWarning")
 # A ZIP file is bytes like any other.
 schemathesis.serializer.alias("application/zip", "application/octet-stream")
 EXAMPLES = 4
