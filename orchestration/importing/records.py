@@ -149,7 +149,11 @@ class RecordLoader:
         connection.execute(_resolved(record), {"source": self._source})
         refused = connection.execute("select line, reason from ready_record where reason is not null").fetchall()
         connection.execute(_insert_unknown(record))
-        connection.execute(_update(record))
+        (changed,) = connection.execute(_COUNT_CHANGED).fetchone() or (0,)
+        # Found by their places: of a table that is new, the planner would look through a clinic's rows for each by key.
+        if changed and connection.execute(_update(record, _PLACE)).rowcount < changed:
+            # Somebody else has written some of them meanwhile, so they are elsewhere.
+            connection.execute(_update(record))
         connection.execute("drop table ready_record")
         return pl.DataFrame(refused, schema={"line": pl.Int64, "reason": pl.String}, orient="row")
 
@@ -166,16 +170,18 @@ _FROM_STAGE = """
 
 
 def _resolved(record: Record) -> sql.SQL:
-    """Staged rows with their ids, whether they are known already, and what is wrong with them."""
+    """Staged rows that are new, or wrong, or change what is there: where that is, and what is wrong with them."""
     columns = ", ".join(f"{expression} as {name}" for name, expression in _columns(record).items())
     key = " and ".join(f"old.{name} = {_columns(record)[name]}" for name in record.key)
     text = f"""
     create temporary table ready_record on commit drop as
-    select s.line, {columns}, old.clinic_id is not null as known,
-        {record.fault} as reason
+    select s.line, ready.*, old.ctid as place, old.clinic_id is not null as known, judged.reason
     {_FROM_STAGE}
     {record.parent}
     left join operational.{record.table} as old on {key}
+    cross join lateral (select {columns}) as ready
+    cross join lateral (select {record.fault} as reason) as judged
+    where judged.reason is not null or old.clinic_id is null or ({_changes(record)})
     """  # nosec B608 # names of our own tables and columns
     return sql.SQL(text)
 
@@ -205,15 +211,29 @@ def _insert_unknown(record: Record) -> sql.SQL:
     return sql.SQL(text)
 
 
-def _update(record: Record) -> sql.SQL:
-    changing = [name for name in _columns(record) if name not in (*record.key, record.id)]
+_CHANGED = "known and reason is null"
+_COUNT_CHANGED = sql.SQL("select count(*) from ready_record where " + _CHANGED)  # nosec B608 # a constant
+_PLACE = "old.ctid = ready.place and "
+
+
+def _update(record: Record, place: str = "") -> sql.SQL:
     key = " and ".join(f"old.{name} = ready.{name}" for name in record.key)
-    new = {name: f"(old.{name} or ready.{name})" if name == HIDDEN else f"ready.{name}" for name in changing}
+    new = ", ".join(f"{name} = {value}" for name, value in _new(record).items())
     text = f"""
-    update operational.{record.table} as old set {", ".join(f"{name} = {value}" for name, value in new.items())}
+    update operational.{record.table} as old set {new}
     from ready_record as ready
-    where ready.known and ready.reason is null and {key} and ({unchanged("old")} or {record.newer})
-        and ({", ".join(f"old.{name}" for name in changing)})
-            is distinct from ({", ".join(new.values())})
+    where {_CHANGED} and {place}{key} and {_changes(record)}
     """  # nosec B608 # names of our own tables and columns
     return sql.SQL(text)
+
+
+def _changes(record: Record) -> str:
+    """The condition that a `ready` row counts though there is an `old` one, and differs from it."""
+    olds, news = ", ".join(f"old.{name}" for name in _new(record)), ", ".join(_new(record).values())
+    return f"({unchanged('old')} or {record.newer}) and ({olds}) is distinct from ({news})"
+
+
+def _new(record: Record) -> dict[str, str]:
+    """What an update sets each column to."""
+    changing = (name for name in _columns(record) if name not in (*record.key, record.id))
+    return {name: f"(old.{name} or ready.{name})" if name == HIDDEN else f"ready.{name}" for name in changing}

@@ -14,7 +14,7 @@ from infra.encryption.field_codec import FieldCodec
 from infra.encryption.keyring import FileKeyring
 from infra.errors import InvalidInput
 from infra.roles import Login
-from orchestration.importing import session
+from orchestration.importing import records, session
 from orchestration.importing.mapping import Mapping
 from policies.guardianship import stands
 from tests.clocks import CLOCKS_CHANGE
@@ -164,6 +164,21 @@ def test_importing_twice_touches_nothing(server: Server, admin: psycopg.Connecti
     before = versions(admin)
     bring(server, MAPPING, folder)
     assert versions(admin) == before
+
+
+@pytest.mark.parametrize("place", [records._PLACE, "false and "], ids=["where it was", "elsewhere"])
+def test_a_row_that_changed_is_found_where_it_is(
+    server: Server, admin: psycopg.Connection, folder: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    bring(server, MAPPING, folder)
+    visits = folder / "visits.csv"
+    visits.write_text(visits.read_text().replace("north,v1,1,done", "north,v1,1,missed"))
+    monkeypatch.setattr(records, "_PLACE", place)
+    bring(server, MAPPING, folder)
+    found = admin.execute(
+        "select source_id, status, version from operational.appointment order by clinic_id"
+    ).fetchall()
+    assert found == [("v1", "noshow", 2), ("v1", "noshow", 1)]
 
 
 @pytest.mark.check(51)
