@@ -1,0 +1,30 @@
+-- As before, but as a table: PostgreSQL puts such a function's text into the statement that asks, and starts it not
+-- anew for each row. 37,000 signatures of an import took 0.6 s of it, now 0.16.
+drop function operational.consent_ends(integer, uuid, text, text, uuid, timestamptz, timestamptz);
+create function operational.consent_ends(
+    of_clinic integer, of_person uuid, of_purpose text, of_version text, of_signer uuid, signed_at timestamptz,
+    of_end timestamptz)
+returns table (outdated_at timestamptz, lapses_at timestamptz, ends_at timestamptz)
+language sql stable rows 1
+as $$
+    select o.outdated_at, l.lapses_at, least(of_end, o.outdated_at, l.lapses_at)
+    from (
+        select min(newer.required_from) as outdated_at
+        from operational.consent_text as t
+        inner join operational.consent_text as newer
+            on newer.clinic_id = t.clinic_id and newer.purpose = t.purpose and newer.created_at > t.created_at
+        where t.clinic_id = of_clinic and t.purpose = of_purpose and t.text_version = of_version
+    ) as o
+    cross join (
+        select case when of_signer <> of_person and (signed_at at time zone 'UTC')::date < b.of_age
+                    then (b.of_age + k.consent_grace_days)::timestamp at time zone 'UTC' end as lapses_at
+        from operational.clinic as k
+        left join lateral (
+            select (q.birth_date + make_interval(years => operational.majority_age(k.country)))::date as of_age
+            from operational.profile as q where q.person_id = of_person
+        ) as b on true
+        where k.clinic_id = of_clinic
+    ) as l $$;
+alter function operational.consent_ends(integer, uuid, text, text, uuid, timestamptz, timestamptz) owner to {owner};
+grant execute on function operational.consent_ends(integer, uuid, text, text, uuid, timestamptz, timestamptz)
+    to {service}, {family};
