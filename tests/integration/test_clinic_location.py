@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,13 +18,16 @@ import pytest
 from access_world import CHICK, FINCH, Api, World
 from booking import as_key, ask, newcomer, post
 from operational_rows import Rows
+from test_importing import MAPPING, PATIENTS
 
 from infra.database import Server, clinic_transaction, connect, connect_admin
 from infra.places import zones_to_choose
 from infra.roles import ClinicKind, Login
 from orchestration.clinics import clinic_days
+from orchestration.importing.mapping import Mapping
 from orchestration.live import worker
 from orchestration.live.midnight import pass_midnight
+from tests.integration.importing import bring as import_files
 from tests.integration.live_twins import TWINS, bring, evaluate, load, noted, save
 from tests.integration.test_sealer import wait_until
 
@@ -331,3 +335,34 @@ def test_a_booking_and_a_change_of_the_zone_wait_for_each_other(fresh: World) ->
                 wait_until(lambda: bool(fresh.look("select from pg_locks where locktype = 'advisory' and not granted")))
             assert saving.result(timeout=30).status_code == 204
         assert fresh.look(day, evening) == [(evening.date() + timedelta(days=1),)]
+
+
+def test_an_import_on_its_way_waits_for_a_change_of_the_zone(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    (tmp_path / "patients.csv").write_text(PATIENTS.format(canary="+493023125042"))
+    instant = LATE.isoformat()
+    (tmp_path / "times.csv").write_text(
+        f"clinic,visit,patient,at\nnorth,t1,1,{instant}\nsouth,t2,3,{instant}\n"  # south: the evening of the 10th
+    )
+    fields = {"source_id": "patient", "record_id": "visit", "status": {"constant": "booked"}}
+    times = {"booked_at": "at", "starts_at": "at"}
+    file = {"match": "times.csv", "clinic": {"column": "clinic"},
+            "entities": [{"entity": "appointment", "fields": {**fields, **times}}]}  # fmt: skip
+    mapping = Mapping.model_validate({"source": "hospital", "people": "source", "files": [file]})
+    import_files(server, MAPPING, tmp_path / "patients.csv")
+    with connect_admin(server) as moving, ThreadPoolExecutor(1) as pool:
+        with moving.transaction():
+            moving.execute("select operational.hold_days_alone(clinic_id) from operational.clinic where slug = 'north'")
+            importing = pool.submit(import_files, server, mapping, tmp_path / "times.csv")
+            waits = "select from pg_locks where locktype = 'advisory' and not granted"
+            wait_until(lambda: bool(admin.execute(waits).fetchall()))
+            move(moving, WEST)
+        (done,) = importing.result(timeout=30)
+    assert done.refused == 0
+    found = admin.execute("select source_id, booked_on, starts_on from operational.appointment order by 1").fetchall()
+    tenth = date(2024, 6, 10)
+    assert found == [("t1", tenth, tenth), ("t2", tenth, tenth)], "by Berlin's clock t1 was on the 11th"
+    # What is read again, by whichever way, is unchanged.
+    import_files(server, mapping, tmp_path / "times.csv")
+    assert admin.execute("select distinct version from operational.appointment").fetchall() == [(1,)]
