@@ -77,6 +77,8 @@ async def is_zone(work: Work, time_zone: str) -> bool:
 
 async def save_location(work: Work, wanted: ClinicLocation) -> None:
     """Have the clinic be there; what lies on another day then, or ends on one, moves in the same transaction."""
+    # Of a large clinic's days that takes longer than an answer may, and is asked for once in years.
+    work.later(sql.SQL("set local statement_timeout = '10min'"))
     # Before the clinic's row: whoever works out a day has this first.
     work.later(sql.SQL("select operational.hold_days_alone(%(clinic)s)"), clinic=work.clinic_id)
     work.later(_LOCATION, clinic=work.clinic_id, **wanted.model_dump())
