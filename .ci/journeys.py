@@ -173,7 +173,7 @@ def staff(page: Page) -> None:
 
 
 def admin(page: Page) -> None:
-    """Clinics, how the platform is, how long things stand, rows that no import took, and the demo's mail."""
+    """Clinics, health, how long things stand, where a clinic is, rows that no import took, and the demo's mail."""
     page.get_by_role("link", name="Health").click()
     expect(page.get_by_role("heading", name="Data quality")).to_be_visible()
     expect(page.locator("details .pill").first).to_have_text("Good")
@@ -184,12 +184,19 @@ def admin(page: Page) -> None:
     page.get_by_label("Days that what a guardian signed stands").fill("120")
     page.get_by_role("button", name="Save the days").click()
     expect(page.get_by_label("Days that what a guardian signed stands")).to_have_value("120")
+    page.get_by_label("Time zone, such as").fill("Europe/Lisbon")
+    page.get_by_role("button", name="Save where it is").click()
+    expect(page.get_by_label("Time zone, such as")).to_have_value("Europe/Lisbon")
     pictured(page, "settings")
     page.get_by_role("link", name="Quarantine").click()
     expect(page.get_by_role("heading", name="Quarantine", level=1)).to_be_visible()
     pictured(page, "quarantine")
     page.get_by_role("link", name="Mailbox").click()
     expect(page.get_by_role("heading", name="Mailbox", level=1)).to_be_visible()
+    # Both have booked, each in their own journey.
+    for login in ("patient", "guardian"):
+        to_them = page.get_by_role("listitem").filter(has_text=f"To {login}@demo.example")
+        expect(to_them.filter(has=page.get_by_role("link", name="invite.ics")).first).to_be_visible()
     pictured(page, "mailbox")
 
 

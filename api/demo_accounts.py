@@ -8,11 +8,12 @@ from pathlib import Path
 
 from api.account_care import enrol
 from api.accounts import add_user, link_specialist
-from api.demo_people import make_own, unlinked_specialist
+from api.demo_people import give_address, make_own, unlinked_specialist
 from api.identity import booking_pages
 from api.identity.second_factor import Secret
 from api.system_keys import add_api_key
 from infra.database import Server, connect
+from infra.encryption.provider import key_provider
 from infra.errors import InvalidInput, Refused
 from infra.roles import Login
 from infra.settings import Mode, settings
@@ -43,7 +44,8 @@ def ensure_demo_accounts(at: Server, clinics: Sequence[str]) -> list[Account]:
     """The demo's accounts, made once with random secrets and kept in `demo-accounts.json` (0600).
 
     Managers of the first clinics; of the first one an auditor, a specialist, staff, a patient, a guardian and an
-    API key; a platform auditor and a platform admin. Accounts whose secret is known stay as they are.
+    API key; a platform auditor and a platform admin. Accounts whose secret is known stay as they are. The
+    patient and the guardian have an email, so that what they are told arrives in the mailbox.
 
     Raises:
         Refused: the instance is not a demo.
@@ -55,6 +57,10 @@ def ensure_demo_accounts(at: Server, clinics: Sequence[str]) -> list[Account]:
     made = [known.get(wanted.login) or _make(at, wanted, clinics) for wanted in _wanted(clinics)]
     accounts = [_enrolled(at, account) for account in made if account]
     _write(path, accounts)
+    keys = key_provider(settings(), at.secrets_folder)
+    for account in accounts:
+        if account.role in PERSONAL_ROLES:
+            give_address(at, keys, account.login)
     if clinics and booking_pages.login_of(clinics[0]) not in there:
         booking_pages.open_page(at, clinics[0])
     return accounts

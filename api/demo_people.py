@@ -1,4 +1,4 @@
-"""Whom the personal accounts of a demo belong to: people of the sample who have something to do."""
+"""Whom the personal accounts of a demo belong to: people of the sample who have something to do, and an address."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +10,12 @@ import psycopg
 from api.accounts import clinic_id_of, give_role, store_principal
 from api.identity.passwords import hasher
 from infra.database import Server, connect, set_context
+from infra.encryption.blind_index import digests, write_digests
+from infra.encryption.codec import Place
+from infra.encryption.contacts import OF_ACCOUNT
+from infra.encryption.data_keys import index_keys, people_keys
+from infra.encryption.field_codec import FieldCodec
+from infra.encryption.keyring import KeyProvider
 from infra.roles import Login
 from policies.words import Role
 
@@ -59,6 +65,13 @@ order by
     ) desc,
     d.name
 limit 1"""
+_PERSON = "select person_id from operational.principal where login = %s and person_id is not null"
+# As if a code had proven it: nothing is sent to an account before.
+_ADDRESS = """
+insert into operational.account_contact as a (person_id, email, email_verified_at)
+values (%s, %s, statement_timestamp())
+on conflict (person_id) do update set email = excluded.email, email_verified_at = excluded.email_verified_at
+where a.email is null"""
 _OWN = "update operational.principal set person_id = %s where principal_id = %s"
 
 
@@ -74,6 +87,23 @@ def make_own(at: Server, clinic: str, role: Role, login: str, password: str) -> 
         for held in {Role.PATIENT, role}:
             give_role(connection, principal, held, None)
         return True
+
+
+def give_address(at: Server, keys: KeyProvider, login: str) -> None:
+    """Have a person's account be reached and found by an email of the demo's own, unless it has one."""
+    email, codec = f"{login}@demo.example", FieldCodec(keys)
+    with connect(Login.SERVICE, at=at) as connection:
+        row = connection.execute(_PERSON, [login]).fetchone()
+        if row is None:
+            return
+        person: UUID = row[0]
+        set_context(connection, person_id=person)
+        key = people_keys(connection, keys, [person])[person][0]
+        sealed = codec.seal(key, Place("operational.account_contact", "email", str(person)), email.encode())
+        if connection.execute(_ADDRESS, [person, sealed]).rowcount:
+            field = f"{OF_ACCOUNT}email"
+            found = digests(codec, index_keys(connection, keys, field), field, email)
+            write_digests(connection, [(person, field, version, digest) for version, digest in found.items()])
 
 
 def unlinked_specialist(at: Server, clinic: str) -> str | None:

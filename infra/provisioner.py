@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from uuid import uuid4
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import psycopg
 from psycopg import sql
@@ -20,6 +19,7 @@ from infra.clinic_forms import ensure_standard_forms
 from infra.database import Server, connect, connect_admin
 from infra.errors import DatabaseUnavailable, InvalidInput
 from infra.migrations.runner import MIGRATION_LOCK, migrate
+from infra.places import COUNTRIES, time_zones
 from infra.role_setup import ensure_clinic_roles, ensure_roles
 from infra.roles import STRUCTURE_SCHEMA, ClinicKind, Group, Login, check_slug, clinic_schema
 from policies.words import ProcessAction
@@ -70,7 +70,7 @@ def add_clinics(at: Server, clinics: list[Clinic], *, requested_by: str) -> list
     """Make the clinics that are not there yet; return the slugs of the new ones.
 
     Raises:
-        InvalidInput: a slug or a time zone that is none.
+        InvalidInput: a slug, a time zone or a country that is none.
     """
     for clinic in clinics:
         _check(clinic)
@@ -100,10 +100,10 @@ def make_months_ahead(at: Server) -> None:
 
 def _check(clinic: Clinic) -> None:
     check_slug(clinic.slug)
-    try:
-        ZoneInfo(clinic.time_zone)
-    except (ZoneInfoNotFoundError, ValueError):
-        raise InvalidInput(f"'{clinic.time_zone[:60]}' is no time zone", place="time_zone") from None
+    if clinic.time_zone not in time_zones():
+        raise InvalidInput(f"'{clinic.time_zone[:60]}' is no time zone", place="time_zone")
+    if clinic.country not in COUNTRIES:
+        raise InvalidInput(f"'{clinic.country[:60]}' is no country", place="country", hint="ISO 3166, such as BR")
     if not clinic.name.strip():
         raise InvalidInput("a clinic needs a name", place="name")
 

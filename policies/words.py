@@ -146,6 +146,7 @@ class Action(StrEnum):
     CLINIC_SETTINGS_READ = "clinic_settings.read"
     CLINIC_SETTINGS_SAVE = "clinic_settings.save"
     CLINIC_RETENTION_SAVE = "clinic_retention.save"  # how long things stand at a clinic
+    CLINIC_LOCATION_SAVE = "clinic_location.save"  # its time zone and country
 
 
 class AccountAction(StrEnum):

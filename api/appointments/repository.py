@@ -43,10 +43,13 @@ inner join operational.registration as r on r.person_id = w.person_id and r.dele
 inner join operational.appointment as a on a.clinic_id = r.clinic_id and a.patient_id = r.patient_id
 left join operational.video_room as v on v.clinic_id = a.clinic_id and v.appointment_id = a.appointment_id
 where a.appointment_id = %(appointment)s and a.deleted_at is null""")
+# First of all, as in a booking: the time zone by which a day is told changes no more until the work ends.
 _HELD = sql.SQL(f"""
+with days as materialized (select operational.hold_days(%(clinic)s))
 select a.patient_id, a.service, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at, a.confidential,
     coalesce(s.minutes, {USUAL_MINUTES}) as minutes, s.specialists, {DAYS_AHEAD} as days_ahead
-from operational.appointment as a
+from days
+cross join operational.appointment as a
 inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
 left join operational.service as s on s.clinic_id = a.clinic_id and s.service = a.service
 left join operational.booking_setting as b on b.clinic_id = a.clinic_id
@@ -65,11 +68,13 @@ with noted as (
         %(reason)s
     from operational.appointment where clinic_id = %(clinic)s and appointment_id = %(appointment)s
 )
-update operational.appointment
-set status = %(status)s, starts_on = %(day)s, starts_at = %(starts_at)s, ends_at = %(ends_at)s,
+update operational.appointment as a
+set status = %(status)s, starts_at = %(starts_at)s, ends_at = %(ends_at)s,
+    starts_on = coalesce(%(day)s::date, (%(starts_at)s::timestamptz at time zone c.time_zone)::date),
     specialist = %(specialist)s, held_until = null
-where clinic_id = %(clinic)s and appointment_id = %(appointment)s
-returning appointment_id as id, status, starts_at, ends_at, specialist, version""")
+from operational.clinic as c
+where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s and c.clinic_id = a.clinic_id
+returning a.appointment_id as id, a.status, a.starts_at, a.ends_at, a.specialist, a.version""")
 _DAY = sql.SQL("""
 select
     a.appointment_id as id, r.patient_id, p.name, a.service, a.modality, a.specialist, a.status, a.starts_on,
@@ -152,13 +157,13 @@ class Held:
 
 @dataclass(frozen=True)
 class Change:
-    """What an appointment becomes, by which step, in which role and why."""
+    """What an appointment becomes, by which step, in which role and why; without a `day` it is that of `starts_at`."""
 
     step: Step
     role: Role
     reason: str | None
     status: Status
-    day: date
+    day: date | None
     starts_at: datetime | None
     ends_at: datetime | None
     specialist: str | None

@@ -172,7 +172,7 @@ async def _take(
     )
     if rule:
         raise Refused("not now", place="appointment", rule=rule)
-    change = _change(held, clinic, taken, asked, role)
+    change = _change(held, taken, asked, role)
     row = await repository.change(work, held, change)
     if taken in (Step.RESCHEDULE, Step.CANCEL):
         await _tell(serving, work, held, clinic, row)
@@ -180,7 +180,7 @@ async def _take(
     return Changed(**row)
 
 
-def _change(held: Held, clinic: ClinicEntry, taken: Step, asked: Reasoned, role: Role) -> Change:
+def _change(held: Held, taken: Step, asked: Reasoned, role: Role) -> Change:
     """What the appointment becomes.
 
     Raises:
@@ -189,7 +189,7 @@ def _change(held: Held, clinic: ClinicEntry, taken: Step, asked: Reasoned, role:
     reason = asked.reason.value if asked.reason else None
     as_it_was = (held.starts_on, held.starts_at, held.ends_at, held.specialist)
     if isinstance(asked, Rescheduling):
-        return Change(taken, role, reason, Status.BOOKED, *_moved(held, clinic, asked))
+        return Change(taken, role, reason, Status.BOOKED, *_moved(held, asked))
     if isinstance(asked, Correction):
         for name in ("status", "reason"):
             if getattr(asked, name) is None:
@@ -200,18 +200,15 @@ def _change(held: Held, clinic: ClinicEntry, taken: Step, asked: Reasoned, role:
     return Change(taken, role, reason, TO[taken], *as_it_was)
 
 
-def _moved(
-    held: Held, clinic: ClinicEntry, asked: Rescheduling
-) -> tuple[date, datetime | None, datetime | None, str | None]:
-    """Day, begin, end and specialist after a rescheduling; as long as the service takes."""
+def _moved(held: Held, asked: Rescheduling) -> tuple[None, datetime | None, datetime | None, str | None]:
+    """Begin, end and specialist after a rescheduling, as long as the service takes; the day is that of the begin."""
     if asked.starts_at is None:
         raise InvalidInput("a time is needed", place="body.starts_at", rule="missing")
     check_time(asked.starts_at, held.days_ahead)
     if asked.specialist is not None and asked.specialist not in (held.specialists or []):
         raise InvalidInput("the specialist does not offer this", place="body.specialist", rule="not_offered")
-    day = asked.starts_at.astimezone(ZoneInfo(clinic.time_zone)).date()
     ends_at = asked.starts_at + timedelta(minutes=held.minutes)
-    return day, asked.starts_at, ends_at, asked.specialist or held.specialist
+    return None, asked.starts_at, ends_at, asked.specialist or held.specialist
 
 
 async def _tell(serving: Services, work: Work, held: Held, clinic: ClinicEntry, row: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from api.audit import reviews
 from api.audit.review_schemas import By, Counts, Findings, Rights
 from api.audit.routes import Asked, Clinic
 from api.audit.schemas import Time
+from api.cursors import Cursor, Limit
 from api.services import ApiCaller, Serving
 
 router = APIRouter(prefix="/audit", tags=["audit"])
@@ -38,6 +39,11 @@ async def list_unusual(
     clinic: Clinic = None,
     since: Annotated[Time | None, Query(description="Not before; a week before `until` unless given.")] = None,
     until: Annotated[Time | None, Query(description="Before; now unless given. A month after `since` at most.")] = None,
+    limit: Limit = 1000,
+    cursor: Cursor = None,
 ) -> Findings:
-    """Accesses worth a look: the same family name, many patients, at night, for the first time; ids alone."""
-    return await reviews.unusual(serving, caller, clinic, since, until)
+    """Accesses worth a look: the same family name, many patients, at night, for the first time; ids alone.
+
+    A cursor goes on in the time that its first page was asked for.
+    """
+    return await reviews.unusual(serving, caller, clinic, since, until, limit, cursor)

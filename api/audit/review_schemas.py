@@ -79,9 +79,8 @@ class Finding(BaseModel):
 
 
 class Findings(BaseModel):
-    """Findings by reason."""
+    """A page of findings, by reason and the latest first."""
 
     findings: list[Finding]
-    more: list[Reason] = Field(
-        description="Reasons of which there are more findings than are shown: ask for less time."
-    )
+    counted: dict[Reason, int] = Field(description="How many findings there are for each reason, on all pages.")
+    next: str | None = Field(description="Cursor of the next page, which is of the same time; null on the last.")

@@ -12,7 +12,7 @@ from api.audit.schemas import Filters
 from api.audit.service import only_clinic
 from api.gateway import Access, Caller
 from api.services import Services
-from infra.errors import InvalidInput
+from infra.errors import InvalidInput, NotThere
 from policies.access.model import Resource
 from policies.words import Action
 
@@ -25,7 +25,6 @@ LOOK_BACK = timedelta(days=365)
 LONGEST = timedelta(days=31)
 USUAL = timedelta(days=7)
 COUNTED = timedelta(days=30)
-FINDINGS_A_REASON = 500
 SAYS = {
     Reason.SAME_NAME: "Actor and patient have the same family name.",
     Reason.BULK: f"{BULK_PATIENTS} or more patients within one hour.",
@@ -62,18 +61,27 @@ async def rights(serving: Services, caller: Caller, clinic: str | None) -> Right
 
 
 async def unusual(
-    serving: Services, caller: Caller, clinic: str | None, since: datetime | None, until: datetime | None
+    serving: Services,
+    caller: Caller,
+    clinic: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    cursor: str | None,
 ) -> Findings:
-    """Accesses of a clinic's staff that are worth a look: of the last week unless told otherwise.
+    """Accesses of a clinic's staff that are worth a look: of the last week unless told otherwise, a page of them.
 
     Raises:
-        NotThere: not the caller's log, or no such clinic.
+        NotThere: not the caller's log, or no such clinic; the cursor is none of this list.
         InvalidInput: no clinic is named, or a time longer than a month.
     """
-    access = _review(caller, clinic)
-    until = until or datetime.now(UTC)
-    since = since or until - USUAL
+    access, after = _review(caller, clinic), None
+    bound_to = ("unusual", access.resource.clinic, caller.principal.principal_id)
     async with serving.gateway.open(caller, access) as grant:
+        if cursor:
+            since, until, after = _position(serving.cursors.open(cursor, *bound_to))
+        until = until or datetime.now(UTC)
+        since = since or until - USUAL
         if grant.clinic is None:
             raise InvalidInput("of which clinic", place="query.clinic", rule="missing")
         if not timedelta(0) < until - since <= LONGEST:
@@ -87,26 +95,46 @@ async def unusual(
         await work.record()
         namesakes = await repository.of_same_name(work, pairs)
     logins = await serving.logins({row["principal_id"] for row in found})
-    return _findings(found, namesakes, logins)
+    findings = sorted(_findings(found, namesakes, logins), key=_place)
+    rest = [finding for finding in findings if after is None or _place(finding) > after]
+    more = len(rest) > limit
+    return Findings(
+        findings=rest[:limit],
+        counted=Counter(finding.reason for finding in findings),
+        next=serving.cursors.seal(_sealed(since, until, rest[limit - 1]), *bound_to) if more else None,
+    )
 
 
-def _findings(found: list[dict[str, Any]], namesakes: set[tuple[UUID, UUID]], logins: dict[UUID, str]) -> Findings:
-    shown: list[Finding] = []
-    counted: Counter[Reason] = Counter()
+def _findings(
+    found: list[dict[str, Any]], namesakes: set[tuple[UUID, UUID]], logins: dict[UUID, str]
+) -> Iterable[Finding]:
     for row in found:
         for reason, events in _reasons(row, namesakes):
-            counted[reason] += 1
-            if counted[reason] <= FINDINGS_A_REASON:
-                shown.append(
-                    Finding(
-                        **{**row, "events": events},
-                        reason=reason,
-                        says=SAYS[reason],
-                        principal=logins.get(row["principal_id"]),
-                    )
-                )
-    more = [reason for reason in Reason if counted[reason] > FINDINGS_A_REASON]
-    return Findings(findings=sorted(shown, key=lambda finding: list(Reason).index(finding.reason)), more=more)
+            named = {"reason": reason, "says": SAYS[reason], "principal": logins.get(row["principal_id"])}
+            yield Finding(**{**row, **named, "events": events})
+
+
+# By reason, the latest first; no two findings have one place.
+Place = tuple[int, float, str, str, str]
+
+
+def _place(finding: Finding) -> Place:
+    ids = str(finding.principal_id), str(finding.patient_id or "")
+    return list(Reason).index(finding.reason), -finding.last_at.timestamp(), *ids, finding.first_at.isoformat()
+
+
+def _sealed(since: datetime, until: datetime, last: Finding) -> str:
+    """The time that is looked through, and the place of a finding in it."""
+    return " ".join([since.isoformat(), until.isoformat(), *(str(part) or "-" for part in _place(last))])
+
+
+def _position(text: str) -> tuple[datetime, datetime, Place]:
+    try:
+        since, until, reason, at, principal, patient, first_at = text.split(" ")
+        place = (int(reason), float(at), principal, "" if patient == "-" else patient, first_at)
+        return datetime.fromisoformat(since), datetime.fromisoformat(until), place
+    except ValueError:
+        raise NotThere("no cursor of this list") from None
 
 
 def _reasons(row: dict[str, Any], namesakes: set[tuple[UUID, UUID]]) -> Iterable[tuple[Reason, int]]:

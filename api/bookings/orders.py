@@ -47,11 +47,6 @@ class Order:
     room: str = field(default_factory=lambda: secrets.token_urlsafe(ROOM_BYTES))
 
     @property
-    def day(self) -> date:
-        """The day at the clinic."""
-        return self.starts_at.astimezone(ZoneInfo(self.clinic.time_zone)).date()
-
-    @property
     def today(self) -> date:
         """Today at the clinic."""
         return datetime.now(ZoneInfo(self.clinic.time_zone)).date()

@@ -23,6 +23,7 @@ _BOOKING = sql.SQL("""
 select w.*, c.clinic_id
 from {whose} as w
 inner join operational.clinic as c on c.clinic_id = %(clinic)s and c.archived_at is null""")
+# Days are told by the time zone that the clinic has from here on: `operational.hold_days` keeps a change of it waiting.
 # The first of a key stays in `booking_request`; the others wait here until it is done, and find it afterwards.
 _CLAIM = sql.SQL(f"""
 with claimed as (
@@ -47,7 +48,7 @@ select
     {REGISTRATION_FORMS} as registration_templates,
     {DAYS_AHEAD} as days_ahead,
     {HOLD_MINUTES} as hold_minutes
-from (select) as x
+from (select operational.hold_days(%(clinic)s)) as x
 left join operational.service as s on s.clinic_id = %(clinic)s and s.service = %(service)s
 left join operational.specialist as d on d.clinic_id = %(clinic)s and d.name = %(specialist)s
 left join operational.booking_setting as b on b.clinic_id = %(clinic)s""")  # nosec B608 # constants
@@ -86,9 +87,11 @@ booked as (
         clinic_id, appointment_id, patient_id, service, modality, specialist, status, booked_on, starts_on, starts_at,
         ends_at, held_until
     )
-    select %(clinic)s, %(appointment)s, %(patient)s, %(service)s, %(modality)s, name, %(status)s, %(today)s, %(day)s,
+    select %(clinic)s, %(appointment)s, %(patient)s, %(service)s, %(modality)s, held.name, %(status)s,
+        (statement_timestamp() at time zone c.time_zone)::date,
+        (%(starts_at)s::timestamptz at time zone c.time_zone)::date,
         %(starts_at)s, %(ends_at)s, statement_timestamp() + make_interval(mins => %(hold)s::integer)
-    from held
+    from held inner join operational.clinic as c on c.clinic_id = %(clinic)s
 ),
 noted as (
     insert into operational.appointment_event (
@@ -253,8 +256,6 @@ def appoint_later(
         modality=plan.modality,
         specialist=order.specialist,
         status=Status.BOOKED.value,
-        today=order.today,
-        day=order.day,
         starts_at=order.starts_at,
         ends_at=ends_at,
         event=uuid4(),

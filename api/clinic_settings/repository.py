@@ -5,7 +5,7 @@ from typing import Any
 
 from psycopg import sql
 
-from api.clinic_settings.schemas import Bookings, ClinicRetention
+from api.clinic_settings.schemas import Bookings, ClinicLocation, ClinicRetention
 from api.gateway import Work
 from infra import clinic_settings, consent_grace
 from infra.clinic_settings import DAYS_AHEAD, HOLD_MINUTES, REGISTRATION_FORMS, ServiceSettings
@@ -25,6 +25,10 @@ select
 from operational.clinic as c
 left join operational.booking_setting as b on b.clinic_id = c.clinic_id
 where c.clinic_id = %(clinic)s""")  # nosec B608 # constants
+_LOCATION = sql.SQL("""
+update operational.clinic set time_zone = %(time_zone)s, country = %(country)s
+where clinic_id = %(clinic)s and (time_zone, country) <> (%(time_zone)s, %(country)s)""")
+_IS_ZONE = sql.SQL("select exists (select from pg_timezone_names where name = %(time_zone)s) as known")
 _SERVICES = sql.SQL("""
 select s.service, s.name, s.modality, s.minutes, s.templates as forms, s.specialists, s.is_open as open
 from operational.service as s
@@ -63,3 +67,18 @@ async def save_service(work: Work, service: str, said: ServiceSettings) -> None:
 async def save_retention(work: Work, wanted: ClinicRetention) -> None:
     """Have things stand so long; what was signed before ends anew by it, in the same transaction."""
     work.later(sql.SQL(consent_grace.SET), clinic=work.clinic_id, days=wanted.consent_grace_days)
+
+
+async def is_zone(work: Work, time_zone: str) -> bool:
+    """Whether the database, which works out days by it, has this time zone."""
+    (row,) = await work.run(_IS_ZONE, time_zone=time_zone)
+    return bool(row["known"])
+
+
+async def save_location(work: Work, wanted: ClinicLocation) -> None:
+    """Have the clinic be there; what lies on another day then, or ends on one, moves in the same transaction."""
+    # Of a large clinic's days that takes longer than an answer may, and is asked for once in years.
+    work.later(sql.SQL("set local statement_timeout = '10min'"))
+    # Before the clinic's row: whoever works out a day has this first.
+    work.later(sql.SQL("select operational.hold_days_alone(%(clinic)s)"), clinic=work.clinic_id)
+    work.later(_LOCATION, clinic=work.clinic_id, **wanted.model_dump())

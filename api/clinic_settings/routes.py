@@ -1,11 +1,11 @@
-"""Settings of a clinic: for its managers and platform admins; how long things stand, for admins alone."""
+"""Settings of a clinic: for its managers and platform admins; how long things stand and where it is, for admins."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Body
 
 from api.clinic_settings import service
-from api.clinic_settings.schemas import Bookings, ClinicRetention, ClinicSettings
+from api.clinic_settings.schemas import Bookings, ClinicLocation, ClinicRetention, ClinicSettings
 from api.services import ApiCaller, Serving
 from infra.clinic_settings import ServiceSettings
 
@@ -47,3 +47,11 @@ async def save_retention(
 ) -> None:
     """Say how long what a guardian signed stands past the patient's majority, what was signed before as well."""
     await service.save_retention(serving, caller, clinic, asked)
+
+
+@router.put("/location", status_code=204)
+async def save_location(
+    serving: Serving, caller: ApiCaller, clinic: str, asked: Annotated[ClinicLocation | None, Body()] = None
+) -> None:
+    """Say where a clinic is: by its time zone days are told, of what is there already as well; by its country ages."""
+    await service.save_location(serving, caller, clinic, asked)

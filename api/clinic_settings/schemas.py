@@ -15,6 +15,7 @@ from infra.clinic_settings import (
     Slug,
 )
 from infra.consent_grace import GraceDays
+from infra.places import Country, TimeZone
 from policies.opening_hours import USUAL
 
 
@@ -41,6 +42,13 @@ class ClinicRetention(BaseModel):
     """How long things stand at one clinic; an admin's to say."""
 
     consent_grace_days: GraceDays
+
+
+class ClinicLocation(BaseModel):
+    """Where a clinic is: what a day is there, and who is of age; an admin's to say."""
+
+    time_zone: TimeZone
+    country: Country
 
 
 class Retention(ClinicRetention):

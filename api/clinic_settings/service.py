@@ -1,4 +1,5 @@
-"""What managers of a clinic and admins may say about what it offers, and admins about how long things stand.
+"""What managers of a clinic and admins may say about what it offers, and admins about how long things
+stand and where it is.
 
 The API and the pages share it.
 """
@@ -9,7 +10,14 @@ from typing import Any
 from api.accounts import check_identifier
 from api.bodies import given
 from api.clinic_settings import repository
-from api.clinic_settings.schemas import Bookings, ClinicRetention, ClinicSettings, OfferedService, Retention
+from api.clinic_settings.schemas import (
+    Bookings,
+    ClinicLocation,
+    ClinicRetention,
+    ClinicSettings,
+    OfferedService,
+    Retention,
+)
 from api.gateway import Access, Caller, Work
 from api.services import Services
 from infra.clinic_settings import ServiceSettings
@@ -94,6 +102,21 @@ async def save_retention(serving: Services, caller: Caller, clinic: str, asked: 
         wanted = given(asked)
         await work.record()
         await repository.save_retention(work, wanted)
+
+
+async def save_location(serving: Services, caller: Caller, clinic: str, asked: ClinicLocation | None) -> None:
+    """Say where a clinic is.
+
+    Raises:
+        NotThere: no such clinic, or the caller is no admin.
+        InvalidInput: nothing was sent, or a time zone that the database does not have; names the field.
+    """
+    async with serving.gateway.work(caller, Access(Action.CLINIC_LOCATION_SAVE, Resource(clinic))) as work:
+        wanted = given(asked)
+        if not await repository.is_zone(work, wanted.time_zone):
+            raise InvalidInput("no time zone of the database", place="body.time_zone", rule="no_zone")
+        await work.record()
+        await repository.save_location(work, wanted)
 
 
 async def _check_forms(work: Work, forms: list[str], place: str) -> dict[str, Any]:

@@ -25,6 +25,9 @@ select case when not exists (select from ({withheld}) as w) then (
     )
     from mart_clock as c
 ) end as state""").format(withheld=ALL_WITHHELD)
+_NOW = sql.SQL(
+    "select t.state, (select min(changed_at) from operational.outbox) as waiting_since from ({state}) as t"
+).format(state=_STATE)
 _UNCHANGED = sql.SQL("select true as unchanged")
 _OVERVIEW = sql.SQL("""
 with withheld as materialized ({withheld}),
@@ -99,16 +102,19 @@ from exercise""").format(withheld=ALL_WITHHELD, state=_STATE)
 
 
 async def overview(grant: Grant, kept: OverviewCache, as_of: date, days: int, before: date) -> Mapping[str, Any]:
-    """Counts of the grant's clinic; segments with what they gained or lost by day, since the day `before` the first."""
+    """Counts of the grant's clinic; segments with what they gained or lost by day, since the day `before` the first.
+
+    `waiting_since`: since when the oldest change waits that the mart does not have yet.
+    """
     clinic_id, zone = (grant.clinic.clinic_id, grant.clinic.time_zone) if grant.clinic else (0, "UTC")
     asked = (as_of, days, before, zone)
-    (now,) = await grant.look(_STATE)
+    (now,) = await grant.look(_NOW)
     found = kept.find(clinic_id, (now["state"], *asked)) if now["state"] else None
     if found is not None:
         await grant.read(_UNCHANGED, sql.SQL("unchanged"))
-        return found
+        return {**found, "waiting_since": now["waiting_since"]}
     (row,) = await grant.read(_OVERVIEW, sql.SQL("patients"), as_of=as_of, days=days, before=before, zone=zone)
     # As this very statement saw it: what was written since the look is in the counts.
     if row["state"]:
         kept.keep(clinic_id, (row["state"], *asked), row)
-    return row
+    return {**row, "waiting_since": now["waiting_since"]}

@@ -38,6 +38,9 @@ class Overview(BaseModel):
     clinic: str
     as_of: date
     built_at: datetime | None
+    waiting_since: datetime | None = Field(
+        default=None, description="Since when the oldest change waits that is in no count yet; null if `rounded`, too."
+    )
     rounded: bool = Field(description="Down to tens, and small counts left out: for who may not list members.")
     patients: Count
     shared: Count = Field(description="Patients who share their profile.")

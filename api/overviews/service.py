@@ -38,6 +38,7 @@ def _exact(row: Mapping[str, Any], first: date) -> dict[str, Any]:
     visits = row["visits"]
     return {
         "rounded": False,
+        "waiting_since": row["waiting_since"],
         "patients": row["patients"],
         "shared": row["shared"],
         "visits": Visits(days=DAYS, noshow_rate=_rate(visits["noshow"], visits["fulfilled"]), **visits),

@@ -105,6 +105,7 @@ WORDS: dict[str, str] = {
     Action.CLINIC_SETTINGS_READ: N_("Read a clinic's settings"),
     Action.CLINIC_SETTINGS_SAVE: N_("Changed a clinic's settings"),
     Action.CLINIC_RETENTION_SAVE: N_("Changed how long things stand at a clinic"),
+    Action.CLINIC_LOCATION_SAVE: N_("Changed where a clinic is"),
     Action.GUARDIAN_APPOINT: N_("Proposed a guardian by law"),
     Action.GUARDIAN_REVIEW: N_("Looked up guardians by law"),
     Action.GUARDIAN_CONFIRM: N_("Confirmed a guardian by law"),

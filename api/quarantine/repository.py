@@ -10,6 +10,8 @@ from api.gateway import Grant, Work
 from infra.errors import NotThere, Refused
 
 MOST_REASONS = 200
+# Of rows that came in after they were tried again.
+DAYS_TOLD, MOST_TOLD = 7, 50
 _OPEN = sql.SQL("q.clinic_id = %(clinic)s and q.resolved_at is null")
 _REASONS = sql.SQL("""
 select
@@ -21,7 +23,8 @@ group by source, entity, file, reason
 order by entries desc, since, file, reason
 limit {most}""").format(open=_OPEN, most=MOST_REASONS)
 _ENTRIES = sql.SQL("""
-select quarantine_id as id, source, entity, file, line, field, reason, created_at as since, retry_asked_at
+select quarantine_id as id, source, entity, file, line, field, reason, created_at as since, retry_asked_at, tried_at,
+    trouble
 from operational.quarantine as q
 where
     {open} and (
@@ -29,6 +32,14 @@ where
     )
 order by created_at, quarantine_id
 limit %(limit)s + 1""").format(open=_OPEN)
+_CAME_IN = sql.SQL("""
+select quarantine_id as id, source, entity, file, line, resolved_at as came_in_at
+from operational.quarantine as q
+where
+    q.clinic_id = %(clinic)s and tried_at is not null
+    and resolved_at > statement_timestamp() - make_interval(days => {days})
+order by resolved_at desc, quarantine_id
+limit {most}""").format(days=DAYS_TOLD, most=MOST_TOLD)
 _FIND = sql.SQL("""
 select q.quarantine_id, b.kind
 from operational.quarantine as q
@@ -52,6 +63,11 @@ async def entries(grant: Grant, after: Position | None, limit: int) -> list[dict
     return await grant.read(
         _ENTRIES, sql.SQL("since, id"), clinic=_clinic(grant), after=at, after_id=entry, limit=limit
     )  # fmt: skip
+
+
+async def came_in(grant: Grant) -> list[dict[str, Any]]:
+    """The rows that were tried again and have come in in these days, the latest first."""
+    return await grant.look(_CAME_IN, clinic=_clinic(grant))
 
 
 async def ask_again(work: Work, entry: UUID | None) -> dict[str, Any]:

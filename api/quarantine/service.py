@@ -6,7 +6,7 @@ from uuid import UUID
 from api.gateway import Access, Caller
 from api.profiles.service import as_id
 from api.quarantine import repository
-from api.quarantine.schemas import AskedAgain, QuarantineEntry, QuarantineList, QuarantineReason
+from api.quarantine.schemas import AskedAgain, CameIn, QuarantineEntry, QuarantineList, QuarantineReason
 from api.services import Services
 from infra.errors import NotThere
 from policies.access.model import Resource
@@ -24,18 +24,20 @@ async def waiting(serving: Services, caller: Caller, clinic: str, limit: int, cu
         after = _position(serving.cursors.open(cursor, *bound_to)) if cursor else None
         counted = await repository.reasons(grant)
         rows = await repository.entries(grant, after, limit)
+        came = await repository.came_in(grant)
     page = rows[:limit]
     last = f"{page[-1]['since'].isoformat()} {page[-1]['id']}" if len(rows) > limit else None
     return QuarantineList(
         waiting=counted[0]["waiting"] if counted else 0,
         reasons=[QuarantineReason(**row) for row in counted],
         entries=[QuarantineEntry(**row) for row in page],
+        came_in=[CameIn(**row) for row in came],
         next=serving.cursors.seal(last, *bound_to) if last else None,
     )
 
 
 async def ask_again(serving: Services, caller: Caller, clinic: str, entry: str) -> AskedAgain:
-    """Have a row tried again, which the next `cloister quarantine retry --asked` does.
+    """Have a row tried again, which the live worker does within seconds, or `cloister quarantine retry --asked`.
 
     Raises:
         NotThere: no such entry that waits, or not the caller's to ask for.

@@ -46,22 +46,25 @@ def try_again(at: Server, chosen: Chosen, how: Trying, progress: Progress) -> li
     """
     files = kept(at, chosen)
     for file in files:
-        if file.kind is None:
-            raise Refused(
-                f"rows of {file.file} cannot be tried again by themselves",
-                place="entry", hint="import the files again",
-            )  # fmt: skip
-    return [_try_file(at, file, how, progress) for file in files]
+        _check_whole(file)
+    return [try_file(at, file, how, progress, asked=chosen.asked) for file in files]
 
 
-def _try_file(at: Server, file: Kept, how: Trying, progress: Progress) -> Report:
+def try_file(at: Server, file: Kept, how: Trying, progress: Progress, *, asked: bool = False) -> Report:
+    """Import open entries of one file again; if they were `asked` for, those that nobody else has tried meanwhile.
+
+    Raises:
+        InvalidInput: the mapping is another source's, or does not fit.
+        Refused: as of several files.
+    """
+    _check_whole(file)
     mapping = _mapping(file, how.mapping)
     if mapping.consent == "assumed" and how.mode is not Mode.DEMO:
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
     with import_session(at, file.source, how.keys, file.clinic, file.since, fires=mapping.fires) as session:
         # No other import of this source goes on from here.
         with session.transaction(_clinics(session)) as connection:
-            lines = lines_of(connection, session.codec, file.entries)
+            lines = lines_of(connection, session.codec, file.entries, asked=asked)
         if not lines:
             return Report(file=file.file)
         numbered = [(line.number, line.content) for line in lines]
@@ -73,6 +76,13 @@ def _try_file(at: Server, file: Kept, how: Trying, progress: Progress) -> Report
         with session.transaction(_clinics(session)) as connection:
             settle(connection, [line.entry for line in lines], done.batch_id)
     return done
+
+
+def _check_whole(file: Kept) -> None:
+    if file.kind is None:
+        raise Refused(
+            f"rows of {file.file} cannot be tried again by themselves", place="entry", hint="import the files again"
+        )
 
 
 def _clinics(session: ImportSession) -> list[int]:

@@ -163,6 +163,8 @@ class PieceLoader:
         self, connection: psycopg.Connection, frames: dict[str, pl.DataFrame], touched: set[int]
     ) -> list[pl.DataFrame]:
         with self.session.transaction(touched, connection):
+            # Whose time zone tells the days of these rows; in one order, as whoever else holds several.
+            connection.execute("select operational.hold_days(c) from unnest(%s::integer[]) as c", [sorted(touched)])
             return [self.records.load(connection, entity, frame) for entity, frame in frames.items()]
 
     def _settle(self, piece: RowSource, refused: pl.DataFrame, shaped: Shaped, clinics: dict[str, int]) -> None:

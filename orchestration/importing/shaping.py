@@ -6,11 +6,11 @@ A row that holds several entities is taken whole or not at all.
 import unicodedata
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from zoneinfo import available_timezones
 
 import polars as pl
 
 from infra.errors import InvalidInput
+from infra.places import COUNTRIES, time_zones
 from infra.roles import SLUG
 from orchestration.importing.fields import BLOOD_TYPES, ENTITIES, IDENTIFYING, Entity, Field, Kind
 from orchestration.importing.mapping import ClinicOf, ColumnOf, EntityOf, FileOf, Mapping
@@ -249,6 +249,6 @@ def _row_checks(entity: EntityOf, definition: Entity) -> list[pl.Expr]:
 def _clinic_checks(slug: pl.Expr, time_zone: pl.Expr, country: pl.Expr) -> list[pl.Expr]:
     return [
         _problem(~slug.str.contains(f"^{SLUG.pattern}$"), "slug", "is none"),
-        _problem(~time_zone.is_in(sorted(available_timezones())), "time_zone", "is none"),
-        _problem(~country.str.contains("^[A-Z]{2}$"), "country", "is none"),
+        _problem(~time_zone.is_in(sorted(time_zones())), "time_zone", "is none"),
+        _problem(~country.is_in(sorted(COUNTRIES)), "country", "is none"),
     ]

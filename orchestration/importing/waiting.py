@@ -130,15 +130,36 @@ def kept(at: Server, chosen: Chosen) -> list[Kept]:
     return sorted(found, key=lambda file: min(map(LOADING_ORDER.index, file.entities)))
 
 
-def lines_of(connection: psycopg.Connection, codec: FieldCodec, entries: Sequence[UUID]) -> list[Line]:
-    """The rows of these entries as they were, but of those that another import has closed meanwhile."""
-    rows = _opened(connection, codec, entries)
-    return [Line(row["quarantine_id"], row["line"], row["content"]) for row in rows if row["resolved_at"] is None]
+def lines_of(
+    connection: psycopg.Connection, codec: FieldCodec, entries: Sequence[UUID], *, asked: bool = False
+) -> list[Line]:
+    """The rows of these entries as they were, but of those that another import has closed meanwhile.
+
+    Of what is `asked` for, but of those as well that somebody else has tried.
+    """
+    rows = [row for row in _opened(connection, codec, entries) if row["resolved_at"] is None]
+    waiting = [row for row in rows if row["retry_asked_at"] is not None or not asked]
+    return [Line(row["quarantine_id"], row["line"], row["content"]) for row in waiting]
 
 
 def settle(connection: psycopg.Connection, entries: Sequence[UUID], batch_id: UUID | None) -> None:
     """Close the entries that a batch brought in; those that it refused again stay, and wait to be asked for again."""
     connection.execute(_SETTLE, {"entries": list(entries), "batch": batch_id})
+
+
+def anything_asked(connection: psycopg.Connection) -> bool:
+    """Whether an admin asked for an open entry, of any clinic or of none, to be tried again."""
+    with connection.transaction():
+        set_clinics(
+            connection, [clinic for (clinic,) in connection.execute("select clinic_id from operational.clinic")]
+        )
+        return connection.execute(_ANY_ASKED).fetchone() == (True,)
+
+
+def give_up(at: Server, entries: Sequence[UUID], trouble: str) -> None:
+    """Note why entries that were asked for could not even be tried: they wait to be asked for again."""
+    with _looking(at, Chosen()) as connection:
+        connection.execute(_GIVE_UP, {"entries": list(entries), "trouble": trouble})
 
 
 def mapped_files(path: Path | None) -> dict[str, Any] | None:
@@ -215,7 +236,7 @@ group by source, file, kind, mapping, header, clinic, since, share
 order by since desc, source, file, share"""  # nosec B608 # constants
 # The rows and their keys in one statement: a rotation may commit between two.
 _CONTENT = f"""
-select q.quarantine_id, q.clinic_id, q.file, q.line, q.reason, q.resolved_at, q.content, k.*
+select q.quarantine_id, q.clinic_id, q.file, q.line, q.reason, q.resolved_at, q.retry_asked_at, q.content, k.*
 from operational.quarantine as q
 left join lateral (
     select {KEY_ARRAYS} from operational.data_key as d where d.purpose = %(purpose)s and d.retired_at is null
@@ -224,6 +245,12 @@ where q.quarantine_id = any(%(entries)s)
 order by q.line, q.quarantine_id"""  # nosec B608 # constants
 _SETTLE = """
 update operational.quarantine
-set retry_asked_at = null,
+set retry_asked_at = null, tried_at = statement_timestamp(), trouble = null,
     resolved_at = case when batch_id <> %(batch)s then coalesce(resolved_at, statement_timestamp()) else resolved_at end
 where quarantine_id = any(%(entries)s)"""
+_GIVE_UP = """
+update operational.quarantine
+set retry_asked_at = null, tried_at = statement_timestamp(), trouble = %(trouble)s
+where quarantine_id = any(%(entries)s) and resolved_at is null and retry_asked_at is not null"""
+_ANY_ASKED = """
+select exists (select from operational.quarantine where retry_asked_at is not null and resolved_at is null)"""

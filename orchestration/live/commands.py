@@ -12,19 +12,26 @@ def work(
     context: typer.Context,
     attached: Annotated[int | None, typer.Option(help="End with this process, which started it.")] = None,
 ) -> None:
-    """Bring every change into marts and segments at once, until interrupted; any number may run."""
+    """Bring every change into marts and segments at once, until interrupted; any number may run.
+
+    Rows of the quarantine that an admin asked to try again are tried as well.
+    """
     if context.invoked_subcommand:
         return
     import os  # late, like every heavy import here: the command line starts fast
+    import threading
 
     from infra import log
     from infra.at_rest import refuse_bare_disks
     from infra.database import server
     from infra.settings import settings
+    from orchestration.importing import asked
     from orchestration.live import worker
 
     refuse_bare_disks(settings())
     log.configure()
+    # It may wait for an import of hours: it ends with the process, and the database undoes what was half done.
+    threading.Thread(target=asked.follow, args=[server()], daemon=True).start()
     worker.run(server(), lambda: attached is not None and os.getppid() != attached)
 
 

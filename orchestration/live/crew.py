@@ -118,7 +118,9 @@ class Crew:
 
     def _plan(self, lane: Lane, slug: str) -> None:
         warm(lane, slug)
-        if (zone := self._zones.get(slug)) and not lane.knows(ClinicDay(slug, datetime.now(ZoneInfo(zone)).date())):
+        if (zone := self._zones.get(slug)) and not lane.knows(
+            ClinicDay(slug, datetime.now(ZoneInfo(zone)).date()), zone
+        ):
             self.call(slug)  # a midnight was missed
 
     def _attend(self, lane: Lane, calls: Calls, slug: str, wait: bool) -> None:
@@ -128,7 +130,8 @@ class Crew:
         now = datetime.now(ZoneInfo(zone))
         clinic = ClinicDay(slug, now.date())
         try:
-            begun = lane.knows(clinic) or begin_day(lane, clinic, now, wait=wait)
+            if begun := lane.knows(clinic, zone) or begin_day(lane, clinic, now, wait=wait):
+                lane.zones[slug] = zone
             left = attend(lane, clinic, wait=wait, units=UNITS_A_TURN) if begun else Left.LOCKED
             if left is Left.LOCKED:
                 self._calls(slug, self._patient).put(slug)

@@ -34,17 +34,30 @@ class Lane:
     """One connection, used by one thread; `programs` are those of the rules that a clinic was last met with.
 
     `days` are those that its members stood for then, by the mart: the clock of this process may be ahead of the
-    database's, and a build may set the day back.
+    database's, and a build may set the day back. `zones` are the time zones by which its midnight was last looked for.
     """
 
     at: Server
     connection: psycopg.Connection
     programs: dict[str, Compiled] = field(default_factory=dict)
     days: dict[str, date] = field(default_factory=dict)
+    zones: dict[str, str] = field(default_factory=dict)
 
-    def knows(self, clinic: ClinicDay) -> bool:
-        """Whether the clinic's day had begun when its members were last met."""
-        return clinic.slug in self.days and self.days[clinic.slug] >= clinic.as_of
+    def meet(self, slug: str, day: date) -> None:
+        """Note for which day a clinic's members stand; if somebody else has moved it, midnight is looked for again."""
+        if self.days.get(slug) != day:
+            self.zones.pop(slug, None)
+        self.days[slug] = day
+
+    def knows(self, clinic: ClinicDay, zone: str) -> bool:
+        """Whether the clinic's day had begun when its members were last met.
+
+        Members may stand for a later day: of a build, or of a time zone that the clinic has left.
+        """
+        day = self.days.get(clinic.slug)
+        if day is None or day <= clinic.as_of:
+            return day == clinic.as_of
+        return self.zones.get(clinic.slug) == zone
 
     @contextmanager
     def alone(self, slug: str, *, wait: bool) -> Iterator[bool]:

@@ -3,7 +3,8 @@
 Whose memberships could change on the new day is noted, by the flip days that their last evaluation left behind. Whose
 rows time has changed, a form that expired or a consent that began or ran out, is put into the outbox, where no trigger
 did. With both the clinic's day moves on, in one statement: whoever is stopped half-way finds it done, or does it again,
-and however many midnights were missed, they are passed at once.
+and however many midnights were missed, they are passed at once. A clinic that is told to be farther west may be in a
+day again that its members have left: then the day goes back, and everybody is due.
 """
 
 from datetime import datetime
@@ -14,9 +15,9 @@ import psycopg
 def pass_midnight(connection: psycopg.Connection, clinic: str, now: datetime) -> int | None:
     """Begin the clinic's day of `now`, in the running transaction; how many patients it makes wait.
 
-    None if that day has begun, or if the clinic's members have never been evaluated: they have no day yet. The
-    transaction is the clinic's builder's and holds the clinic's lock. The database's own day counts where it is the
-    earlier one: by it the rows that wait are copied.
+    None if that day has begun, or a build was made for a later one, or if the clinic's members have never been
+    evaluated: they have no day yet. The transaction is the clinic's builder's and holds the clinic's lock. The
+    database's own day counts where it is the earlier one: by it the rows that wait are copied.
     """
     # The clinic stands in the text: equal texts would share one plan, made anew whenever `search_path` changes.
     row = psycopg.RawCursor(connection).execute(f"/* {clinic} */ {_MIDNIGHT}", [now], prepare=True).fetchone()
@@ -26,12 +27,14 @@ def pass_midnight(connection: psycopg.Connection, clinic: str, now: datetime) ->
 # A clinic's builder sees its own clinic alone. Of the mart's open forms only, so that those of years ago cost nothing.
 _MIDNIGHT = """
 with zone as (
-    select clinic_id, (least($1::timestamptz, statement_timestamp()) at time zone time_zone)::date as today, flips_known
+    select clinic_id, (least($1::timestamptz, statement_timestamp()) at time zone time_zone)::date as today,
+        (statement_timestamp() at time zone time_zone)::date as today_here, day_before_moving,
+        flips_known and as_of < (statement_timestamp() at time zone time_zone)::date as flips_known
     from operational.clinic cross join segment_clock
 ),
 begun as (
     update segment_clock set as_of = zone.today, flips_known = true
-    from zone where as_of < zone.today
+    from zone where as_of < zone.today or (as_of > zone.today_here and as_of <= zone.day_before_moving)
     returning zone.*
 ),
 due as (

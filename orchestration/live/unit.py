@@ -50,7 +50,7 @@ def bring(lane: Lane, clinic: ClinicDay, patients: list[UUID] | None = None, *, 
             return None
         standing, taken = take(lane.connection, clinic.slug, patients)
         if standing.as_of:
-            lane.days[clinic.slug] = standing.as_of
+            lane.meet(clinic.slug, standing.as_of)
         finished = 0
         if taken.entities:
             try:
@@ -114,8 +114,9 @@ def begin_day(lane: Lane, clinic: ClinicDay, now: datetime, *, wait: bool = Fals
     """Have what time alone changes in a clinic wait from its midnight on; false if somebody else holds its lock."""
     with lane.alone(clinic.slug, wait=wait) as got:
         if got and pass_midnight(lane.connection, clinic.slug, now) is not None:
+            day = state(lane.connection, clinic.slug).as_of  # by the database's clock, and its time zone of the clinic
             lane.connection.execute("set local role none")
-            lane.connection.execute(_DAY, [clinic.slug, clinic.as_of])
+            lane.connection.execute(_DAY, [clinic.slug, day])
         return got
 
 

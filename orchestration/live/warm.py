@@ -28,4 +28,4 @@ def warm(lane: Lane, clinic: str) -> None:
             program = lane.program(clinic, standing.rules)
             reevaluate(lane.connection, clinic, program, _NOBODY, standing.as_of or standing.at.date(), standing.at)
             if standing.as_of:
-                lane.days[clinic] = standing.as_of
+                lane.meet(clinic, standing.as_of)

@@ -131,6 +131,28 @@ def test_how_long_a_guardians_signature_stands_is_said_on_the_clinics_page(world
     assert set(world.look(events)) == {("deny", "north"), ("permit", "north")}
 
 
+def test_where_a_clinic_is_is_said_on_its_page(world: World, page: Page) -> None:
+    where = "select time_zone, country from operational.clinic where slug = %s"
+    (north,), (south,) = (world.look(where, clinic) for clinic in ("north", "south"))
+    page.goto("/clinics/north/settings")
+    zone, country = page.get_by_label("Time zone, such as"), page.get_by_label("Country, two letters")
+    assert (zone.input_value(), country.input_value()) == north
+    zone.fill("Europe/Atlantis")
+    country.fill("xx")
+    page.get_by_role("button", name="Save where it is").click()
+    assert page.get_by_text("Choose a time zone of the list").is_visible()
+    assert page.get_by_text("A country is two letters").is_visible()
+    assert (zone.input_value(), country.input_value()) == ("Europe/Atlantis", "XX")
+    looked_at(page, "admin-settings-no-place")
+    assert world.look(where, "north") == [north]
+    for place in (("Asia/Tokyo", "SG"), north):
+        zone.fill(place[0])
+        country.fill(place[1].lower())
+        page.get_by_role("button", name="Save where it is").click()
+        assert (zone.input_value(), country.input_value()) == place
+        assert world.look(where, "north") == [place] and world.look(where, "south") == [south]
+
+
 def test_a_form_is_built_by_buttons_alone(world: World, page: Page) -> None:
     width = page.viewport_size["width"] if page.viewport_size else 0
     page.goto("/clinics/north/forms")
@@ -171,6 +193,30 @@ def test_a_form_is_built_by_buttons_alone(world: World, page: Page) -> None:
         " where template = %s and template_version = 2", f"built_{width}",
     )  # fmt: skip
     assert saved == {"question": "question_1", "op": "is", "value": "yes"}
+
+
+def test_quarantine_tells_what_came_of_another_try(world: World, page: Page) -> None:
+    tried = "update operational.quarantine set tried_at = now(), {} where clinic_id = %s"
+    north = world.clinic_ids["north"]
+    try:
+        for trouble, said in (("null", "and refused still"), ("'the import failed'", "Could not be tried: the import")):
+            world.change(tried.format(f"trouble = {trouble}"), north)
+            page.goto("/clinics/north/quarantine")
+            assert page.get_by_text(said).first.is_visible()
+        looked_at(page, "admin-quarantine-tried")
+        world.change(tried.format("retry_asked_at = now()"), north)
+        page.goto("/clinics/north/quarantine")
+        page.get_by_role("link", name="Look again").first.click()
+        assert page.get_by_text("Asked for").first.is_visible()
+        looked_at(page, "admin-quarantine-asked")
+        world.change(tried.format("resolved_at = now()"), north)
+        page.get_by_role("link", name="Look again").first.click()
+        assert page.get_by_role("heading", name="Came in after all").is_visible()
+        assert page.get_by_text("Nothing waits").is_visible()
+        looked_at(page, "admin-quarantine-came-in")
+    finally:
+        world.change(tried.format("tried_at = null, trouble = null, retry_asked_at = null, resolved_at = null").replace(
+            "tried_at = now(), ", ""), north)  # fmt: skip
 
 
 def test_quarantine_tells_why_and_nothing_of_the_rows(page: Page) -> None:

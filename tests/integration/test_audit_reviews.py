@@ -98,6 +98,27 @@ def test_unusual_accesses_are_named_with_their_reason_and_without_a_name(
     assert {f["says"] for f in of["night"]} == {"Between 23:00 and 6:00 in the clinic's time."}
 
 
+def test_what_is_unusual_comes_page_by_page_of_the_time_that_was_asked_for(
+    world: World, api: Api, auditors: dict[str, dict[str, str]], nightly: UUID
+) -> None:
+    path, headers = "/v1/audit/unusual", auditors["auditor.north"]
+    whole = api.get(path, headers=headers).json()
+    assert whole["next"] is None and sum(whole["counted"].values()) == len(whole["findings"]) > 100
+    page = api.get(path, headers=headers, params={"limit": 40}).json()
+    found, cursors = page["findings"], [page["next"]]
+    # What comes later is of no page.
+    _read(world, nightly, datetime.now(UTC), *(uuid4() for _ in range(3)))
+    while page["next"]:
+        page = api.get(path, headers=headers, params={"limit": 40, "cursor": page["next"]}).json()
+        found, cursors = found + page["findings"], [*cursors, page["next"]]
+        assert page["counted"] == whole["counted"]
+    assert found == whole["findings"] and len(cursors) > 2
+    assert len(api.get(path, headers=headers).json()["findings"]) == len(found) + 3
+    for who, query in (("auditor.north", {"cursor": "x"}), ("auditor", {"cursor": cursors[0], "clinic": "south"}),
+                       ("auditor", {"cursor": cursors[0], "clinic": "north"})):  # fmt: skip
+        assert api.get(path, headers=auditors[who], params=query).status_code == 404
+
+
 def test_unusual_needs_a_clinic_and_a_month_at_most(api: Api, auditors: dict[str, dict[str, str]]) -> None:
     for query, place in (({}, "query.clinic"), ({**NORTH, "since": "2024-01-01T00:00:00Z"}, "query.since")):
         answer = api.get("/v1/audit/unusual", headers=auditors["auditor"], params=query)

@@ -1,6 +1,7 @@
 """An auditor's pages without a browser: filters, one event, counts, rights, what is unusual, and the seal."""
 
 import csv
+import html
 import io
 import json
 import re
@@ -187,6 +188,20 @@ def test_what_is_unusual_is_asked_of_a_clinic_and_a_month(world: World, pages: A
     assert "For the first time" in page and str(world.patients["north", FINCH]) in page and "Canary" not in page
     long = pages.get("/audit/unusual", params={"clinic": "north", "since": "2020-01-01"})
     assert long.status_code == 422 and "31 days at most" in long.text
+
+
+def test_what_is_unusual_is_paged(world: World, pages: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("api.pages.auditor.reviews.FINDINGS_A_PAGE", 1)
+    page, shown, pages_seen = got(pages, "/audit/unusual", clinic="north"), [], 0
+    while True:
+        shown += re.findall(r'<th scope="row"><a href="([^"]+)"', page)
+        pages_seen += 1
+        following = re.search(r'rel="next" href="([^"]+)"', page)
+        if not following:
+            break
+        page = got(pages, "/audit/unusual" + html.unescape(following[1]))
+        assert "First page" in page and "clinic=north" in following[1]
+    assert pages_seen == len(shown) > 1
 
 
 def test_the_seal_is_checked_against_a_checkpoint_that_was_kept(world: World, pages: Api) -> None:

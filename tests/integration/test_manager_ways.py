@@ -41,6 +41,23 @@ def test_how_long_things_are_kept_is_shown_to_a_manager_and_not_to_be_changed(
     assert pages.get("/v1/clinics/north/settings", headers=manager).json()["retention"] == kept
 
 
+def test_where_a_clinic_is_is_shown_to_a_manager_and_not_to_be_changed(
+    world: World, pages: Api, manager: dict[str, str]
+) -> None:
+    kept = pages.get("/v1/clinics/north/settings", headers=manager).json()
+    shown = got(pages, "/clinics/north/settings").partition('id="location"')[2]
+    assert kept["time_zone"] in shown and kept["country"] in shown
+    assert not re.search(r"<(input|select|textarea|button|datalist)", shown)
+    for zone in ("Asia/Tokyo", "no zone"):
+        asked = {"time_zone": zone, "country": "SG"}
+        refused = send(pages, "/clinics/north/settings/location", "/clinics/north/settings", **asked)
+        assert refused.status_code == 404
+        newest = "select action, decision from audit.access_event order by occurred_at desc limit 1"
+        assert world.look(newest) == [("clinic_location.save", "deny")]
+    after = pages.get("/v1/clinics/north/settings", headers=manager).json()
+    assert (after["time_zone"], after["country"]) == (kept["time_zone"], kept["country"])
+
+
 @pytest.mark.parametrize("tab", ["Doubtful registrations", "Settings"])
 def test_from_each_part_of_a_clinic_its_manager_gets_to_the_others(pages: Api, tab: str) -> None:
     for path in ("", "/segments", "/webhooks", "/merges"):

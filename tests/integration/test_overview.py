@@ -61,6 +61,31 @@ def test_a_manager_sees_the_clinic_in_exact_numbers(api: Api, manager: Headers) 
     assert sizes(found) == {"everybody": 2, "elders": 2, "empty": 0}
 
 
+def test_since_when_changes_wait_is_said_of_the_clinic_alone(world: World, api: Api, manager: Headers) -> None:
+    wait = (
+        "insert into operational.outbox (clinic_id, entity, patient_id, changed_at)"
+        " values (%s, 'patient', %s, date_trunc('second', now()) - %s * interval '1 second')"
+    )
+    world.change("delete from operational.outbox")
+    world.change(wait, world.clinic_ids["south"], world.patients["south", FINCH], 600)
+    assert got(api, manager)["waiting_since"] is None
+    for seconds in (60, 120, 5):
+        world.change(wait, world.clinic_ids["north"], world.patients["north", FINCH], seconds)
+    (oldest,) = world.look("select min(changed_at) from operational.outbox where clinic_id = %s",
+                           world.clinic_ids["north"])  # fmt: skip
+    assert datetime.fromisoformat(got(api, manager)["waiting_since"]) == oldest[0]
+    staff = access_world.sign_in(api, "staff.north")
+    assert got(api, staff)["waiting_since"] is None
+    for login, said in (("manager.north", True), ("staff.north", False)):
+        browser_sign_in(api, login)
+        assert ("are not counted yet" in api.get("/clinics/north").text) is said
+        api.cookies.clear()
+    world.change("delete from operational.outbox")
+    browser_sign_in(api, "manager.north")
+    assert "are not counted yet" not in api.get("/clinics/north").text
+    api.cookies.clear()
+
+
 def test_a_segments_days_end_today_by_the_clinics_clock(world: World, api: Api, manager: Headers) -> None:
     now = datetime.now(UTC).astimezone(ZoneInfo("Europe/Berlin"))
     at = "update clinic_north.segment_member set entered_at = %s where patient_id = %s and segment_id = %s"

@@ -9,9 +9,9 @@ from test_importing import MAPPING, PATIENTS, VISITS
 
 from infra.encryption.keyring import FileKeyring
 from infra.settings import Mode
-from orchestration.importing.again import Trying, try_again
+from orchestration.importing.again import Trying
+from orchestration.importing.asked import try_asked
 from orchestration.importing.run import Report
-from orchestration.importing.waiting import Chosen
 from tests.integration.importing import bring
 
 HEAD, *ROWS = VISITS.splitlines(keepends=True)
@@ -30,9 +30,8 @@ def imported(world: World, tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 def import_what_was_asked_for(world: World) -> list[Report]:
-    """What `cloister quarantine retry --asked` does."""
-    how = Trying(FileKeyring(world.server.secrets_folder / "keyring.json"), Mode.DEMO)
-    return try_again(world.server, Chosen(asked=True), how, lambda *_: None)
+    """What the live worker does every two seconds."""
+    return try_asked(world.server, Trying(FileKeyring(world.server.secrets_folder / "keyring.json"), Mode.DEMO))
 
 
 def visits(world: World) -> list[tuple[object, ...]]:
@@ -44,12 +43,17 @@ def visits(world: World) -> list[tuple[object, ...]]:
 
 
 def rows_shown(page: str) -> dict[str, str]:
-    """Rows of `visits.csv` by line: the entry that its button names, or that it was asked for."""
+    """Rows of `visits.csv` that wait by line: the entry that its button names, or that it was asked for."""
     found = {}
-    for row in re.findall(r"<tr><th scope=\"row\">visits\.csv: .*?</tr>", page, re.S):
+    for row in re.findall(r"<tr><th scope=\"row\">visits\.csv: .*?</tr>", page.partition('id="came-in"')[0], re.S):
         (line,), button = re.findall(r"visits\.csv: (\d+)", row), re.search(r'name="entry" value="([^"]+)"', row)
         found[line] = button[1] if button else "asked for"
     return found
+
+
+def came_in(page: str) -> list[str]:
+    """What a page says has come in after all."""
+    return re.findall(r"<th scope=\"row\">([^<]+)<br>", page.partition('id="came-in"')[2])
 
 
 @pytest.mark.check(43)
@@ -73,10 +77,21 @@ def test_a_row_that_is_asked_for_on_the_page_comes_in_and_waits_no_more(imported
     # One is in and waits no more; the other waits as before, to be asked for again.
     assert visits(imported) == [("north", "v1")]
     assert set(shown("north")) == {"3"} and shown("north")["3"] != "asked for"
+    page = browsers.get("admin", at["north"]).text
+    assert "and refused still" in page and "source_id: is no patient of this clinic" in page
+    assert came_in(page) == ["visits.csv: 2"] and came_in(browsers.get("admin", at["south"]).text) == []
     assert shown("south") == {"4": of_south}
     browsers.post("admin", f"{at['south']}/retry", at["south"], entry=of_south)
     import_what_was_asked_for(imported)
     assert visits(imported) == [("north", "v1"), ("south", "v1")] and shown("south") == {}
+    assert came_in(browsers.get("admin", at["south"]).text) == ["visits.csv: 4"]
+    # What has come in long ago is told no more; what could not be tried, with the reason.
+    imported.change("update operational.quarantine set resolved_at = resolved_at - interval '8 days' where line = 4")
+    assert came_in(browsers.get("admin", at["south"]).text) == []
+    imported.change("update operational.quarantine set trouble = '<b>no</b> mapping' where line = 3")
+    assert "Could not be tried: &lt;b&gt;no&lt;/b&gt; mapping" in " ".join(
+        browsers.get("admin", at["north"]).text.split()
+    )
     assert import_what_was_asked_for(imported) == []
     browsers.post("admin", f"{at['south']}/retry", at["south"], 404, entry=of_south)
     closed = "select line, resolved_at is not null from operational.quarantine where file = 'visits.csv' order by 1"

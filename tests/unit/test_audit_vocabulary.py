@@ -40,7 +40,12 @@ COMMANDS: dict[str, set[ProcessAction | AccountAction] | str] = {
     "cloister issuer rotate": {AccountAction.ISSUER_KEY_ROTATE},
     "cloister keys rotate": {ProcessAction.KEY_ROTATE, ProcessAction.KEY_RETIRE},
     "cloister keys status": NO_DATA,
-    "cloister live": {ProcessAction.LIVE, ProcessAction.CONSENT_PROPAGATE},
+    "cloister live": {
+        ProcessAction.LIVE,
+        ProcessAction.CONSENT_PROPAGATE,
+        ProcessAction.IMPORT_CSV,
+        ProcessAction.IMPORT_FHIR,
+    },
     "cloister live retry": {ProcessAction.LIVE, ProcessAction.LIVE_RETRY},
     "cloister materialize": {
         ProcessAction.INGEST,

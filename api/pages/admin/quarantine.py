@@ -22,7 +22,7 @@ GONE = N_("This row does not wait any more.")
 async def quarantine_page(
     request: Request, serving: Serving, visiting: Visiting, clinic: str, cursor: Cursor = None
 ) -> Response:
-    """What waits, by reason and row by row; nothing of what the rows say."""
+    """What waits, by reason and row by row, and what came in after all; nothing of what the rows say."""
     return await _quarantine(request, serving, visiting, clinic, cursor)
 
 
@@ -59,5 +59,5 @@ async def _quarantine(
     found = await service.waiting(serving, visiting.caller, clinic, ROWS_A_PAGE, cursor)
     return page(
         request, "admin/quarantine.html", status, visitor=visiting, clinic=await serving.directory.find(clinic),
-        found=found, first=cursor is None, fault=fault,
+        found=found, cursor=cursor, first=cursor is None, fault=fault,
     )  # fmt: skip

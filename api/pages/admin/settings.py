@@ -1,4 +1,4 @@
-"""A clinic's settings: its services, how bookings go, how long things stand, and what the operator says for all."""
+"""A clinic's settings: its services, how bookings go, how long things stand, where it is, and what is said for all."""
 
 from typing import Annotated, Any
 
@@ -6,11 +6,11 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.clinic_settings import service
-from api.clinic_settings.schemas import Bookings, ClinicRetention
+from api.clinic_settings.schemas import Bookings, ClinicLocation, ClinicRetention
 from api.gateway import Access
 from api.pages import show
 from api.pages.admin.faults import beside, checked
-from api.pages.faults import read_as
+from api.pages.faults import Faults, read_as
 from api.pages.texts import N_
 from api.pages.visitors import Csrf, Visiting, Visitor, page
 from api.services import Services, Serving
@@ -25,6 +25,7 @@ from infra.clinic_settings import (
 )
 from infra.consent_grace import LONGEST_DAYS
 from infra.errors import InvalidInput, NotThere
+from infra.places import zones_to_choose
 from policies.access.model import Resource
 from policies.opening_hours import WEEKDAYS
 from policies.words import Action
@@ -43,6 +44,8 @@ FAULTS = {
     "body.minutes": N_("An appointment takes 5 to 480 minutes."),
     "body.modality": N_("Choose where it takes place."),
     "body.consent_grace_days": N_("What a guardian signed stands for 0 to 3650 days more."),
+    "body.time_zone": N_("Choose a time zone of the list, such as Europe/Berlin."),
+    "body.country": N_("A country is two letters of ISO 3166, such as DE; ZZ if none is known."),
     "path.service": N_("A slug is up to 60 of a-z, 0-9, _ and -."),
 }
 # What a number is at least and at most.
@@ -112,6 +115,28 @@ async def save_retention(
     return RedirectResponse(f"/clinics/{clinic}/settings", 303)
 
 
+@router.post("/location")
+async def save_location(
+    request: Request,
+    serving: Serving,
+    visiting: Visiting,
+    clinic: str,
+    time_zone: Text = "",
+    country: Text = "",
+    csrf: Csrf = "",
+) -> Response:
+    """Save where the clinic is; or the form again, with what is wrong."""
+    visiting.sent(csrf)
+    asked = {"time_zone": time_zone.strip(), "country": country.strip().upper()}
+    wanted, faults = read_as(ClinicLocation, asked)
+    try:
+        await service.save_location(serving, visiting.caller, clinic, wanted)
+    except InvalidInput as error:
+        beside_fields = {name: FAULTS[f"body.{name}"] for name in faults} or beside(error, FAULTS)
+        return await _settings(request, serving, visiting, clinic, 422, where=asked, faults=beside_fields)
+    return RedirectResponse(f"/clinics/{clinic}/settings", 303)
+
+
 @router.get("/new-service")
 async def new_service(request: Request, serving: Serving, visiting: Visiting, clinic: str) -> Response:
     """The form of a new service."""
@@ -161,14 +186,18 @@ async def _settings(
     *,
     asked: dict[str, Any] | None = None,
     kept: str | None = None,
-    faults: dict[str, str] | None = None,
+    where: dict[str, str] | None = None,
+    faults: Faults | None = None,
 ) -> Response:
     found = await service.read(serving, visiting.caller, clinic)
+    moves = visiting.sees(serving, Access(Action.CLINIC_LOCATION_SAVE, Resource(clinic)))
     return page(
         request, "admin/settings.html", status, visitor=visiting, clinic=found,
         asked=asked or found.bookings.model_dump(), faults=faults or {},
         kept=found.retention.consent_grace_days if kept is None else kept,
         keeps=visiting.sees(serving, Access(Action.CLINIC_RETENTION_SAVE, Resource(clinic))),
+        where=where or {"time_zone": found.time_zone, "country": found.country},
+        moves=moves, zones=zones_to_choose() if moves else [],
         weekdays=dict(zip(WEEKDAYS, show.WEEKDAYS, strict=True)), limits=LIMITS,
     )  # fmt: skip
 

@@ -16,12 +16,13 @@ from api.pages.auditor.frame import chosen, framed
 from api.pages.charts import drawn, trend
 from api.pages.show import words
 from api.pages.texts import N_
-from api.pages.visitors import Visiting
+from api.pages.visitors import Cursor, Visiting
 from api.services import Serving
 from infra.errors import InvalidInput
 
 MOST_BARS = 12
 MOST_DAYS = 400
+FINDINGS_A_PAGE = 100
 
 router = APIRouter(prefix="/audit")
 
@@ -79,13 +80,17 @@ async def rights_page(request: Request, serving: Serving, visiting: Visiting, as
 
 
 @router.get("/unusual")
-async def unusual_page(request: Request, serving: Serving, visiting: Visiting, asked: Asked) -> Response:
-    """Accesses of a clinic that are worth a look, by reason."""
+async def unusual_page(
+    request: Request, serving: Serving, visiting: Visiting, asked: Asked, cursor: Cursor = None
+) -> Response:
+    """Accesses of a clinic that are worth a look, by reason, page by page."""
     faults, found = dict(asked.faults), None
     if not faults:
         try:
             filters, clinic = asked.filters, chosen(visiting, asked.typed["clinic"])
-            found = await reviews.unusual(serving, visiting.caller, clinic, filters.since, filters.until)
+            found = await reviews.unusual(
+                serving, visiting.caller, clinic, filters.since, filters.until, FINDINGS_A_PAGE, cursor
+            )
         except InvalidInput as error:
             wrong = error.place.rpartition(".")[2]
             # No clinic is chosen yet, which is no fault of the first look.
@@ -102,7 +107,8 @@ async def unusual_page(request: Request, serving: Serving, visiting: Visiting, a
         groups=[(reason, list(some)) for reason, some in groupby(found.findings, lambda each: each.reason)]
         if found
         else None,
-        more=found.more if found else [],
+        found=found,
+        first=cursor is None,
     )
 
 

@@ -1,6 +1,6 @@
 """A clinic at a glance: where its managers begin."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
@@ -17,6 +17,8 @@ from policies.words import Action
 
 router = APIRouter()
 TITLE = N_("Members, last 30 days")
+# What waits for less is on its way.
+SOON = timedelta(seconds=10)
 
 
 @router.get("/clinics/{clinic}")
@@ -32,6 +34,7 @@ async def overview_page(request: Request, serving: Serving, visiting: Visiting, 
         clinic=await serving.directory.find(clinic),
         found=found,
         manages=visiting.sees(serving, Access(Action.SEGMENT_LIST, Resource(clinic))),
+        late=found.waiting_since is not None and datetime.now(UTC) - found.waiting_since > SOON,
         trends=trends,
         title=TITLE,
         lines=tuple((segment.name, line) for segment in found.segments if (line := trends[segment.slug])),
