@@ -3,7 +3,7 @@
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from statistics import median, quantiles
 from zoneinfo import ZoneInfo
@@ -16,6 +16,7 @@ from bench.live_load import Change, Load, Pool
 from bench.segments_rules import TWENTY
 from bench.segments_sets import evaluate, marts, put_segments
 from infra.database import Server, connect_admin
+from infra.errors import DatabaseUnavailable
 from infra.live_health import health
 from orchestration.dbt_run import run_dbt, today_everywhere
 from orchestration.live import worker
@@ -61,6 +62,7 @@ def catch_up(bench: Bench) -> Iterator[Figure]:
 def _prepared(bench: Bench) -> Iterator[tuple[Server, Pool]]:
     """The scale's marts with 21 segments, and patients who have an appointment to change; as before afterwards."""
     at, slugs = marts(bench, bench.scale), bench.scale.slugs
+    _use_every_place(at)
     put_segments(at, slugs, RULES)
     pool = Pool(at, slugs)
     pool.fill(BEHIND)
@@ -70,6 +72,16 @@ def _prepared(bench: Bench) -> Iterator[tuple[Server, Pool]]:
         yield at, pool
     finally:
         pool.drain()
+
+
+def _use_every_place(at: Server) -> None:
+    """Have a temporary table on every connection that the server takes, as an instance has had after its first builds.
+
+    The first one of a place makes a schema, by which every other connection forgets all of its plans.
+    """
+    with ExitStack() as places, suppress(DatabaseUnavailable):
+        while True:
+            places.enter_context(connect_admin(at)).execute("create temporary table used ()")
 
 
 @contextmanager
