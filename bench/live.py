@@ -3,12 +3,13 @@
 import multiprocessing
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from statistics import median, quantiles
 from zoneinfo import ZoneInfo
 
 import psycopg
+from psycopg import sql
 
 from bench.harness import Bench, Figure, Timer, at_least, at_most, benchmark
 from bench.ingest import ingest_all
@@ -16,7 +17,9 @@ from bench.live_load import Change, Load, Pool
 from bench.segments_rules import TWENTY
 from bench.segments_sets import evaluate, marts, put_segments
 from infra.database import Server, connect_admin
+from infra.errors import DatabaseUnavailable
 from infra.live_health import health
+from infra.roles import clinic_schema
 from orchestration.dbt_run import run_dbt, today_everywhere
 from orchestration.live import worker
 
@@ -61,15 +64,41 @@ def catch_up(bench: Bench) -> Iterator[Figure]:
 def _prepared(bench: Bench) -> Iterator[tuple[Server, Pool]]:
     """The scale's marts with 21 segments, and patients who have an appointment to change; as before afterwards."""
     at, slugs = marts(bench, bench.scale), bench.scale.slugs
+    _use_every_place(at)
     put_segments(at, slugs, RULES)
     pool = Pool(at, slugs)
     pool.fill(BEHIND)
     try:
         ingest_all(at, slugs)
         evaluate(at, slugs, TODAY)
+        _count_rows(at, slugs)
         yield at, pool
     finally:
         pool.drain()
+
+
+def _count_rows(at: Server, slugs: list[str]) -> None:
+    """Vacuum what was just written as a first build writes it: else the server does so in the middle of the run, once.
+
+    After it all plans that read these tables are made anew.
+    """
+    with connect_admin(at) as admin:
+        for slug in slugs:
+            written = [
+                sql.Identifier(clinic_schema(slug), table)
+                for table in ("segment", "segment_version", "segment_member", "segment_state")
+            ]
+            admin.execute(sql.SQL("vacuum analyze {}").format(sql.SQL(", ").join(written)))
+
+
+def _use_every_place(at: Server) -> None:
+    """Have a temporary table on every connection that the server takes, as an instance has had after its first builds.
+
+    The first one of a place makes a schema, by which every other connection forgets all of its plans.
+    """
+    with ExitStack() as places, suppress(DatabaseUnavailable):
+        while True:
+            places.enter_context(connect_admin(at)).execute("create temporary table used ()")
 
 
 @contextmanager

@@ -4,12 +4,20 @@
     keeps SQLSTATE and constraint only, since a message may quote a patient's row. A clinic that
     failed earlier in this run is skipped; the others go on.
 
+    Before each clinic it gives way to changes that are late, in a transaction of its own: it holds no lock meanwhile.
+    It does not wait for the disk either, which live changes wait for: whatever commits later takes these commits with
+    it, so a crash loses the last of them with all that came of them, records included, and the run ends with it.
+
     `body` is PL/pgSQL and may use the variables run_as_of (date) and run_stamp (timestamptz).
     Render it before calling: a macro that runs queries may not be called inside a statement.
 #}
 {% macro each_clinic(body) %}
     {%- for clinic in var('clinics') %}
         {%- call statement('clinic', auto_begin=False) -%}
+            select pipeline.give_way();
+            commit;
+            begin;
+            set local synchronous_commit = off;
             {{ clinic_block(clinic, body) }}
             commit;
         {%- endcall %}

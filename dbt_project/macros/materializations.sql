@@ -18,22 +18,23 @@
 
 
 {#
-    What PostgreSQL makes of a view's text, asked once: a view made in each clinic has every other connection forget its
-    plans, the live worker's among them.
+    The text of the view in `structure`, if the model means the same: then it is that of every clinic's. Nothing is made
+    for it: a connection's first temporary view or table may bring about a schema, and with a schema all other
+    connections forget all of their plans, the live worker's among them.
 #}
 {% macro view_definition(sql) %}
-    {%- do run_query('create temporary view model_view as ' ~ sql) -%}
-    {%- set found = run_query("select pg_get_viewdef('model_view'::regclass)").columns[0].values()[0] -%}
-    {%- do run_query('drop view model_view') -%}
-    {{ return(found) }}
+    {%- if plan_of('(' ~ sql ~ ') as model') == plan_of(this.identifier) -%}
+        {%- do return(run_query("select pg_get_viewdef('" ~ this.identifier ~ "'::regclass)").columns[0].values()[0]) -%}
+    {%- endif -%}
+    {%- do return('another') -%}
 {% endmacro %}
 
 
-{# Replaces all rows, if any differ. #}
-{% materialization clinic_table, adapter='postgres' %}
-    {%- do check_contract(sql) -%}
-    {{ return(finish_clinics(replace_rows(sql))) }}
-{% endmaterialization %}
+{# How PostgreSQL reads the model's columns, by name and in order, out of something in `structure`. #}
+{% macro plan_of(source) %}
+    {%- set query = 'explain (verbose, costs off) select ' ~ (contract_columns() | join(', ')) ~ ' from ' ~ source -%}
+    {%- do return(run_query(query).columns[0].values() | list) -%}
+{% endmacro %}
 
 
 {# Brings the rows up to date by unique_key: equal rows stay as they are, rows without a source leave. #}
@@ -89,6 +90,7 @@
 {% endmacro %}
 
 
+{# Replaces all rows, if any differ. #}
 {% macro replace_rows(sql) %}
 {%- set columns = contract_columns() | join(', ') -%}
 create temporary table fresh on commit drop as {{ sql }};

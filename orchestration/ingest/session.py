@@ -62,12 +62,16 @@ def connect_arrow(at: Server) -> dbapi.Connection:
 def clinic_session(connection: dbapi.Connection, at: Server, slug: str, what: str) -> Iterator[ClinicSession]:
     """One transaction as the clinic's builder, alone: the clinic's lock comes before any read.
 
+    Before it begins it gives way to changes that are late.
+
     Raises:
         ClinicFailed: the database refused something; DETAIL, which may quote rows, is dropped.
     """
     try:
         with connection.cursor() as cursor:
             session = ClinicSession(cursor)
+            session.value(sql.SQL("select pipeline.give_way()::text"))
+            connection.commit()
             role = at.roles.clinic(slug, ClinicKind.BUILDER)
             session.run(sql.SQL("set local role {}").format(sql.Identifier(role)))
             session.run(sql.SQL("set local search_path = {}, pg_temp").format(sql.Identifier(clinic_schema(slug))))

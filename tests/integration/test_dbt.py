@@ -198,6 +198,18 @@ def test_a_view_that_is_not_the_models_fails_its_clinic(server: Server, rows: Ro
 
 
 @pytest.mark.check(44)
+def test_a_view_that_no_clinic_has_as_the_model_says_fails_all_clinics(server: Server, rows: Rows) -> None:
+    for schema in ("structure", "clinic_north", "clinic_south"):
+        rows.admin.execute(
+            f"create or replace view {schema}.stg_adherence as"
+            f" select patient_id, plan_id, day, done as prescribed, done from {schema}.raw_adherence"
+        )
+    outcome = run_dbt(server, CLINICS)
+    faults = {clinic: fault.constraint for clinic, fault in outcome.failed.items()}
+    assert faults == dict.fromkeys(("north", "south"), "stg_adherence")
+
+
+@pytest.mark.check(44)
 def test_a_data_test_fails_the_clinic_that_breaks_it(server: Server, rows: Rows) -> None:
     rows.admin.execute("alter table clinic_north.raw_patients drop constraint raw_patients_consent")
     rows.admin.execute("update clinic_north.raw_patients set profile_shared = false")

@@ -1,4 +1,4 @@
-{{ config(materialized='clinic_table') }}
+{{ config(unique_key=['segment_id', 'dimension', 'bucket']) }}
 
 with members as (
     select
