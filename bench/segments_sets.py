@@ -4,7 +4,6 @@ from datetime import UTC, date, datetime
 
 import psycopg
 from psycopg import sql
-from psycopg.types.json import Jsonb
 
 from bench.harness import Bench, Timer
 from bench.ingest import in_parallel, ingest_all
@@ -13,7 +12,8 @@ from bench.segments_rules import definitions
 from infra.database import Server, clinic_transaction, connect, connect_admin, lock_clinic
 from infra.roles import ClinicKind, Login, clinic_schema
 from infra.segments import add_segments
-from orchestration.programs import active_segments
+from orchestration.programs import active_segments, middle
+from orchestration.programs import evaluate as evaluate_program
 from policies.segments.reconcile import compile_program
 
 INSTANT = datetime(2025, 6, 30, 12, tzinfo=UTC)
@@ -71,10 +71,8 @@ def evaluate_one(
     """The same for one clinic: compiled and executed as its builder and only writer, then committed."""
     with clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER):
         lock_clinic(connection, slug)
-        program = compile_program(active_segments(connection), flips=flips)
-        cursor = psycopg.RawCursor(connection)
-        row = cursor.execute(program.statement, [as_of, INSTANT, Jsonb(program.parameters)]).fetchone()
-        return int(row[0]) if row else 0
+        program = compile_program(active_segments(connection), flips=flips, middle=middle(connection))
+        return evaluate_program(connection, program, as_of, INSTANT)[0]
 
 
 def timed(at: Server, slugs: list[str]) -> float:

@@ -45,13 +45,20 @@
 {% endmaterialization %}
 
 
-{# Executes the statement that the model's one row holds: $1 the as-of date, $2 the run's instant, $3 its parameters. #}
+{#
+    Executes what the model's one row holds: $1 the as-of date, $2 the run's instant, $3 its parameters. A large clinic's
+    verdicts come first, as a table that the statement reads: PostgreSQL can read them in parallel, but not what writes.
+#}
 {% materialization clinic_program, adapter='postgres' %}
     {%- set body -%}
         declare
             program record;
         begin
             for program in {{ sql }} loop
+                if program.verdicts is not null then
+                    set local max_parallel_workers_per_gather = 2;
+                    execute program.verdicts using run_as_of, run_stamp, program.parameters;
+                end if;
                 execute program.statement using run_as_of, run_stamp, program.parameters;
             end loop;
         end;

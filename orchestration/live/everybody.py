@@ -10,7 +10,7 @@ from orchestration.live.dead import Poisoned, is_poison
 from orchestration.live.lane import Lane
 from orchestration.live.queue import state
 from orchestration.live.record import record
-from orchestration.programs import note_broken, sound_segments, store_program
+from orchestration.programs import evaluate, middle, note_broken, sound_segments, store_program
 from policies.segments.reconcile import compile_noted, compile_program
 
 
@@ -33,11 +33,11 @@ def evaluate_all(lane: Lane, clinic: ClinicDay, *, wait: bool = False) -> bool:
             return False
         segments = sound_segments(lane.connection)
         note_broken(lane.connection, segments)
-        store_program(lane.connection, compile_program(segments))
-        program = compile_program(segments, flips=True)
-        given = [standing.as_of or clinic.as_of, standing.at, Jsonb(program.parameters)]
+        between = middle(lane.connection)
+        store_program(lane.connection, compile_program(segments, middle=between))
+        program = compile_program(segments, flips=True, middle=between)
         try:
-            psycopg.RawCursor(lane.connection).execute(program.statement, given).fetchone()
+            evaluate(lane.connection, program, standing.as_of or clinic.as_of, standing.at)
         except psycopg.Error as error:
             if is_poison(error):
                 raise Poisoned([], [], error) from None

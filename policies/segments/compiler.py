@@ -7,11 +7,12 @@ Parameters of the text: `$1` the as-of date, `$3` a jsonb array with every const
 (`$2` is left to whoever wraps it). Nothing of a rule stands in the text but names from the catalogue.
 It runs with `search_path` set to the clinic's schema. For given patients only, `$4` is their ids.
 
-A segment that others name is worked out once for each patient, in a layer below theirs. `offset 0` keeps PostgreSQL
-from putting its expression into theirs, which doubles with each layer where a segment names two.
+A segment that others name is worked out once for each patient, in a layer below theirs. A fence keeps PostgreSQL from
+putting its expression into theirs, which doubles with each layer where a segment names two.
 """
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
@@ -19,7 +20,7 @@ from policies.segments.condition import Condition
 from policies.segments.flip_days import DEEPEST_EXACT, flip_of, flip_of_parts, soonest
 from policies.segments.measure import ValueType
 from policies.segments.operators import LISTS
-from policies.segments.passes import GIVEN, Constants, Passes
+from policies.segments.passes import FENCE, GIVEN, Constants, Passes
 from policies.segments.references import levels, named
 from policies.segments.rule import AllOf, InSegment, Not, Rule, RuleError
 
@@ -65,6 +66,19 @@ class Told:
     parameters: list[Any]
 
 
+@dataclass(frozen=True, eq=False)
+class _Itself:
+    """A rule as the key of a cache: to compare two of them takes as long as to compile them."""
+
+    rule: Rule
+
+    def __hash__(self) -> int:
+        return id(self.rule)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and self.rule is other.rule
+
+
 @dataclass
 class _Build:
     flipping: bool = False
@@ -91,34 +105,63 @@ def compile_verdicts(segments: list[ActiveSegment], *, given: bool = False) -> V
             another that is not there, or itself.
     """
     build, only, ordered = _Build(), GIVEN if given else [], _ordered(segments)
-    holds = _holds(ordered, build)
+    holds = _holds({segment.slug: segment.rule for segment in ordered}, build)
     source = _patients(build, only) + _verdicts(ordered, holds, build)
     return Verdicts(build.passes.text(only), source, build.constants.values)
 
 
-def compile_told(segments: list[ActiveSegment], *, given: bool = False, flips: bool = True) -> Told:
+def compile_told(
+    segments: list[ActiveSegment], *, given: bool = False, flips: bool = True, middle: UUID | None = None
+) -> Told:
     """Compile a clinic's segments together, for whoever keeps their members.
+
+    With a patient in the `middle` it is one text, of everybody in two halves, without passes before it, and without the
+    patients of whom nothing is to be kept.
 
     Raises:
         RuleError: as `compile_verdicts`.
     """
-    build, only, ordered = _Build(flips), GIVEN if given else [], _ordered(segments)
-    holds = _holds(ordered, build)
-    days = [build.flips.get(segment.slug) or _flip(segment.rule, build) for segment in ordered] if flips else []
+    rules = tuple((segment.slug, _Itself(segment.rule)) for segment in _ordered(segments))
+    return _told(rules, given=given, flips=flips, middle=middle)
+
+
+# Clinics share rules, and a clinic is asked for the same ones again.
+@lru_cache(maxsize=256)
+def _told(rules: tuple[tuple[str, _Itself], ...], *, given: bool, flips: bool, middle: UUID | None) -> Told:
+    build, only = _Build(flips), GIVEN if given else []
+    segments = {slug: itself.rule for slug, itself in rules}
+    holds = _holds(segments, build)
+    days = [build.flips.get(slug) or _flip(rule, build) for slug, rule in segments.items()] if flips else []
     # Infinity is never: nothing that is kept.
     flips_on = f", nullif({soonest(days) or 'null::date'}, date 'infinity') as flips_on" if flips else ""
-    told = f"select raw_patients.patient_id, {holds} as holds{flips_on} from {_patients(build, only)}"  # nosec B608 # the catalogue's
-    return Told(build.passes.text(only), told, build.constants.values)
+    told = f"select raw_patients.patient_id, {holds} as holds{flips_on} from "  # nosec B608 # the catalogue's
+    if middle:
+        some = "true = any(holds)" + (" or flips_on is not null" if flips else "")
+        return Told("", _united(told, build, middle, some), build.constants.values)
+    return Told(build.passes.text(only), told + _patients(build, only), build.constants.values)
+
+
+def _united(told: str, build: _Build, middle: UUID, some: str) -> str:
+    """Both halves of the patients, each by passes of its own: branches that PostgreSQL can give a process each."""
+    bound = build.constants.scalar(str(middle), "uuid")
+    halves = ([f"patient_id {side} {bound}"] for side in ("<=", ">"))
+    texts = (f"{_with(build.passes.text(half))}{told}{_patients(build, half)} {FENCE}" for half in halves)
+    parts = (f"select * from ({text}) as half_{at} where {some}" for at, text in enumerate(texts))  # nosec B608
+    return " union all ".join(parts)
+
+
+def _with(passes: str) -> str:
+    return f"with {passes.rstrip().removesuffix(',')}\n" if passes else ""
 
 
 def _ordered(segments: list[ActiveSegment]) -> list[ActiveSegment]:
     return sorted(segments, key=lambda segment: segment.segment_id)
 
 
-def _holds(ordered: list[ActiveSegment], build: _Build) -> str:
+def _holds(rules: dict[str, Rule], build: _Build) -> str:
     """The array of all verdicts on a patient."""
-    _layer({segment.slug: segment.rule for segment in ordered}, build)
-    trees = [build.verdicts.get(segment.slug) or _tree(segment.rule, build) for segment in ordered]
+    _layer(rules, build)
+    trees = [build.verdicts.get(slug) or _tree(rule, build) for slug, rule in rules.items()]
     if build.passes.measures() > MOST_MEASURES:
         raise RuleError(f"the clinic's segments use more than {MOST_MEASURES} different measures")
     return "array[\n        " + ",\n        ".join(trees) + "\n    ]::boolean[]"
@@ -142,7 +185,7 @@ def _layer(rules: dict[str, Rule], build: _Build) -> None:
 def _patients(build: _Build, only: list[str]) -> str:
     """Each patient with all measures, and the verdicts of the segments that others name."""
     return build.passes.joined(only) + "".join(
-        f"\n    cross join lateral (select {', '.join(layer)} offset 0) as layer_{level}"
+        f"\n    cross join lateral (select {', '.join(layer)} {FENCE}) as layer_{level}"
         for level, layer in enumerate(build.layers)
         if layer
     )

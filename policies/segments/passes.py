@@ -15,6 +15,8 @@ from policies.segments.measure import FactTable
 from policies.segments.windows import Window
 
 AS_OF = "$1"
+# `offset 0` by another name: that one PostgreSQL converts, and what has such a conversion it runs in one process alone.
+FENCE = "offset bigint '0'"
 GIVEN = ["patient_id = any($4::uuid[])"]
 
 
@@ -104,11 +106,11 @@ class Passes:
     def joined(self, only: list[str]) -> str:
         """The patients, with their own measures, and the joins of the passes behind them.
 
-        `offset 0` keeps PostgreSQL from working an age out once for each time that it is asked for.
+        The fence keeps PostgreSQL from working an age out once for each time that it is asked for.
         """
         own = self._asked.get(FactTable.PATIENTS, {})
         columns = "".join(f", {measure.sql.format(as_of=AS_OF)} as {name}" for measure, name in own.items())
-        rows = f"select *{columns} from raw_patients{where(only)}{_order(only)} offset 0"  # nosec B608 # names only
+        rows = f"select *{columns} from raw_patients{where(only)}{_order(only)} {FENCE}"  # nosec B608 # names only
         patients = f"({rows}) as raw_patients"
         return patients + "".join(
             f"\n    left join {table.value}_facts using (patient_id)" for table, _ in self._of_facts()
@@ -134,11 +136,11 @@ class Passes:
 
 
 def _order(only: list[str]) -> str:
-    """Of everybody all passes come in one order, so that they are merged: hashed, each row would be looked up anew.
+    """Of everybody, or a half, all passes come in one order, to be merged: hashed, each row would be looked up anew.
 
     A table that was loaded in the order of its key is read along that key; of another one the groups are sorted.
     """
-    return "" if only else " order by patient_id"
+    return "" if only is GIVEN else " order by patient_id"
 
 
 def where(restrictions: list[str]) -> str:

@@ -24,8 +24,9 @@ consent ends always fires.
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+from uuid import UUID
 
 from policies.segments.compiler import ActiveSegment, Told, compile_told
 from policies.segments.references import profile_dependent, reached
@@ -40,9 +41,13 @@ class Program:
     statement: str
     parameters: list[Any]
     fingerprint: str
+    # Of a large clinic, to be executed before, with the same parameters: who is in what, as a temporary table.
+    verdicts: str | None = None
 
 
-def compile_program(segments: list[ActiveSegment], *, given: bool = False, flips: bool = False) -> Program:
+def compile_program(
+    segments: list[ActiveSegment], *, given: bool = False, flips: bool = False, middle: UUID | None = None
+) -> Program:
     """Compile a clinic's active segments into one statement that brings their members up to date.
 
     Args:
@@ -50,12 +55,17 @@ def compile_program(segments: list[ActiveSegment], *, given: bool = False, flips
         given: for the patients of `$4` alone. That leaves what the run over all patients keeps for itself: which
             rules it went by, and for which day.
         flips: with everybody's flip day, which takes half as long again; of given patients it is always worked out.
+        middle: a patient before and after whom there are about as many: it makes two statements, for PostgreSQL runs
+            nothing that writes in parallel. The first one reads both halves of the patients, by a process each.
 
     Raises:
         RuleError: the segments do not compile together.
     """
-    told = compile_told(segments, given=given, flips=flips or given)
+    told = compile_told(segments, given=given, flips=flips or given, middle=middle)
     ending = _RECONCILE_GIVEN if given else _RECONCILE_FLIPS if flips else _RECONCILE
+    if middle:
+        kept = replace(told, told=f"select * from {_VERDICTS}")
+        return _program(segments, kept, _changes(kept, given) + ending, _KEEP.format(told=told.told))
     return _program(segments, told, _changes(told, given) + ending)
 
 
@@ -94,10 +104,10 @@ def compile_trial(segments: list[ActiveSegment]) -> Program:
     return _program(segments, told, f"with {told.passes}told as materialized ({told.told}){_TRIAL}")
 
 
-def _program(segments: list[ActiveSegment], told: Told, text: str) -> Program:
+def _program(segments: list[ActiveSegment], told: Told, text: str, verdicts: str | None = None) -> Program:
     parameters = [*told.parameters, _listed(segments)]
-    digest = hashlib.sha256(json.dumps([RECONCILE_VERSION, text, parameters]).encode()).hexdigest()
-    return Program(text, parameters, digest)
+    said = [RECONCILE_VERSION, text, parameters, *([verdicts] if verdicts else [])]
+    return Program(text, parameters, hashlib.sha256(json.dumps(said).encode()).hexdigest(), verdicts)
 
 
 def _listed(segments: list[ActiveSegment]) -> list[dict[str, Any]]:
@@ -183,6 +193,8 @@ changed as materialized (
 )"""  # nosec B608 # names from the catalogue only
 
 
+_VERDICTS = "pg_temp.segment_verdict"
+_KEEP = "create temporary table segment_verdict on commit drop as {told}"
 _LISTED = """
     select rule.*, coalesce(saved.fires and saved.version is distinct from state.version, false) as fires,
         rule.rules is distinct from state.rules as renewed

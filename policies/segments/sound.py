@@ -25,6 +25,8 @@ def compiling(segments: list[ActiveSegment]) -> list[ActiveSegment]:
 
 def without(segments: list[ActiveSegment], broken: set[UUID]) -> list[ActiveSegment]:
     """All but these, and those that name such a one, through others too."""
+    if not broken:
+        return segments
     left_out, rules = {segment.slug for segment in segments if segment.segment_id in broken}, _rules(segments)
     return [segment for segment in segments if not reached([segment.slug], rules) & left_out]
 

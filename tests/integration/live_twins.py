@@ -10,20 +10,18 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
-import psycopg
 from operational_rows import Rows
-from psycopg.types.json import Jsonb
 
 from infra.database import Server, clinic_transaction, connect, lock_clinic
 from infra.roles import ClinicKind, Login
 from infra.segments import add_segments
+from orchestration import programs
 from orchestration.clinics import ClinicDay
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import SOURCES, Asset
 from orchestration.live.attend import Left, attend
 from orchestration.live.lane import open_lane
 from orchestration.live.reconcile_consents import reconcile_consents
-from orchestration.programs import active_segments
 from policies.segments.definition import SegmentDefinition
 from policies.segments.reconcile import compile_program
 from policies.segments.text import read
@@ -57,11 +55,11 @@ def evaluate(at: Server, slug: str = "south", as_of: date = AS_OF) -> tuple[int,
         clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER),
     ):
         lock_clinic(connection, slug)
-        program = compile_program(active_segments(connection))
-        given = [as_of, datetime.now(UTC), Jsonb(program.parameters)]
-        entered, left = psycopg.RawCursor(connection).execute(program.statement, given).fetchall()[0]
+        changed = programs.evaluate(
+            connection, compile_program(programs.active_segments(connection)), as_of, datetime.now(UTC)
+        )
     reconcile_consents(at, [ClinicDay(slug, as_of)])
-    return entered, left
+    return changed
 
 
 def load(at: Server, slug: str = "south") -> int:

@@ -12,7 +12,7 @@ from psycopg.types.json import Jsonb
 
 from infra.database import Server, become_clinic
 from infra.roles import ClinicKind
-from orchestration.programs import active_segments
+from orchestration.programs import active_segments, evaluate
 from orchestration.reevaluate import reevaluate
 from policies.segments.reconcile import compile_drift, compile_program
 from policies.segments.references import profile_dependent
@@ -102,20 +102,28 @@ class SegmentClinic:
             )
 
     def run(
-        self, as_of: date = AS_OF, *, at: datetime | None = None, given: str | None = None, flips: bool = False
+        self,
+        as_of: date = AS_OF,
+        *,
+        at: datetime | None = None,
+        given: str | None = None,
+        flips: bool = False,
+        middle: str | None = None,
     ) -> tuple[int, int]:
         """Bring all segments up to date, for the patients given or for all; how many entered and left."""
         self.runs += 1
         self.become(ClinicKind.BUILDER)
-        program = compile_program(active_segments(self.admin), given=given is not None, flips=flips)
+        segments = active_segments(self.admin)
+        between = UUID(int=ord(middle)) if middle else None
+        program = compile_program(segments, given=given is not None, flips=flips, middle=between)
         at = at or FIRST_RUN + timedelta(hours=self.runs)
         if given is not None:
             patients = [UUID(int=ord(letter)) for letter in given]
             changes = reevaluate(self.admin, self.slug, program, patients, as_of, at)
             return changes.entered, changes.left
-        parameters = [as_of, at, Jsonb(program.parameters)]
-        entered, left = psycopg.RawCursor(self.admin).execute(program.statement, parameters).fetchall()[0]
-        return entered, left
+        changed = evaluate(self.admin, program, as_of, at)
+        self.admin.execute("drop table if exists pg_temp.segment_verdict")
+        return changed
 
     def drift(self) -> list[tuple[UUID, int, int]]:
         """What the builder finds changed without a cause."""

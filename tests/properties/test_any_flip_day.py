@@ -43,10 +43,17 @@ def ahead(draw: st.DrawFn) -> tuple[Spec, list[Row], list[Row]]:
     return Spec(day - ago, rows, []), asked, [draw(conditions(day, known)) for _ in range(3)]
 
 
-def compiled(clinic: psycopg.Connection, as_of: date, rules: dict[str, Rule], given: str | None = None) -> Days:
-    """Each patient's flip day over all of the rules."""
+def compiled(
+    clinic: psycopg.Connection,
+    as_of: date,
+    rules: dict[str, Rule],
+    given: str | None = None,
+    middle: str | None = None,
+) -> Days:
+    """Each patient's flip day over all of the rules; in halves, of those alone who have one or are members."""
     segments = [ActiveSegment(UUID(int=number), 1, rule, slug) for number, (slug, rule) in enumerate(rules.items())]
-    told = compile_told(segments, given=given is not None)
+    between = patient_id(middle) if middle else None
+    told = compile_told(segments, given=given is not None, middle=between)
     text = f"with {told.passes}told as ({told.told}) select patient_id, flips_on from told where $2::date is null"
     some = [] if given is None else [list(map(patient_id, given))]
     rows = psycopg.RawCursor(clinic).execute(text, [as_of, None, Jsonb(told.parameters), *some]).fetchall()
@@ -91,6 +98,8 @@ def test_a_flip_day_is_never_late_and_exact_where_one_fact_decides(
     with filled(clinic, module_server, spec):
         together = compiled(clinic, as_of, named)
         assert compiled(clinic, as_of, named, GIVEN) == {letter: together[letter] for letter in GIVEN}
+        in_halves = compiled(clinic, as_of, named, middle="b")
+        assert {letter: in_halves.get(letter) for letter in together} == together
         for letter, day in together.items():
             assert day is None or day > as_of
             assert all(day and day <= first for first in first_changes(named, known[letter], as_of)), letter

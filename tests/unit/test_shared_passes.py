@@ -8,6 +8,7 @@ import pytest
 
 from bench.segments_rules import TWENTY
 from policies.segments.compiler import ActiveSegment, compile_told
+from policies.segments.passes import FENCE
 from policies.segments.text import read
 
 MEASURES = 12
@@ -33,4 +34,4 @@ def test_twenty_segments_read_each_table_once_and_work_out_twelve_measures() -> 
 def test_of_everybody_all_passes_come_in_one_order_to_be_merged(given: bool, ordered: int) -> None:
     compiled = compile_told(_twenty(), given=given, flips=False)
     text = compiled.passes + compiled.told
-    assert len(re.findall(r" order by patient_id(?= offset 0\)|\n\),)", text)) == ordered
+    assert len(re.findall(rf" order by patient_id(?= {FENCE}\)|\n\),)", text)) == ordered

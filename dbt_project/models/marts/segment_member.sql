@@ -4,6 +4,7 @@
 -- depends_on: {{ ref('stg_patients') }}, {{ ref('stg_appointments') }}
 -- depends_on: {{ ref('stg_forms') }}, {{ ref('stg_adherence') }}
 select
+    verdicts,
     statement,
     parameters
 from {{ source('clinic', 'segment_program') }}
