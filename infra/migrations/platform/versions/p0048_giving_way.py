@@ -3,5 +3,5 @@
 from infra.migrations.sql_file import run_beside
 
 revision = "p0048"
-down_revision = "p0046"
+down_revision = "p0047"
 upgrade = run_beside(__file__)

@@ -3,5 +3,5 @@
 from infra.migrations.sql_file import run_beside
 
 revision = "p0049"
-down_revision = "p0046"
+down_revision = "p0048"
 upgrade = run_beside(__file__)

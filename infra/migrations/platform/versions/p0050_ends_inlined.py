@@ -3,5 +3,5 @@
 from infra.migrations.sql_file import run_beside
 
 revision = "p0050"
-down_revision = "p0046"
+down_revision = "p0049"
 upgrade = run_beside(__file__)
