@@ -51,8 +51,8 @@ def middle(connection: psycopg.Connection) -> UUID | None:
 def evaluate(connection: psycopg.Connection, program: Program, as_of: date, at: datetime) -> tuple[int, int]:
     """Bring everybody's memberships up to date, in the running transaction; how many entered and left.
 
-    The transaction is the clinic's builder's and holds the clinic's lock. Once a transaction: of a large clinic it leaves
-    a table until its end.
+    The transaction is the clinic's builder's and holds the clinic's lock. Once a transaction: of a large clinic
+    it leaves a table until its end.
     """
     given, cursor = [as_of, at, Jsonb(program.parameters)], psycopg.RawCursor(connection)
     if program.verdicts:

@@ -64,7 +64,7 @@ def compile_program(
     told = compile_told(segments, given=given, flips=flips or given, middle=middle)
     ending = _RECONCILE_GIVEN if given else _RECONCILE_FLIPS if flips else _RECONCILE
     if middle:
-        kept = replace(told, told=f"select * from {_VERDICTS}")
+        kept = replace(told, told="select * from " + _VERDICTS)  # nosec B608 # a constant
         return _program(segments, kept, _changes(kept, given) + ending, _KEEP.format(told=told.told))
     return _program(segments, told, _changes(told, given) + ending)
 
