@@ -42,7 +42,13 @@ RULES = {
 
 
 def move(admin: psycopg.Connection, zone: str, clinic: str = "north") -> None:
-    admin.execute("update operational.clinic set time_zone = %s where slug = %s", [zone, clinic])
+    """As the API does it, at the clinic of the context."""
+    with admin.transaction():
+        admin.execute(
+            "select set_config('cloister.clinic_id', clinic_id::text, true) from operational.clinic where slug = %s",
+            [clinic],
+        )
+        admin.execute("update operational.clinic_location set time_zone = %s", [zone])
 
 
 def days(rows: Rows, clinic: str) -> list[Any]:
