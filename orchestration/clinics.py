@@ -42,7 +42,9 @@ def clinic_days(at: Server, slugs: list[str] | None, as_of: date | None, now: da
             raise InvalidInput(f"there is no clinic '{slug[:60]}'", place="clinic", hint="`cloister clinic add`")
     wanted, nowhere = sorted(set(slugs)) if slugs else list(zones), set(without_zone(zones))
     if slugs and (lost := nowhere.intersection(wanted)):
-        raise InvalidInput(f"the clinic '{min(lost)}' is in no time zone", place="clinic", hint="an admin says where it is")
+        raise InvalidInput(
+            f"the clinic '{min(lost)}' is in no time zone", place="clinic", hint="an admin says where it is"
+        )
     for slug in nowhere:
         log.error("a clinic is in no time zone and is left out", clinic=slug)
     return [

@@ -23,7 +23,7 @@ _BOOKING = sql.SQL("""
 select w.*, c.clinic_id
 from {whose} as w
 inner join operational.clinic as c on c.clinic_id = %(clinic)s and c.archived_at is null""")
-# Days are told by the time zone that the clinic has from here on: `operational.hold_days_soon` keeps a change of it waiting.
+# Days are told by the time zone that the clinic has from here on: `hold_days_soon` keeps a change of it waiting.
 # The first of a key stays in `booking_request`; the others wait here until it is done, and find it afterwards.
 _CLAIM = sql.SQL(f"""
 with claimed as (

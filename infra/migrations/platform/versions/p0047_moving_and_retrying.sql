@@ -45,7 +45,7 @@ alter function operational.move_days(integer, text, text, timestamptz, timestamp
 
 -- An admin says where a clinic is, and nobody writes its time zone in another way. A view, since the clinic's row must not
 -- be held while its days are moved: whoever signs or revokes a consent waits for that row.
-create view operational.clinic_location as
+create view operational.clinic_location with (security_invoker = true) as
 select clinic_id, time_zone, country from operational.clinic where clinic_id = operational.context_clinic();
 alter view operational.clinic_location owner to {owner};
 grant select, update (time_zone, country) on operational.clinic_location to {service};
