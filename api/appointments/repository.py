@@ -45,7 +45,7 @@ left join operational.video_room as v on v.clinic_id = a.clinic_id and v.appoint
 where a.appointment_id = %(appointment)s and a.deleted_at is null""")
 # First of all, as in a booking: the time zone by which a day is told changes no more until the work ends.
 _HELD = sql.SQL(f"""
-with days as materialized (select operational.hold_days(%(clinic)s))
+with days as materialized (select operational.hold_days_soon(%(clinic)s))
 select a.patient_id, a.service, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at, a.confidential,
     coalesce(s.minutes, {USUAL_MINUTES}) as minutes, s.specialists, {DAYS_AHEAD} as days_ahead
 from days

@@ -189,7 +189,8 @@ def _change(held: Held, taken: Step, asked: Reasoned, role: Role) -> Change:
     reason = asked.reason.value if asked.reason else None
     as_it_was = (held.starts_on, held.starts_at, held.ends_at, held.specialist)
     if isinstance(asked, Rescheduling):
-        return Change(taken, role, reason, Status.BOOKED, *_moved(held, asked))
+        # The day is that of the begin.
+        return Change(taken, role, reason, Status.BOOKED, None, *_moved(held, asked))
     if isinstance(asked, Correction):
         for name in ("status", "reason"):
             if getattr(asked, name) is None:
@@ -200,15 +201,19 @@ def _change(held: Held, taken: Step, asked: Reasoned, role: Role) -> Change:
     return Change(taken, role, reason, TO[taken], *as_it_was)
 
 
-def _moved(held: Held, asked: Rescheduling) -> tuple[None, datetime | None, datetime | None, str | None]:
-    """Begin, end and specialist after a rescheduling, as long as the service takes; the day is that of the begin."""
+def _moved(held: Held, asked: Rescheduling) -> tuple[datetime, datetime, str | None]:
+    """Begin, end and specialist after a rescheduling; it takes as long as the service.
+
+    Raises:
+        InvalidInput: no time, or one that is no good, or a specialist who does not offer this; names the place.
+    """
     if asked.starts_at is None:
         raise InvalidInput("a time is needed", place="body.starts_at", rule="missing")
     check_time(asked.starts_at, held.days_ahead)
     if asked.specialist is not None and asked.specialist not in (held.specialists or []):
         raise InvalidInput("the specialist does not offer this", place="body.specialist", rule="not_offered")
     ends_at = asked.starts_at + timedelta(minutes=held.minutes)
-    return None, asked.starts_at, ends_at, asked.specialist or held.specialist
+    return asked.starts_at, ends_at, asked.specialist or held.specialist
 
 
 async def _tell(serving: Services, work: Work, held: Held, clinic: ClinicEntry, row: dict[str, Any]) -> None:

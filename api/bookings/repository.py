@@ -23,7 +23,7 @@ _BOOKING = sql.SQL("""
 select w.*, c.clinic_id
 from {whose} as w
 inner join operational.clinic as c on c.clinic_id = %(clinic)s and c.archived_at is null""")
-# Days are told by the time zone that the clinic has from here on: `operational.hold_days` keeps a change of it waiting.
+# Days are told by the time zone that the clinic has from here on: `hold_days_soon` keeps a change of it waiting.
 # The first of a key stays in `booking_request`; the others wait here until it is done, and find it afterwards.
 _CLAIM = sql.SQL(f"""
 with claimed as (
@@ -48,7 +48,7 @@ select
     {REGISTRATION_FORMS} as registration_templates,
     {DAYS_AHEAD} as days_ahead,
     {HOLD_MINUTES} as hold_minutes
-from (select operational.hold_days(%(clinic)s)) as x
+from (select operational.hold_days_soon(%(clinic)s)) as x
 left join operational.service as s on s.clinic_id = %(clinic)s and s.service = %(service)s
 left join operational.specialist as d on d.clinic_id = %(clinic)s and d.name = %(specialist)s
 left join operational.booking_setting as b on b.clinic_id = %(clinic)s""")  # nosec B608 # constants

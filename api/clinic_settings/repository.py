@@ -26,7 +26,7 @@ from operational.clinic as c
 left join operational.booking_setting as b on b.clinic_id = c.clinic_id
 where c.clinic_id = %(clinic)s""")  # nosec B608 # constants
 _LOCATION = sql.SQL("""
-update operational.clinic set time_zone = %(time_zone)s, country = %(country)s
+update operational.clinic_location set time_zone = %(time_zone)s, country = %(country)s
 where clinic_id = %(clinic)s and (time_zone, country) <> (%(time_zone)s, %(country)s)""")
 _IS_ZONE = sql.SQL("select exists (select from pg_timezone_names where name = %(time_zone)s) as known")
 _SERVICES = sql.SQL("""
@@ -79,6 +79,4 @@ async def save_location(work: Work, wanted: ClinicLocation) -> None:
     """Have the clinic be there; what lies on another day then, or ends on one, moves in the same transaction."""
     # Of a large clinic's days that takes longer than an answer may, and is asked for once in years.
     work.later(sql.SQL("set local statement_timeout = '10min'"))
-    # Before the clinic's row: whoever works out a day has this first.
-    work.later(sql.SQL("select operational.hold_days_alone(%(clinic)s)"), clinic=work.clinic_id)
     work.later(_LOCATION, clinic=work.clinic_id, **wanted.model_dump())

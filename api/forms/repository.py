@@ -130,6 +130,8 @@ where
     clinic_id = operational.context_clinic() and form_id = %(form)s and version = %(version)s
     and status in ('pending', 'in_progress')
 returning version""")
+# First of all, as in a booking; in a statement of its own.
+_HOLD_DAYS = sql.SQL("select operational.hold_days_soon(operational.context_clinic())")
 _COMPLETE = sql.SQL("""
 update operational.form
 set status = 'completed', completed_at = statement_timestamp(), consent_event_id = %(consent)s
@@ -235,6 +237,11 @@ async def begin(work: Work, row: dict[str, Any]) -> int:
     """
     version: int = _unless_changed(await work.run(_BEGIN, form=row["id"], version=row["version"]))["version"]
     return version
+
+
+def hold_days(work: Work) -> None:
+    """Have the clinic's time zone, by which the day of a completion is told, stay until the work ends."""
+    work.later(_HOLD_DAYS)
 
 
 async def complete(work: Work, row: dict[str, Any], answers: Sequence[AnswerRow], consent: UUID | None) -> int:

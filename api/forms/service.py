@@ -173,6 +173,7 @@ async def complete(
         _check_version(row, if_match)
         given = answers_of(row, serving.codec) if asked.answers is None else asked.answers
         answers = check(template, given, whole=True)
+        repository.hold_days(work)
         signed = await _sign(work, row, asked.consent) if template.purpose else None
         version = await repository.complete(work, row, rows(template, answers), signed)
         await repository.seal(work, serving.codec, row["id"], _document(answers))

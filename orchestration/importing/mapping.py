@@ -16,12 +16,12 @@ files:
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from infra.errors import InvalidInput
+from infra.places import Country, TimeZone
 from orchestration.importing.fields import ENTITIES, EntityName
 
 Kind = TypeVar("Kind", bound=BaseModel)
@@ -108,21 +108,13 @@ class Mapping(_Strict):
 
     source: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")]
     people: Literal["source", "clinic"] = "clinic"
-    time_zone: str = "UTC"
-    country: Annotated[str, Field(pattern=r"^[A-Z]{2}$")] = "ZZ"
+    time_zone: TimeZone = "UTC"
+    country: Country = "ZZ"
     consent: Literal["from_rows", "assumed"] = "from_rows"
     consent_texts: dict[Literal["profile_sharing", "communications"], dict[str, str]] = {}
     # Whether automation may act on what comes of the rows.
     fires: bool = False
     files: Annotated[list[FileOf], Field(min_length=1)]
-
-    @model_validator(mode="after")
-    def _time_zone_exists(self) -> Self:
-        try:
-            ZoneInfo(self.time_zone)
-        except (ZoneInfoNotFoundError, ValueError):
-            raise ValueError(f"'{self.time_zone}' is no time zone") from None
-        return self
 
     def for_file(self, path: Path) -> FileOf:
         """The part of the mapping that fits a file's name.

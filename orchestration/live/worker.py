@@ -18,6 +18,7 @@ from infra.database import Server, connect
 from infra.errors import CloisterError
 from infra.log import where
 from infra.roles import Login
+from orchestration.clinics import without_zone
 from orchestration.live.crew import PAUSE, Crew
 from orchestration.live.share import Share, falling
 
@@ -57,6 +58,8 @@ class _Watch:
     visited: dict[str, float] = field(default_factory=dict)
     # Clinics of other workers where something waited at the last look.
     others: set[str] = field(default_factory=set)
+    # Clinics that are in no time zone: others are not to wait for them.
+    nowhere: set[str] = field(default_factory=set)
 
     def keep(self, stopped: Callable[[], bool]) -> None:
         # Before the first look: what is committed after that has its notification.
@@ -84,10 +87,15 @@ class _Watch:
         """See which clinics there are; where something waits."""
         rows = self.connection.execute(_WAITING).fetchall()
         there = {slug: zone for slug, zone, _ in rows}
+        nowhere = set(without_zone(there))
+        for slug in nowhere - self.nowhere:  # once, and not every second
+            log.error("a clinic is in no time zone and is left out", clinic=slug)
+        self.nowhere = nowhere
+        there = {slug: zone for slug, zone in there.items() if slug not in nowhere}
         self.zones.update(there)
-        for slug in self.zones.keys() - there.keys():  # archived
+        for slug in self.zones.keys() - there.keys():  # archived, or nowhere
             del self.zones[slug]
-        return {slug for slug, _, waits in rows if waits}
+        return {slug for slug, _, waits in rows if waits and slug in there}
 
     def _look(self, share: Share) -> None:
         waiting = self._clinics()

@@ -20,7 +20,8 @@ from booking import as_key, ask, newcomer, post
 from operational_rows import Rows
 from test_importing import MAPPING, PATIENTS
 
-from infra.database import Server, clinic_transaction, connect, connect_admin
+from infra.database import Server, clinic_transaction, connect, connect_admin, set_context
+from infra.errors import InvalidInput
 from infra.places import zones_to_choose
 from infra.roles import ClinicKind, Login
 from orchestration.clinics import clinic_days
@@ -42,7 +43,13 @@ RULES = {
 
 
 def move(admin: psycopg.Connection, zone: str, clinic: str = "north") -> None:
-    admin.execute("update operational.clinic set time_zone = %s where slug = %s", [zone, clinic])
+    """As the API does it, at the clinic of the context."""
+    with admin.transaction():
+        admin.execute(
+            "select set_config('cloister.clinic_id', clinic_id::text, true) from operational.clinic where slug = %s",
+            [clinic],
+        )
+        admin.execute("update operational.clinic_location set time_zone = %s", [zone])
 
 
 def days(rows: Rows, clinic: str) -> list[Any]:
@@ -134,6 +141,27 @@ def test_a_form_that_has_expired_in_one_zone_is_open_in_another(server: Server, 
     bring(server, "north")
     assert rows.raw("north", "raw_forms", "status") == [("pending",)]
     assert rows.raw("south", "raw_forms", "status") == [("expired",)] and load(server, "south") == 0
+
+
+def test_a_day_that_begins_while_a_clinic_moves_has_begun_by_the_former_clock(
+    server: Server, admin: psycopg.Connection
+) -> None:
+    rows = Rows(admin)
+    # By this clock it is four and a half minutes to midnight, far longer than what follows takes.
+    ((seconds,),) = admin.execute("select floor(extract(epoch from now()))::integer % 86400").fetchall()
+    ahead = 86400 - 270 - seconds
+    former = f"<late>{'-' if ahead > 0 else '+'}{timedelta(seconds=abs(ahead))}"
+    admin.execute("update operational.clinic set time_zone = %s where slug = 'north'", [former])
+    ((day, clock),) = admin.execute("select n::date, n from (select now() at time zone %s as n)", [former]).fetchall()
+    assert (clock.hour, clock.minute) in {(23, minute) for minute in range(55, 60)}
+    form = rows.form("north", rows.patient("north"))
+    admin.execute("update operational.form set expires_on = %s where form_id = %s", [day, form])
+    admin.execute("delete from operational.outbox")
+    move(admin, "Pacific/Pago_Pago")
+    ((before,),) = admin.execute("select day_before_moving from operational.clinic where slug = 'north'").fetchall()
+    assert before == day + timedelta(days=1)
+    waiting = admin.execute("select entity from operational.outbox").fetchall()
+    assert waiting == [("form",)], "it may have been brought as expired"
 
 
 def day_of(admin: psycopg.Connection, clinic: str) -> date | None:
@@ -335,6 +363,104 @@ def test_a_booking_and_a_change_of_the_zone_wait_for_each_other(fresh: World) ->
                 wait_until(lambda: bool(fresh.look("select from pg_locks where locktype = 'advisory' and not granted")))
             assert saving.result(timeout=30).status_code == 204
         assert fresh.look(day, evening) == [(evening.date() + timedelta(days=1),)]
+
+
+WAITS = "select from pg_locks where locktype = 'advisory' and not granted"
+
+
+def pain_of(world: World, api: Api, name: str) -> str:
+    """A form that somebody at north is to answer."""
+    path = f"/v1/clinics/north/patients/{world.patients['north', name]}/forms"
+    answer = api.post(path, headers=access_world.sign_in(api, "staff.north"), json={"templates": ["pain"]})
+    (form,) = answer.json()["forms"]
+    return str(form)
+
+
+def test_the_completion_of_a_form_waits_for_a_change_of_the_zone(fresh: World) -> None:
+    with access_world.client(fresh.server) as api, ThreadPoolExecutor(1) as pool:
+        form, headers = pain_of(fresh, api, FINCH), access_world.sign_in(api, "finch")
+        with connect_admin(fresh.server) as moving, moving.transaction():
+            moving.execute("select operational.hold_days_alone(clinic_id) from operational.clinic where slug = 'north'")
+            completing = pool.submit(
+                api.post, f"/v1/me/forms/{form}/complete", headers=headers, json={"answers": {"score": 3}}
+            )
+            wait_until(lambda: bool(fresh.look(WAITS)))
+            ((status,),) = moving.execute(
+                "select status from operational.form where form_id = %s for update nowait", [form]
+            ).fetchall()
+            assert status == "pending", "the form is not held before the clinic's days are"
+        assert completing.result(timeout=30).status_code == 200
+
+
+def test_who_answers_somebody_does_not_wait_long_for_a_clinic_that_moves(fresh: World) -> None:
+    with access_world.client(fresh.server) as api, connect_admin(fresh.server) as moving, moving.transaction():
+        form, headers = pain_of(fresh, api, FINCH), access_world.sign_in(api, "finch")
+        moving.execute("select operational.hold_days_alone(clinic_id) from operational.clinic where slug = 'north'")
+        asked = ask(patient=newcomer())
+        assert post(api, as_key(fresh), asked).status_code == 503
+        done = api.post(f"/v1/me/forms/{form}/complete", headers=headers, json={"answers": {"score": 3}})
+        assert done.status_code == 503
+        with connect(Login.SERVICE, at=fresh.server) as service:
+            service.execute("set statement_timeout = '60s'")
+            with pytest.raises(psycopg.errors.LockNotAvailable):
+                service.execute("select operational.hold_days_soon(%s)", [fresh.clinic_ids["north"]])
+
+
+def test_a_consent_is_withdrawn_while_a_clinic_moves(fresh: World) -> None:
+    with access_world.client(fresh.server) as api, ThreadPoolExecutor(1) as pool:
+        admins, finch = access_world.sign_in(api, "admin"), access_world.sign_in(api, "finch")
+        evening = "insert into operational.appointment (clinic_id, patient_id, status, starts_at, booked_on, starts_on)"
+        fresh.change(
+            f"{evening} values (%s, %s, 'fulfilled', %s, '2024-06-11', '2024-06-11')",
+            fresh.clinic_ids["north"], fresh.patients["north", FINCH], LATE,
+        )  # fmt: skip
+        with connect_admin(fresh.server) as other:
+            with other.transaction():
+                # The move has begun, and comes no farther than this appointment.
+                other.execute("select from operational.appointment where starts_at = %s for update", [LATE])
+                place = {"time_zone": WEST, "country": "US"}
+                saving = pool.submit(api.put, PATH.format("north"), headers=admins, json=place)
+                wait_until(lambda: bool(fresh.look("select from pg_locks where not granted")))
+                asked = {"clinic": "north", "purpose": "profile_sharing"}
+                assert api.post("/v1/me/consents/revoke", headers=finch, json=asked).status_code == 201
+                assert not saving.done()
+            assert saving.result(timeout=30).status_code == 204
+    assert where(fresh)["north"] == (WEST, "US")
+    stands = "select state from operational.consent where clinic_id = %s and person_id = %s"
+    assert fresh.look(stands, fresh.clinic_ids["north"], fresh.people[FINCH]) == [("revoked",)]
+
+
+@pytest.mark.parametrize("zone", ["pst", "europe/berlin", "UTC+3", "Mars/Base"])
+def test_the_service_writes_no_time_zone_that_is_none(fresh: World, zone: str) -> None:
+    with connect(Login.SERVICE, at=fresh.server) as service:
+        set_context(service, clinic_id=fresh.clinic_ids["north"])
+        with pytest.raises(psycopg.errors.InvalidParameterValue), service.transaction():
+            service.execute("update operational.clinic_location set time_zone = %s", [zone])
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), service.transaction():
+            service.execute("update operational.clinic set time_zone = %s", [zone])
+        # Another clinic's is not there.
+        elsewhere = "update operational.clinic_location set time_zone = 'UTC' where clinic_id = %s"
+        assert service.execute(elsewhere, [fresh.clinic_ids["south"]]).rowcount == 0
+
+
+def test_a_clinic_in_no_time_zone_keeps_nobody_else_waiting(server: Server, admin: psycopg.Connection) -> None:
+    rows = Rows(admin)
+    save(server, {"any": "age >= 0"})
+    for clinic in TWINS:
+        patient = rows.patient(clinic)
+        load(server, clinic)
+        evaluate(server, clinic, today(server, clinic))
+        rows.appointment(clinic, patient, date(2024, 1, 1))
+    admin.execute("update operational.clinic set time_zone = 'europe/berlin' where slug = 'north'")
+    with worker_running(server):
+        south = "select from operational.outbox where clinic_id = %s"
+        wait_until(lambda: not admin.execute(south, [rows.clinic_id("south")]).fetchall())
+    assert admin.execute(south, [rows.clinic_id("north")]).fetchall(), "it waits for who says where the clinic is"
+    found = clinic_days(server, None, None, datetime.now(UTC))
+    assert {"north", "south"} & {clinic.slug for clinic in found} == {"south"}
+    with pytest.raises(InvalidInput, match="'north' is in no time zone"):
+        clinic_days(server, ["north"], None, datetime.now(UTC))
+    assert clinic_days(server, ["south"], None, datetime.now(UTC))
 
 
 def test_an_import_on_its_way_waits_for_a_change_of_the_zone(

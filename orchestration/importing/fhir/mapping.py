@@ -22,6 +22,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from infra.places import TimeZone
 from orchestration.importing.mapping import Mapping, read_mapping
 
 PAIN = "http://loinc.org|72514-3"
@@ -53,7 +54,7 @@ class FhirMapping(_Strict):
     """A whole mapping file."""
 
     source: Annotated[str, Field(pattern=r"^[a-z0-9_-]{1,40}$")]
-    time_zone: str = "UTC"
+    time_zone: TimeZone = "UTC"
     base: str | None = None
     registered_on: date | None = None
     consent: Literal["from_rows", "assumed"] = "from_rows"
