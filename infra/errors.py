@@ -22,6 +22,7 @@ CloisterError
 │   └── NoMoreCodes       as many codes went to an address, or by a page, as may (api.limits)
 ├── IssuerUnavailable     an external issuer does not answer (api.identity.jwks)
 ├── Failed                something broke that is nobody's input (api.problems)
+├── SourceBusy            another import of the source is under way (orchestration.importing)
 ├── ClinicFailed          the work on one clinic; the others go on (orchestration.ingest)
 └── DbtFailed             dbt itself, for all clinics (orchestration.dbt_run)
 

@@ -35,7 +35,7 @@ class QuarantineEntry(BaseModel):
 
 
 class CameIn(BaseModel):
-    """A row that was tried again, and waits no more."""
+    """A row that was tried again with success, and waits no more."""
 
     id: UUID
     source: str

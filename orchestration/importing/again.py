@@ -45,23 +45,29 @@ def try_again(at: Server, chosen: Chosen, how: Trying, progress: Progress) -> li
             demo mode. What was imported before stays.
     """
     files = kept(at, chosen)
-    for file in files:
-        _check_whole(file)
+    for file in files:  # before any is tried
+        check_whole(file)
     return [try_file(at, file, how, progress, asked=chosen.asked) for file in files]
 
 
-def try_file(at: Server, file: Kept, how: Trying, progress: Progress, *, asked: bool = False) -> Report:
-    """Import open entries of one file again; if they were `asked` for, those that nobody else has tried meanwhile.
+def try_file(
+    at: Server, file: Kept, how: Trying, progress: Progress, *, asked: bool = False, waits: bool = True
+) -> Report:
+    """Import open entries of one file, which is whole, again.
+
+    If they were `asked` for, those that nobody else has tried meanwhile.
 
     Raises:
         InvalidInput: the mapping is another source's, or does not fit.
-        Refused: as of several files.
+        Refused: the mapping is of several clinics' resources, or assumes consents outside of demo mode.
+        SourceBusy: another import of the source is under way, and this one `waits` for none.
     """
-    _check_whole(file)
     mapping = _mapping(file, how.mapping)
     if mapping.consent == "assumed" and how.mode is not Mode.DEMO:
         raise Refused("`consent: assumed` works in demo mode only", hint="bring consents with their evidence")
-    with import_session(at, file.source, how.keys, file.clinic, file.since, fires=mapping.fires) as session:
+    with import_session(
+        at, file.source, how.keys, file.clinic, file.since, fires=mapping.fires, waits=waits
+    ) as session:
         # No other import of this source goes on from here.
         with session.transaction(_clinics(session)) as connection:
             lines = lines_of(connection, session.codec, file.entries, asked=asked)
@@ -78,7 +84,12 @@ def try_file(at: Server, file: Kept, how: Trying, progress: Progress, *, asked: 
     return done
 
 
-def _check_whole(file: Kept) -> None:
+def check_whole(file: Kept) -> None:
+    """Check that rows of a file can be tried by themselves.
+
+    Raises:
+        Refused: its mapping was not kept.
+    """
     if file.kind is None:
         raise Refused(
             f"rows of {file.file} cannot be tried again by themselves", place="entry", hint="import the files again"

@@ -12,9 +12,16 @@ import psycopg
 from infra.database import Server, connect, set_clinics
 from infra.encryption.field_codec import FieldCodec
 from infra.encryption.keyring import KeyProvider
+from infra.errors import CloisterError
 from infra.roles import Login
 
 LANES = 2
+_WAIT = "select pg_advisory_lock(hashtextextended('cloister.import.' || %s, 0))"
+_TRY = "select pg_try_advisory_lock(hashtextextended('cloister.import.' || %s, 0))"
+
+
+class SourceBusy(CloisterError):
+    """Another import of the source is under way, and was not to be waited for."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +94,25 @@ def _now(connection: psycopg.Connection) -> datetime:
 
 @contextmanager
 def import_session(
-    at: Server, source: str, keys: KeyProvider, clinic: str | None, as_of: datetime | None = None, *, fires: bool
+    at: Server,
+    source: str,
+    keys: KeyProvider,
+    clinic: str | None,
+    as_of: datetime | None = None,
+    *,
+    fires: bool,
+    waits: bool = True,
 ) -> Iterator[ImportSession]:
-    """Connect, and wait for other imports of this source: each would make its people anew."""
+    """Connect, and wait for other imports of this source: each would make its people anew.
+
+    Raises:
+        SourceBusy: there is one, and this one `waits` for none.
+    """
     with ExitStack() as stack:
         connection = stack.enter_context(connect(Login.IMPORTER, at=at))
         # The session's lock: it goes with the connection, however the import ends.
-        connection.execute("select pg_advisory_lock(hashtextextended('cloister.import.' || %s, 0))", [source])
+        if connection.execute(_WAIT if waits else _TRY, [source]).fetchone() == (False,):
+            raise SourceBusy(f"another import of source '{source}' is under way")
         begun = _now(connection)
         connection.commit()
         lanes = [stack.enter_context(connect(Login.IMPORTER, at=at)) for _ in range(LANES)]

@@ -30,7 +30,7 @@ def work(
 
     refuse_bare_disks(settings())
     log.configure()
-    # It may wait for an import of hours: it ends with the process, and the database undoes what was half done.
+    # It may be trying thousands of rows: it ends with the process, and the database undoes what was half done.
     threading.Thread(target=asked.follow, args=[server()], daemon=True).start()
     worker.run(server(), lambda: attached is not None and os.getppid() != attached)
 

@@ -1,7 +1,6 @@
 """Rows in quarantine are listed without their content, shown on purpose, and tried again as they are."""
 
 import json
-import multiprocessing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from test_importing import MAPPING, PATIENTS, VISITS
 from typer.testing import CliRunner
 
 from infra.cli.main import build
-from infra.database import Server, connect, connect_admin
+from infra.database import Server, connect
 from infra.encryption.codec import Place
 from infra.encryption.data_keys import people_keys
 from infra.encryption.field_codec import FieldCodec
@@ -26,15 +25,12 @@ from infra.errors import InvalidInput, NotThere, Refused
 from infra.provisioner import Clinic, add_clinics
 from infra.roles import Group, Login
 from infra.settings import Mode
-from orchestration.importing import again, asked, waiting
+from orchestration.importing import again, waiting
 from orchestration.importing.again import Trying, try_again
 from orchestration.importing.mapping import Mapping
 from orchestration.importing.run import Report
 from orchestration.importing.waiting import Chosen
-from tests.integration.gate import hanging
 from tests.integration.importing import bring, facts, quarantined
-from tests.integration.test_crash import kill_at_gate
-from tests.integration.test_sealer import wait_until
 
 LIST = "/v1/clinics/{}/quarantine"
 
@@ -380,99 +376,3 @@ def test_what_an_admin_asked_for_is_tried_and_asked_for_no_more(
     (done,) = retry(server, asked=True)
     assert (done.read, done.refused) == (2, 1)
     assert retry(server, asked=True) == []
-
-
-ASK = "update operational.quarantine set retry_asked_at = now() where file = 'visits.csv' and line = any(%s)"
-OUTCOME = """
-select line, resolved_at is not null, tried_at is not null, retry_asked_at is null, trouble
-from operational.quarantine where file = 'visits.csv' order by line"""
-VISITS_BEFORE_PATIENTS = "".join(VISITS.splitlines(keepends=True)[line] for line in (0, 1, 3, 7))
-
-
-@pytest.fixture
-def early(server: Server, folder: Path) -> Path:
-    """Visits that came before their patients, one of a patient who never came; of north and of south."""
-    (folder / "visits.csv").write_text(VISITS_BEFORE_PATIENTS)
-    bring(server, MAPPING, folder / "visits.csv")
-    bring(server, MAPPING, folder / "patients.csv")
-    return folder
-
-
-@pytest.mark.check(42)
-def test_two_workers_at_once_try_what_was_asked_for_once(
-    server: Server, admin: psycopg.Connection, early: Path
-) -> None:
-    admin.execute(ASK, [[2, 3]])
-    before = admin.execute("select count(*) from operational.import_batch").fetchall()[0][0]
-    lock = "hashtextextended('cloister.import.hospital', 0)"
-    waiting_for_it = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-    with connect_admin(server) as other, connect_admin(server) as watching:
-        other.execute(f"select pg_advisory_lock({lock})")
-        spawn = multiprocessing.get_context("spawn")
-        workers = [spawn.Process(target=asked.follow, args=[server]) for _ in range(2)]
-        for worker in workers:
-            worker.start()
-        try:
-            # Both have seen what is asked for, and wait for another import of the source.
-            wait_until(lambda: watching.execute(waiting_for_it).fetchone() == (2,))
-            other.execute(f"select pg_advisory_unlock({lock})")
-            wait_until(lambda: all(row[3] for row in watching.execute(OUTCOME).fetchall()))
-            wait_until(lambda: watching.execute(waiting_for_it).fetchone() == (0,))
-            # South's was not asked for; line 3 is refused still, with its reason.
-            assert watching.execute(OUTCOME).fetchall() == [
-                (2, True, True, True, None), (3, False, True, True, None), (4, False, False, True, None),
-            ]  # fmt: skip
-            watching.execute(ASK, [[4]])
-            wait_until(lambda: watching.execute(OUTCOME).fetchall()[2] == (4, True, True, True, None))
-        finally:
-            for worker in workers:
-                worker.kill()
-                worker.join()
-    assert [row[:3] for row in facts(admin, ["appointment"])["appointment"]] == [
-        ("north", "1", "v1"), ("south", "3", "v1"),
-    ]  # fmt: skip
-    after = admin.execute("select count(*) from operational.import_batch").fetchall()[0][0]
-    assert after - before == 2, "each was tried by one of them alone"
-
-
-@pytest.mark.check(42)
-def test_a_worker_that_is_killed_leaves_what_was_asked_for_to_the_next(
-    server: Server, admin: psycopg.Connection, early: Path
-) -> None:
-    admin.execute(ASK, [[2]])
-
-    with hanging(admin, "operational", "appointment", "new.source_id = 'v1'"):
-        kill_at_gate(admin, asked.follow, server)
-    assert admin.execute(OUTCOME).fetchall()[0][3] is False
-    (done,) = asked.try_asked(server, Trying(keys(server), Mode.DEMO))
-    assert (done.read, done.refused) == (1, 0) and admin.execute(OUTCOME).fetchall()[0][1] is True
-    assert [row[:3] for row in facts(admin, ["appointment"])["appointment"]] == [("north", "1", "v1")]
-
-
-@pytest.mark.check(42)
-def test_what_cannot_even_be_tried_says_why_and_holds_up_nothing_else(
-    server: Server, admin: psycopg.Connection, early: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    how = Trying(keys(server), Mode.DEMO)
-    admin.execute("update operational.import_batch set mapping = jsonb_set(mapping, '{source}', '\"other\"')"
-                  " where batch_id in (select batch_id from operational.quarantine where line = 3)")  # fmt: skip
-    admin.execute(ASK, [[2, 3, 4]])
-    admin.execute(
-        "insert into operational.import_batch (batch_id, source, file, kind, mapping, header)"
-        " select %s, source, file, kind, %s, header from operational.import_batch where file = 'visits.csv' limit 1",
-        [other := uuid4(), json.dumps(MAPPING.model_dump(mode="json"))],
-    )
-    admin.execute("update operational.quarantine set batch_id = %s where line in (2, 4)", [other])
-    assert [done.refused for done in asked.try_asked(server, how)] == [0]
-    assert [(row[0], row[1], row[4]) for row in admin.execute(OUTCOME).fetchall()] == [
-        (2, True, None), (3, False, "the rows of visits.csv are of source 'hospital'"), (4, True, None),
-    ]  # fmt: skip
-    assert asked.try_asked(server, how) == [], "it waits to be asked for again"
-
-    def broken(*_: object, **__: object) -> Report:
-        raise ValueError("Canary Finch")
-
-    monkeypatch.setattr(asked, "try_file", broken)
-    admin.execute(ASK, [[3]])
-    assert asked.try_asked(server, how) == []
-    assert admin.execute(OUTCOME).fetchall()[1] == (3, False, True, True, "the import failed")

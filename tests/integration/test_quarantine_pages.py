@@ -1,6 +1,7 @@
 """A row of the quarantine that an admin asks for on the page comes in by the next import, and waits no more."""
 
 import re
+from pathlib import Path
 
 import pytest
 from access_world import Api, World
@@ -101,3 +102,19 @@ def test_a_row_that_is_asked_for_on_the_page_comes_in_and_waits_no_more(imported
         " where action = 'quarantine.retry' and decision = 'permit' group by 1 order by 1"
     )
     assert imported.look(asked) == [("north", 2), ("south", 1)]
+
+
+def test_a_row_that_was_tried_in_vain_and_came_with_its_file_did_not_come_in_by_being_tried(
+    imported: World, api: Api, tmp_path: Path
+) -> None:
+    browsers, at = Browsers(api), "/clinics/north/quarantine"
+    if (entry := rows_shown(browsers.get("admin", at).text)["3"]) != "asked for":
+        browsers.post("admin", f"{at}/retry", at, entry=entry)
+    import_what_was_asked_for(imported)
+    before = came_in(browsers.get("admin", at).text)
+    (tmp_path / "visits.csv").write_text(HEAD + OF_NOBODY.replace(",9,", ",1,"))
+    bring(imported.server, MAPPING, tmp_path / "visits.csv")
+    page = browsers.get("admin", at).text
+    tried = "select tried_at is not null from operational.quarantine where file = 'visits.csv' and line = 3"
+    assert rows_shown(page) == {} and came_in(page) == before
+    assert imported.look(tried) == [(True,)]
