@@ -1,4 +1,4 @@
-"""Compiles each clinic's active segments just before dbt runs, and stores the program where they run."""
+"""A clinic's active segments as a program: compiled, stored where dbt runs it, or executed."""
 
 import json
 from collections.abc import Sequence

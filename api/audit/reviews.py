@@ -96,12 +96,11 @@ async def unusual(
         namesakes = await repository.of_same_name(work, pairs)
     logins = await serving.logins({row["principal_id"] for row in found})
     findings = sorted(_findings(found, namesakes, logins), key=_place)
-    rest = [finding for finding in findings if after is None or _place(finding) > after]
-    more = len(rest) > limit
+    page, more = _page(findings, after, limit)
     return Findings(
-        findings=rest[:limit],
+        findings=page,
         counted=Counter(finding.reason for finding in findings),
-        next=serving.cursors.seal(_sealed(since, until, rest[limit - 1]), *bound_to) if more else None,
+        next=serving.cursors.seal(_sealed(since, until, page[-1]), *bound_to) if more else None,
     )
 
 
@@ -121,6 +120,12 @@ Place = tuple[int, float, str, str, str]
 def _place(finding: Finding) -> Place:
     ids = str(finding.principal_id), str(finding.patient_id or "")
     return list(Reason).index(finding.reason), -finding.last_at.timestamp(), *ids, finding.first_at.isoformat()
+
+
+def _page(findings: list[Finding], after: Place | None, limit: int) -> tuple[list[Finding], bool]:
+    """Those behind a place, at most so many, and whether there are more."""
+    rest = [finding for finding in findings if after is None or _place(finding) > after]
+    return rest[:limit], len(rest) > limit
 
 
 def _sealed(since: datetime, until: datetime, last: Finding) -> str:

@@ -20,7 +20,8 @@
 {#
     The text of the view in `structure`, if the model means the same: then it is that of every clinic's. Nothing is made
     for it: a connection's first temporary view or table may bring about a schema, and with a schema all other
-    connections forget all of their plans, the live worker's among them.
+    connections forget all of their plans, the live worker's among them. What EXPLAIN does not tell apart, how many rows
+    a `limit` or `values` says, is no part of a staging view.
 #}
 {% macro view_definition(sql) %}
     {%- if plan_of('(' ~ sql ~ ') as model') == plan_of(this.identifier) -%}

@@ -56,7 +56,7 @@ class Verdicts:
 class Told:
     """The same as a row for each patient: most are in no segment, or in few.
 
-    `told` selects `patient_id`, `holds` with a verdict for each segment in the order of their ids, and, if they were
+    `told` selects `patient_id`, `holds` with a verdict for each segment in the order of their slugs, and, if they were
     asked for, `flips_on`: the first day after the as-of date on which time alone could change one of these, null if
     there is none.
     """
@@ -146,7 +146,7 @@ def _united(told: str, build: _Build, middle: UUID, some: str) -> str:
     bound = build.constants.scalar(str(middle), "uuid")
     halves = ([f"patient_id {side} {bound}"] for side in ("<=", ">"))
     texts = (f"{_with(build.passes.text(half))}{told}{_patients(build, half)} {FENCE}" for half in halves)
-    parts = (f"select * from ({text}) as half_{at} where {some}" for at, text in enumerate(texts))  # nosec B608
+    parts = (f"select * from ({text}) as half where {some}" for text in texts)  # nosec B608 # the catalogue's
     return " union all ".join(parts)
 
 
@@ -155,7 +155,7 @@ def _with(passes: str) -> str:
 
 
 def _ordered(segments: list[ActiveSegment]) -> list[ActiveSegment]:
-    return sorted(segments, key=lambda segment: segment.segment_id)
+    return sorted(segments, key=lambda segment: segment.slug)
 
 
 def _holds(rules: dict[str, Rule], build: _Build) -> str:

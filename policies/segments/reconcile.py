@@ -31,7 +31,7 @@ from uuid import UUID
 from policies.segments.compiler import ActiveSegment, Told, compile_told
 from policies.segments.references import profile_dependent, reached
 
-RECONCILE_VERSION = 6
+RECONCILE_VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,10 @@ def _program(segments: list[ActiveSegment], told: Told, text: str, verdicts: str
 
 
 def _listed(segments: list[ActiveSegment]) -> list[dict[str, Any]]:
-    """Each segment with a digest of the versions that it is evaluated by: its own, and of all that it names."""
+    """Each segment in the order of the verdicts, with a digest of the versions that it is evaluated by.
+
+    These are its own, and those of all that it names.
+    """
     by_slug = {segment.slug: segment for segment in segments}
     rules = {segment.slug: segment.rule for segment in segments}
     return [
@@ -120,8 +123,9 @@ def _listed(segments: list[ActiveSegment]) -> list[dict[str, Any]]:
             "version": segment.version,
             "rules": _digest([by_slug[slug] for slug in reached([segment.slug], rules)]),
             "profile_dependent": profile_dependent(segment.rule, rules),
+            "place": place,
         }
-        for segment in sorted(segments, key=lambda segment: segment.segment_id)
+        for place, segment in enumerate(sorted(segments, key=lambda segment: segment.slug))
     ]
 
 
@@ -152,8 +156,8 @@ told as (
 listed as materialized ({_LISTED.format(place=len(told.parameters))}),
 segments as (
     -- In the order of the verdicts.
-    select array_agg(segment_id order by segment_id) as ids, array_agg(version order by segment_id) as versions,
-        array_agg(renewed order by segment_id) as renewed, array_agg(fires order by segment_id) as fires
+    select array_agg(segment_id order by place) as ids, array_agg(version order by place) as versions,
+        array_agg(renewed order by place) as renewed, array_agg(fires order by place) as fires
     from listed
 ),
 held as (
@@ -199,7 +203,7 @@ _LISTED = """
     select rule.*, coalesce(saved.fires and saved.version is distinct from state.version, false) as fires,
         rule.rules is distinct from state.rules as renewed
     from jsonb_to_recordset($3 -> {place}) as rule (
-        segment_id uuid, version integer, rules text, profile_dependent boolean
+        segment_id uuid, version integer, rules text, profile_dependent boolean, place integer
     )
     left join segment_version as saved on saved.segment_id = rule.segment_id and saved.version = rule.version
     left join segment_state as state on state.segment_id = rule.segment_id

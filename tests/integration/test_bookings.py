@@ -2,10 +2,11 @@
 
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from time import sleep
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
@@ -14,6 +15,8 @@ from booking import ONE_NEW, added, as_key, ask, at, counts, errors, newcomer, p
 
 from infra.database import connect_admin
 from tests.integration.posting import mail_server, send
+
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 @pytest.mark.check(39)
@@ -35,6 +38,22 @@ def test_a_first_booking_makes_everything_once(world: World, api: Api) -> None:
         answer.json()["id"],
     )
     assert found == [(True, True, "Dr. North", "booked", True, UUID(answer.json()["patient"]))]
+
+
+@pytest.mark.parametrize("minutes", [-30, 0, 24 * 60 - 90, 24 * 60 - 60])
+def test_a_booking_is_on_the_clinics_own_day_where_its_clocks_change(world: World, api: Api, minutes: int) -> None:
+    # The next night in which Berlin's clocks go forward: of that day's midnights one is of winter, one of summer.
+    year = (datetime.now(BERLIN) + timedelta(days=300)).year
+    sunday = max(day for day in (datetime(year, 3, n, tzinfo=BERLIN) for n in range(25, 32)) if day.weekday() == 6)
+    midnight = sunday.astimezone(UTC)
+    starts = midnight + timedelta(minutes=minutes)
+    with connect_admin(world.server) as admin:
+        admin.execute("update operational.booking_setting set days_ahead = 700")
+    booked = post(api, as_key(world), ask(starts_at=starts.isoformat(), patient=newcomer()))
+    assert booked.status_code == 201, booked.text
+    found = world.look("select starts_on from operational.appointment where appointment_id = %s", booked.json()["id"])
+    days = {-30: -1, 0: 0, 24 * 60 - 90: 0, 24 * 60 - 60: 1}
+    assert found == [(sunday.date() + timedelta(days=days[minutes]),)]
 
 
 @pytest.mark.check(39)
