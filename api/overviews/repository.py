@@ -26,8 +26,7 @@ select case when not exists (select from ({withheld}) as w) then (
     from mart_clock as c
 ) end as state""").format(withheld=ALL_WITHHELD)
 _NOW = sql.SQL(
-    "select t.state, (select changed_at from operational.outbox order by outbox_id limit 1) as waiting_since"
-    " from ({state}) as t"
+    "select t.state, (select min(changed_at) from operational.outbox) as waiting_since from ({state}) as t"
 ).format(state=_STATE)
 _UNCHANGED = sql.SQL("select true as unchanged")
 _OVERVIEW = sql.SQL("""
