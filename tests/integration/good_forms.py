@@ -225,7 +225,7 @@ def _of_admins(family: Family) -> list[Form]:
         _about(family, "admin", f"{CLINIC}/quarantine/retry"),
         Form("admin", f"{NORTH}/legal-guardians", {**COURT, "patient": wren}),
         Form("admin", f"{NORTH}/settings/retention", {"consent_grace_days": "30"}),
-        Form("admin", f"{NORTH}/settings/location", {"time_zone": "Asia/Tokyo", "country": "SG"}),
+        Form("admin", f"{NORTH}/settings/location", {"time_zone": "Europe/Paris", "country": "FR"}),
         Form("manager.north", f"{NORTH}/settings/bookings", opened),
         Form("manager.north", f"{NORTH}/settings/services", offered),
         Form("admin", "/impersonations", acting),

@@ -120,7 +120,7 @@ def of_admins(family: Family) -> list[Write]:
     finch = f"/clinics/north/patients/{family.world.patients['north', FINCH]}"
     return [
         Write("admin", "PUT", "/clinics/north/settings/retention", {"consent_grace_days": 60}),
-        Write("admin", "PUT", "/clinics/north/settings/location", {"time_zone": "Asia/Tokyo", "country": "SG"}),
+        Write("admin", "PUT", "/clinics/north/settings/location", {"time_zone": "Europe/Paris", "country": "FR"}),
         *(
             Write("admin", "POST", path, body)
             for path, body in [
