@@ -99,6 +99,20 @@ def _use_every_place(at: Server) -> None:
     with ExitStack() as places, suppress(DatabaseUnavailable):
         while True:
             places.enter_context(connect_admin(at)).execute("create temporary table used ()")
+    # The server lets go of them a moment after they are closed.
+    while not _has_room(at):
+        time.sleep(0.1)
+
+
+def _has_room(at: Server) -> bool:
+    try:
+        with connect_admin(at) as admin:
+            row = admin.execute(
+                "select count(*) from pg_stat_activity where backend_type = 'client backend'"
+            ).fetchone()
+    except DatabaseUnavailable:
+        return False
+    return row is not None and row[0] < 10
 
 
 @contextmanager
