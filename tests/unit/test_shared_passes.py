@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -35,3 +36,10 @@ def test_of_everybody_all_passes_come_in_one_order_to_be_merged(given: bool, ord
     compiled = compile_told(_twenty(), given=given, flips=False)
     text = compiled.passes + compiled.told
     assert len(re.findall(rf" order by patient_id(?= {FENCE}\)|\n\),)", text)) == ordered
+
+
+def test_clinics_that_share_rules_share_what_is_compiled_whatever_their_segments_ids_are() -> None:
+    here = _twenty()
+    there = [replace(segment, segment_id=UUID(int=99 - segment.segment_id.int), version=2) for segment in here]
+    assert compile_told(here) is compile_told(there)
+    assert compile_told(here) is not compile_told(here[1:])
