@@ -16,8 +16,8 @@ from psycopg import sql
 from bench.access_reads import LOGIN, Ward, ward
 from bench.harness import Bench, Figure, benchmark
 
-SECONDS = 3.0
-ROUNDS = 4
+SECONDS = 1.0
+ROUNDS = 12
 READERS = 16
 LISTED = 100
 _LIST = sql.SQL("""
@@ -35,7 +35,9 @@ def recorded_reads(bench: Bench) -> Iterator[Figure]:
     found = ward(bench)
     for name, goal, speeds in asyncio.run(_measured(found)):
         ours, bare = (median(column) for column in zip(*speeds, strict=True))
-        yield Figure(f"audit.recorded_{name}", ours, "reads/s", bare, ours / bare, goal, ours / bare >= goal)
+        # Of each round: from one to the next the machine's own speed changes more than the two differ.
+        ratio = median(recorded / alone for recorded, alone in speeds)
+        yield Figure(f"audit.recorded_{name}", ours, "reads/s", bare, ratio, goal, ratio >= goal)
 
 
 async def _measured(found: Ward) -> list[tuple[str, float, list[tuple[float, float]]]]:
