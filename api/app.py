@@ -52,7 +52,7 @@ from api.pages.setup import install as install_pages
 from api.plans.routes import router as plans
 from api.profiles.routes import router as profiles
 from api.quarantine.routes import router as quarantine
-from api.segments.all_routes import router as segments
+from api.segments.all_routes import ROUTERS as SEGMENTS
 from api.services import Services
 from api.templates.routes import router as templates
 from api.verifications.routes import router as verifications
@@ -71,14 +71,15 @@ async def healthz(request: Request) -> JSONResponse:
     return JSONResponse({"status": "ok"})
 
 
-class OnlyUnderV1(APIRouter):
-    """The API's routes, looked through only for what is under `/v1/`."""
+class AllOfV1(APIRouter):
+    """Whatever is under `/v1/`, and nothing else."""
 
-    # Routes are tried one by one, and the API's come first: no page is to wait for the hundreds that are none of its.
+    # Routes are tried one by one: no page waits for the hundreds of the API, and the API looks through them once,
+    # when it handles a request, and not before that as well to find out whether one of them is meant.
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a request is one of the API's."""
-        return super().matches(scope) if scope["path"].startswith("/v1/") else (Match.NONE, {})
+        """Whether a request is one of the API's, there or not."""
+        return (Match.FULL if scope["path"].startswith("/v1/") else Match.NONE), {}
 
 
 @asynccontextmanager
@@ -105,7 +106,7 @@ async def sending(post: Post | None) -> AsyncIterator[None]:
 
 # Of the API under `/v1`.
 ROUTERS = (
-    identity, clinics, overviews, segments, profiles, me, own_contacts, editing, consents, receipts, families,
+    identity, clinics, overviews, *SEGMENTS, profiles, me, own_contacts, editing, consents, receipts, families,
     bookings, appointments, templates, forms, plans, briefs, confidential, messages, campaigns, deletions,
     impersonations, audit, audit_reviews, audit_batches, proofs, verifications, merges, webhooks, exports,
     handovers, quarantine, platform_health, accounts, keys, clinic_settings, legal_guardians,
@@ -146,9 +147,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
     app.state.services = services
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
-    v1 = OnlyUnderV1()
-    for router in ROUTERS:
-        v1.include_router(router)
+    v1 = AllOfV1(routes=[route for router in ROUTERS for route in router.routes])
     app.include_router(v1, prefix="/v1", responses=problems.RESPONSES)
     app.include_router(fhir, prefix="/fhir")
     app.include_router(published)

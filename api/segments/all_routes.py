@@ -1,7 +1,5 @@
 """The routes of segments together: words that stand in a path come before slugs."""
 
-from fastapi import APIRouter
-
 from api.segments.editing_routes import router as editing
 from api.segments.explaining_routes import router as explaining
 from api.segments.history_routes import router as history
@@ -10,6 +8,4 @@ from api.segments.member_routes import router as members
 from api.segments.routes import router as reading
 from api.segments.trying_routes import router as trying
 
-router = APIRouter()
-for part in (language, trying, editing, history, explaining, members, reading):
-    router.include_router(part)
+ROUTERS = (language, trying, editing, history, explaining, members, reading)

@@ -1,4 +1,4 @@
-"""The API's routes are looked through for requests of the API alone."""
+"""The API's routes are looked through for requests of the API alone, and once for each."""
 
 import asyncio
 from typing import Any
@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
-from api.app import OnlyUnderV1
+from api.app import AllOfV1
 
 SEEN: list[str] = []
 
@@ -22,7 +22,7 @@ class Noting(APIRoute):
 
 
 def served() -> FastAPI:
-    app, v1 = FastAPI(), OnlyUnderV1(route_class=Noting)
+    app, v1 = FastAPI(), AllOfV1(route_class=Noting)
 
     async def told() -> str:
         return "told"
@@ -34,19 +34,24 @@ def served() -> FastAPI:
     return app
 
 
-def ask(path: str) -> Any:
+def ask(method: str, path: str) -> Any:
     async def asked() -> httpx.Response:
         transport = httpx.ASGITransport(app=served())
         async with httpx.AsyncClient(transport=transport, base_url="http://here") as client:
-            return await client.get(path)
+            return await client.request(method, path)
 
     SEEN.clear()
-    return asyncio.run(asked()).status_code, bool(SEEN)
+    return asyncio.run(asked()).status_code, len(SEEN)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/me", 200), ("/v1x/clinics", 200), ("/none", 404)])
+def test_a_page_never_reaches_the_routes_of_the_api(path: str, status: int) -> None:
+    assert ask("GET", path) == (status, 0)
 
 
 @pytest.mark.parametrize(
-    ("path", "answer"),
-    [("/me", (200, False)), ("/v1x/clinics", (200, False)), ("/none", (404, False)), ("/v1/clinics", (200, True))],
+    ("method", "path", "status"),
+    [("GET", "/v1/clinics", 200), ("GET", "/v1/none", 404), ("DELETE", "/v1/clinics", 405)],
 )
-def test_a_page_never_reaches_the_routes_of_the_api(path: str, answer: tuple[int, bool]) -> None:
-    assert ask(path) == answer
+def test_a_request_is_compared_with_a_route_of_the_api_once(method: str, path: str, status: int) -> None:
+    assert ask(method, path) == (status, 1)
