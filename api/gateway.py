@@ -11,7 +11,7 @@ with its event and all that it does, or nothing of it. What cannot be recorded i
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import lru_cache
 from typing import NoReturn
@@ -138,9 +138,9 @@ class Gateway:
         try:
             with closing_on_failure():
                 # The pool rolls back what is not committed.
-                async with self._pool.connection() as connection:
+                async with self._pool.connection() as connection, AsyncExitStack() as pipeline:
                     viewing = self._viewing(caller, clinic)
-                    work = Work(connection, event, caller, clinic, parameters, viewing)
+                    work = Work(connection, pipeline, event, caller, clinic, parameters, viewing)
                     if by_state:
                         work.view()
                     elif access.action in OF_MARTS:

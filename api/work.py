@@ -1,12 +1,13 @@
 """Work: the right to change something, in one transaction with its event. Only the gateway makes one."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
 import psycopg
-from psycopg import sql
+from psycopg import AsyncPipeline, sql
 from psycopg.rows import DictRow
 
 from api.asking import Caller
@@ -39,12 +40,14 @@ class Work(Recorded):
     sees the one it is about, and goes on as the service for that clinic and person alone. Elsewhere
     `record` says whom the event names, once that is known.
 
-    A statement whose rows nobody needs waits for the next one that is read, and they go in one round trip.
+    A statement whose rows nobody needs waits for the next one that is read, and they go in one round trip. `send` has
+    the database begin with those that wait.
     """
 
     def __init__(
         self,
         connection: Connection,
+        pipeline: AsyncExitStack,
         event: Event,
         caller: Caller,
         clinic: ClinicEntry | None,
@@ -52,6 +55,9 @@ class Work(Recorded):
         viewing: dict[str, str],
     ) -> None:
         self._connection = connection
+        # What ends the connection's pipeline, which the first statement begins.
+        self._ending = pipeline
+        self._pipeline: AsyncPipeline | None = None
         self._event = event
         self._parameters = parameters
         self._viewing = viewing
@@ -62,6 +68,8 @@ class Work(Recorded):
         # Keys of purposes that this work holds: see `sealing.hold`.
         self.keys: dict[str, list[IndexKey]] = {}
         self._waiting: list[Statement] = [Statement("begin")]
+        # On their way, with cursors that have their rows once the pipeline is synchronised.
+        self._sent: list[tuple[Statement, Cursor]] = []
         # What a constraint's refusal means, by its name; a deferred one refuses at the commit.
         self._conflicts: dict[str, CloisterError] = {}
 
@@ -80,7 +88,7 @@ class Work(Recorded):
             NotThere: nobody, or not permitted in that state; recorded either way.
         """
         self.recorded = True
-        found = await (await self._send(statement, {**self._parameters, **values})).fetchone()
+        found = await (await self._done(statement, {**self._parameters, **values})).fetchone()
         if found is None:
             self.denied = True
             raise NotThere("no such thing")
@@ -135,10 +143,10 @@ class Work(Recorded):
         """
         if isinstance(conflict, Mapping):
             self._conflicts |= conflict
-        elif conflict and self._waiting:
-            await self._send("select", None)  # what waits is not to be taken for this one
+        elif conflict and (self._waiting or self._sent):
+            await self._done("select", None)  # what went before is not to be taken for this one
         try:
-            done = await self._send(query, values)
+            done = await self._done(query, values)
         except psycopg.IntegrityError:
             if not isinstance(conflict, CloisterError):
                 raise
@@ -160,6 +168,14 @@ class Work(Recorded):
         self._conflicts |= conflict or {}
         self._waiting.append(Statement(query, values, take))
 
+    async def send(self) -> None:
+        """Have the database begin with what waits, while the work goes on here.
+
+        What it is refused with is raised by this, or by whatever is sent or read next.
+        """
+        with self._refusals():
+            await self._begun()
+
     async def commit(self) -> None:
         """End the transaction, which the gateway alone does.
 
@@ -167,27 +183,45 @@ class Work(Recorded):
             NotRecorded: it had failed, so that nothing of it stands.
             CloisterError: what a statement that waited, or a deferred constraint, was said to be refused with.
         """
-        if (await self._send("commit", None)).statusmessage != "COMMIT":
+        with self._refusals():
+            last = await self._begun(Statement("commit"))
+            await self._ending.aclose()
+        await self._taken()
+        if last.statusmessage != "COMMIT":
             raise NotRecorded("the transaction had failed")
 
-    async def _send(self, query: Query, values: Values) -> Cursor:
-        """Execute a statement with those that wait; a refusal that was foreseen is raised as what it means."""
+    async def _done(self, query: Query, values: Values) -> Cursor:
+        """Execute a statement with those that wait, to the end."""
+        with self._refusals():
+            last = await self._begun(Statement(query, values))
+            assert self._pipeline is not None
+            await self._pipeline.sync()
+        await self._taken()
+        return last
+
+    async def _begun(self, *last: Statement) -> Cursor:
+        """Send what waits, and one more; its cursor."""
+        if self._pipeline is None:
+            self._pipeline = await self._ending.enter_async_context(self._connection.pipeline())
+        waiting, self._waiting = [*self._waiting, *last], []
+        for each in waiting:
+            self._sent.append((each, await self._connection.execute(each.query, each.values)))
+        return self._sent[-1][1]
+
+    async def _taken(self) -> None:
+        """Give the rows of what was sent to those who take them."""
+        sent, self._sent = self._sent, []
+        for each, cursor in sent:
+            if each.take is not None:
+                each.take(await cursor.fetchall())
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        """Raise a refusal that was foreseen as what it means."""
         try:
-            return await self._sent(query, values)
+            yield
         except psycopg.IntegrityError as error:
             meant = self._conflicts.get(error.diag.constraint_name or "")
             if meant is None:
                 raise
             raise meant from None
-
-    async def _sent(self, query: Query, values: Values) -> Cursor:
-        waiting, self._waiting = self._waiting, []
-        if not waiting:
-            return await self._connection.execute(query, values)
-        async with self._connection.pipeline():
-            done = [await self._connection.execute(each.query, each.values) for each in waiting]
-            last = await self._connection.execute(query, values)
-        for each, cursor in zip(waiting, done, strict=True):
-            if each.take is not None:
-                each.take(await cursor.fetchall())
-        return last

@@ -163,7 +163,6 @@ class Registered:
     person_id: UUID
     fresh: bool = False
     address: str | None = None
-    told: bool = True
 
 
 async def find(work: Work, clinic_id: int | None, dependent: UUID | None, *, own: bool) -> UUID:

@@ -64,7 +64,9 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
             _check(wanted, plan)
             patient = await _patient(serving, work, wanted, plan)
             role = Role.CLINIC_STAFF if caller.principal.key is None else Role.AUTOMATION_SYSTEM
-            await _arrange(serving, work, wanted, plan, patient, role)
+            entry = await _arrange(work, wanted, plan, patient, role)
+            told = await _told(serving, work, wanted, patient)
+            await _confirm(serving, work, wanted, patient, entry, told=told)
             booked = Booked(id=wanted.appointment_id, patient=patient.patient_id)
         else:
             booked = await _again(work, wanted)
@@ -74,21 +76,22 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
 
 async def _book_own(serving: Services, caller: Caller, clinic: str, asked: Booking, key: str | None) -> Booked:
     """A booking in the caller's own sign-in, for themself or a dependent: a known person, so nothing to verify."""
-    entry, own = await serving.directory.find(clinic), asked.dependent is None
+    at, own = await serving.directory.find(clinic), asked.dependent is None
     access = Access(Action.OWN_APPOINTMENT_BOOK, person_of(caller, asked.dependent))
     async with serving.gateway.work(caller, access) as work:
         dependent = as_id(asked.dependent or "")
-        person = await repository.find(work, entry.clinic_id if entry else None, dependent, own=own)
-        if entry is None:
+        person = await repository.find(work, at.clinic_id if at else None, dependent, own=own)
+        if at is None:
             raise NotThere("no such clinic")
-        wanted = order(serving.digests, caller.principal, entry, asked, key, own=True)
+        wanted = order(serving.digests, caller.principal, at, asked, key, own=True)
         sealing.hold(work, [MESSAGES])
         plan = await repository.claim(work, wanted)
         if not plan.is_first:
             return (await _again(work, wanted)).model_copy(update={"patient": None})
         _check(wanted, plan)
         patient = await repository.register_person(work, wanted, person)
-        await _arrange(serving, work, wanted, plan, patient, Role.PATIENT if own else Role.GUARDIAN)
+        entry = await _arrange(work, wanted, plan, patient, Role.PATIENT if own else Role.GUARDIAN)
+        await _confirm(serving, work, wanted, patient, entry, told=True)
     return Booked(id=wanted.appointment_id, patient=None)
 
 
@@ -160,39 +163,61 @@ async def _patient(serving: Services, work: Work, wanted: Order, plan: Plan) -> 
 
 
 async def _newcomer(serving: Services, work: Work, wanted: Order, new: Contacts) -> Registered:
-    """Somebody new, and a code on the way to them.
+    """Somebody new.
 
     Raises:
-        NoMoreCodes: on the page, if it holds as many times as may be, or none can be sent to prove the booking in time.
+        NoMoreCodes: on the clinic's page, if it holds as many times as may be.
     """
-    on_page = booking_pages.is_page(work.caller.principal)
-    if on_page and await repository.held(work, wanted.clinic.clinic_id) >= MOST_HELD:
-        raise NoMoreCodes(CODES_AGAIN_SECONDS)
-    channel, contact = ("email", new.email) if new.email else ("phone", new.phone or "")
     clinic, person = wanted.clinic.clinic_id, wanted.new_person
+    if booking_pages.is_page(work.caller.principal) and await repository.held(work, clinic) >= MOST_HELD:
+        raise NoMoreCodes(CODES_AGAIN_SECONDS)
     await people.register_newcomer(
         work, serving.codec, person, new.name, {"email": new.email, "phone": new.phone},
         clinic=clinic, patient=wanted.new_patient, today=wanted.today,
     )  # fmt: skip
-    started = await verifications.start(
-        work, serving.codec, person_id=person, clinic_id=clinic, channel=channel, contact=contact
-    )  # fmt: skip
-    if on_page and not started.sent:
-        raise NoMoreCodes(CODES_AGAIN_SECONDS)
-    told = started.booked_before < MOST_CONFIRMED
     # Only of somebody new: an address that came with a patient's id is nobody's yet.
-    return Registered(wanted.new_patient, person, fresh=True, address=new.email, told=told)
+    return Registered(wanted.new_patient, person, fresh=True, address=new.email)
 
 
-async def _arrange(serving: Services, work: Work, wanted: Order, plan: Plan, patient: Registered, role: Role) -> None:
-    """Forms, appointment, room and confirmation."""
+async def _arrange(work: Work, wanted: Order, plan: Plan, patient: Registered, role: Role) -> Entry:
+    """Forms, appointment and room, which the database makes while the work goes on."""
     ends_at = wanted.starts_at + timedelta(minutes=plan.minutes or 0)
     hold = patient.patient_id == wanted.new_patient and booking_pages.is_page(work.caller.principal)
     repository.appoint_later(work, wanted, plan, patient.patient_id, ends_at, role, hold=hold)
     occasions = {REGISTRATION: plan.registration_templates if patient.fresh else []}
     occasions[str(wanted.appointment_id)] = plan.templates or []
     forms.assign_later(work, patient.patient_id, occasions, today=wanted.today)
-    entry = Entry(wanted.appointment_id, wanted.starts_at, ends_at)
+    await work.send()
+    return Entry(wanted.appointment_id, wanted.starts_at, ends_at)
+
+
+async def _told(serving: Services, work: Work, wanted: Order, patient: Registered) -> bool:
+    """Whether a patient is told of the booking; somebody new gets a code, which is on its way then.
+
+    Raises:
+        NoMoreCodes: on the clinic's page, if none can be sent to prove the booking in time.
+    """
+    new = wanted.new
+    if new is None or patient.person_id != wanted.new_person:
+        return True
+    channel, contact = ("email", new.email) if new.email else ("phone", new.phone or "")
+    started = await verifications.start(
+        work,
+        serving.codec,
+        person_id=patient.person_id,
+        clinic_id=wanted.clinic.clinic_id,
+        channel=channel,
+        contact=contact,
+    )
+    if booking_pages.is_page(work.caller.principal) and not started.sent:
+        raise NoMoreCodes(CODES_AGAIN_SECONDS)
+    return started.booked_before < MOST_CONFIRMED
+
+
+async def _confirm(
+    serving: Services, work: Work, wanted: Order, patient: Registered, entry: Entry, *, told: bool
+) -> None:
+    """The confirmation with its calendar, or the note that none was sent."""
     confirmation = Message(
         MessageKind.BOOKING_CONFIRMED,
         patient.person_id,
@@ -203,7 +228,7 @@ async def _arrange(serving: Services, work: Work, wanted: Order, plan: Plan, pat
         about_id=wanted.appointment_id,
         patient_id=patient.patient_id,
     )
-    if patient.told:
+    if told:
         await messages.enqueue(work, serving.codec, confirmation)
     else:
         messages.withhold(work, confirmation, TOO_MANY)

@@ -99,18 +99,17 @@ async def start(
     """
     found = await _digests(work, codec, channel, contact)
     verification_id, code = uuid4(), new_code()
-    sent = await _sent(work, found, person_id, clinic_id) if channel == "email" else None
-    sends = sent is not None and _may_send(sent)
     place = Place(_CONTACT.place, "contact", str(verification_id))
     newest, *_ = await sealing.purpose_keys(work, codec, _PURPOSE)
     values: dict[str, Any] = {
         "verification": verification_id, "person": person_id, "clinic": clinic_id, "channel": channel,
         "contact": codec.seal(newest, place, contact.encode()), "contact_digest": found[0],
-        "code_digest": (await _code_digests(work, codec, verification_id, code))[0], "codes": int(sends),
-        # A code that nobody was sent is for nobody to guess.
-        "tries": 0 if sends else TRIES,
+        "code_digest": (await _code_digests(work, codec, verification_id, code))[0],
     }  # fmt: skip
-    work.later(_BEGIN, **values, minutes=MINUTES)
+    sent = await _sent(work, found, person_id, clinic_id) if channel == "email" else None
+    sends = sent is not None and _may_send(sent)
+    # A code that nobody was sent is for nobody to guess.
+    work.later(_BEGIN, **values, codes=int(sends), tries=0 if sends else TRIES, minutes=MINUTES)
     if sends:
         await _send(work, codec, Proven(verification_id, person_id, clinic_id, channel, contact), code)
     return Started(verification_id, sends, sent["verifications"] if sent else 0)
