@@ -7,8 +7,6 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import JSONResponse
-from starlette.routing import Match
-from starlette.types import Scope
 
 from api import metrics, problems
 from api.account_admin.routes import router as accounts
@@ -52,6 +50,7 @@ from api.pages.setup import install as install_pages
 from api.plans.routes import router as plans
 from api.profiles.routes import router as profiles
 from api.quarantine.routes import router as quarantine
+from api.routers import AllUnder
 from api.segments.all_routes import ROUTERS as SEGMENTS
 from api.services import Services
 from api.templates.routes import router as templates
@@ -69,17 +68,6 @@ async def healthz(request: Request) -> JSONResponse:
     async with request.app.state.services.pool.connection() as connection:
         await connection.execute("select 1")
     return JSONResponse({"status": "ok"})
-
-
-class AllOfV1(APIRouter):
-    """Whatever is under `/v1/`, and nothing else."""
-
-    # Routes are tried one by one: no page waits for the hundreds of the API, and the API looks through them once,
-    # when it handles a request, and not before that as well to find out whether one of them is meant.
-
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a request is one of the API's, there or not."""
-        return (Match.FULL if scope["path"].startswith("/v1/") else Match.NONE), {}
 
 
 @asynccontextmanager
@@ -147,8 +135,7 @@ def create_app(at: Server | None = None, rates: Rates | None = None, post: Post 
     app.state.services = services
     app.add_middleware(Envelope, addresses=Buckets(rates.address), production=services.production)
     problems.install(app)
-    v1 = AllOfV1(routes=[route for router in ROUTERS for route in router.routes])
-    app.include_router(v1, prefix="/v1", responses=problems.RESPONSES)
+    app.include_router(AllUnder("/v1/", ROUTERS), prefix="/v1", responses=problems.RESPONSES)
     app.include_router(fhir, prefix="/fhir")
     app.include_router(published)
     app.include_router(health)

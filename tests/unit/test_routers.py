@@ -5,12 +5,12 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute
 from starlette.routing import Match
 from starlette.types import Scope
 
-from api.app import AllOfV1
+from api.routers import AllUnder
 
 SEEN: list[str] = []
 
@@ -22,13 +22,13 @@ class Noting(APIRoute):
 
 
 def served() -> FastAPI:
-    app, v1 = FastAPI(), AllOfV1(route_class=Noting)
+    app, router = FastAPI(), APIRouter(route_class=Noting)
 
     async def told() -> str:
         return "told"
 
-    v1.add_api_route("/clinics", told)
-    app.include_router(v1, prefix="/v1")
+    router.add_api_route("/clinics", told)
+    app.include_router(AllUnder("/v1/", [router]), prefix="/v1")
     for path in ("/me", "/v1x/clinics"):
         app.add_api_route(path, told)
     return app
