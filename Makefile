@@ -10,12 +10,13 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "Python 3.11 to 3.13 is needed: make PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 
-# uv installs the same pinned files as pip, in a tenth of the time; where it does not run, pip does it.
+# uv installs the same pinned files as pip, in a fraction of the time; where it does not run, pip does it. Compiled as
+# pip does: where nothing may write bytecode, every start would compile polars and the rest again.
 $(INSTALLED): constraints.txt pyproject.toml | $(BIN)/python
 	@printf '%s\n' 'Installing what constraints.txt pins (once)'
 	@grep -A99 '^uv==' constraints.txt | awk 'NR > 1 && /^[a-z]/ {exit} {print}' > $(VENV)/uv.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.txt
-	@$(BIN)/uv pip install --quiet --require-hashes --python $(BIN)/python -r constraints.txt \
+	@$(BIN)/uv pip install --quiet --compile-bytecode --require-hashes --python $(BIN)/python -r constraints.txt \
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

@@ -30,9 +30,14 @@ def store_texts(connection: psycopg.Connection, clinic_ids: Iterable[int], texts
         )
 
 
+def store_assumed_text(connection: psycopg.Connection, patients: pl.DataFrame) -> None:
+    """Store, for each clinic of these rows, what it is that nobody signed."""
+    store_texts(connection, patients["clinic_id"].unique().sort(), {"profile_sharing": {ASSUMED: _ASSUMED_TEXT}})
+
+
 def assume(connection: psycopg.Connection, patients: pl.DataFrame) -> None:
     """Sign profile sharing for everyone of these rows who has no consent event yet. Demo mode only."""
-    store_texts(connection, patients["clinic_id"].unique(), {"profile_sharing": {ASSUMED: _ASSUMED_TEXT}})
+    store_assumed_text(connection, patients)
     stage(connection, "stage_assumed", patients.select("clinic_id", *KEY).unique())
     connection.execute(_ASSUME, [ASSUMED])
 

@@ -31,10 +31,10 @@ _CLINIC_IDS = pl.Int64
 
 @dataclass(frozen=True)
 class _Flight:
-    """A piece whose records are on their way; `refused` are frames of `line, reason`."""
+    """A piece whose records are on their way: `placed` as of `_placed`, `refused` frames of `line, reason`."""
 
     piece: RowSource
-    shaped: Shaped
+    placed: pl.DataFrame
     clinics: dict[str, int]
     touched: set[int]
     refused: list[pl.DataFrame]
@@ -46,9 +46,9 @@ class PieceLoader:
 
     Without `early` these go to quarantine as well: it is the last time that they are tried.
 
-    People come first, in a transaction that also records the event; then the records, in a transaction
-    a lane, while the people of the next piece are loaded; then what was refused. All of it is
-    idempotent, so a piece whose load was killed is loaded again with the file.
+    The event comes first; then people; then the records, in a transaction a lane, while the next piece is
+    prepared; then what was refused. All of it is idempotent, so a piece whose load was killed is loaded again
+    with the file.
     """
 
     def __init__(
@@ -88,11 +88,15 @@ class PieceLoader:
                 self.patients.make_way(frames["patient"])
             with self.session.transaction(touched) as connection:
                 self._record(connection, frames)
+            if "patient" in frames:
+                self.patients.load(frames["patient"])
+            with self.session.transaction(touched) as connection:
                 refused += self._load_people(connection, frames)
                 records = {e: self.roster.meet(connection, frame) for e, frame in frames.items() if e in RECORDS}
         parts = self._send(records, touched) if records else []
         self.land()
-        self._flying = _Flight(piece, shaped, dict(clinics), touched, refused, parts)
+        placed = self._placed(piece, shaped, clinics)
+        self._flying = _Flight(piece, placed, dict(clinics), touched, refused, parts)
 
     def finish(self) -> None:
         """Store what was kept for the end of the file, wait for the last piece, and close what has come whole."""
@@ -107,7 +111,7 @@ class PieceLoader:
         if flight is not None:
             refused = flight.refused + [found for part in flight.parts for found in part.result()]
             with self.session.transaction(flight.touched):
-                self._settle(flight.piece, pl.concat(refused), flight.shaped, flight.clinics)
+                self._settle(flight.piece, pl.concat(refused), flight.placed, flight.clinics)
 
     def _prepared(self, frame: pl.DataFrame, clinics: dict[str, int]) -> pl.DataFrame:
         ids = pl.col(CLINIC).replace_strict(clinics, default=None, return_dtype=_CLINIC_IDS)
@@ -127,11 +131,10 @@ class PieceLoader:
         return refused
 
     def _load_people(self, connection: psycopg.Connection, frames: dict[str, pl.DataFrame]) -> list[pl.DataFrame]:
-        """Load patients, what is said of them as people, and templates; return `line, reason` of what does not hold."""
+        """Load what is said of patients as people, and templates; return `line, reason` of what does not hold."""
         source, patients = self.mapping.source, frames.get("patient")
         refused = [load_templates(connection, frames["template"])] if "template" in frames else []
         if patients is not None:
-            self.patients.load(connection, patients)
             refused.append(load_guardians(connection, source, patients))
         told = {entity: frames[entity] for entity in ("guardian", "fact", "consent") if entity in frames}
         if not told:
@@ -167,12 +170,18 @@ class PieceLoader:
             connection.execute("select operational.hold_days(c) from unnest(%s::integer[]) as c", [sorted(touched)])
             return [self.records.load(connection, entity, frame) for entity, frame in frames.items()]
 
-    def _settle(self, piece: RowSource, refused: pl.DataFrame, shaped: Shaped, clinics: dict[str, int]) -> None:
+    def _placed(self, piece: RowSource, shaped: Shaped, clinics: dict[str, int]) -> pl.DataFrame:
+        """What `_settle` has to know of all rows, `__line__, id, clinic_id`: the rest need not be kept so long."""
+        names = piece.rows.select(LINE, _identity(self._naming(piece)).alias("id"))
+        return names.join(_where(shaped, clinics), on=LINE, how="left")
+
+    def _naming(self, piece: RowSource) -> list[str]:
+        return [piece.identity] if piece.identity else identity_columns(self.file)
+
+    def _settle(self, piece: RowSource, refused: pl.DataFrame, placed: pl.DataFrame, clinics: dict[str, int]) -> None:
         """Keep what was refused, and clear what has come whole."""
-        columns = [piece.identity] if piece.identity else identity_columns(self.file)
-        names = piece.rows.select(LINE, _identity(columns).alias("id"))
-        placed = names.join(_where(shaped, clinics), on=LINE, how="left")
-        bad = self._without_early(piece, shaped, placed.join(refused, left_on=LINE, right_on="line"))
+        columns = self._naming(piece)
+        bad = self._without_early(piece, placed.join(refused, left_on=LINE, right_on="line"))
         if self.quarantine.awaits(placed["clinic_id"].drop_nulls().unique()):
             self.quarantine.note_arrived(placed.join(refused, left_on=LINE, right_on="line", how="anti").drop_nulls())
         contents = piece.contents(bad[LINE].to_list())
@@ -186,13 +195,13 @@ class PieceLoader:
             + [self._broken(piece, found, columns, clinics) for found in sorted(piece.broken)]
         )
 
-    def _without_early(self, piece: RowSource, shaped: Shaped, bad: pl.DataFrame) -> pl.DataFrame:
+    def _without_early(self, piece: RowSource, bad: pl.DataFrame) -> pl.DataFrame:
         """What is refused for good; of the rest the lines are noted, to be counted once it is in."""
         if self._early is None:
             return bad
         lines = bad.filter(pl.col("reason").is_in(NOT_YET))[LINE].unique()
         self._early.note(piece.place(line) for line in lines)
-        for entity in shaped.entities:
+        for entity in {of.entity for of in self.file.entities}:
             self.loaded[entity] -= lines.len()
         return bad.filter(~pl.col(LINE).is_in(lines.to_list()))
 

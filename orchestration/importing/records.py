@@ -10,6 +10,7 @@ import psycopg
 from psycopg import sql
 
 from orchestration.importing.early import NO_FORM, NO_PATIENT, NO_PLAN
+from orchestration.importing.known import KEY
 from orchestration.importing.session import unchanged
 from orchestration.importing.staging import ordered_ids, stage
 
@@ -126,7 +127,7 @@ class RecordLoader:
         record = RECORDS[entity]
         homeless = rows.filter(pl.col("patient_id").is_null())
         refused = homeless.select("line", pl.lit(NO_PATIENT).alias("reason"))
-        ready = rows.drop_nulls("patient_id").unique(["clinic_id", *record.identity], keep="last")
+        ready = rows.drop_nulls("patient_id").unique(["clinic_id", *record.identity], keep="last").drop(*KEY)
         stage(connection, "stage_record", _in_order(ready, record), analyze=False)
         if entity in self._met_again or not self._insert_all(connection, entity):
             refused.extend(self._insert_or_update(connection, record))
