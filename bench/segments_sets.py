@@ -69,7 +69,7 @@ def evaluate_one(
     connection: psycopg.Connection, at: Server, slug: str, as_of: date = AS_OF, *, flips: bool = False
 ) -> int:
     """The same for one clinic: compiled and executed as its builder and only writer, then committed."""
-    with clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER):
+    with connection.pipeline(), clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER):
         lock_clinic(connection, slug)
         program = compile_program(active_segments(connection), flips=flips, middle=middle(connection))
         return evaluate_program(connection, program, as_of, INSTANT)[0]

@@ -58,8 +58,10 @@ def evaluate(connection: psycopg.Connection, program: Program, as_of: date, at: 
     if program.verdicts:
         # The planner counts no leader among those who share work: with one worker it would see no gain.
         connection.execute("set local max_parallel_workers_per_gather = 2")
-        cursor.execute(program.verdicts, given)
-    row = cursor.execute(program.statement, given).fetchone()
+        cursor.execute(program.verdicts, given, prepare=False)
+    # Clinics share its text: prepared, after some of them it would get a plan without the rules' constants, which works
+    # each of them out anew for each row.
+    row = cursor.execute(program.statement, given, prepare=False).fetchone()
     return row or (0, 0)
 
 

@@ -67,7 +67,7 @@ class Told:
 
 
 @dataclass(frozen=True, eq=False)
-class _Itself:
+class Itself:
     """A rule as the key of a cache: to compare two of them takes as long as to compile them."""
 
     rule: Rule
@@ -76,7 +76,10 @@ class _Itself:
         return id(self.rule)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Itself) and self.rule is other.rule
+        return isinstance(other, Itself) and self.rule is other.rule
+
+
+Rules = tuple[tuple[str, Itself], ...]
 
 
 @dataclass
@@ -121,13 +124,17 @@ def compile_told(
     Raises:
         RuleError: as `compile_verdicts`.
     """
-    rules = tuple((segment.slug, _Itself(segment.rule)) for segment in _ordered(segments))
-    return _told(rules, given=given, flips=flips, middle=middle)
+    return _told(rules_of(segments), given=given, flips=flips, middle=middle)
+
+
+def rules_of(segments: list[ActiveSegment]) -> Rules:
+    """The rules of segments by slug, in the order of the slugs: equal where clinics share them, whatever their ids."""
+    return tuple((segment.slug, Itself(segment.rule)) for segment in _ordered(segments))
 
 
 # Clinics share rules, and a clinic is asked for the same ones again.
 @lru_cache(maxsize=256)
-def _told(rules: tuple[tuple[str, _Itself], ...], *, given: bool, flips: bool, middle: UUID | None) -> Told:
+def _told(rules: Rules, *, given: bool, flips: bool, middle: UUID | None) -> Told:
     build, only = _Build(flips), GIVEN if given else []
     segments = {slug: itself.rule for slug, itself in rules}
     holds = _holds(segments, build)

@@ -25,10 +25,11 @@ consent ends always fires.
 import hashlib
 import json
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-from policies.segments.compiler import ActiveSegment, Told, compile_told
+from policies.segments.compiler import ActiveSegment, Rules, Told, compile_told, rules_of
 from policies.segments.references import profile_dependent, reached
 
 RECONCILE_VERSION = 7
@@ -116,17 +117,24 @@ def _listed(segments: list[ActiveSegment]) -> list[dict[str, Any]]:
     These are its own, and those of all that it names.
     """
     by_slug = {segment.slug: segment for segment in segments}
-    rules = {segment.slug: segment.rule for segment in segments}
     return [
         {
-            "segment_id": str(segment.segment_id),
-            "version": segment.version,
-            "rules": _digest([by_slug[slug] for slug in reached([segment.slug], rules)]),
-            "profile_dependent": profile_dependent(segment.rule, rules),
+            "segment_id": str(by_slug[slug].segment_id),
+            "version": by_slug[slug].version,
+            "rules": _digest([by_slug[other] for other in others]),
+            "profile_dependent": dependent,
             "place": place,
         }
-        for place, segment in enumerate(sorted(segments, key=lambda segment: segment.slug))
+        for place, (slug, others, dependent) in enumerate(_dependence(rules_of(segments)))
     ]
+
+
+# Clinics share rules: to walk them all anew would take longer than all else of a program.
+@lru_cache(maxsize=256)
+def _dependence(found: Rules) -> list[tuple[str, set[str], bool]]:
+    """Of each rule its slug, the slugs of all that it is evaluated by, and whether that asks for the profile."""
+    rules = {slug: itself.rule for slug, itself in found}
+    return [(slug, reached([slug], rules), profile_dependent(rule, rules)) for slug, rule in rules.items()]
 
 
 def _digest(segments: list[ActiveSegment]) -> str:
@@ -265,7 +273,8 @@ gone as (
     set left_at = this.at, left_run = this.run, left_version = changed.version,
         left_by = coalesce(changed.cause, 'time'), fires_out = changed.fires
     from changed cross join this
-    where stay.segment_id = changed.segment_id and stay.entered_run = changed.entered_run
+    where changed.entered_run is not null
+        and stay.segment_id = changed.segment_id and stay.entered_run = changed.entered_run
         and stay.patient_id = changed.patient_id
     returning stay.segment_id
 )

@@ -1,0 +1,7 @@
+"""See the SQL file of the same name."""
+
+from infra.migrations.sql_file import run_beside
+
+revision = "c0017"
+down_revision = "c0016"
+upgrade = run_beside(__file__)
