@@ -55,7 +55,7 @@ class Work(Recorded):
         viewing: dict[str, str],
     ) -> None:
         self._connection = connection
-        # What ends the connection's pipeline, which the first statement begins.
+        # Ends the pipeline, which the first statement begins.
         self._ending = pipeline
         self._pipeline: AsyncPipeline | None = None
         self._event = event
@@ -173,8 +173,9 @@ class Work(Recorded):
 
         What it is refused with is raised by this, or by whatever is sent or read next.
         """
-        with self._refusals():
-            await self._begun()
+        if self._waiting:
+            with self._refusals():
+                await self._begun()
 
     async def commit(self) -> None:
         """End the transaction, which the gateway alone does.
@@ -194,19 +195,23 @@ class Work(Recorded):
         """Execute a statement with those that wait, to the end."""
         with self._refusals():
             last = await self._begun(Statement(query, values))
-            assert self._pipeline is not None
-            await self._pipeline.sync()
+            await (await self._piped()).sync()
         await self._taken()
         return last
 
     async def _begun(self, *last: Statement) -> Cursor:
-        """Send what waits, and one more; its cursor."""
-        if self._pipeline is None:
-            self._pipeline = await self._ending.enter_async_context(self._connection.pipeline())
+        """Send what waits, and one more; the last one's cursor."""
+        await self._piped()
         waiting, self._waiting = [*self._waiting, *last], []
         for each in waiting:
             self._sent.append((each, await self._connection.execute(each.query, each.values)))
         return self._sent[-1][1]
+
+    async def _piped(self) -> AsyncPipeline:
+        """The connection's pipeline, which ends with the work."""
+        if self._pipeline is None:
+            self._pipeline = await self._ending.enter_async_context(self._connection.pipeline())
+        return self._pipeline
 
     async def _taken(self) -> None:
         """Give the rows of what was sent to those who take them."""
