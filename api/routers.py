@@ -1,10 +1,18 @@
-"""Routers that look through their routes once a request."""
+"""Routers whose routes are looked through once a request."""
 
 from collections.abc import Iterable
 
 from fastapi import APIRouter
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 from starlette.types import Scope
+
+
+def flat(routers: Iterable[APIRouter]) -> list[BaseRoute]:
+    """The routes of several routers, for one that has them side by side.
+
+    With what their routers said of them when they were added; limits of a router itself are not taken over.
+    """
+    return [route for router in routers for route in router.routes]
 
 
 class AllUnder(APIRouter):
@@ -16,7 +24,7 @@ class AllUnder(APIRouter):
     """
 
     def __init__(self, path: str, routers: Iterable[APIRouter]) -> None:
-        super().__init__(routes=[route for router in routers for route in router.routes])
+        super().__init__(routes=flat(routers))
         self._under = path
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:

@@ -55,7 +55,7 @@ class Work(Recorded):
         viewing: dict[str, str],
     ) -> None:
         self._connection = connection
-        # Ends the pipeline, which the first statement begins.
+        # Ends the pipeline, which the first statement begins: at the commit, in its round trip.
         self._ending = pipeline
         self._pipeline: AsyncPipeline | None = None
         self._event = event
@@ -171,7 +171,8 @@ class Work(Recorded):
     async def send(self) -> None:
         """Have the database begin with what waits, while the work goes on here.
 
-        What it is refused with is raised by this, or by whatever is sent or read next.
+        What it is refused with is raised by this, or by whatever is sent or read next. Nothing but that read may take
+        long: until then no limit of the database's runs that would end the work.
         """
         if self._waiting:
             with self._refusals():

@@ -1,4 +1,4 @@
-"""Bookings in the database. Held in one order: key, source's patient, patient, specialist."""
+"""Bookings in the database. Held in one order: key, source's patient, patient, specialist, contact of somebody new."""
 
 from dataclasses import dataclass
 from datetime import date, datetime

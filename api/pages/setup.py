@@ -1,9 +1,9 @@
-"""Mounts the pages: templates, the style sheet, the error page. After everything else of an application."""
+"""Mounts the pages: templates, the style sheet, the error page."""
 
 from pathlib import Path
 from typing import Any
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
 
@@ -12,7 +12,7 @@ from api.pages.assets import Assets
 from api.pages.impersonated_addresses import ImpersonatedAddress
 from api.pages.texts import add_texts, speak
 from api.pages.visitors import own_forms_only
-from api.routers import AllUnder
+from api.routers import flat
 
 FOLDER = Path(__file__).parent
 PARTS = (entry, manager, auditor, patient, specialist, staff, admin)
@@ -28,11 +28,10 @@ def install(app: FastAPI) -> None:
     templates.env.globals["mailbox_here"] = not app.state.services.production
     app.state.templates = templates
     app.state.error_page = error_page
+    pages = APIRouter(routes=flat([home.router, *(router for each in PARTS for router in each.ROUTERS)]))
+    app.include_router(pages, include_in_schema=False, dependencies=[Depends(speak), Depends(own_forms_only)])
     app.add_middleware(ImpersonatedAddress)
     app.mount("/static", assets, name="static")
-    # Last: whatever nothing else has taken is a page, or is not there.
-    pages = AllUnder("/", (home.router, *(router for each in PARTS for router in each.ROUTERS)))
-    app.include_router(pages, include_in_schema=False, dependencies=[Depends(speak), Depends(own_forms_only)])
 
 
 def error_page(request: Request, body: dict[str, Any]) -> Response:

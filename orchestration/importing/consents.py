@@ -23,7 +23,7 @@ def store_texts(connection: psycopg.Connection, clinic_ids: Iterable[int], texts
             " values (%s, %s, %s, %s, %s) on conflict do nothing",
             [
                 (clinic_id, purpose, version, body, hashlib.sha256(body.encode()).digest())
-                for clinic_id in clinic_ids
+                for clinic_id in sorted(clinic_ids)  # or two imports might wait for each other
                 for purpose, versions in texts.items()
                 for version, body in versions.items()
             ],
@@ -32,7 +32,7 @@ def store_texts(connection: psycopg.Connection, clinic_ids: Iterable[int], texts
 
 def store_assumed_text(connection: psycopg.Connection, patients: pl.DataFrame) -> None:
     """Store, for each clinic of these rows, what it is that nobody signed."""
-    store_texts(connection, patients["clinic_id"].unique().sort(), {"profile_sharing": {ASSUMED: _ASSUMED_TEXT}})
+    store_texts(connection, patients["clinic_id"].unique(), {"profile_sharing": {ASSUMED: _ASSUMED_TEXT}})
 
 
 def assume(connection: psycopg.Connection, patients: pl.DataFrame) -> None:

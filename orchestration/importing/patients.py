@@ -22,11 +22,16 @@ MOST_WAITING = 200_000
 
 
 class PatientLoader:
-    """Loads patients of one file; `unite`: sets made of flags add up over the rows of a person."""
+    """Loads patients of one file; `unite`: sets made of flags add up over the rows of a person.
 
-    def __init__(self, session: ImportSession, source: str, roster: Roster, *, assumed: bool, unite: bool) -> None:
+    Where it `repeats` a patient, as with each of their records, rows that say nothing new are not stored again.
+    """
+
+    def __init__(
+        self, session: ImportSession, source: str, roster: Roster, *, assumed: bool, unite: bool, repeats: bool
+    ) -> None:
         self._session, self._source, self._roster = session, source, roster
-        self._assumed, self._unite = assumed, unite
+        self._assumed, self._unite, self._repeats = assumed, unite, repeats
         self._waiting: pl.DataFrame | None = None
         self._stored: pl.DataFrame | None = None
 
@@ -74,6 +79,8 @@ class PatientLoader:
             self._stored = self._stored.join(patients, on=KEY, how="anti")
 
     def _remember(self, patients: pl.DataFrame) -> None:
+        if not self._repeats:
+            return
         self._forget(patients)
         known = patients.clear() if self._stored is None else self._stored
         if known.height + patients.height <= MOST_WAITING:

@@ -46,9 +46,9 @@ class PieceLoader:
 
     Without `early` these go to quarantine as well: it is the last time that they are tried.
 
-    The event comes first; then people; then the records, in a transaction a lane, while the next piece is
-    prepared; then what was refused. All of it is idempotent, so a piece whose load was killed is loaded again
-    with the file.
+    The event comes first; then people, new ones in the lanes; then the records, in a transaction a lane, while the
+    next piece is prepared; then what was refused. All of it is idempotent, so a piece whose load was killed is
+    loaded again with the file.
     """
 
     def __init__(
@@ -68,7 +68,10 @@ class PieceLoader:
         self.records = RecordLoader(mapping.source)
         unite = any(of.flags is not None for entity in file.entities for of in entity.fields.values())
         assumed = mapping.consent == "assumed"
-        self.patients = PatientLoader(session, mapping.source, self.roster, assumed=assumed, unite=unite)
+        repeats = any(of.entity in RECORDS for of in file.entities)
+        self.patients = PatientLoader(
+            session, mapping.source, self.roster, assumed=assumed, unite=unite, repeats=repeats
+        )
         self._flying: _Flight | None = None
 
     def load(self, piece: RowSource, shaped: Shaped, clinics: dict[str, int]) -> None:
@@ -85,12 +88,10 @@ class PieceLoader:
         records: dict[str, pl.DataFrame] = {}
         if frames:
             if "patient" in frames:
-                self.patients.make_way(frames["patient"])
+                self._store_patients(frames, touched)
             with self.session.transaction(touched) as connection:
-                self._record(connection, frames)
-            if "patient" in frames:
-                self.patients.load(frames["patient"])
-            with self.session.transaction(touched) as connection:
+                if "patient" not in frames:
+                    self._record(connection, frames)
                 refused += self._load_people(connection, frames)
                 records = {e: self.roster.meet(connection, frame) for e, frame in frames.items() if e in RECORDS}
         parts = self._send(records, touched) if records else []
@@ -112,6 +113,13 @@ class PieceLoader:
             refused = flight.refused + [found for part in flight.parts for found in part.result()]
             with self.session.transaction(flight.touched):
                 self._settle(flight.piece, pl.concat(refused), flight.placed, flight.clinics)
+
+    def _store_patients(self, frames: dict[str, pl.DataFrame], touched: set[int]) -> None:
+        """Store patients, some of them in the lanes: the event has to be there before."""
+        self.patients.make_way(frames["patient"])
+        with self.session.transaction(touched) as connection:
+            self._record(connection, frames)
+        self.patients.load(frames["patient"])
 
     def _prepared(self, frame: pl.DataFrame, clinics: dict[str, int]) -> pl.DataFrame:
         ids = pl.col(CLINIC).replace_strict(clinics, default=None, return_dtype=_CLINIC_IDS)

@@ -34,7 +34,7 @@ class Lane:
 
 @dataclass(frozen=True)
 class ImportSession:
-    """`connection` holds the source's lock and serves people and quarantine; the lanes load records.
+    """`connection` holds the source's lock and serves people and quarantine; the lanes load records and new people.
 
     `clinic` is the one that all rows belong to, where the mapping names no column for it. Of rows that are tried again
     `as_of` is when they came in: what has changed since is newer, but for what changes from `since` on. Unless it
@@ -75,8 +75,8 @@ class ImportSession:
 def unchanged(row: str) -> str:
     """The condition that a row, by its alias, is as it was when what is imported came in, but for what it has written.
 
-    That is this transaction, or all since the rows that came too early are read again. What comes in now finds every
-    row so.
+    That is all since the rows are tried again, or since those that came too early are read again. What comes in now
+    finds every row so.
     """
     as_of, since = (
         f"nullif(current_setting('cloister.import_{name}', true), '')::timestamptz" for name in ("as_of", "since")
@@ -126,4 +126,6 @@ def import_session(
         lanes = [stack.enter_context(_connect(at)) for _ in range(LANES)]
         # Entered last, so left first: no connection closes under a thread that uses it.
         threads = [Lane(lane, stack.enter_context(ThreadPoolExecutor(1))) for lane in lanes]
-        yield ImportSession(connection, threads, FieldCodec(keys), begun, clinic, as_of, fires=fires)
+        yield ImportSession(
+            connection, threads, FieldCodec(keys), begun, clinic, as_of, begun if as_of else None, fires=fires
+        )

@@ -131,10 +131,12 @@ def _listed(segments: list[ActiveSegment]) -> list[dict[str, Any]]:
 
 # Clinics share rules: to walk them all anew would take longer than all else of a program.
 @lru_cache(maxsize=256)
-def _dependence(found: Rules) -> list[tuple[str, set[str], bool]]:
+def _dependence(found: Rules) -> tuple[tuple[str, frozenset[str], bool], ...]:
     """Of each rule its slug, the slugs of all that it is evaluated by, and whether that asks for the profile."""
     rules = {slug: itself.rule for slug, itself in found}
-    return [(slug, reached([slug], rules), profile_dependent(rule, rules)) for slug, rule in rules.items()]
+    return tuple(
+        (slug, frozenset(reached([slug], rules)), profile_dependent(rule, rules)) for slug, rule in rules.items()
+    )
 
 
 def _digest(segments: list[ActiveSegment]) -> str:
@@ -273,6 +275,7 @@ gone as (
     set left_at = this.at, left_run = this.run, left_version = changed.version,
         left_by = coalesce(changed.cause, 'time'), fires_out = changed.fires
     from changed cross join this
+    -- Who enters has no stay to be looked for.
     where changed.entered_run is not null
         and stay.segment_id = changed.segment_id and stay.entered_run = changed.entered_run
         and stay.patient_id = changed.patient_id

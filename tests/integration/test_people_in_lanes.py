@@ -2,6 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import psycopg
@@ -12,6 +13,7 @@ from infra.provisioner import Clinic, add_clinics
 from orchestration.importing import patients, reading
 from orchestration.importing.mapping import Mapping
 from orchestration.importing.patients import PatientLoader
+from orchestration.importing.piece import PieceLoader
 from tests.integration.importing import bring
 
 HEADER = "clinic,person,name,day\n"
@@ -48,18 +50,28 @@ def names(admin: psycopg.Connection) -> dict[str, str]:
     return dict(found.fetchall())
 
 
+def events(admin: psycopg.Connection) -> int:
+    ((found,),) = admin.execute("select count(*) from audit.access_event where action = 'import.csv'").fetchall()
+    return int(found)
+
+
 @pytest.fixture
 def stored(admin: psycopg.Connection, monkeypatch: pytest.MonkeyPatch) -> Stored:
     """Of each time that patients are stored: the backend that did it, and how many."""
     times: Stored = []
-    store = PatientLoader._store
+    before: list[int] = []
+    load, store = PieceLoader.load, PatientLoader._store
+
+    def counting(self: PieceLoader, *piece: Any) -> None:
+        before.append(events(admin))
+        load(self, *piece)
 
     def noting(self: PatientLoader, connection: psycopg.Connection, rows: pl.DataFrame) -> None:
-        recorded = "select 1 from audit.access_event where action = 'import.csv'"
-        assert admin.execute(recorded).fetchone(), "the event is committed before anybody is stored"
+        assert events(admin) > before[-1], "the piece's event is committed before anybody is stored"
         times.append((connection.info.backend_pid, rows.height))
         store(self, connection, rows)
 
+    monkeypatch.setattr(PieceLoader, "load", counting)
     monkeypatch.setattr(PatientLoader, "_store", noting)
     return times
 

@@ -243,6 +243,36 @@ def test_a_row_tried_again_changes_nothing_that_was_changed_here_since(
     assert ("visits.csv", 2) not in {found[:2] for found in reasons(admin, server)}
 
 
+@pytest.mark.check(42)
+def test_who_is_a_guardian_in_a_row_tried_again_and_a_patient_in_another_gets_what_both_say(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    patient = {"source_id": "person", "name": "name", "birth_date": "born", "registered_on": "since"}
+    guardian = {"source_id": "person", "guardian_id": "guardian", "name": "their_name", "phone": "their_phone"}
+    entities = [
+        {"entity": "patient", "fields": patient},
+        {"entity": "guardian", "fields": {**guardian, "relationship": {"constant": "parent"}}},
+    ]
+    files = [{"clinic": {"column": "clinic"}, "entities": entities}]
+    mapping = Mapping.model_validate({"source": "hospital", "people": "source", "files": files})
+    path = tmp_path / "families.csv"
+    path.write_text(
+        "clinic,person,name,born,since,guardian,their_name,their_phone\n"
+        "west,1,Canary Egg,2020-01-01,2026-01-05,2,Canary Chick,+493023125042\n"
+        "west,2,Canary Chick,2012-01-01,2026-01-05,3,Canary Hen,\n"
+    )
+    bring(server, mapping, path)
+    assert [row[0] for row in reasons(admin, server)] == ["families.csv"] * 2
+    add_clinics(server, [Clinic("west", "West", country="DE")], requested_by="test")
+    retry(server)
+    assert reasons(admin, server) == []
+    reached = admin.execute(
+        "select source_id from operational.person_source inner join operational.profile using (person_id)"
+        " where phone is not null"
+    )
+    assert reached.fetchall() == [("2",)]
+
+
 def test_a_clinic_that_was_given_is_kept(server: Server, admin: psycopg.Connection, folder: Path) -> None:
     plain = MAPPING.model_dump(mode="json")
     plain["files"] = [{**plain["files"][1], "clinic": None}]

@@ -15,6 +15,7 @@ from api.directory import Directory
 from api.gateway import Access, Gateway, Work
 from api.identity.principals import Principal
 from api.me import repository
+from infra.database import connect_admin
 from infra.errors import InvalidInput, NotRecorded, NotThere, Refused
 from infra.roles import Login
 from policies.access.decide import load
@@ -25,6 +26,7 @@ from policies.words import Action, Role
 FIELDS = (ProfileField.NAME,)
 RENAME = sql.SQL("update operational.person set name = 'Canary Finch II' where person_id = %(person)s")
 NAME = sql.SQL("select name from operational.person")
+NAMELESS = sql.SQL("update operational.person set name = '' where person_id = %(person)s")
 WHERE = sql.SQL(
     "select current_user::text as role, nullif(current_setting('cloister.person_id'), '')::uuid as person,"
     " nullif(current_setting('cloister.actor_id'), '')::uuid as actor"
@@ -140,10 +142,77 @@ def test_nobody_elses_person_can_be_changed(world: World) -> None:
 def test_a_constraint_speaks_as_the_conflict_it_is(world: World) -> None:
     async def block(work: Work) -> None:
         await find(work)
-        query = sql.SQL("update operational.person set name = '' where person_id = %(person)s")
-        await work.run(query, conflict=Refused("no name", place="name"), person=world.people[FINCH])
+        await work.run(NAMELESS, conflict=Refused("no name", place="name"), person=world.people[FINCH])
 
     with pytest.raises(Refused) as refused:
         run(world, own(world.people[FINCH]), block)
     assert refused.value.place == "name"
     assert newest(world)[1] == "deny"
+
+
+def test_who_takes_the_rows_of_what_was_sent_gets_them(world: World) -> None:
+    taken: list[dict[str, Any]] = []
+
+    async def block(work: Work) -> None:
+        await find(work)
+        work.later(NAME, taken.extend)
+        await work.send()
+        await work.send()
+        await work.run(WHERE)
+
+    run(world, own(world.people[FINCH]), block)
+    assert taken == [{"name": FINCH}]
+
+
+def test_what_was_sent_speaks_as_the_conflict_it_is_at_the_commit(world: World) -> None:
+    async def block(work: Work) -> None:
+        await find(work)
+        meant = {"person_name_check": Refused("no name", place="name")}
+        work.later(NAMELESS, conflict=meant, person=world.people[FINCH])
+        await work.send()
+
+    with pytest.raises(Refused) as refused:
+        run(world, own(world.people[FINCH]), block)
+    assert refused.value.place == "name"
+    assert name(world) == FINCH
+
+
+def test_what_was_sent_is_not_taken_for_the_conflict_of_what_is_read(world: World) -> None:
+    async def block(work: Work) -> None:
+        await find(work)
+        work.later(NAMELESS, person=world.people[FINCH])
+        await work.send()
+        await work.run(NAME, conflict=Refused("something else"))
+
+    with pytest.raises(NotRecorded):
+        run(world, own(world.people[FINCH]), block)
+    assert name(world) == FINCH
+
+
+def test_what_was_sent_and_refused_goes_with_an_error_of_the_block(world: World) -> None:
+    async def block(work: Work) -> None:
+        await find(work)
+        work.later(NAMELESS, person=world.people[FINCH])
+        await work.send()
+        raise InvalidInput("x", place="y")
+
+    with pytest.raises(InvalidInput):
+        run(world, own(world.people[FINCH]), block)
+    assert name(world) == FINCH
+    assert newest(world) == ("person.read", "deny", [])
+
+
+def test_what_was_sent_and_waits_for_somebody_else_ends_with_its_request(world: World) -> None:
+    async def block(work: Work) -> None:
+        await find(work)
+        work.later(RENAME, person=world.people[FINCH])
+        await work.send()
+        async with asyncio.timeout(0.3):
+            await work.run(NAME)
+
+    with connect_admin(world.server) as other, other.transaction():
+        other.execute("select from operational.person where person_id = %s for update", [world.people[FINCH]])
+        with pytest.raises(TimeoutError):
+            run(world, own(world.people[FINCH]), block)
+    world.change("update operational.person set name = name where person_id = %s", world.people[FINCH])
+    assert name(world) == FINCH

@@ -49,6 +49,11 @@ def test_a_page_never_reaches_the_routes_of_the_api(path: str, status: int) -> N
     assert ask("GET", path) == (status, 0)
 
 
+@pytest.mark.parametrize("path", ["/me", "/v1x/clinics"])
+def test_another_verb_of_what_is_beside_the_api_is_not_allowed(path: str) -> None:
+    assert ask("DELETE", path) == (405, 0)
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [("GET", "/v1/clinics", 200), ("GET", "/v1/none", 404), ("DELETE", "/v1/clinics", 405)],
