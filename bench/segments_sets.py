@@ -68,7 +68,10 @@ def evaluate(at: Server, slugs: list[str], as_of: date = AS_OF, *, flips: bool =
 def evaluate_one(
     connection: psycopg.Connection, at: Server, slug: str, as_of: date = AS_OF, *, flips: bool = False
 ) -> int:
-    """The same for one clinic: compiled and executed as its builder and only writer, then committed."""
+    """The same for one clinic: compiled and executed as its builder and only writer, then committed.
+
+    In a pipeline, as the live worker does; dbt has compiled before, and runs one statement.
+    """
     with connection.pipeline(), clinic_transaction(connection, at.roles, slug, ClinicKind.BUILDER):
         lock_clinic(connection, slug)
         program = compile_program(active_segments(connection), flips=flips, middle=middle(connection))

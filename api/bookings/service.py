@@ -64,9 +64,9 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
             _check(wanted, plan)
             patient = await _patient(serving, work, wanted, plan)
             role = Role.CLINIC_STAFF if caller.principal.key is None else Role.AUTOMATION_SYSTEM
-            entry = await _arrange(work, wanted, plan, patient, role)
+            ends_at = await _arrange(work, wanted, plan, patient, role)
             told = await _told(serving, work, wanted, patient)
-            await _confirm(serving, work, wanted, patient, entry, told=told)
+            await _confirm(serving, work, wanted, patient, ends_at, told=told)
             booked = Booked(id=wanted.appointment_id, patient=patient.patient_id)
         else:
             booked = await _again(work, wanted)
@@ -76,22 +76,22 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
 
 async def _book_own(serving: Services, caller: Caller, clinic: str, asked: Booking, key: str | None) -> Booked:
     """A booking in the caller's own sign-in, for themself or a dependent: a known person, so nothing to verify."""
-    at, own = await serving.directory.find(clinic), asked.dependent is None
+    entry, own = await serving.directory.find(clinic), asked.dependent is None
     access = Access(Action.OWN_APPOINTMENT_BOOK, person_of(caller, asked.dependent))
     async with serving.gateway.work(caller, access) as work:
         dependent = as_id(asked.dependent or "")
-        person = await repository.find(work, at.clinic_id if at else None, dependent, own=own)
-        if at is None:
+        person = await repository.find(work, entry.clinic_id if entry else None, dependent, own=own)
+        if entry is None:
             raise NotThere("no such clinic")
-        wanted = order(serving.digests, caller.principal, at, asked, key, own=True)
+        wanted = order(serving.digests, caller.principal, entry, asked, key, own=True)
         sealing.hold(work, [MESSAGES])
         plan = await repository.claim(work, wanted)
         if not plan.is_first:
             return (await _again(work, wanted)).model_copy(update={"patient": None})
         _check(wanted, plan)
         patient = await repository.register_person(work, wanted, person)
-        entry = await _arrange(work, wanted, plan, patient, Role.PATIENT if own else Role.GUARDIAN)
-        await _confirm(serving, work, wanted, patient, entry, told=True)
+        ends_at = await _arrange(work, wanted, plan, patient, Role.PATIENT if own else Role.GUARDIAN)
+        await _confirm(serving, work, wanted, patient, ends_at, told=True)
     return Booked(id=wanted.appointment_id, patient=None)
 
 
@@ -179,8 +179,8 @@ async def _newcomer(serving: Services, work: Work, wanted: Order, new: Contacts)
     return Registered(wanted.new_patient, person, fresh=True, address=new.email)
 
 
-async def _arrange(work: Work, wanted: Order, plan: Plan, patient: Registered, role: Role) -> Entry:
-    """Forms, appointment and room, which the database makes while the work goes on."""
+async def _arrange(work: Work, wanted: Order, plan: Plan, patient: Registered, role: Role) -> datetime:
+    """Forms, appointment and room, which the database makes while the work goes on; when the appointment ends."""
     ends_at = wanted.starts_at + timedelta(minutes=plan.minutes or 0)
     hold = patient.patient_id == wanted.new_patient and booking_pages.is_page(work.caller.principal)
     repository.appoint_later(work, wanted, plan, patient.patient_id, ends_at, role, hold=hold)
@@ -188,7 +188,7 @@ async def _arrange(work: Work, wanted: Order, plan: Plan, patient: Registered, r
     occasions[str(wanted.appointment_id)] = plan.templates or []
     forms.assign_later(work, patient.patient_id, occasions, today=wanted.today)
     await work.send()
-    return Entry(wanted.appointment_id, wanted.starts_at, ends_at)
+    return ends_at
 
 
 async def _told(serving: Services, work: Work, wanted: Order, patient: Registered) -> bool:
@@ -215,9 +215,10 @@ async def _told(serving: Services, work: Work, wanted: Order, patient: Registere
 
 
 async def _confirm(
-    serving: Services, work: Work, wanted: Order, patient: Registered, entry: Entry, *, told: bool
+    serving: Services, work: Work, wanted: Order, patient: Registered, ends_at: datetime, *, told: bool
 ) -> None:
     """The confirmation with its calendar, or the note that none was sent."""
+    entry = Entry(wanted.appointment_id, wanted.starts_at, ends_at)
     confirmation = Message(
         MessageKind.BOOKING_CONFIRMED,
         patient.person_id,

@@ -14,13 +14,14 @@ from orchestration.programs import active_segments, evaluate
 from policies.segments.compiler import ActiveSegment
 from policies.segments.reconcile import compile_program
 
-MORE_THAN_BEFORE_A_PLAN_IS_KEPT = 12
+# psycopg prepares a text that it has sent five times, and PostgreSQL keeps a plan after five more.
+TURNS = 12
 
 
 def test_it_is_planned_for_each_clinic_however_many_share_its_text(server: Server) -> None:
     save(server, RULES)
     with connect(Login.PIPELINE, at=server) as connection:
-        for turn in range(MORE_THAN_BEFORE_A_PLAN_IS_KEPT):
+        for turn in range(TURNS):
             slug = ("north", "south")[turn % 2]
             with clinic_transaction(connection, server.roles, slug, ClinicKind.BUILDER):
                 lock_clinic(connection, slug)

@@ -16,7 +16,7 @@ from api.gateway import Access, Gateway, Work
 from api.identity.principals import Principal
 from api.me import repository
 from infra.database import connect_admin
-from infra.errors import InvalidInput, NotRecorded, NotThere, Refused
+from infra.errors import CloisterError, InvalidInput, NotRecorded, NotThere, Refused
 from infra.roles import Login
 from policies.access.decide import load
 from policies.access.model import DEPENDENT, Resource
@@ -164,24 +164,28 @@ def test_who_takes_the_rows_of_what_was_sent_gets_them(world: World) -> None:
     assert taken == [{"name": FINCH}]
 
 
-def test_what_was_sent_speaks_as_the_conflict_it_is_at_the_commit(world: World) -> None:
+def nameless(world: World, **conflict: CloisterError) -> Block:
+    """What begins with a change that a constraint refuses, on its way."""
+
     async def block(work: Work) -> None:
         await find(work)
-        meant = {"person_name_check": Refused("no name", place="name")}
-        work.later(NAMELESS, conflict=meant, person=world.people[FINCH])
+        work.later(NAMELESS, conflict=conflict, person=world.people[FINCH])
         await work.send()
 
+    return block
+
+
+def test_what_was_sent_speaks_as_the_conflict_it_is_at_the_commit(world: World) -> None:
+    begun = nameless(world, person_name_check=Refused("no name", place="name"))
     with pytest.raises(Refused) as refused:
-        run(world, own(world.people[FINCH]), block)
+        run(world, own(world.people[FINCH]), begun)
     assert refused.value.place == "name"
     assert name(world) == FINCH
 
 
 def test_what_was_sent_is_not_taken_for_the_conflict_of_what_is_read(world: World) -> None:
     async def block(work: Work) -> None:
-        await find(work)
-        work.later(NAMELESS, person=world.people[FINCH])
-        await work.send()
+        await nameless(world)(work)
         await work.run(NAME, conflict=Refused("something else"))
 
     with pytest.raises(NotRecorded):
@@ -191,9 +195,7 @@ def test_what_was_sent_is_not_taken_for_the_conflict_of_what_is_read(world: Worl
 
 def test_what_was_sent_and_refused_goes_with_an_error_of_the_block(world: World) -> None:
     async def block(work: Work) -> None:
-        await find(work)
-        work.later(NAMELESS, person=world.people[FINCH])
-        await work.send()
+        await nameless(world)(work)
         raise InvalidInput("x", place="y")
 
     with pytest.raises(InvalidInput):
