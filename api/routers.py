@@ -28,5 +28,6 @@ class AllUnder(APIRouter):
         self._under = path
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether a request is for something under the path, there or not."""
-        return (Match.FULL if scope["path"].startswith(self._under) else Match.NONE), {}
+        """Whether a request is for something under the path, there or not; the document of the API is the app's own."""
+        meant = scope["path"].startswith(self._under) and scope["path"] != scope["app"].openapi_url
+        return (Match.FULL if meant else Match.NONE), {}
