@@ -6,10 +6,13 @@ from typing import Annotated, TypeVar
 from pydantic import AwareDatetime, Field
 
 from infra.errors import InvalidInput
+from policies.written import WrittenTime
 
 Body = TypeVar("Body")
 # A time with its offset, far enough from the ends of what calendars and databases hold.
-Moment = Annotated[AwareDatetime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))]
+Moment = Annotated[
+    AwareDatetime, WrittenTime, Field(ge=datetime(1900, 1, 1, tzinfo=UTC), lt=datetime(2200, 1, 1, tzinfo=UTC))
+]
 
 
 def given(asked: Body | None) -> Body:

@@ -1,6 +1,5 @@
 """Appointments: lists, steps and video rooms, for a clinic's people and for patients and guardians."""
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
@@ -18,6 +17,7 @@ from api.appointments.schemas import (
 from api.cursors import Cursor, Limit
 from api.services import ApiCaller, Serving
 from policies.appointments import Step
+from policies.written import Day
 
 router = APIRouter(tags=["appointments"])
 
@@ -34,7 +34,7 @@ async def list_appointments(
     serving: Serving,
     caller: ApiCaller,
     clinic: str,
-    day: Annotated[date | None, Query(description="At the clinic; today if not given.")] = None,
+    day: Annotated[Day | None, Query(description="At the clinic; today if not given.")] = None,
     limit: Limit = 100,
     cursor: Cursor = None,
 ) -> ClinicAppointments:

@@ -1,6 +1,5 @@
 """The access log, for auditors."""
 
-from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
@@ -9,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from api.audit import service
 from api.audit.exports import FORMATS, asked_for
-from api.audit.schemas import AccessEvents, ExportedEvent, Filters
+from api.audit.schemas import AccessEvents, ExportedEvent, Filters, Time
 from api.cursors import Cursor, Limit
 from api.profiles.service import as_id
 from api.services import ApiCaller, Serving
@@ -30,8 +29,8 @@ async def asked(
     impersonation: Annotated[UUID | None, Query(description="By which impersonation.")] = None,
     impersonated: Annotated[bool | None, Query(description="Whether an admin acted as somebody.")] = None,
     patient: Annotated[UUID | None, Query(description="Whose data was disclosed: a clinic's id of a patient.")] = None,
-    since: Annotated[datetime | None, Query(description="Not before.")] = None,
-    until: Annotated[datetime | None, Query(description="Before.")] = None,
+    since: Annotated[Time | None, Query(description="Not before.")] = None,
+    until: Annotated[Time | None, Query(description="Before.")] = None,
 ) -> Filters:
     """The filters of a query string."""
     return Filters(

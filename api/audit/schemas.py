@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, Field
 
 from policies.words import Decision, Purpose
+from policies.written import WrittenTime
 
 
 def _in_utc(value: datetime) -> datetime:
@@ -17,7 +18,7 @@ def _in_utc(value: datetime) -> datetime:
         raise ValueError("beyond the calendar") from None
 
 
-Time = Annotated[datetime, AfterValidator(_in_utc)]
+Time = Annotated[datetime, WrittenTime, AfterValidator(_in_utc)]
 
 
 class Filters(BaseModel):

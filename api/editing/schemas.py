@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput
 from policies.text import fault_of_identifier
+from policies.written import Day
 
 OLDEST_YEARS = 130
 
@@ -47,7 +48,7 @@ Line = Annotated[
     AfterValidator(partial(_checked, fault_of_identifier)),
 ]
 Name = Line
-BirthDate = Annotated[date, AfterValidator(_born)]
+BirthDate = Annotated[Day, AfterValidator(_born)]
 Sex = Literal["female", "male", "other", "unknown"]
 BloodType = Literal["A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-"]
 Phone = Annotated[str, Field(max_length=60), AfterValidator(partial(_contact, "phone"))]

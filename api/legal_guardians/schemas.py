@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.editing.schemas import Email, Line
 from policies.words import DeletionReason, LegalBasis
+from policies.written import Day
 
 
 class LegalState(StrEnum):
@@ -26,7 +27,7 @@ class Proposing(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     basis: LegalBasis
-    until: date = Field(description="From this day on it gives nothing; five years ahead at most.")
+    until: Day = Field(description="From this day on it gives nothing; five years ahead at most.")
     email: Email = Field(description="The guardian's own: the code goes there, for an account that has proven it.")
 
 

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from policies.text import fault_of_identifier
+from policies.written import Day
 
 MOST_EXERCISES = 25
 MOST_TIMES = 20
@@ -50,8 +51,8 @@ class Prescribed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     title: Name
-    starts_on: date
-    ends_on: date = Field(description="The last day.")
+    starts_on: Day
+    ends_on: Day = Field(description="The last day.")
     exercises: Exercises
 
 
@@ -61,7 +62,7 @@ class Changed(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     exercises: Exercises
-    ends_on: date | None = Field(default=None, description="Another last day.")
+    ends_on: Day | None = Field(default=None, description="Another last day.")
 
 
 class Ticked(BaseModel):

@@ -1,6 +1,5 @@
 """Members of a segment over time."""
 
-from datetime import date
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,6 +9,7 @@ from api.problems import documented
 from api.segments import history_service as service
 from api.segments.history_schemas import Changes, Days
 from api.services import ApiCaller, Serving
+from policies.written import Day
 
 router = APIRouter(prefix="/clinics/{clinic}/segments/{segment}", tags=["segments"])
 After = Annotated[
@@ -18,8 +18,8 @@ After = Annotated[
 Wait = Annotated[
     int, Query(ge=0, le=30, description="Seconds to wait for a change where there is none yet; it is answered at once.")
 ]
-First = Annotated[date | None, Query(alias="from", description="The first day; 30 days in all if absent.")]
-Last = Annotated[date | None, Query(alias="to", description="The last day; the clinic's today if absent.")]
+First = Annotated[Day | None, Query(alias="from", description="The first day; 30 days in all if absent.")]
+Last = Annotated[Day | None, Query(alias="to", description="The last day; the clinic's today if absent.")]
 
 
 @router.get(

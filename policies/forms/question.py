@@ -1,9 +1,10 @@
 """The kinds of questions that a form asks, and the condition under which one shows."""
 
-from datetime import date
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+
+from policies.written import Day
 
 LONGEST_TEXT = 4000
 MOST_OPTIONS = 50
@@ -102,8 +103,8 @@ class DateQuestion(Asked):
     """A day, between bounds that belong to it."""
 
     type: Literal["date"]
-    earliest: date | None = None
-    latest: date | None = None
+    earliest: Day | None = None
+    latest: Day | None = None
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
