@@ -21,6 +21,7 @@ from api.profiles.service import as_id
 from api.services import Services
 from api.verifications import people_repository as people
 from api.verifications import repository as verifications
+from api.verifications.booked_again import send_code_again
 from infra.errors import InvalidInput, NotThere, Refused
 from infra.settings import settings
 from policies.access.model import Resource
@@ -50,7 +51,9 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
         NoMoreCodes: on the clinic's page, if it holds as many times as may be, or the address had as many codes.
     """
     at_clinic = Access(Action.APPOINTMENT_BOOK, Resource(clinic))
-    if asked.patient is None and (asked.dependent or not serving.gateway.permits(caller.principal, at_clinic)):
+    # Who works at the clinic and is a patient somewhere names no patient for themself.
+    is_own = asked.dependent or caller.principal.person_id or not serving.gateway.permits(caller.principal, at_clinic)
+    if asked.patient is None and is_own:
         return await _book_own(serving, caller, clinic, asked, key)
     async with serving.gateway.work(caller, at_clinic) as work:
         if work.clinic is None:
@@ -192,20 +195,22 @@ async def _arrange(work: Work, wanted: Order, plan: Plan, patient: Registered, r
 
 
 async def _told(serving: Services, work: Work, wanted: Order, patient: Registered) -> bool:
-    """Whether a patient is told of the booking; somebody new gets a code, which is on its way then.
+    """Whether a patient is told of the booking; who has proven no contact gets a code, which is on its way then.
 
     Raises:
         NoMoreCodes: on the clinic's page, if none can be sent to prove the booking in time.
     """
-    new = wanted.new
+    new, clinic = wanted.new, wanted.clinic.clinic_id
     if new is None or patient.person_id != wanted.new_person:
+        email = new.email if new else None
+        await send_code_again(work, serving.codec, person=patient.person_id, clinic=clinic, email=email)
         return True
     channel, contact = ("email", new.email) if new.email else ("phone", new.phone or "")
     started = await verifications.start(
         work,
         serving.codec,
         person_id=patient.person_id,
-        clinic_id=wanted.clinic.clinic_id,
+        clinic_id=clinic,
         channel=channel,
         contact=contact,
     )

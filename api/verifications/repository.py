@@ -97,7 +97,7 @@ async def start(
     Raises:
         InvalidInput: no phone number or email; names the field.
     """
-    found = await _digests(work, codec, channel, contact)
+    found = await digests_of(work, codec, channel, contact)
     verification_id, code = uuid4(), new_code()
     place = Place(_CONTACT.place, "contact", str(verification_id))
     newest, *_ = await sealing.purpose_keys(work, codec, _PURPOSE)
@@ -152,10 +152,10 @@ async def prove(work: Work, codec: FieldCodec, verification_id: UUID | None, cod
 
 async def alone(work: Work, codec: FieldCodec, proven: Proven) -> None:
     """Have others who prove the same contact wait until this work is done."""
-    work.later(_ALONE, digests=await _digests(work, codec, proven.channel, proven.contact))
+    work.later(_ALONE, digests=await digests_of(work, codec, proven.channel, proven.contact))
 
 
-async def _digests(work: Work, codec: FieldCodec, channel: str, contact: str) -> Sequence[bytes]:
+async def digests_of(work: Work, codec: FieldCodec, channel: str, contact: str) -> Sequence[bytes]:
     """Of who reads what is sent to a contact, the newest key's first: tags make no more of one mailbox."""
     keys = await sealing.index_keys(work, codec, OF_ACCOUNT + channel)
     read_at = mailbox(contact) if channel == "email" else contact
@@ -163,7 +163,7 @@ async def _digests(work: Work, codec: FieldCodec, channel: str, contact: str) ->
 
 
 async def _has_room(work: Work, codec: FieldCodec, asked: Proven) -> bool:
-    found = await _digests(work, codec, asked.channel, asked.contact)
+    found = await digests_of(work, codec, asked.channel, asked.contact)
     return _may_send(await _sent(work, found, asked.person_id, asked.clinic_id))
 
 
