@@ -244,6 +244,26 @@ def test_pages_of_the_undecided_are_whole_and_in_order(world: World, api: Api, m
     assert (answers[0].status_code, answers[0].json()) == (404, NOT_THERE)
 
 
+def test_what_judges_by_the_members_day_judges_by_that_of_the_moment(world: World, api: Api, manager: Headers) -> None:
+    south = access_world.sign_in(api, "manager.south")
+
+    def days() -> list[str]:
+        tried = [
+            api.post(f"/v1/clinics/{path}", headers=headers, json={"rule": "age > 65"}).json()["as_of"]
+            for path, headers in (
+                ("north/segments/preview", manager), ("north/segments/elders/diff", manager),
+                ("south/segments/preview", south),
+            )
+        ]  # fmt: skip
+        return [explained(world, api, manager)["as_of"], undecided(api, manager)["as_of"], *tried]
+
+    assert days() == ["2026-03-04"] * 5
+    world.change("update pipeline.mart_state set as_of = '2026-03-05' where clinic = 'north'")
+    moved = days()
+    world.change("update pipeline.mart_state set as_of = '2026-03-04' where clinic = 'north'")
+    assert moved == ["2026-03-05"] * 4 + ["2026-03-04"]
+
+
 def test_what_is_missing_is_looked_for_beside_the_thread_that_serves(
     api: Api, manager: Headers, ruled: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
