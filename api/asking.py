@@ -44,6 +44,8 @@ OF_RECORDS = frozenset({
 # Works that begin in a clinic's mart: its segments are the clinic's own, and no other zone's.
 OF_CAMPAIGNS = frozenset({Action.SEGMENT_REACH, Action.CAMPAIGN_SEND, Action.CAMPAIGN_READ, Action.CAMPAIGN_STOP})
 OF_MARTS = frozenset({Action.SEGMENT_EDIT, Action.WEBHOOK_EDIT, *OF_CAMPAIGNS})
+# What judges by the day that a clinic's members stand for: by that of the moment.
+OF_A_DAY = frozenset({Action.SEGMENT_PREVIEW, Action.SEGMENT_COMPARE, Action.SEGMENT_EXPLAIN, Action.SEGMENT_UNDECIDED})
 OF_THE_LOG = frozenset({Action.AUDIT_SEARCH, Action.AUDIT_EXPORT, Action.AUDIT_REVIEW})
 # Why something is asked for, where nobody says.
 PURPOSES = {

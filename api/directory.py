@@ -1,18 +1,26 @@
 """The clinics, how fresh their marts are, which checks of them fail: no patient data, kept for a moment in memory."""
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 
-from api.database import Pool
+from psycopg import sql
+
+from api.database import Connection, Pool
 
 KEPT_SECONDS = 5.0
 
-_CLINICS = """
+_AS_OF = sql.SQL("case when d.passed_at > m.built_at then d.as_of else coalesce(m.as_of, d.as_of) end as as_of")
+_DAY = sql.SQL("""
+select {as_of}
+from (select %s::text as slug) as c
+left join pipeline.mart_state as m on m.clinic = c.slug
+left join pipeline.member_day as d on d.clinic = c.slug""").format(as_of=_AS_OF)
+_CLINICS = sql.SQL("""
 with failing as materialized (select clinic, asset, check_name from pipeline.newest_verdict where not passed)
 select
     c.clinic_id, c.slug, c.name, c.time_zone,
-    case when d.passed_at > m.built_at then d.as_of else coalesce(m.as_of, d.as_of) end as as_of,
+    {as_of},
     m.built_at,
     array(
         select v.asset || '.' || v.check_name from failing as v where v.clinic = c.slug order by 1
@@ -21,7 +29,7 @@ from operational.clinic as c
 left join pipeline.mart_state as m on m.clinic = c.slug
 left join pipeline.member_day as d on d.clinic = c.slug
 where c.archived_at is null
-order by c.name, c.slug"""
+order by c.name, c.slug""").format(as_of=_AS_OF)
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,12 @@ class ClinicEntry:
     built_at: datetime | None
     # What failed when it was last checked, by asset and check.
     failing_checks: list[str]
+
+
+async def at_present(connection: Connection, clinic: ClinicEntry) -> ClinicEntry:
+    """The clinic with the day that its members stand for now, whatever was kept: a midnight may have passed."""
+    (row,) = await (await connection.execute(_DAY, [clinic.slug])).fetchall()
+    return replace(clinic, **row)
 
 
 class Directory:

@@ -1,7 +1,7 @@
-"""Entity tags of lists: a keyed hash of all that an answer shows, by which who has it is told so and shown nobody.
+"""Entity tags, found in what a request sends; those of lists are a keyed hash of all that an answer shows.
 
-A tag is weak: cursors in an answer differ each time, though what they mean does not. Without the server's key nobody
-makes one, so that none tells what somebody guesses.
+By it who has a list is told so and shown nobody. Such a tag is weak: cursors in an answer differ each time, though what
+they mean does not. Without the server's key nobody makes one, so that none tells what somebody guesses.
 """
 
 import re
@@ -19,3 +19,8 @@ def tag(digests: RequestDigests, digest: int, *shown: object) -> str:
 def is_known(tag: str, if_none_match: str) -> bool:
     """Whether a request names the tag."""
     return not set(_TAG.findall(tag)).isdisjoint(_TAG.findall(if_none_match))
+
+
+def matches(tag: str, if_match: str) -> bool:
+    """Whether a change may go on: the request names the strong tag, or `*`, which any matches (RFC 9110, 13.1.1)."""
+    return if_match in ("*", tag)

@@ -20,6 +20,7 @@ from uuid import UUID
 from psycopg import sql
 
 from api.asking import (
+    OF_A_DAY,
     OF_MARTS,
     OF_RECORDS,
     OF_THE_LOG,
@@ -31,7 +32,7 @@ from api.asking import (
     ruling_parameters,
 )
 from api.database import Connection, Pool
-from api.directory import ClinicEntry, Directory
+from api.directory import ClinicEntry, Directory, at_present
 from api.grants import Grant, PersonGrant, Segment, closing_on_failure, enter
 from api.identity.principals import Principal
 from api.recording import Event, record
@@ -188,6 +189,8 @@ class Gateway:
         with closing_on_failure():
             async with self._pool.connection() as connection, connection.transaction():
                 shared = await _at_one_moment(connection, snapshot) if lasting or snapshot else None
+                if clinic is not None and access.action in OF_A_DAY:
+                    clinic = await at_present(connection, clinic)
                 await enter(connection, self._context(caller, access, clinic))
                 segment = await _segment(connection, access)
                 there = segment is not None or access.resource.segment is None

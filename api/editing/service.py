@@ -6,6 +6,7 @@ from typing import Any
 from api.bodies import given
 from api.editing import repository
 from api.editing.schemas import Edit, Edited, History, PastEdit
+from api.entity_tags import matches
 from api.gateway import Access, Caller
 from api.me.service import entity_tag, person_of
 from api.profiles.service import as_id
@@ -35,7 +36,7 @@ async def edit(
         found = await repository.find(work, Action.PERSON_EDIT, as_id(dependent or ""), own=dependent is None)
         person = found["person_id"]
         before = await repository.lock(work, serving.codec, person)
-        if if_match != _tag(before):
+        if not matches(_tag(before), if_match):
             raise Refused("changed meanwhile", place="header.if-match", rule="changed_meanwhile")
         changes = {name: value for name, value in changes.items() if value != before[name]}
         if "birth_date" in changes and before["guarded_until"] is not None:

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from api.consents import repository as consents
+from api.entity_tags import matches
 from api.forms import repository
 from api.forms.answered import answers_of, check, template_of
 from api.forms.schemas import (
@@ -205,7 +206,7 @@ def _answering(caller: Caller, dependent: str | None) -> Access:
 
 
 def _check_version(row: dict[str, Any], if_match: str | None) -> None:
-    if if_match is not None and if_match != entity_tag(row["version"]):
+    if if_match is not None and not matches(entity_tag(row["version"]), if_match):
         raise Refused("changed meanwhile", place="header.if-match", rule="changed_meanwhile")
 
 

@@ -13,7 +13,7 @@ from psycopg import sql
 from psycopg.types.json import Jsonb
 
 from api.gateway import Grant
-from api.segments.explaining_rules import Rules
+from api.segments.explaining_rules import Rules, too_long
 from api.segments.verdict_text import PATIENTS, placed
 from infra.errors import Refused
 from policies.segments.compiler import ActiveSegment, compile_verdicts
@@ -61,6 +61,8 @@ _FACTS = sql.SQL("""(
 
 # Nothing that says why: whose version it is, and what a patient wrote.
 _UNREAD = ["patient_id", "version"]
+# Some seconds: what is missing is looked for once in each condition for all patients of equal verdicts.
+MOST_VERDICTS = 300_000
 # One more than asked for is looked at, to know whether a page follows; it is neither returned nor recorded.
 _UNDECIDED = sql.SQL("""
 with {patients},
@@ -77,8 +79,16 @@ undecided as materialized (
     where j.verdicts[1] is null
 ),
 counted as (
-    select jsonb_agg(jsonb_build_object('shared', profile_shared, 'verdicts', verdicts, 'patients', patients)) as found
-    from (select profile_shared, verdicts, count(*) as patients from undecided group by profile_shared, verdicts) as c
+    select
+        case when count(*) <= %(most)s then jsonb_agg(
+            jsonb_build_object('shared', profile_shared, 'verdicts', verdicts, 'patients', patients)
+        ) end as found
+    from (
+        select profile_shared, verdicts, count(*) as patients
+        from undecided
+        group by profile_shared, verdicts
+        limit %(most)s + 1
+    ) as c
 ),
 page as (
     select *, lead(patient_id) over (order by patient_id) is not null as followed
@@ -135,11 +145,12 @@ async def undecided(
     patients how many have which verdicts. `followed` says of the last whether more follow.
 
     Raises:
+        InvalidInput: it takes too long, or too many different things are missing.
         Refused: the rule fails for somebody.
     """
     verdicts = compile_verdicts(_asked(found, leaves))
     try:
-        return await grant.disclose(
+        rows = await grant.disclose(
             _UNDECIDED.format(patients=PATIENTS, passes=placed(verdicts.passes), source=placed(verdicts.source)),
             sql.SQL("patient_id"),
             profiled=True,
@@ -148,9 +159,15 @@ async def undecided(
             uses_profile=found.uses_profile,
             after=after,
             limit=limit,
+            most=MOST_VERDICTS // len(found.conditions),
         )
+    except psycopg.errors.QueryCanceled:
+        raise too_long() from None
     except psycopg.DataError:  # which may quote a value, and so is not told
         raise Refused("cannot be evaluated", place="path.segment", rule="not_evaluated") from None
+    if rows and rows[0]["counted"] is None:
+        raise too_long()
+    return rows
 
 
 def _asked(found: Rules, leaves: list[Condition]) -> list[ActiveSegment]:

@@ -1,8 +1,9 @@
-"""A segment's rule together with those of the segments that it names."""
+"""A segment's rule together with those of the segments that it names, and what is said where they take too long."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from infra.errors import InvalidInput
 from policies.segments.condition import Condition
 from policies.segments.references import profile_dependent
 from policies.segments.rule import Rule, conditions
@@ -25,3 +26,8 @@ class Rules:
     def uses_profile(self) -> bool:
         """Whether any condition needs the profile."""
         return profile_dependent(self.rule, self.segments)
+
+
+def too_long() -> InvalidInput:
+    """The problem of a segment that takes more than some seconds."""
+    return InvalidInput("takes too long", place="path.segment", rule="takes_too_long")

@@ -9,6 +9,11 @@ from pydantic import BaseModel, Field
 from policies.segments.missing import Lacking
 
 Verdict = bool | None
+CHANGES = (
+    "The first later day on which the verdict differs while the clinic's records stay as they are; null if there is "
+    "none within ten years. A form that expires and a consent that ends are changes of records: neither is looked "
+    "ahead to."
+)
 
 
 class Missing(BaseModel):
@@ -51,10 +56,7 @@ class Part(BaseModel):
 
     kind: Literal["all", "any", "not", "condition", "in_segment"]
     holds: Verdict = Field(description="Null is unknown.")
-    changes: Change | None = Field(
-        description="The first later day on which the verdict differs if no new record comes; null if there is none "
-        "within ten years."
-    )
+    changes: Change | None = Field(description=CHANGES)
     parts: list["Part"]
     condition: ConditionFound | None
     segment: str | None = Field(description="Of `in_segment`: the other segment, explained under `named`.")
@@ -80,7 +82,7 @@ class Explanation(BaseModel):
     stale: bool = Field(description="Whether the mart refused a change of the patient's: what is said here is older.")
     member: Membership | None
     holds: Verdict = Field(description="Null is undecided.")
-    changes: Change | None
+    changes: Change | None = Field(description=CHANGES)
     explanation: Part
     named: dict[str, Part] = Field(description="Each segment that the rule names, directly or not.")
     missing: list[Missing] = Field(description="Of an undecided rule: what could decide it.")

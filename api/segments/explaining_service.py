@@ -9,11 +9,11 @@ from api.gateway import Access, Caller
 from api.profiles.service import as_id
 from api.segments import explaining_repository as repository
 from api.segments import explaining_schemas as schemas
-from api.segments.explaining_rules import Rules
+from api.segments.explaining_rules import Rules, too_long
 from api.segments.explaining_shown import explanation_of, missing_as, patient_of
 from api.segments.trying_service import as_of_day
 from api.services import Services
-from infra.errors import InvalidInput, NotThere
+from infra.errors import NotThere
 from policies.access.model import Resource
 from policies.classification import Field, needs_consent
 from policies.segments.condition import Condition
@@ -23,6 +23,7 @@ from policies.segments.rule import RuleError
 from policies.segments.text import write
 from policies.words import Action
 
+Rows = list[dict[str, Any]]
 # The profile is asked for in any case; the event names it where something of it was shown.
 _FIELDS = frozenset({"patient_id", "name", "records", *(field.value for field in Field if needs_consent(field))})
 
@@ -45,9 +46,9 @@ async def explain_patient(
     as_of = as_of_day(grant.clinic)
     # Ten years of days are looked at: not on the thread that serves everybody.
     try:
-        found = await asyncio.to_thread(explain, rules.rule, patient_of(row), as_of, rules.segments)
+        found = await asyncio.to_thread(lambda: explain(rules.rule, patient_of(row), as_of, rules.segments))
     except RuleError:
-        raise InvalidInput("takes too long", place="path.segment", rule="takes_too_long") from None
+        raise too_long() from None
     return explanation_of(segment, rules, row, as_of, found)
 
 
@@ -58,6 +59,8 @@ async def list_undecided(
 
     Raises:
         NotThere: no such segment, or not the caller's; the cursor is none of this list.
+        InvalidInput: it takes too long.
+        Refused: the rule fails for somebody.
     """
     bound_to = ("undecided", clinic, segment, caller.principal.principal_id)
     async with serving.gateway.open(
@@ -67,25 +70,35 @@ async def list_undecided(
         rules, as_of = await repository.rules(grant), as_of_day(grant.clinic)
         leaves = list({write(condition): condition for condition in rules.conditions}.values())
         rows = await repository.undecided(grant, rules, leaves, as_of, after, limit)
-    lacking = _Lacking(rules, leaves)
+    # All patients count on each page: not on the thread that serves everybody.
+    missing, patients = await asyncio.to_thread(_missing, _Lacking(rules, leaves), rows)
     following = serving.cursors.seal(str(rows[-1]["patient_id"]), *bound_to) if rows and rows[-1]["followed"] else None
-    counted = rows[0]["counted"] if rows else []
     return schemas.Undecided(
         segment=segment,
         version=rules.version,
         as_of=as_of,
-        total=sum(group["patients"] for group in counted),
-        missing=lacking.counts(counted),
-        patients=[
-            schemas.UndecidedPatient(
-                patient_id=row["patient_id"],
-                name=row["name"],
-                missing=list(map(missing_as, lacking.of(row["verdicts"], shared=row["profile_shared"]))),
-            )
-            for row in rows
-        ],
+        total=sum(group["patients"] for group in _counted(rows)),
+        missing=missing,
+        patients=patients,
         next=following,
     )
+
+
+def _counted(rows: Rows) -> Rows:
+    return rows[0]["counted"] if rows else []
+
+
+def _missing(lacking: "_Lacking", rows: Rows) -> tuple[list[schemas.MissingCount], list[schemas.UndecidedPatient]]:
+    """What all undecided patients lack, and what each of a page does."""
+    patients = [
+        schemas.UndecidedPatient(
+            patient_id=row["patient_id"],
+            name=row["name"],
+            missing=list(map(missing_as, lacking.of(row["verdicts"], shared=row["profile_shared"]))),
+        )
+        for row in rows
+    ]
+    return lacking.counts(_counted(rows)), patients
 
 
 class _Lacking:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from api.bodies import given
+from api.entity_tags import matches
 from api.gateway import Access, Caller, Work
 from api.profiles.service import as_id
 from api.services import Services
@@ -229,5 +230,5 @@ def _check_url(url: str) -> None:
 def _check_version(before: dict[str, Any], if_match: str | None) -> None:
     if if_match is None:
         raise InvalidInput("says no version", place="header.if-match", rule="missing")
-    if if_match != entity_tag(before):
+    if not matches(entity_tag(before), if_match):
         raise Stale("changed meanwhile", place="header.if-match", rule="changed_meanwhile")

@@ -37,11 +37,12 @@ def _all(rows: Sequence[Row], _: date) -> Sequence[Row]:
     return rows
 
 
-def _extreme(column: str, pick: Callable[[Iterable[Any]], Any]) -> Chosen:
+def _extreme(column: str, pick: Callable[..., Any]) -> Chosen:
     """Rows with the column's lowest or highest value; of ties all."""
 
     def chosen(rows: Sequence[Row], _: date) -> list[Row]:
-        return [row for row in rows if row[column] == pick(other[column] for other in rows)]
+        picked = pick((row[column] for row in rows), default=None)
+        return [row for row in rows if row[column] == picked]
 
     return chosen
 

@@ -131,6 +131,7 @@ def test_what_says_the_same_changes_nothing(fresh: World) -> None:
         assert edit(api, "finch", {"phone": CONTACTS["phone"], "sex": "female"}).json() == {
             "version": tag, "changed": [],
         }  # fmt: skip
+        assert edit(api, "finch", {"sex": "female"}, tag="*").json() == {"version": tag, "changed": []}
     assert fresh.look("select count(*) from operational.profile_history") == [(0,)]
 
 

@@ -405,3 +405,5 @@ def test_answers_are_saved_over_those_that_were_read_alone(family: Family) -> No
     kept = family.api.put(f"/v1{own}/answers", headers=again, json={"answers": {"score": 7}})
     assert kept.status_code == 200 and kept.headers["etag"] == family.ask("finch", "GET", theirs).headers["etag"]
     assert family.done("finch", "PUT", f"{theirs}/answers", {"answers": {"score": 1}}), "without a version as before"
+    whatever = family.api.put(f"/v1{own}/answers", headers={**seen, "If-Match": "*"}, json={"answers": {"score": 3}})
+    assert whatever.status_code == 200 and family.done("chick", "GET", own)["answers"] == {"score": 3}

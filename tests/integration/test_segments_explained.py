@@ -1,5 +1,6 @@
 """Why a patient is in a segment, and for whom it is undecided: as SQL has it, without what is withheld, recorded."""
 
+import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -11,11 +12,14 @@ from access_world import DELETED, FINCH, HERON, RULES, WREN, Api, World
 from psycopg import RawCursor
 from psycopg.types.json import Jsonb
 
+from api.segments import explaining_repository, explaining_service
 from infra.database import Server, connect_admin
+from infra.settings import settings
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
 from policies.segments.catalogue import CATALOGUE
 from policies.segments.compiler import ActiveSegment, compile_verdicts
+from policies.segments.missing import Missing, missing_by
 from policies.segments.rule import Rule, to_json
 from policies.segments.text import read
 from tests.integration.test_segments_tried import newest_event, withdrawn
@@ -25,6 +29,7 @@ NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothin
 PAIN = 'form="pain", question="score"'
 PAINFUL = f"answers.latest({PAIN}) > 3"
 Headers = dict[str, str]
+TOO_LONG = {"place": "path.segment", "rule": "takes_too_long"}
 CONSENT = {"lacking": "consent", "measure": None, "form": None, "question": None}
 ANSWER = {"lacking": "answer", "measure": None, "form": "pain", "question": "score"}
 
@@ -237,6 +242,72 @@ def test_pages_of_the_undecided_are_whole_and_in_order(world: World, api: Api, m
     ]
     assert len(answers) == 3 and {answer.content for answer in answers} == {answers[0].content}
     assert (answers[0].status_code, answers[0].json()) == (404, NOT_THERE)
+
+
+def test_what_judges_by_the_members_day_judges_by_that_of_the_moment(world: World, api: Api, manager: Headers) -> None:
+    south = access_world.sign_in(api, "manager.south")
+
+    def days() -> list[str]:
+        tried = [
+            api.post(f"/v1/clinics/{path}", headers=headers, json={"rule": "age > 65"}).json()["as_of"]
+            for path, headers in (
+                ("north/segments/preview", manager), ("north/segments/elders/diff", manager),
+                ("south/segments/preview", south),
+            )
+        ]  # fmt: skip
+        return [explained(world, api, manager)["as_of"], undecided(api, manager)["as_of"], *tried]
+
+    assert days() == ["2026-03-04"] * 5
+    world.change("update pipeline.mart_state set as_of = '2026-03-05' where clinic = 'north'")
+    moved = days()
+    world.change("update pipeline.mart_state set as_of = '2026-03-04' where clinic = 'north'")
+    assert moved == ["2026-03-05"] * 4 + ["2026-03-04"]
+
+
+def test_what_is_missing_is_looked_for_beside_the_thread_that_serves(
+    api: Api, manager: Headers, ruled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = []
+
+    def looks(*asked: Any, shared: bool) -> list[Missing]:
+        with pytest.raises(RuntimeError):
+            asyncio.get_running_loop()
+        looked.append(shared)
+        return missing_by(*asked, shared=shared)
+
+    monkeypatch.setattr(explaining_service, "missing_by", looks)
+    ruled('blood_type = "A+"')
+    assert len(undecided(api, manager, limit=1)["patients"]) == 1
+    assert sorted(looked) == [False, True]
+
+
+@pytest.mark.check(41)
+def test_more_of_the_undecided_than_can_be_looked_at_are_refused_and_disclose_nobody(
+    world: World, api: Api, manager: Headers, ruled: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ruled('blood_type = "A+"')
+    monkeypatch.setattr(explaining_repository, "MOST_VERDICTS", 1)
+    answer = api.get(f"{NORTH}/everybody/undecided", headers=manager)
+    assert (answer.status_code, answer.json()["errors"]) == (422, [TOO_LONG])
+    assert newest_event(world) == ("segment.undecided", "everybody", [])
+    assert undecided(api, manager, "elders")["total"] == 1
+    monkeypatch.setattr(explaining_repository, "MOST_VERDICTS", 2)
+    assert undecided(api, manager)["total"] == 2
+
+
+@pytest.mark.check(41)
+def test_undecided_that_take_the_database_too_long_are_refused_and_say_so(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CLOISTER_STATEMENT_TIMEOUT_MS", "200")
+    settings.cache_clear()
+    with access_world.client(world.server) as api, connect_admin(world.server) as admin:
+        headers = access_world.sign_in(api, "manager.north")
+        with admin.transaction():
+            admin.execute("lock table clinic_north.raw_patients in access exclusive mode")
+            answer = api.get(f"{NORTH}/elders/undecided", headers=headers)
+        assert (answer.status_code, answer.json()["errors"]) == (422, [TOO_LONG])
+        assert undecided(api, headers, "elders")["total"] == 1
 
 
 @pytest.mark.check(21)

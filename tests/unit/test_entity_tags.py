@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from api.entity_tags import is_known, tag
+from api.entity_tags import is_known, matches, tag
 from api.idempotency import RequestDigests
 from infra.database import Server
 from infra.roles import RoleNames
@@ -29,3 +29,9 @@ def test_a_tag_is_found_among_others_weak_or_strong(tmp_path: Path) -> None:
         assert is_known(one, header)
     for header in ("", "*", one[:-2] + '"', '"' + "0" * 32 + '"', one.replace('"', "")):
         assert not is_known(one, header)
+
+
+def test_a_change_goes_on_by_its_own_tag_or_by_any() -> None:
+    assert matches('"3-1"', '"3-1"') and matches('"3-1"', "*")
+    for header in ("", '"*"', '"3-2"', "3-1", 'W/"3-1"', '"*", "3-2"'):
+        assert not matches('"3-1"', header)

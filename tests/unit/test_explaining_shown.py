@@ -2,6 +2,7 @@
 
 from datetime import UTC, date, datetime
 
+from api.segments.explaining_schemas import Explanation, Part
 from api.segments.explaining_shown import patient_of
 from policies.segments.measure import FactTable
 
@@ -20,3 +21,9 @@ def test_days_and_instants_of_records_come_back_as_such() -> None:
             }
         ]
     }
+
+
+def test_the_day_of_change_says_what_it_does_not_look_ahead_to() -> None:
+    for model in (Part, Explanation):
+        said = model.model_fields["changes"].description
+        assert said and "form that expires" in said and "consent that ends" in said

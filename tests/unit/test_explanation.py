@@ -1,6 +1,8 @@
 """Why a rule holds: the tree, the rows behind each value, what is missing, and the day on which it changes."""
 
+from collections import Counter
 from datetime import date, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -110,6 +112,27 @@ def test_a_value_names_the_rows_that_it_comes_from(
     # Nothing that decides it is left out: the rows alone give the value.
     every = rows_of(asked, of, AS_OF)
     assert not found or OF_FACTS[asked.measure](found, AS_OF) == OF_FACTS[asked.measure](every, AS_OF)
+
+
+class Watched(dict[str, Any]):
+    """A row that counts how often each of its columns is read."""
+
+    def __init__(self, row: Row) -> None:
+        super().__init__(row)
+        self.reads: Counter[str] = Counter()
+
+    def __getitem__(self, column: str) -> Any:
+        self.reads[column] += 1
+        return super().__getitem__(column)
+
+
+@pytest.mark.parametrize("name", ["first_on", "last_on", "next_on"])
+def test_no_row_is_looked_at_again_for_each_other_one(name: str) -> None:
+    status, ahead = ("booked", 1) if name == "next_on" else ("fulfilled", -1)
+    rows = [Watched(visit(n, str(AS_OF + timedelta(days=ahead * n)), status)) for n in range(1, 100)]
+    asked = condition(f"appointments.{name}")
+    assert len(sources_of(asked, patient({FactTable.APPOINTMENTS: [*rows]}), AS_OF)) == 1
+    assert max(row.reads["starts_on"] for row in rows) < 10
 
 
 def test_the_tree_is_the_rules_with_what_each_condition_found() -> None:

@@ -58,6 +58,9 @@ BOOKED = seen("2024-06-10", status="booked")
         ("appointments.days_since_last > 89", seen("2024-05-31"), False, [("2024-08-29", True)]),
         # Forms fall due.
         ("forms.overdue > 0", patient(DUE), False, [("2024-06-04", True)]),
+        # That one expires is a change of its row, and not looked ahead to.
+        ("forms.pending > 0", patient(DUE), True, []),
+        ("forms.expired > 0", patient(DUE), False, []),
         # Together: what another part hides is no change.
         ("age >= 18 and forms.overdue = 0", born("2006-06-01", DUE), False,
          [("2024-06-01", True), ("2024-06-04", False)]),
