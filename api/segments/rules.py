@@ -8,9 +8,9 @@ from pydantic import Field, WithJsonSchema
 
 from infra.errors import InvalidInput
 from policies.segments.compiler import ActiveSegment, compile_verdicts
-from policies.segments.references import named, profile_dependent
-from policies.segments.rule import Rule, RuleError, join, located, parse_rule
-from policies.segments.text import read
+from policies.segments.references import places, profile_dependent, reached
+from policies.segments.rule import Rule, RuleError, located
+from policies.segments.text import take
 
 PLACE = "body.rule"
 # Whatever comes: what is wrong with it `rule_of` says, and where.
@@ -28,7 +28,7 @@ def rule_of(asked: object) -> Rule:
         InvalidInput: no rule; names the place in it, what was expected there, and near names.
     """
     try:
-        return read(asked) if isinstance(asked, str) else parse_rule(asked)
+        return take(asked)
     except RuleError as error:
         raise no_rule(error, located(PLACE, error.place)) from None
 
@@ -42,8 +42,17 @@ def check_together(rules: Mapping[str, Rule], slug: str) -> None:
     try:
         compile_verdicts([ActiveSegment(UUID(int=index), 1, rules[each], each) for index, each in enumerate(rules)])
     except RuleError as error:
-        # In a circle the place may be another rule's.
-        raise no_rule(error, join(PLACE, error.place) if named(rules[slug]) - rules.keys() else PLACE) from None
+        raise no_rule(error, located(PLACE, _place(rules, slug))) from None
+
+
+def _place(rules: Mapping[str, Rule], slug: str) -> str:
+    """Where a rule names a segment that is not there, or through which it names itself; nowhere if it does neither.
+
+    In a circle, the place of the error may be another rule's.
+    """
+    found = places(rules[slug])
+    wrong = sorted(found.keys() - rules.keys()) or [other for other in found if slug in reached([other], rules)]
+    return found[wrong[0]] if wrong else ""
 
 
 def dependent(rules: Mapping[str, Rule]) -> list[str]:

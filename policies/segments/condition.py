@@ -23,11 +23,17 @@ LONGEST_TEXT = 200
 Text = Annotated[str, StringConstraints(min_length=1, max_length=LONGEST_TEXT, pattern=NO_NUL)]
 Texts = Annotated[list[Text], Field(min_length=1, max_length=LONGEST_LIST)]
 Constant = int | float | Text
+CONSTANTS = {
+    ValueType.NUMBER: "a number",
+    ValueType.TEXT: f"a text of 1 to {LONGEST_TEXT} characters, without NUL",
+    ValueType.DATE: "a date that there is, written YYYY-MM-DD",
+    ValueType.TEXT_SET: f"a text of 1 to {LONGEST_TEXT} characters, without NUL",
+}
 ARGUMENTS = ("status", "service", "modality", "form", "question")
 
 
 class Misfit(ValueError):
-    """What does not fit the catalogue; `key` is the condition's key that it is about, empty for one that is missing."""
+    """What does not fit the catalogue; `key` is the key or item that it is about, empty if one is missing."""
 
     def __init__(self, key: str, message: str) -> None:
         super().__init__(message)
@@ -41,8 +47,9 @@ def shown(word: object) -> str:
 
 def near(word: str, known: Iterable[str]) -> str:
     """What somebody may have meant, as the end of a message; empty if nothing is like it."""
-    found = difflib.get_close_matches(word[:60], sorted(known), n=3)
-    return f": did you mean {' or '.join(map(repr, found))}?" if found else ""
+    names = {name.lower(): name for name in sorted(known)}
+    found = difflib.get_close_matches(word[:60].lower(), names, n=3)
+    return f": did you mean {' or '.join(repr(names[name]) for name in found)}?" if found else ""
 
 
 class Condition(BaseModel):
@@ -88,10 +95,10 @@ class Condition(BaseModel):
             if given is None and name in known and known[name].required:
                 raise Misfit("", f"'{self.measure}' needs '{name}'")
             options = known[name].options if name in known else ()
-            for value in given if options and isinstance(given, list) else ():
+            for index, value in enumerate(given if options and isinstance(given, list) else ()):
                 if value not in options:
                     listed = near(value, options) or f": expected {', '.join(options)}"
-                    raise Misfit(name, f"unknown {name} {shown(value)}{listed}")
+                    raise Misfit(f"{name}.{index}", f"unknown {name} {shown(value)}{listed}")
 
     def _check_window(self) -> None:
         if self.window is None:
@@ -115,8 +122,10 @@ class Condition(BaseModel):
             if self.value is not None:
                 raise Misfit("value", f"'{self.op}' takes no 'value'")
             return
-        for value in self.constants():
-            _check_constant(value, type_)
+        for index, value in enumerate(self.constants()):
+            fault = _fault(value, type_)
+            if fault:
+                raise Misfit(f"value.{index}" if isinstance(self.value, list) else "value", fault)
 
     def constants(self) -> list[Constant]:
         """The constants of the comparison, in order.
@@ -137,17 +146,14 @@ class Condition(BaseModel):
         return [self.value]
 
 
-def _check_constant(value: Constant, type_: ValueType) -> None:
+def _fault(value: Constant, type_: ValueType) -> str:
+    expected = f"the value must be {CONSTANTS[type_]}"
     if type_ is ValueType.NUMBER:
         if not isinstance(value, int | float):
-            raise Misfit("value", "the value must be a number")
-        if not abs(value) <= LARGEST_NUMBER:
-            raise Misfit("value", "the value must be a finite number, at most 1e15")
-        return
-    if not isinstance(value, str):
-        raise Misfit("value", "the value must be a text")
-    if type_ is ValueType.DATE and not _is_date(value):
-        raise Misfit("value", "the value must be a date that there is, written YYYY-MM-DD")
+            return expected
+        return "" if abs(value) <= LARGEST_NUMBER else "the value must be a finite number, at most 1e15"
+    fits = isinstance(value, str) and (type_ is not ValueType.DATE or _is_date(value))
+    return "" if fits else expected
 
 
 def _is_date(value: str) -> bool:

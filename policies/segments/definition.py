@@ -6,8 +6,8 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from policies.segments.condition import NO_NUL, Text, shown
-from policies.segments.rule import DEEPEST_RULE, LARGEST_RULE_BYTES, Rule, RuleError, Slug, join, located, parse_rule
-from policies.segments.text import read
+from policies.segments.rule import DEEPEST_RULE, LARGEST_RULE_BYTES, Rule, RuleError, Slug, join, located
+from policies.segments.text import take
 
 LARGEST_FILE_BYTES = 1_000_000
 # Words that stand in paths of the API where slugs do.
@@ -83,9 +83,7 @@ def _segment(found: object, place: str) -> SegmentDefinition:
 
 
 def _rule(found: object, place: str) -> Rule:
-    if not isinstance(found, str):
-        return parse_rule(found, place)
     try:
-        return read(found)
+        return take(found)
     except RuleError as error:
         raise RuleError(str(error), located(place, error.place)) from None

@@ -10,11 +10,13 @@ Errors name the place in the rule and what was expected there.
 """
 
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args
+from itertools import islice
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
 
-from policies.segments.condition import Condition, Misfit, near, shown
+from policies.segments.catalogue import CATALOGUE
+from policies.segments.condition import CONSTANTS, Condition, Misfit, near, shown
 from policies.segments.operators import Operator
 
 LARGEST_RULE_BYTES = 250_000
@@ -25,6 +27,7 @@ _DEEPER = ("all", "any", "not")
 MOST_IN_LIST = 200
 SLUG = r"^[a-z0-9]+(-[a-z0-9]+)*$"
 Slug = Annotated[str, StringConstraints(pattern=SLUG, max_length=80)]
+_KINDS = ("all", "any", "not", "in_segment", "measure")
 _EXPECTED = "expected an object with 'all', 'any', 'not', 'in_segment' or 'measure'"
 
 
@@ -62,6 +65,23 @@ class InSegment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     in_segment: Slug
+    _stands: str = PrivateAttr("")
+
+    @property
+    def stands(self) -> str:
+        """Its place in the text that it was read from, if it was; rules are the same wherever they stand."""
+        return self._stands
+
+    def standing(self, place: str) -> Self:
+        """The same, with its place in a text."""
+        self._stands = place
+        return self
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, InSegment) and self.in_segment == other.in_segment
+
+    def __hash__(self) -> int:
+        return hash(self.in_segment)
 
 
 Rule = AllOf | AnyOf | Not | Condition | InSegment
@@ -119,12 +139,17 @@ def _parse(found: object, place: str) -> Rule:
     if "in_segment" in found:
         return _parse_in_segment(found, place)
     if "measure" not in found:
-        raise RuleError(_EXPECTED, place)
+        raise RuleError(_EXPECTED + _meant(found), place)
     _check_keys(found, place)
     try:
         return Condition.model_validate(found)
     except ValidationError as error:
-        raise _rule_error(error, place) from None
+        raise _rule_error(error, found["measure"], place) from None
+
+
+def _meant(found: dict[str, object]) -> str:
+    # Of a few keys alone: comparing words is slow.
+    return next(filter(None, (near(str(key), _KINDS) for key in islice(found, 10))), "")
 
 
 def _check_keys(found: dict[str, object], place: str) -> None:
@@ -171,15 +196,19 @@ def located(place: str, within: str) -> str:
     return f"{place}, {within}" if within.startswith("line ") else join(place, within)
 
 
-def _rule_error(error: ValidationError, place: str) -> RuleError:
-    first = error.errors(include_url=False, include_input=False)[0]
+def _rule_error(error: ValidationError, measure: object, place: str) -> RuleError:
+    errors = error.errors(include_url=False, include_input=False)
+    first = errors[0]
     misfit = first.get("ctx", {}).get("error")
     if isinstance(misfit, Misfit):
         return RuleError(str(misfit), join(place, misfit.key))
     key = str(first["loc"][0])
     if first["type"] == "missing":
         return RuleError(f"expected '{key}' beside 'measure'", place)
-    return RuleError(_SAID.get(key, str(first["msg"])), join(place, key))
+    # Of a list the first item that does not fit; before that comes what else the value could have been.
+    index = next((step for one in errors if one["loc"][0] == key for step in one["loc"][1:] if type(step) is int), "")
+    said = _VALUES.get(str(measure)) if key == "value" else _TEXT if index != "" else None
+    return RuleError(said or _SAID.get(key, str(first["msg"])), join(place, key, index))
 
 
 _TEXTS = "expected a list of 1 to 1000 texts of 1 to 200 characters, without NUL"
@@ -191,6 +220,9 @@ _SAID = {
     **dict.fromkeys(("status", "service", "modality"), _TEXTS),
     **dict.fromkeys(("form", "question"), _TEXT),
 }
+
+
+_VALUES = {measure.name: f"the value must be {CONSTANTS[measure.type]}" for measure in CATALOGUE.values()}
 
 
 def _check_size(found: object, place: str) -> None:

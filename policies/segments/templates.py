@@ -1,6 +1,7 @@
 """Segments that any clinic can enable: a rule with parameters, each with the value that it has unless chosen."""
 
 import json
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
@@ -9,13 +10,14 @@ from importlib.resources import files
 import yaml
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
-from policies.segments.condition import LARGEST_NUMBER
+from policies.segments.condition import LARGEST_NUMBER, near, shown
 from policies.segments.rule import Rule, RuleError
 from policies.segments.text import read
 from policies.segments.windows import Window
 
 LONGEST_TEXT = 200
 Value = int | float | str
+_NAME = re.compile("[a-z_]{1,60}")
 
 
 class ParameterType(StrEnum):
@@ -80,7 +82,9 @@ class SegmentTemplate(BaseModel):
         known = {parameter.name for parameter in self.parameters}
         other = next((name for name in values if name not in known), None)
         if other is not None:
-            raise RuleError(f"no parameter of this name: there are {', '.join(sorted(known))}")
+            listed = near(other, known) or f": there are {', '.join(sorted(known))}"
+            # A place is made of names; whatever else was sent is none.
+            raise RuleError(f"no parameter {shown(other)}{listed}", other if _NAME.fullmatch(other) else "")
         return read(self.rule.format(**{p.name: p.written(values.get(p.name, p.default)) for p in self.parameters}))
 
 

@@ -32,7 +32,7 @@ class Window:
             ValueError: not a whole number from 1 to 9999 with one of these units, or beyond 1000 years.
         """
         if not _SHAPE.fullmatch(text):
-            raise ValueError("a window is a whole number with d, w, mo or y, such as 30d or 3mo")
+            raise ValueError("a window is a whole number with d, w, mo or y, from 1 to 9999, such as 30d or 3mo")
         number = int(re.sub(r"\D", "", text))
         unit = text.lstrip("0123456789")
         window = {

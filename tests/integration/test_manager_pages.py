@@ -311,6 +311,26 @@ def test_a_rule_is_built_previewed_saved_and_compared_by_name_before_it_changes(
     assert settings.count("<td>manager.north</td>") == 2 and "age &gt; 80 or registration.days &gt;= 0" in settings
 
 
+def test_a_rule_that_was_kept_before_its_limit_is_shown_and_refused_where_it_would_be_kept_again(
+    world: World, pages: Api
+) -> None:
+    new, edit = f"{SEGMENTS}/new", f"{SEGMENTS}/long/edit"
+    words = {"name": "Long", "slug": "long", "description": ""}
+    assert send(pages, new, new, **ROWS, **words, do="save").status_code == 303
+    long = {"any": [{"measure": "age", "op": "in", "value": [*range(1000)]}] * 5}
+    world.change(
+        "insert into clinic_north.segment_version (segment_id, version, rule, created_at, profile_dependent, fires)"
+        " select segment_id, 2, %s, now(), true, false from clinic_north.segment where slug = 'long'",
+        json.dumps(long),
+    )
+    world.change("update clinic_north.segment set version = 2 where slug = 'long'")
+    page = got(pages, edit)
+    assert "has more than 5000 words and signs, written as a text" in page and "998" in page
+    answer = send(pages, edit, edit, rule=json.dumps(long), tag=fields(page)["tag"].replace("&#34;", '"'), do="save")
+    assert answer.status_code == 422
+    assert "997, 998, 999] or age in" in got(pages, f"{SEGMENTS}/long/settings")
+
+
 def test_what_is_no_rule_yet_is_kept_as_typed_and_said(pages: Api) -> None:
     new = f"{SEGMENTS}/new"
     page = send(pages, new, new, **{**ROWS, "r.0.value": "many"}, do="preview")

@@ -113,7 +113,9 @@ def test_of_two_editors_at_once_one_is_told_and_nothing_is_lost(api: Api, manage
         ({"all": [{"measure": "age", "op": "<", "value": "Canary"}]}, "body.rule.all.0.value", "must be a number"),
         ({"not": {"all": []}}, "body.rule.not.all", "1 to 200"),
         ({"any": [{"in_segment": "everbody"}]}, "body.rule.any.0.in_segment", "did you mean 'everybody'"),
-        ({"in_segment": "refused"}, "body.rule", "refused → refused"),
+        ('age > 1 or\n in_segment("everbody")', "body.rule, line 2, column 2", "did you mean 'everybody'"),
+        ({"in_segment": "refused"}, "body.rule.in_segment", "refused → refused"),
+        ('not in_segment("refused")', "body.rule, line 1, column 5", "refused → refused"),
     ],
 )  # fmt: skip
 @pytest.mark.check(41)
@@ -143,7 +145,9 @@ def test_a_segment_that_others_name_is_not_archived_and_its_dependence_is_theirs
     assert top["profile_dependent"] and top["versions"][0]["profile_dependent"] and top["version"] == 1
     match = {"If-Match": read(api, manager, "base")["etag"]}
     circle = api.patch(f"{NORTH}/base", headers=manager | match, json={"rule": 'in_segment("top")'})
-    assert fault(circle) == (422, "body.rule", "no_rule") and "→" in circle.json()["errors"][0]["detail"]
+    assert (
+        fault(circle) == (422, "body.rule, line 1, column 1", "no_rule") and "→" in circle.json()["errors"][0]["detail"]
+    )
     refused = api.post(f"{NORTH}/base/archive", headers=manager, json={"reason": "mistake"})
     assert fault(refused) == (409, "path.segment", "used_by") and "middle" in refused.json()["errors"][0]["detail"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 from policies.segments.references import in_order, levels, named, profile_dependent
-from policies.segments.rule import Rule, RuleError
+from policies.segments.rule import Rule, RuleError, parse_rule
 from policies.segments.text import read
 
 RATE = "adherence.completion_rate(30d) < 0.5"
@@ -38,11 +38,11 @@ def test_the_order_is_the_same_in_every_process() -> None:
 @pytest.mark.parametrize(
     ("texts", "place", "said"),
     [
-        ({"a": 'in_segment("a")'}, "in_segment", "a → a"),
+        ({"a": 'in_segment("a")'}, "line 1, column 1", "a → a"),
         ({"a": 'age > 1 or in_segment("b")', "b": f'{RATE} and not in_segment("a")'}, None, "a → b → a|b → a → b"),
-        ({"a": f'{RATE} and in_segment("high-pian")', "high-pain": RATE}, "all.1.in_segment",
+        ({"a": f'{RATE} and in_segment("high-pian")', "high-pain": RATE}, "line 1, column 42",
          "segment 'a' names 'high-pian', which is not there: did you mean 'high-pain'\\?"),
-        ({"a": 'not in_segment("x")'}, "not.in_segment", "which is not there$"),
+        ({"a": 'not in_segment("x")'}, "line 1, column 5", "which is not there$"),
     ],
 )  # fmt: skip
 def test_a_circle_or_an_unknown_segment_is_refused_by_name(texts: dict[str, str], place: str | None, said: str) -> None:
@@ -55,7 +55,19 @@ def test_the_place_of_a_circle_is_in_the_rule_that_it_begins_with() -> None:
     with pytest.raises(RuleError) as caught:
         in_order(rules(a='age > 1 or in_segment("b")', b=f'{RATE} and not in_segment("a")'))
     first = str(caught.value).rsplit(": ", 1)[1][0]
-    assert caught.value.place == {"a": "any.1.in_segment", "b": "all.1.not.in_segment"}[first]
+    assert caught.value.place == {"a": "line 1, column 12", "b": "line 1, column 50"}[first]
+
+
+def test_of_a_rule_in_json_the_place_is_a_path() -> None:
+    for rule, place in (({"in_segment": "x"}, "in_segment"), ({"all": [{"not": {"in_segment": "x"}}]}, None)):
+        with pytest.raises(RuleError) as caught:
+            in_order({"a": parse_rule(rule)})
+        assert caught.value.place == (place or "all.0.not.in_segment")
+
+
+def test_a_rule_is_the_same_wherever_in_a_text_it_stands() -> None:
+    assert read('   in_segment("a")') == read('in_segment("a")') == parse_rule({"in_segment": "a"})
+    assert read('in_segment("a")') != read('in_segment("b")')
 
 
 def test_naming_goes_forty_segments_deep_and_no_deeper() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from policies.segments.rule import RuleError, parse_rule
-from policies.segments.text import read, write
+from policies.segments.text import MOST_WORDS, read, take, write
 
 AGE = {"measure": "age", "op": ">", "value": 65}
 RATE = {"measure": "adherence.completion_rate", "window": "30d", "op": "<", "value": 0.5}
@@ -39,8 +39,8 @@ def test_a_text_means(text: str, rule: dict[str, object]) -> None:
     ("text", "place", "said"),
     [
         ("adherance.rate < 1", "line 1, column 1", "did you mean 'adherence.completion_rate'"),
-        ("age > 65 and\n  age >", "line 2, column 7", "expected a date or a number or a text in double quotes"),
-        ("age > 65 and\n  (age > 65", "line 2, column 10", "'\\)'"),
+        ("age > 65 and\n  age >", "line 2, column 8", "expected a number$"),
+        ("age > 65 and\n  (age > 65 \n", "line 2, column 12", "expected '\\)'$"),
         ("age > 65 ; drop table", "line 1, column 10", "expected"),
         ("age > 65 adn sex is known", "line 1, column 10", "did you mean 'and'"),
         ("sex is unkown", "line 1, column 8", "did you mean 'unknown'"),
@@ -52,11 +52,11 @@ def test_a_text_means(text: str, rule: dict[str, object]) -> None:
         ),
         (
             'appointments.count(3mo,\n status="noshw") = 0',
-            "line 2, column 2",
+            "line 2, column 9",
             "unknown status 'noshw': did you mean 'noshow'",
         ),
         ('age starts with "x"', "line 1, column 5", "'starts_with' does not fit 'age'"),
-        ('age > "x"', "line 1, column 5", "must be a number"),
+        ('age > "x"', "line 1, column 7", "must be a number"),
         ("adherence.completion_rate(0d) < 1", "line 1, column 27", "whole number with d"),
         ("appointments.per_month > 1", "line 1, column 1", "needs 'window'"),
         ("age is maybe", "line 1, column 8", "'known' or 'unknown'"),
@@ -68,7 +68,28 @@ def test_a_text_means(text: str, rule: dict[str, object]) -> None:
         ('age > 1 and in_segment("No Slug")', "line 1, column 13", "slug of a segment"),
         ('in_segment("a", 30d)', "line 1, column 15", "'\\)'"),
         ("", "line 1, column 1", "expected"),
-        ("age > NaN", "line 1, column 7", "expected"),
+        ("age > NaN", "line 1, column 7", "expected a number$"),
+        ("age > true", "line 1, column 7", "expected a number$"),
+        ("sex = female", "line 1, column 7", "expected a text in double quotes$"),
+        ("appointments.last_on =", "line 1, column 23", "expected a date$"),
+        ("nothing > x", "line 1, column 11", "expected a date or a number or a text in double quotes$"),
+        (f'sex = "{"x" * 201}"', "line 1, column 7", "a text of 1 to 200 characters"),
+        ('age between 1 and "x"', "line 1, column 19", "must be a number"),
+        ('age in [1,\n 2, "x"]', "line 2, column 5", "must be a number"),
+        ("age in []", "line 1, column 8", "list of 1 to 1000"),
+        ("age in [1 2]", "line 1, column 11", "expected ',' or ']'"),
+        ('appointments.count(status=["booked", "noshw"]) = 0', "line 1, column 38", "did you mean 'noshow'"),
+        ("age > 65 and ", "line 1, column 13", "or 'not' or a measure$"),
+        ("age > 65;", "line 1, column 9", "expected 'and' or 'or' or the end$"),
+        ("age > 65 or (age < 3", "line 1, column 21", "expected '\\)'"),
+        ("age > 65 AND sex is known", "line 1, column 10", "did you mean 'and'"),
+        ("Age > 65", "line 1, column 1", "did you mean 'age'"),
+        ('sex starts_with "f"', "line 1, column 5", "did you mean 'starts with'"),
+        ('sex startswith "f"', "line 1, column 5", "did you mean 'starts with'"),
+        ("age is_known", "line 1, column 5", "did you mean 'is known'"),
+        ('allergies contains_none ["nuts"]', "line 1, column 11", "did you mean 'contains none'"),
+        ('appointments.count(Status="booked") = 0', "line 1, column 20", "did you mean 'status'"),
+        ("adherence.completion_rate(99999d) < 1", "line 1, column 27", "from 1 to 9999"),
         ("age > " + "9" * 5000, "line 1, column 7", "too long"),
     ],
 )
@@ -76,6 +97,33 @@ def test_an_error_names_the_place_and_what_was_expected(text: str, place: str, s
     with pytest.raises(RuleError, match=said) as caught:
         read(text)
     assert caught.value.place == place
+
+
+LISTS = [{"measure": "age", "op": "in", "value": [*range(1000)]}] * 4
+
+
+def test_whatever_is_taken_in_json_is_read_from_its_text_up_to_the_limit() -> None:
+    at_the_limit = {"any": [*LISTS, {"measure": "age", "op": "in", "value": [*range(MOST_WORDS - 4024)]}]}
+    rule = take(at_the_limit)
+    assert len(write(rule).replace(",", " ").replace("[", "[ ").replace("]", " ]").split()) == MOST_WORDS
+    assert read(write(rule)) == take(write(rule)) == rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ({"any": [*LISTS, {"measure": "age", "op": "in", "value": [*range(MOST_WORDS - 4023)]}]}, "5000 words"),
+        ({"any": [{"measure": "sex", "op": "in", "value": ["€" * 200] * 450}]}, "250000 bytes"),
+    ],
+    ids=["words", "bytes"],
+)
+def test_what_would_be_too_long_a_text_is_refused_in_both_forms_but_read_where_it_is_kept(
+    rule: dict[str, object], said: str
+) -> None:
+    kept = parse_rule(rule)
+    for form in (rule, write(kept)):
+        with pytest.raises(RuleError, match=said):
+            take(form)
 
 
 @pytest.mark.check(41)

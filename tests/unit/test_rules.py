@@ -44,12 +44,12 @@ def test_a_rule_comes_back_as_it_was(rule: dict[str, object]) -> None:
         ({**RATE, "window": None}, "window", "leave it out"),
         (
             {"measure": "appointments.count", "op": "=", "value": 0, "status": ["fullfilled"]},
-            "status",
+            "status.0",
             "unknown status 'fullfilled': did you mean 'fulfilled'",
         ),
         (
             {"measure": "appointments.count", "op": "=", "value": 0, "status": ["x"]},
-            "status",
+            "status.0",
             "expected booked, arrived",
         ),
         ({"measure": "appointments.per_month", "op": ">", "value": 1}, "", "needs 'window'"),
@@ -68,13 +68,31 @@ def test_a_rule_comes_back_as_it_was(rule: dict[str, object]) -> None:
         ({"measure": "appointments.last_on", "op": ">", "value": "2024-13-01"}, "value", "YYYY-MM-DD"),
         ({"measure": "appointments.last_on", "op": ">", "value": "2024-W22-5"}, "value", "YYYY-MM-DD"),
         ({"measure": "sex", "op": "=", "value": "a\x00"}, "value", "text of 1 to 200"),
-        ({"measure": "sex", "op": "=", "value": "\ud800"}, "value", "must be a number, a text"),
+        ({"measure": "sex", "op": "=", "value": "\ud800"}, "value", "must be a text of 1 to 200"),
         ({"measure": "appointments.count", "op": "=", "value": 0, "status": []}, "status", "list of 1 to"),
-        ({"measure": "appointments.count", "op": "=", "value": 0, "service": ["\x00"]}, "service", "without NUL"),
+        (
+            {"measure": "appointments.count", "op": "=", "value": 0, "service": ["x", "\x00"]},
+            "service.1",
+            "expected a text of 1 to 200",
+        ),
         ({**RATE, "window": "1001y"}, "window", "at most 1000 years"),
         ({**AGE, "value": 10**400}, "value", "at most 1e15"),
         ({**AGE, "table": "x; drop table"}, "", "unknown key 'table'"),
         ("age > 65", "", "expected an object"),
+        (
+            {"all": [{"measure": "registration.since", "op": "in", "value": ["2024-01-01"] * 500 + ["2024-02-30"]}]},
+            "all.0.value.500",
+            "written YYYY-MM-DD",
+        ),
+        ({"measure": "age", "op": "in", "value": [1, 2, None]}, "value.2", "must be a number"),
+        ({**AGE, "op": "between", "value": [1, "x"]}, "value.1", "must be a number"),
+        ({"measure": "sex", "op": "=", "value": "x" * 201}, "value", "must be a text of 1 to 200"),
+        ({"measure": "registration.since", "op": "=", "value": True}, "value", "must be a date"),
+        ({"measre": "age", "op": ">", "value": 1}, "", "did you mean 'measure'"),
+        ({"not": {"All": [AGE]}}, "not", "did you mean 'all'"),
+        ({"in_segmnt": "x"}, "", "did you mean 'in_segment'"),
+        ({"measure": "Age", "op": ">", "value": 1}, "measure", "did you mean 'age'"),
+        ({**RATE, "window": "0d"}, "window", "from 1 to 9999"),
     ],
 )
 def test_an_error_names_the_place_and_what_was_expected(rule: object, place: str, said: str) -> None:
@@ -88,7 +106,7 @@ def test_a_file_may_hold_a_rule_as_a_text() -> None:
     assert found[0].rule == parse_rule(AGE)
     with pytest.raises(RuleError) as caught:
         parse_segments('[{"slug": "x", "name": "X", "rule": "age > 65 and"}]')
-    assert caught.value.place == "0.rule, line 1, column 10"
+    assert caught.value.place == "0.rule, line 1, column 13"
 
 
 def test_a_file_may_name_no_segment_by_a_word_of_the_apis_paths() -> None:

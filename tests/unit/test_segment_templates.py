@@ -39,7 +39,8 @@ def test_values_that_a_clinic_chooses_stand_in_the_rule() -> None:
     [
         ({"age": "70"}, "age"), ({"age": -1}, "age"), ({"age": 131}, "age"), ({"age": float("nan")}, "age"),
         ({"age": True}, "age"), ({"window": "30 days"}, "window"), ({"window": "1d) or age > (1"}, "window"),
-        ({"window": ""}, "window"), ({"window": 30}, "window"), ({"height": 1}, ""),
+        ({"window": ""}, "window"), ({"window": 30}, "window"), ({"height": 1}, "height"),
+        ({"no name": 1}, ""),
     ],
     ids=lambda found: json.dumps(found),
 )  # fmt: skip
@@ -47,3 +48,8 @@ def test_a_value_that_is_none_is_refused_by_the_name_of_its_parameter(values: di
     with pytest.raises(RuleError) as refused:
         segment_templates()["over-65-low-adherence"].with_values(values)
     assert refused.value.place == place
+
+
+def test_a_parameter_that_there_is_not_is_refused_with_those_that_were_meant() -> None:
+    with pytest.raises(RuleError, match="no parameter 'windw': did you mean 'window'"):
+        segment_templates()["over-65-low-adherence"].with_values({"windw": "1d"})

@@ -26,7 +26,7 @@ from api.segments.rules import rule_of
 from api.segments.trying_schemas import Preview, TriedRule
 from api.services import Services, Serving
 from infra.errors import InvalidInput, Refused
-from policies.segments.rule import Rule
+from policies.segments.rule import Rule, parse_rule
 from policies.segments.templates import segment_templates
 from policies.segments.text import write
 
@@ -103,9 +103,9 @@ async def edit_page(request: Request, serving: Serving, visiting: Visiting, clin
     """A segment's rule, to be changed."""
     found, tag = await segments.read_definition(serving, visiting.caller, clinic, segment)
     draft = Draft(None, "", tag=tag)
-    draft.take(rule_of(found.rule))
-    draft.preview = await _tried(serving, visiting, clinic, draft)
-    return await _builder(request, serving, visiting, draft)
+    # Kept before a limit was set, it may be over it: that is said beside it.
+    draft.take(parse_rule(found.rule))
+    return await _worked_on(request, serving, visiting, draft, "")
 
 
 @router.post("/{segment}/edit")

@@ -91,7 +91,7 @@ class Row:
         try:
             parse_rule(self.json())
         except RuleError as error:
-            return {error.place.split("[")[0] or "value": str(error)}
+            return {error.place.split(".")[0] or "value": str(error)}
         return {}
 
     def _condition(self) -> dict[str, Any]:

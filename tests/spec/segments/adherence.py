@@ -51,4 +51,28 @@ PLANS = Spec(
         (is_("adherence.plan_progress", "is_unknown"), "cd"),  # a plan ahead has not begun
     ],
 )
-SPECS = [ADHERENCE, PLANS]
+# 30 days begin on 2 May.
+EDGES = Spec(
+    DAY,
+    {
+        "raw_patients": FOUR,
+        "raw_adherence": """
+        patient | day        | prescribed | done
+        a       | 2024-05-02 | 4          | 4
+        b       | 2024-05-01 | 4          | 2
+        c       | 2024-05-02 | 4          | 0
+        c       | 2024-05-01 | 4          | 4
+        """,
+    },
+    [
+        (is_("adherence.completion_rate", "is_unknown", window="29d"), "abcd"),
+        (is_("adherence.completion_rate", "is_unknown", window="30d"), "bd"),
+        (is_("adherence.completion_rate", "=", 0, window="30d"), "c"),
+        (is_("adherence.completion_rate", "=", 0.5, window="31d"), "bc"),
+        (is_("adherence.days_since_last", "is_known", window="29d"), ""),
+        (is_("adherence.days_since_last", "=", 29, window="30d"), "a"),
+        (is_("adherence.days_since_last", "is_unknown", window="30d"), "bcd"),  # nothing done is no activity
+        (is_("adherence.days_since_last", "=", 30, window="31d"), "bc"),
+    ],
+)
+SPECS = [ADHERENCE, PLANS, EDGES]

@@ -135,4 +135,63 @@ CHANGED_KIND = Spec(
         ({"all": [is_("answers.latest", "=", 3, **PAIN), is_("answers.latest_choice", "=", "mild", **PAIN)]}, "c"),
     ],
 )
-SPECS = [ANSWERS, CHOICES, WORDS, CHANGED_KIND]
+# 30 days begin on 2 May; each answer is of every kind, so that each measure has the same days.
+ON_ITS_DAYS = {"29d": "a", "30d": "ad", "31d": "abd"}
+EDGES = Spec(
+    DAY,
+    {
+        "raw_patients": FOUR,
+        "raw_answers": """
+        patient | answered_at          | number | choice | body   | day
+        a       | 2024-05-31T08:00:00Z | 3      | hand   | hockey | 2024-05-25
+        a       | 2024-05-02T08:00:00Z | 5      | knee   | tennis | 2024-05-20
+        a       | 2024-05-01T08:00:00Z | 1      | hip    | rowing | 2024-01-01
+        a       | 2024-05-01T07:00:00Z | 20     | foot   | rugby  | 2025-01-01
+        b       | 2024-05-01T08:00:00Z | 9      | neck   | golf   | 2023-12-31
+        c       | 2024-06-01T08:00:00Z | 7      | back   | chess  | 2024-02-02
+        d       | 2024-05-02T08:00:00Z | 6      | elbow  | darts  | 2024-06-06
+        """,
+    },
+    [
+        *(
+            (is_(f"answers.{name}", "is_known", window=window, **PAIN), who)
+            for name in (
+                "days_since_last", "latest", "first", "min", "max", "mean", "latest_choice", "first_choice",
+                "latest_choices", "choices", "latest_text", "first_text", "latest_date", "first_date", "min_date",
+                "max_date",
+            )
+            for window, who in ON_ITS_DAYS.items()
+        ),
+        *((is_("answers.count", ">", 0, window=window, **PAIN), who) for window, who in ON_ITS_DAYS.items()),
+        (is_("answers.count", "=", 2, window="30d", **PAIN), "a"),
+        (is_("answers.count", "=", 4, window="31d", **PAIN), "a"),
+        (is_("answers.days_since_last", "=", 29, window="30d", **PAIN), "d"),
+        (is_("answers.days_since_last", "=", 30, window="31d", **PAIN), "b"),
+        (is_("answers.latest", "=", 6, window="30d", **PAIN), "d"),
+        (is_("answers.first", "=", 5, window="30d", **PAIN), "a"),
+        (is_("answers.first", "=", 20, window="31d", **PAIN), "a"),
+        (is_("answers.min", "=", 3, window="30d", **PAIN), "a"),
+        (is_("answers.min", "=", 1, window="31d", **PAIN), "a"),
+        (is_("answers.max", "=", 5, window="30d", **PAIN), "a"),
+        (is_("answers.max", "=", 20, window="31d", **PAIN), "a"),
+        (is_("answers.mean", "=", 4, window="30d", **PAIN), "a"),
+        (is_("answers.mean", "=", 7.25, window="31d", **PAIN), "a"),
+        (is_("answers.latest_choice", "in", ["elbow", "neck"], window="30d", **PAIN), "d"),
+        (is_("answers.first_choice", "=", "foot", window="31d", **PAIN), "a"),
+        (is_("answers.latest_choices", "contains_any", ["elbow", "neck"], window="30d", **PAIN), "d"),
+        (is_("answers.choices", "contains_none", ["hip"], window="30d", **PAIN), "ad"),
+        (is_("answers.choices", "contains_none", ["hip"], window="31d", **PAIN), "bd"),
+        (is_("answers.latest_text", "!=", "hockey", window="30d", **PAIN), "d"),
+        (is_("answers.first_text", "=", "rugby", window="31d", **PAIN), "a"),
+        (is_("answers.latest_date", "=", "2024-05-25", window="30d", **PAIN), "a"),
+        (is_("answers.first_date", "=", "2024-05-20", window="30d", **PAIN), "a"),
+        (is_("answers.first_date", "=", "2025-01-01", window="31d", **PAIN), "a"),
+        (is_("answers.min_date", "=", "2024-05-20", window="30d", **PAIN), "a"),
+        (is_("answers.min_date", "<", "2024-01-01", window="31d", **PAIN), "b"),
+        (is_("answers.min_date", "<=", "2024-01-01", window="31d", **PAIN), "ab"),
+        (is_("answers.min_date", "!=", "2024-01-01", window="31d", **PAIN), "bd"),
+        (is_("answers.max_date", "=", "2024-05-25", window="30d", **PAIN), "a"),
+        (is_("answers.max_date", "=", "2025-01-01", window="31d", **PAIN), "a"),
+    ],
+)  # fmt: skip
+SPECS = [ANSWERS, CHOICES, WORDS, CHANGED_KIND, EDGES]

@@ -130,4 +130,82 @@ NEXT = Spec(
         (is_("appointments.last_on", "is_unknown"), "abcd"),
     ],
 )
-SPECS = [APPOINTMENTS, MONTHS, MONTHS_FROM_A_LEAP_DAY, FREQUENCY, NEXT]
+# 30 days begin on 2 May: what is of that day counts, what is of the day before does not.
+EDGES = Spec(
+    DAY,
+    {
+        "raw_patients": FOUR,
+        "raw_appointments": """
+        patient | starts_on  | status    | service | modality
+        a       | 2024-05-02 | fulfilled | physio  | in_person
+        b       | 2024-05-01 | fulfilled | massage | video
+        c       | 2024-05-31 | fulfilled | massage | video
+        c       | 2024-05-02 | noshow    | physio  | in_person
+        c       | 2024-05-01 | noshow    | massage | video
+        d       | 2024-06-01 | fulfilled | physio  | in_person
+        d       | 2024-06-01 | noshow    | physio  | in_person
+        """,
+    },
+    [
+        (is_("appointments.per_month", ">", 0, window="29d"), "c"),
+        (is_("appointments.per_month", ">", 0, window="30d"), "ac"),
+        (is_("appointments.per_month", ">", 0, window="31d"), "abc"),
+        (is_("appointments.per_month", ">", 0, window="31d", modality=["video"]), "bc"),
+        (is_("appointments.noshow_count", "=", 0, window="29d"), "abcd"),
+        (is_("appointments.noshow_count", "=", 1, window="30d"), "c"),
+        (is_("appointments.noshow_count", "=", 2, window="31d"), "c"),
+        (is_("appointments.noshow_count", "=", 1, service=["physio"]), "c"),
+        (is_("appointments.noshow_count", "=", 0, service=["physio"], window="29d"), "abcd"),
+        (is_("appointments.noshow_count", "=", 2, service=["physio", "massage"]), "c"),
+        (is_("appointments.noshow_count", "=", 1, modality=["video"]), "c"),
+        (is_("appointments.noshow_count", "=", 0, modality=["video"], window="30d"), "abcd"),
+        (is_("appointments.noshow_rate", "=", 0, window="29d"), "c"),
+        (is_("appointments.noshow_rate", "=", 0.5, window="30d"), "c"),
+        (is_("appointments.noshow_rate", "is_unknown", window="30d"), "bd"),
+        (is_("appointments.noshow_rate", "is_unknown", window="31d"), "d"),
+        (is_("appointments.noshow_rate", "=", 0.5, service=["massage"]), "c"),
+        (is_("appointments.noshow_rate", "is_unknown", service=["massage"]), "ad"),
+        (is_("appointments.noshow_rate", "=", 1, modality=["in_person"]), "c"),
+        (is_("appointments.noshow_rate", "is_unknown", modality=["video"]), "ad"),
+        (is_("appointments.first_on", "=", "2024-05-02", window="30d"), "a"),
+        (is_("appointments.first_on", "!=", "2024-05-31", window="30d"), "a"),
+        (is_("appointments.first_on", "!=", "2024-05-31", window="31d"), "ab"),
+        (is_("appointments.first_on", "=", "2024-05-01", service=["massage"]), "b"),
+        (is_("appointments.first_on", "is_unknown", service=["massage"]), "ad"),
+        (is_("appointments.first_on", "is_known", modality=["in_person"]), "a"),
+        (is_("appointments.last_on", "is_known", window="29d"), "c"),
+        (is_("appointments.last_on", "is_known", window="30d"), "ac"),
+        (is_("appointments.last_on", "is_known", window="31d"), "abc"),
+        (is_("appointments.last_on", "<", "2024-05-31", service=["massage"]), "b"),
+        (is_("appointments.last_on", "<", "2024-05-02"), "b"),
+        (is_("appointments.last_on", "<=", "2024-05-02"), "ab"),  # of who has none it is unknown, not before
+        (is_("appointments.last_on", "!=", "2024-05-02"), "bc"),
+        (is_("appointments.days_since_last", "<=", 30, window="29d"), "c"),
+        (is_("appointments.days_since_last", "=", 29, window="30d"), "a"),
+        (is_("appointments.days_since_last", "=", 30, window="31d"), "b"),
+        (is_("appointments.days_since_last", "=", 29, modality=["in_person"]), "a"),
+        (is_("appointments.days_since_last", "<=", 30, modality=["video"]), "bc"),
+    ],
+)
+AHEAD = Spec(
+    DAY,
+    {
+        "raw_patients": FOUR,
+        "raw_appointments": """
+        patient | starts_on  | status    | service  | modality
+        a       | 2024-06-07 | booked    | physio   | video
+        a       | 2024-06-14 | booked    | massage  | in_person
+        b       | 2024-05-31 | booked    | physio   | in_person
+        c       | 2024-05-30 | booked    | physio   | video
+        """,
+    },
+    [
+        (is_("appointments.next_on", "=", "2024-06-14", modality=["in_person"]), "a"),
+        (is_("appointments.next_on", "is_known", modality=["video"]), "a"),
+        (is_("appointments.next_on", "<=", "2024-06-07", modality=["in_person", "video"]), "ab"),
+        (is_("appointments.days_until_next", "=", 14, modality=["in_person"]), "a"),
+        (is_("appointments.days_until_next", "=", 0, modality=["in_person"]), "b"),
+        (is_("appointments.days_until_next", "is_unknown", modality=["video"]), "bcd"),
+    ],
+)
+SPECS = [APPOINTMENTS, MONTHS, MONTHS_FROM_A_LEAP_DAY, FREQUENCY, NEXT, EDGES, AHEAD]

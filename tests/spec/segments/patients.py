@@ -72,6 +72,7 @@ TEXTS = Spec(
         (is_("sex", "!=", "female"), "bc"),
         (is_("sex", "in", ["male", "other", "none"]), "bc"),
         (is_("sex", "is_unknown"), "d"),
+        (is_("sex", "is_known"), "abc"),
         (is_("blood_type", "starts_with", "A"), "ab"),
         (is_("blood_type", "=", "O-"), "c"),
         (is_("insurance_type", "starts_with", "p"), "ab"),
@@ -118,6 +119,11 @@ REGISTRATION = Spec(
         (is_("registration.days", ">", 30), "c"),
         (is_("registration.days", "is_unknown"), "d"),  # not yet registered
         (is_("registration.since", ">=", "2024-05-01"), "ab"),
+        (is_("registration.since", ">", "2024-05-01"), "a"),
+        (is_("registration.since", "<=", "2024-05-01"), "bc"),
+        (is_("registration.since", "<", "2024-05-01"), "c"),
+        (is_("registration.since", "!=", "2024-05-01"), "ac"),
+        (is_("registration.since", "is_known"), "abc"),
         (is_("registration.since", "is_unknown"), "d"),
     ],
 )

@@ -1,7 +1,6 @@
 """Every measure and every operator, over small tables, as the clinic's builder runs them."""
 
 from collections.abc import Iterator
-from typing import get_args
 
 import psycopg
 import pytest
@@ -9,7 +8,8 @@ import pytest
 from infra.database import Server, connect
 from infra.roles import Login
 from policies.segments.catalogue import CATALOGUE
-from policies.segments.condition import Operator
+from policies.segments.condition import ARGUMENTS
+from policies.segments.operators import OPERATORS
 from policies.segments.rule import conditions, parse_rule
 from tests.spec.segments import adherence, answers, appointments, forms, patients
 from tests.spec.segments.tables import Row, Spec, filled, members, verdicts
@@ -73,9 +73,17 @@ def test_of_given_patients_alone_the_verdicts_are_the_same(clinic: psycopg.Conne
 
 
 def test_every_measure_and_operator_is_specified() -> None:
+    """Each measure with its window and each of its arguments, each operator on each type that it fits."""
     found = [condition for _, rule, _ in CASES for condition in conditions(parse_rule(rule))]
     assert {condition.measure for condition in found} == set(CATALOGUE)
-    assert {condition.op for condition in found} == set(get_args(Operator))
+    taken = {
+        (measure.name, name)
+        for measure in CATALOGUE.values()
+        for name in (*measure.arguments, *(["window"] if measure.windowed else []))
+    }
+    assert taken == {(one.measure, name) for one in found for name in (*ARGUMENTS, "window") if one.argument(name)}
+    fitting = {(type_, op) for type_, fitting in OPERATORS.items() for op in fitting}
+    assert fitting == {(one.definition.type, one.op) for one in found}
 
 
 def _said(value: object) -> str:
