@@ -15,12 +15,11 @@ from api.identity.principals import Principal
 from api.segments import reach_repository, repository
 from api.segments.counts import are_exact, with_rounded
 from api.segments.schemas import SegmentDetail
+from api.segments.stored import shown as rule_shown
 from api.services import Services
 from infra.errors import InvalidInput, NotThere, Refused
 from policies.access.model import Resource
 from policies.classification import MESSAGE_CONTACTS, Field, MemberField
-from policies.segments.rule import parse_rule, to_json
-from policies.segments.text import write
 from policies.words import Action, Purpose
 
 BY_NAME = (Field.PATIENT_ID, Field.NAME)
@@ -92,8 +91,8 @@ async def defined(
     by_people = caller.principal.key is None
     editors = {UUID(v["created_by"]) for v in definition["versions"] if v["created_by"]} | {definition["archived_by"]}
     logins = await serving.logins(editors - {None}) if by_people else {}
-    rule = parse_rule(definition["rule"])
-    shown = {**found, **definition, "rule": to_json(rule), "text": write(rule)}
+    shown = {**found, **definition, **rule_shown(definition["rule"])}
+    shown["broken"] = found["broken"] or shown["text"] is None
     shown["archived_by"] = logins.get(definition["archived_by"])
     shown["versions"] = [_version(version, logins) for version in definition["versions"]]
     archived = found["archived_at"] is not None
@@ -177,8 +176,7 @@ def _told(
 
 def _version(version: dict[str, Any], logins: dict[UUID, str]) -> dict[str, Any]:
     by = version["created_by"]
-    rule = parse_rule(version["rule"])
-    return {**version, "rule": to_json(rule), "text": write(rule), "created_by": logins.get(UUID(by)) if by else None}
+    return {**version, **rule_shown(version["rule"]), "created_by": logins.get(UUID(by)) if by else None}
 
 
 def _position(serving: Services, cursor: str, bound_to: tuple[object, ...]) -> UUID:

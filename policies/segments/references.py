@@ -11,7 +11,16 @@ DEEPEST_NAMING = 40
 
 def named(rule: Rule) -> set[str]:
     """The slugs of the segments that a rule itself names."""
-    return set(_places(rule))
+    return set(places(rule))
+
+
+def places(rule: Rule) -> dict[str, str]:
+    """Slug to the first place in the rule that names it."""
+    found: dict[str, str] = {}
+    for place, leaf in leaves(rule):
+        if isinstance(leaf, InSegment):
+            found.setdefault(leaf.in_segment, f"{place}.in_segment" if place else "in_segment")
+    return found
 
 
 def in_order(segments: Mapping[str, Rule]) -> list[str]:
@@ -33,7 +42,7 @@ def levels(segments: Mapping[str, Rule]) -> dict[str, int]:
     names = {slug: named(segments[slug]) for slug in sorted(segments)}
     for slug, others in names.items():
         for other in sorted(others - names.keys()):
-            raise RuleError(_missing(slug, other, segments), _places(segments[slug])[other])
+            raise RuleError(_missing(slug, other, segments), places(segments[slug])[other])
     found: dict[str, int] = {}
     for slug in _sorted(segments, names):
         found[slug] = 1 + max((found[other] for other in names[slug]), default=-1)
@@ -59,15 +68,6 @@ def profile_dependent(rule: Rule, others: Mapping[str, Rule]) -> bool:
     return needs_profile(rule) or any(needs_profile(others[slug]) for slug in reached(named(rule), others))
 
 
-def _places(rule: Rule) -> dict[str, str]:
-    """Slug to the first place in the rule that names it."""
-    found: dict[str, str] = {}
-    for place, leaf in leaves(rule):
-        if isinstance(leaf, InSegment):
-            found.setdefault(leaf.in_segment, f"{place}.in_segment" if place else "in_segment")
-    return found
-
-
 def _sorted(segments: Mapping[str, Rule], names: Mapping[str, set[str]]) -> list[str]:
     try:
         # In an order of their own, sets would come in another one in each process: programs must not differ.
@@ -76,7 +76,7 @@ def _sorted(segments: Mapping[str, Rule], names: Mapping[str, set[str]]) -> list
         circle = error.args[1][::-1]
         first, second = circle[:2]
         said = f"segments may not name themselves, not even through others: {' → '.join(circle)}"
-        raise RuleError(said, _places(segments[first])[second]) from None
+        raise RuleError(said, places(segments[first])[second]) from None
 
 
 def _missing(slug: str, other: str, segments: Mapping[str, Rule]) -> str:
