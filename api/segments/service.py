@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -116,7 +116,8 @@ async def list_members(
 ) -> MemberPage:
     """A page of a segment's members, now or at a past time, with the fields of `among` that the caller may see.
 
-    `known` is an `If-None-Match`; with `named` those alone whose names hold it. A `whole` page holds all or is refused.
+    Of an archived one the past alone. `known` is an `If-None-Match`; with `named` those alone whose names hold it.
+    A `whole` page holds all or is refused.
 
     Raises:
         NotThere: no such segment, or not the caller's; the cursor is none of this list.
@@ -124,7 +125,10 @@ async def list_members(
         Refused: there are more members than the limit, and the page should be whole.
     """
     fields = tuple(field for field in visible_fields(caller.principal) if field in among)
-    async with serving.gateway.open(caller, listing(caller.principal, clinic, segment, fields)) as grant:
+    access = listing(caller.principal, clinic, segment, fields)
+    # Who writes to members does so to those of now, whatever time is asked about.
+    past = at is not None and not writes(caller.principal)
+    async with serving.gateway.open(caller, replace(access, archived_too=past)) as grant:
         if at is not None and at > datetime.now(UTC):
             raise InvalidInput("a time to come", place="query.at", rule="in_the_future")
         if named and (Field.NAME not in fields or writes(caller.principal)):
