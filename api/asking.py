@@ -117,6 +117,8 @@ class Access:
     resource: Resource = PLATFORM
     fields: frozenset[str] = frozenset()
     terms: Terms = NO_TERMS
+    # What a segment told before it was archived is told afterwards as well; who is in it now is nobody.
+    archived_too: bool = False
 
 
 def origin_of(address: str | None) -> str | None:

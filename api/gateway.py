@@ -267,6 +267,6 @@ async def _segment(connection: Connection, access: Access) -> Segment | None:
     # A text with a NUL names nothing that PostgreSQL could hold.
     if access.resource.segment is None or "\x00" in access.resource.segment:
         return None
-    archived_too = access.action is Action.SEGMENT_READ
+    archived_too = access.archived_too or access.action is Action.SEGMENT_READ
     row = await (await connection.execute(_SEGMENT, [access.resource.segment, archived_too])).fetchone()
     return Segment(**row) if row else None

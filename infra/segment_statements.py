@@ -7,7 +7,9 @@ Parameters go by name; `by` is the principal who edits, null for a command.
 # writer lock: saving a rule does not wait for a build.
 ONE_EDITOR = "select pg_advisory_xact_lock(hashtextextended('cloister.segments.' || %(clinic)s, 0))"
 KNOWN = """
-select s.segment_id, s.slug, s.name, s.description, s.version, s.archived_at is not null as archived, v.rule
+select
+    s.segment_id, s.slug, s.name, s.description, s.version, s.archived_at is not null as archived, s.profile_dependent,
+    v.rule, jsonb_path_query_array(v.rule, 'strict $.**.in_segment') as names
 from segment as s
 inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version"""
 ADD = """

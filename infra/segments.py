@@ -18,7 +18,8 @@ from policies.segments.compiler import ActiveSegment
 from policies.segments.definition import SegmentDefinition
 from policies.segments.reconcile import compile_program
 from policies.segments.references import profile_dependent
-from policies.segments.rule import RuleError, parse_rule, to_json
+from policies.segments.rule import RuleError, to_json
+from policies.segments.sound import beside, readable
 from policies.words import ProcessAction
 
 
@@ -61,7 +62,7 @@ def add_segments(
                 connection.execute(statements.ONE_EDITOR, {"clinic": slug})
                 for definition in definitions:
                     tally[_put(connection, clinic_id, definition, fires)] += 1
-                _settle(connection, slug)
+                _settle(connection, slug, {definition.slug for definition in definitions})
     return tally
 
 
@@ -92,16 +93,18 @@ def _known(connection: psycopg.Connection, slug: str) -> dict[str, Any] | None:
         return cursor.execute(f"{statements.KNOWN} where s.slug = %s", [slug]).fetchone()  # nosec B608 # a constant
 
 
-def _settle(connection: psycopg.Connection, clinic: str) -> None:
-    """See that the clinic's segments compile together, and note which of them depend on profiles by now."""
+def _settle(connection: psycopg.Connection, clinic: str, put: set[str]) -> None:
+    """See that what was put compiles together with the clinic's sound segments, and note which depend on profiles."""
     rows = connection.execute(_ACTIVE).fetchall()
     try:
-        segments = [ActiveSegment(key, version, parse_rule(rule), slug) for key, version, rule, slug in rows]
-        compile_program(segments)
+        rules = beside({slug: readable(rule) for _, _, rule, slug, _ in rows}, put)
+        compile_program([ActiveSegment(key, version, rules[slug], slug) for key, version, _, slug, _ in rows
+                         if slug in rules])  # fmt: skip
     except RuleError as error:
         raise InvalidInput(str(error), place=clinic) from None
-    rules = {segment.slug: segment.rule for segment in segments}
-    dependent = [slug for slug, rule in rules.items() if profile_dependent(rule, rules)]
+    # Nobody knows what a broken one asks for: it stays as it was.
+    dependent = [slug for _, _, _, slug, was in rows
+                 if (profile_dependent(rules[slug], rules) if slug in rules else was)]  # fmt: skip
     connection.execute(statements.DEPEND, {"dependent": dependent})
     connection.execute(statements.DEPEND_VERSION, {"dependent": dependent})
 
@@ -124,7 +127,7 @@ def count_members(at: Server, clinics: list[str]) -> list[Count]:
 
 
 _ACTIVE = """
-select s.segment_id, s.version, v.rule, s.slug
+select s.segment_id, s.version, v.rule, s.slug, s.profile_dependent
 from segment as s
 inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version
 where s.archived_at is null

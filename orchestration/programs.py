@@ -131,7 +131,7 @@ mended as (
     delete from segment_broken where segment_id not in (select segment_id from broken) returning segment_id, version
 ),
 again as (
-    update segment_state as evaluated set version = 0, rules = '' from mended
+    update segment_state as evaluated set rules = 'again' from mended
     where evaluated.segment_id = mended.segment_id and evaluated.version = mended.version
         and mended.segment_id = any(%(sound)s::uuid[])
 ),

@@ -1,5 +1,6 @@
 """How pages show times, numbers and words."""
 
+import json
 from datetime import UTC, date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,6 +12,7 @@ from api.pages.charts import once
 from api.pages.check_words import breach, check
 from api.pages.faults import said
 from api.pages.texts import N_, say
+from api.segments.schemas import SegmentDetail, Version
 
 CAUSES = {
     "data": N_("by new data"),
@@ -34,7 +36,7 @@ def add_filters(env: Environment) -> None:
     env.filters.update(
         day=day, weekday=weekday, moment=moment, appointed=appointed, clock=clock, lasting=lasting, number=number,
         count=count, signed=signed, percent=percent, words=words, cause=cause, fault=said,
-        check=check, breach=breach,
+        check=check, breach=breach, rule=rule,
     )  # fmt: skip
     env.globals["once"] = once
     env.trim_blocks = env.lstrip_blocks = True
@@ -101,6 +103,11 @@ def percent(value: float | None) -> str:
 def cause(value: str) -> str:
     """Why somebody entered or left a segment."""
     return say(CAUSES[value])
+
+
+def rule(shown: SegmentDetail | Version) -> str:
+    """A rule as a text; as it is stored where it is none any more."""
+    return shown.text or json.dumps(shown.rule, ensure_ascii=False)
 
 
 def words(value: Any) -> str:

@@ -6,24 +6,26 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from api.bodies import given
+from api.entity_tags import matches
 from api.gateway import Access, Caller, Work
 from api.segments import editing_repository as repository
 from api.segments.editing_schemas import Archiving, Enabling, NewSegment, Reviving, Saved, SegmentChange
-from api.segments.rules import check_together, dependent, no_rule, rule_of
+from api.segments.rules import dependent, no_rule, rule_of
 from api.segments.service import entity_tag
+from api.segments.stored import together
 from api.services import Services
 from infra.errors import InvalidInput, NotThere, Refused, Stale
 from policies.access.model import Resource
 from policies.segments.definition import RESERVED
-from policies.segments.references import named
-from policies.segments.rule import Rule, RuleError, parse_rule
+from policies.segments.rule import Rule, RuleError
+from policies.segments.sound import readable
 from policies.segments.templates import segment_templates
 from policies.words import Action
 
 
 @dataclass(frozen=True)
 class Known:
-    """A segment as it is before an edit."""
+    """A segment as it is before an edit, with the slugs that its rule names; without a rule where that is none now."""
 
     segment_id: UUID
     slug: str
@@ -31,7 +33,9 @@ class Known:
     description: str
     version: int
     archived: bool
-    rule: Rule
+    profile_dependent: bool
+    names: list[str]
+    rule: Rule | None
 
     @property
     def tag(self) -> str:
@@ -59,15 +63,17 @@ class Edit:
         return self.known[self.slug]
 
     async def put(self, segment: UUID, version: int, rule: Rule, *, fires: bool) -> None:
-        """Put the rule of a segment's present version there, once the clinic's rules fit together with it."""
-        rules = {**self.rules(), self.slug: rule}
-        check_together(rules, self.slug)
+        """Put the rule of a segment's present version there, once the clinic's sound rules fit together with it."""
+        in_force = {slug: known for slug, known in self.known.items() if not known.archived}
+        rules = together({slug: known.rule for slug, known in in_force.items()}, self.slug, rule)
         await repository.put_version(self.work, segment, version, rule, fires=fires)
-        await repository.depend(self.work, dependent(rules))
+        # Nobody knows what a broken one asks for: it stays as it was.
+        broken = [slug for slug, known in in_force.items() if slug not in rules and known.profile_dependent]
+        await repository.depend(self.work, dependent(rules) + broken)
 
-    def rules(self) -> dict[str, Rule]:
-        """The rules of what is not archived, by slug."""
-        return {slug: known.rule for slug, known in self.known.items() if not known.archived}
+    def users(self) -> list[str]:
+        """The slugs of those in force that name the segment, broken ones too."""
+        return sorted(slug for slug, each in self.known.items() if self.slug in each.names and not each.archived)
 
 
 async def add(serving: Services, caller: Caller, clinic: str, asked: NewSegment | None) -> tuple[Saved, str]:
@@ -124,12 +130,12 @@ async def change(
         _check_version(before, if_match)
         if before.archived:
             raise Refused("archived", place="path.segment", rule="archived")
-        rule = before.rule if asked.rule is None else rule_of(asked.rule)
-        version = before.version + (rule != before.rule)
+        rule = None if asked.rule is None else rule_of(asked.rule)
+        version = before.version + (rule is not None and rule != before.rule)
         name = before.name if asked.name is None else asked.name
         description = before.description if asked.description is None else asked.description
         await repository.change(edit.work, before.segment_id, name, description, version)
-        if version != before.version:
+        if rule is not None and version != before.version:
             await edit.put(before.segment_id, version, rule, fires=asked.fires)
         tag = entity_tag(version, name, description, archived=False)
         return Saved(slug=slug, version=version, changed=tag != before.tag), tag
@@ -149,8 +155,7 @@ async def archive(
         before, asked = edit.segment, given(asked)
         if before.archived:
             raise Refused("archived", place="path.segment", rule="archived")
-        users = sorted(other for other, rule in edit.rules().items() if slug in named(rule))
-        if users:
+        if users := edit.users():
             raise Refused("used", place="path.segment", rule="used_by", detail=f"used by {', '.join(users)}")
         await repository.archive(edit.work, before.segment_id, asked.reason)
         return _saved(slug, before.version, entity_tag(before.version, before.name, before.description, archived=True))
@@ -164,12 +169,14 @@ async def revive(
     Raises:
         NotThere: no such segment, or not the caller's to manage.
         InvalidInput: its rule names segments that are there no more.
-        Refused: it is not archived.
+        Refused: it is not archived, or its rule is none any more.
     """
     async with _editing(serving, caller, clinic, slug) as edit:
         before = edit.segment
         if not before.archived:
             raise Refused("not archived", place="path.segment", rule="not_archived")
+        if before.rule is None:
+            raise Refused("broken", place="path.segment", rule="broken", detail="its rule is none any more")
         version = before.version + 1
         await repository.change(edit.work, before.segment_id, before.name, before.description, version)
         await edit.put(before.segment_id, version, before.rule, fires=asked.fires if asked else False)
@@ -179,7 +186,7 @@ async def revive(
 @asynccontextmanager
 async def _editing(serving: Services, caller: Caller, clinic: str, slug: str) -> AsyncIterator[Edit]:
     async with serving.gateway.work(caller, Access(Action.SEGMENT_EDIT, Resource(clinic, slug))) as work:
-        known = {row["slug"]: Known(**{**row, "rule": parse_rule(row["rule"])}) for row in await repository.known(work)}
+        known = {row["slug"]: Known(**{**row, "rule": readable(row["rule"])}) for row in await repository.known(work)}
         yield Edit(work, known, slug)
         work.name_resource(slug)
         await work.record()
@@ -202,7 +209,7 @@ def _saved(slug: str, version: int, tag: str) -> tuple[Saved, str]:
 def _check_version(before: Known, if_match: str | None) -> None:
     if if_match is None:
         raise InvalidInput("says no version", place="header.if-match", rule="missing")
-    if if_match != before.tag:
+    if not matches(before.tag, if_match):
         raise Stale(
             "changed meanwhile", place="header.if-match", rule="changed_meanwhile", detail=f"now at {before.version}"
         )

@@ -31,7 +31,9 @@ _RESYNC = "List the members, and go on after the `Cloister-Feed-Cursor` of that 
 async def list_changes(
     serving: Services, caller: Caller, clinic: str, segment: str, limit: int, after: str | None, wait: int = 0
 ) -> Changes:
-    """A page of who entered and left a segment; where there is none yet, one is waited for, `wait` seconds at most.
+    """A page of who entered and left a segment, archived too.
+
+    Where there is none yet, one is waited for, `wait` seconds at most.
 
     Raises:
         NotThere: no such segment, or not the caller's, or not any more; the cursor is none of this feed.
@@ -39,7 +41,8 @@ async def list_changes(
         TooMany: the caller waits too often already.
     """
     fields = [field for field in BY_NAME if field in visible_fields(caller.principal)]
-    access = Access(Action.MEMBER_LIST, Resource(clinic, segment), frozenset(field.value for field in fields))
+    shown = frozenset(field.value for field in fields)
+    access = Access(Action.MEMBER_LIST, Resource(clinic, segment), shown, archived_too=True)
     since, until = time.time(), time.monotonic() + wait
     with ExitStack() as waiting:
         if wait:
@@ -61,8 +64,8 @@ async def list_changes(
             caller = await serving.anew(caller, since)
     if rows:
         position = (rows[-1]["run"], rows[-1]["patient_id"])
-    shown = {"kind", "at", "cause", "version", "fires", *(field.value for field in fields)}
-    changes = [Change(**{name: row[name] for name in shown if row[name] is not None}) for row in rows]
+    told = {"kind", "at", "cause", "version", "fires", *shown}
+    changes = [Change(**{name: row[name] for name in told if row[name] is not None}) for row in rows]
     cursor = serving.cursors.seal(f"{position[0]} {position[1]}", *bound_to)
     return Changes(segment=segment, changes=changes, next=cursor, more=more)
 

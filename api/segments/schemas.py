@@ -49,8 +49,8 @@ class Version(BaseModel):
     """One version of a segment's rule."""
 
     version: int
-    rule: dict[str, Any]
-    text: str
+    rule: dict[str, Any] = Field(description="As it was saved, where it is no rule any more.")
+    text: str | None = Field(description="Null where it is no rule any more.")
     profile_dependent: bool
     fires: bool = Field(description="Whether automation may act on whom this version itself brought in or out.")
     created_at: datetime
@@ -61,7 +61,9 @@ class SegmentDetail(Segment):
     """A segment with its rule, and how it came to be."""
 
     rule: dict[str, Any] = Field(description="In JSON; see `GET /v1/segments/schema`.")
-    text: str = Field(description="The same rule as a text.")
+    text: str | None = Field(
+        description="The same rule as a text; null of what is no rule any more, which is `broken`."
+    )
     versions: list[Version]
     used_by: list[str] = Field(description="Slugs of the segments whose rules name this one.")
     archived_by: str | None

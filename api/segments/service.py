@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -15,12 +15,11 @@ from api.identity.principals import Principal
 from api.segments import reach_repository, repository
 from api.segments.counts import are_exact, with_rounded
 from api.segments.schemas import SegmentDetail
+from api.segments.stored import shown as rule_shown
 from api.services import Services
 from infra.errors import InvalidInput, NotThere, Refused
 from policies.access.model import Resource
 from policies.classification import MESSAGE_CONTACTS, Field, MemberField
-from policies.segments.rule import parse_rule, to_json
-from policies.segments.text import write
 from policies.words import Action, Purpose
 
 BY_NAME = (Field.PATIENT_ID, Field.NAME)
@@ -92,8 +91,8 @@ async def defined(
     by_people = caller.principal.key is None
     editors = {UUID(v["created_by"]) for v in definition["versions"] if v["created_by"]} | {definition["archived_by"]}
     logins = await serving.logins(editors - {None}) if by_people else {}
-    rule = parse_rule(definition["rule"])
-    shown = {**found, **definition, "rule": to_json(rule), "text": write(rule)}
+    shown = {**found, **definition, **rule_shown(definition["rule"])}
+    shown["broken"] = found["broken"] or shown["text"] is None
     shown["archived_by"] = logins.get(definition["archived_by"])
     shown["versions"] = [_version(version, logins) for version in definition["versions"]]
     archived = found["archived_at"] is not None
@@ -117,7 +116,8 @@ async def list_members(
 ) -> MemberPage:
     """A page of a segment's members, now or at a past time, with the fields of `among` that the caller may see.
 
-    `known` is an `If-None-Match`; with `named` those alone whose names hold it. A `whole` page holds all or is refused.
+    Of an archived one the past alone. `known` is an `If-None-Match`; with `named` those alone whose names hold it.
+    A `whole` page holds all or is refused.
 
     Raises:
         NotThere: no such segment, or not the caller's; the cursor is none of this list.
@@ -125,7 +125,10 @@ async def list_members(
         Refused: there are more members than the limit, and the page should be whole.
     """
     fields = tuple(field for field in visible_fields(caller.principal) if field in among)
-    async with serving.gateway.open(caller, listing(caller.principal, clinic, segment, fields)) as grant:
+    access = listing(caller.principal, clinic, segment, fields)
+    # Who writes to members does so to those of now, whatever time is asked about.
+    past = at is not None and not writes(caller.principal)
+    async with serving.gateway.open(caller, replace(access, archived_too=past)) as grant:
         if at is not None and at > datetime.now(UTC):
             raise InvalidInput("a time to come", place="query.at", rule="in_the_future")
         if named and (Field.NAME not in fields or writes(caller.principal)):
@@ -177,8 +180,7 @@ def _told(
 
 def _version(version: dict[str, Any], logins: dict[UUID, str]) -> dict[str, Any]:
     by = version["created_by"]
-    rule = parse_rule(version["rule"])
-    return {**version, "rule": to_json(rule), "text": write(rule), "created_by": logins.get(UUID(by)) if by else None}
+    return {**version, **rule_shown(version["rule"]), "created_by": logins.get(UUID(by)) if by else None}
 
 
 def _position(serving: Services, cursor: str, bound_to: tuple[object, ...]) -> UUID:

@@ -52,11 +52,21 @@ left join sample as s on true
 left join raw_patients as p on p.patient_id = s.patient_id""")
 _COMPARE = sql.SQL("""
 with {patients},
+pair as (
+    select *
+    from unnest(%(slugs)s::text[], %(before)s::uuid[], %(after)s::uuid[], %(broken)s::boolean[])
+        as p (slug, before, after, broken)
+),
 {passes}judged as materialized (
     select raw_patients.patient_id, verdict.segment_id from {source} where verdict.holds
-),
-pair as (
-    select * from unnest(%(slugs)s::text[], %(before)s::uuid[], %(after)s::uuid[]) as p (slug, before, after)
+    union all
+    select m.patient_id, p.before
+    from pair as p
+    inner join segment as s on s.slug = p.slug
+    inner join segment_dependence as d on d.segment_id = s.segment_id
+    inner join segment_member as m on m.segment_id = s.segment_id and m.left_at is null
+    inner join raw_patients on raw_patients.patient_id = m.patient_id
+    where p.broken and not (d.profile_dependent and raw_patients.withheld)
 ),
 sizes as (
     select
@@ -95,11 +105,15 @@ left join raw_patients as p on p.patient_id = r.patient_id""")
 
 @dataclass(frozen=True)
 class Pair:
-    """A segment as it is and as it would be, each under an id among those that are evaluated."""
+    """A segment as it is and as it would be, each under an id among those that are evaluated.
+
+    As it is, a broken one cannot be: it has the members that it was left with.
+    """
 
     slug: str
     before: UUID
     after: UUID
+    broken: bool = False
 
 
 async def rules(grant: Grant) -> dict[str, Any]:
@@ -127,8 +141,9 @@ async def compare(
         InvalidInput: it takes too long, asks for too many measures, or fails for somebody.
     """
     each = {"slugs": [p.slug for p in pairs], "before": [p.before for p in pairs], "after": [p.after for p in pairs]}
+    broken = [p.broken for p in pairs]
     order = sql.SQL("kind, patient_id")
-    return await _try(grant, _COMPARE, segments, as_of, order, slug=slug, limit=limit, **each)
+    return await _try(grant, _COMPARE, segments, as_of, order, slug=slug, limit=limit, broken=broken, **each)
 
 
 async def _try(

@@ -10,7 +10,8 @@ from api.bodies import given
 from api.directory import ClinicEntry
 from api.gateway import Access, Caller, Grant
 from api.segments import trying_repository as repository
-from api.segments.rules import check_together, rule_of
+from api.segments.rules import rule_of
+from api.segments.stored import together
 from api.segments.trying_repository import Pair
 from api.segments.trying_schemas import Difference, NamedPatient, Preview, Size, TriedRule
 from api.services import Services
@@ -18,7 +19,8 @@ from infra.errors import NotThere
 from policies.access.model import Resource
 from policies.segments.compiler import ActiveSegment
 from policies.segments.references import named, profile_dependent, reached
-from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule, parse_rule
+from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule
+from policies.segments.sound import readable, sound_rules
 from policies.words import Action
 
 # No slugs: of the rule that has none yet, and behind one, of the segment as it would be.
@@ -34,8 +36,7 @@ async def preview(serving: Services, caller: Caller, clinic: str, asked: TriedRu
     """
     async with serving.gateway.open(caller, Access(Action.SEGMENT_PREVIEW, Resource(clinic))) as grant:
         asked = given(asked)
-        rules = {**await _rules(grant), _UNSAVED: rule_of(asked.rule)}
-        check_together(rules, _UNSAVED)
+        rules = together(await _stored(grant), _UNSAVED, rule_of(asked.rule))
         segments, as_of = _active(_behind(rules, [_UNSAVED])), as_of_day(grant.clinic)
         tried = next(segment.segment_id for segment in segments if segment.slug == _UNSAVED)
         rows = await repository.preview(grant, segments, tried, as_of, asked.limit)
@@ -55,14 +56,11 @@ async def compare(serving: Services, caller: Caller, clinic: str, slug: str, ask
         InvalidInput: nothing was sent, or no rule, or one that takes too long; names the place.
     """
     async with serving.gateway.open(caller, Access(Action.SEGMENT_COMPARE, Resource(clinic, slug))) as grant:
-        asked, rules = given(asked), await _rules(grant)
-        changed = {**rules, slug: rule_of(asked.rule)}
-        check_together(changed, slug)
+        asked, stored, as_of = given(asked), await _stored(grant), as_of_day(grant.clinic)
+        changed, rules = together(stored, slug, rule_of(asked.rule)), sound_rules(stored)
         affected = _users(changed, slug)
         segments = _active(_behind(rules | _as_they_would_be(changed, affected), [*affected, *map(_tried, affected)]))
-        ids, as_of = {segment.slug: segment.segment_id for segment in segments}, as_of_day(grant.clinic)
-        pairs = [Pair(each, ids[each], ids[_tried(each)]) for each in affected]
-        rows = await repository.compare(grant, segments, pairs, slug, as_of, asked.limit)
+        rows = await repository.compare(grant, segments, _pairs(segments, affected), slug, as_of, asked.limit)
     sizes = {size["slug"]: Size.model_validate(size) for size in rows[0]["sizes"]}
     own = sizes.pop(slug)
     return Difference(
@@ -88,8 +86,14 @@ def as_of_day(clinic: ClinicEntry | None) -> date:
     return clinic.as_of or datetime.now(UTC).astimezone(ZoneInfo(clinic.time_zone)).date()
 
 
-async def _rules(grant: Grant) -> dict[str, Rule]:
-    return {slug: parse_rule(rule) for slug, rule in (await repository.rules(grant)).items()}
+async def _stored(grant: Grant) -> dict[str, Rule | None]:
+    return {slug: readable(rule) for slug, rule in (await repository.rules(grant)).items()}
+
+
+def _pairs(segments: list[ActiveSegment], affected: list[str]) -> list[Pair]:
+    """Each as it is and as it would be; what is broken is none of the segments that can be evaluated as it is."""
+    ids = {segment.slug: segment.segment_id for segment in segments}
+    return [Pair(slug, ids.get(slug, uuid4()), ids[_tried(slug)], broken=slug not in ids) for slug in affected]
 
 
 def _active(rules: Mapping[str, Rule]) -> list[ActiveSegment]:

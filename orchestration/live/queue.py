@@ -135,7 +135,10 @@ select statement_timestamp(), clock.as_of,
     clock.as_of is null
     or exists (
         select from (select segment_id, version from segment where archived_at is null) as rule
-        full join segment_state as evaluated using (segment_id)
+        full join (
+            select segment_id, case when rules <> 'again' then version end as version
+            from segment_state where rules <> ''
+        ) as evaluated using (segment_id)
         where rule.version is distinct from evaluated.version and not exists (
             select from segment_broken as broken
             where broken.segment_id = rule.segment_id and broken.version = rule.version

@@ -18,8 +18,8 @@ memberships, which is when they are next evaluated unless something happens befo
 out leaves none that could be late: who may have another day now is due on the next one.
 
 Automation may act on a change unless it came by `rule`, with the load that filled an empty clinic, or of nothing but
-imports that were not asked to fire. A version saved to fire fires on the first run by it, and a patient who leaves as a
-consent ends always fires.
+imports that were not asked to fire. A version saved to fire fires on the first run by it, if those between it and the
+last run were as well: what they would change was shown one by one. A patient who leaves as a consent ends always fires.
 """
 
 import hashlib
@@ -32,7 +32,7 @@ from uuid import UUID
 from policies.segments.compiler import ActiveSegment, Rules, Told, compile_told, rules_of
 from policies.segments.references import profile_dependent, reached
 
-RECONCILE_VERSION = 7
+RECONCILE_VERSION = 8
 
 
 @dataclass(frozen=True)
@@ -210,12 +210,15 @@ changed as materialized (
 _VERDICTS = "pg_temp.segment_verdict"
 _KEEP = "create temporary table segment_verdict on commit drop as {told}"
 _LISTED = """
-    select rule.*, coalesce(saved.fires and saved.version is distinct from state.version, false) as fires,
-        rule.rules is distinct from state.rules as renewed
+    select rule.*, rule.rules is distinct from state.rules as renewed,
+        coalesce((
+            select bool_and(saved.fires) from segment_version as saved
+            where saved.segment_id = rule.segment_id and saved.version <= rule.version
+                and saved.version > coalesce(state.version, 0)
+        ), false) as fires
     from jsonb_to_recordset($3 -> {place}) as rule (
         segment_id uuid, version integer, rules text, profile_dependent boolean, place integer
     )
-    left join segment_version as saved on saved.segment_id = rule.segment_id and saved.version = rule.version
     left join segment_state as state on state.segment_id = rule.segment_id
 """
 _STAY = "segment_member as stay"
@@ -290,9 +293,16 @@ evaluated as (
     on conflict (segment_id) do update set version = excluded.version, rules = excluded.rules,
         profile_dependent = excluded.profile_dependent
 ),
-dropped as (
-    delete from segment_state where not exists (select from listed where listed.segment_id = segment_state.segment_id)
+emptied as (
+    -- What is archived has nobody, by the version that it was archived at.
+    insert into segment_state (segment_id, version, rules, profile_dependent)
+    select segment_id, segment.version, '', false
+    from segment left join segment_state as known using (segment_id)
+    where segment.archived_at is not null and known.rules is distinct from ''
+        and not exists (select from listed where listed.segment_id = segment.segment_id)
         and segment_id not in (select segment_id from segment_broken)
+    on conflict (segment_id) do update set version = excluded.version, rules = excluded.rules,
+        profile_dependent = excluded.profile_dependent
 )"""
 _OF_ALL = """,
 this as (

@@ -1,11 +1,11 @@
 """Which of a clinic's segments can be evaluated: one whose rule is none, or fails, must not hold up the others."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from uuid import UUID
 
 from policies.segments.compiler import ActiveSegment, compile_told
-from policies.segments.references import reached
-from policies.segments.rule import Rule, RuleError
+from policies.segments.references import named, places, reached
+from policies.segments.rule import Rule, RuleError, parse_rule
 
 
 def compiling(segments: list[ActiveSegment]) -> list[ActiveSegment]:
@@ -46,6 +46,41 @@ def to_blame(segments: list[ActiveSegment], fails: Callable[[list[ActiveSegment]
 
     found = failing(segments)
     return [by_slug[slug] for slug in sorted(found) if not (reached([slug], rules) - {slug}) & found]
+
+
+def readable(stored: object) -> Rule | None:
+    """A rule as it is stored; None where it is none any more, such as one of a measure that is gone."""
+    try:
+        return parse_rule(stored)
+    except RuleError:
+        return None
+
+
+def sound_rules(stored: Mapping[str, Rule | None], kept: Collection[str] = ()) -> dict[str, Rule]:
+    """A clinic's rules by slug, but for those that are none and those that name such a one, through others too.
+
+    Those to be `kept` are so whatever they name.
+    """
+    found = {slug: rule for slug, rule in stored.items() if rule is not None}
+    while lost := [slug for slug, rule in found.items() if slug not in kept and named(rule) - found.keys()]:
+        for slug in lost:
+            del found[slug]
+    return found
+
+
+def beside(stored: Mapping[str, Rule | None], new: Collection[str]) -> dict[str, Rule]:
+    """The rules that some new ones among them are evaluated with, themselves included.
+
+    Raises:
+        RuleError: a new one names one that is broken; `place` is the place in that rule.
+    """
+    sound = sound_rules(stored, new)
+    for slug in sorted(new):
+        for other, place in places(sound[slug]).items():
+            if other in stored and other not in sound:
+                said = "which is broken: its rule, or one that it names, is none any more"
+                raise RuleError(f"segment '{slug}' names '{other}', {said}", place)
+    return sound
 
 
 def _rules(segments: list[ActiveSegment]) -> dict[str, Rule]:

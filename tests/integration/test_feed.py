@@ -6,6 +6,7 @@ import random
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -239,3 +240,35 @@ def test_a_void_pull_leaves_the_copy_as_it_was_and_forget_takes_somebody_out(tmp
     assert whole.members() == {"a", "b"}
     whole.step()
     assert whole.members() == {"b"}
+
+
+@pytest.mark.check(49)
+def test_a_copy_of_an_archived_segment_becomes_empty_and_its_past_stays(
+    world: World, api: Api, robot: Headers, patients: list[UUID], tmp_path: Path
+) -> None:
+    def past(name: str, clinic: str = "north") -> httpx.Response:
+        path, at = (
+            CHANGES.format("everybody").replace("changes", "members"),
+            (before - timedelta(seconds=1)).isoformat(),
+        )
+        return httpx.get(f"{api.base_url}{path.replace('north', clinic)}", headers=key(world, name), params={"at": at})
+
+    there = {UUID(row["patient_id"]) for row in rows(pulled(api, robot))}
+    move(world, enter=set(patients) - there)
+    copy = Copy(str(tmp_path / "copy.sqlite"), Cloister(str(api.base_url), world.keys["north"]), "north", "everybody")
+    copy.step()
+    assert copy.members() == {str(patient) for patient in patients}
+    # As long ago as that, so that the past is one.
+    world.change("update clinic_north.segment_member set entered_at = entered_at - interval '1 hour'")
+    before = datetime.now(UTC)
+    world.change("update clinic_north.segment set archived_at = now() where slug = 'everybody'")
+    move(world, leave=patients)
+    copy.step()
+    assert copy.members() == set()
+    assert pulled(api, robot).status_code == pulled(api, robot, "application/json").status_code == 404
+    answer = past("north")
+    assert {row["patient_id"] for row in answer.json()["members"]} == {str(patient) for patient in patients}
+    assert recorded(world, answer)[0][:2] == ("permit", len(patients))
+    for name, clinic in (("north.elders", "north"), ("north", "south")):
+        assert past(name, clinic).status_code == 404
+    world.change("update clinic_north.segment set archived_at = null where slug = 'everybody'")

@@ -111,6 +111,48 @@ def test_an_edit_that_was_saved_to_fire_fires_once(clinic: SegmentClinic) -> Non
     assert clinic.feed("old", after=1) == [("a", "left", "rule", True)]
 
 
+def test_an_edit_fires_if_all_since_the_last_run_were_saved_so(clinic: SegmentClinic) -> None:
+    """Quietly the second of them brings c in: whoever saves the third is shown that it brings nobody."""
+    clinic.patient("c", birth_date=date(1960, 1, 1))
+    clinic.run()
+    clinic.save("old", {**OLD, "value": 60})
+    clinic.save("old", {**OLD, "value": 61}, fires=True)
+    assert clinic.run() == (1, 0)
+    assert clinic.feed("old", after=1) == [("c", "entered", "rule", False)]
+    clinic.save("old", {**OLD, "value": 79}, fires=True)
+    clinic.save("old", {**OLD, "value": 80}, fires=True)
+    assert clinic.run() == (0, 2)
+    assert clinic.feed("old", after=2) == [(letter, "left", "rule", True) for letter in "ac"]
+    # Those of a run before are over.
+    clinic.save("old", {**OLD, "value": 60}, fires=True)
+    clinic.run(given="a")
+    clinic.run()
+    assert clinic.feed("old", after=3) == [(letter, "entered", "rule", True) for letter in "ac"]
+
+
+def test_before_the_first_run_a_quiet_version_keeps_the_next_one_quiet(clinic: SegmentClinic) -> None:
+    for slug, fires in (("quiet", False), ("loud", True)):
+        clinic.save(slug, OLD, fires=fires)
+        clinic.save(slug, {**OLD, "value": 60}, fires=True)
+    assert clinic.run() == (2, 0)
+    assert clinic.feed("quiet") == [("a", "entered", "rule", False)]
+    assert clinic.feed("loud") == [("a", "entered", "rule", True)]
+
+
+def test_an_archived_segment_that_comes_back_to_fire_fires(clinic: SegmentClinic) -> None:
+    clinic.save("old", {**OLD, "value": 66})
+    clinic.archive("old")
+    clinic.save("never", OLD)
+    clinic.archive("never")
+    assert clinic.run() == (0, 1) and clinic.run() == (0, 0)
+    assert not clinic.tells_of_profiles("seen") and clinic.tells_of_profiles("old")
+    for slug in ("old", "never"):
+        clinic.save(slug, OLD, fires=True)
+    assert clinic.run() == (2, 0)
+    for slug in ("old", "never"):
+        assert clinic.feed(slug, after=2) == [("a", "entered", "rule", True)]
+
+
 def test_a_changed_rule_is_the_cause_through_those_who_name_it(clinic: SegmentClinic) -> None:
     clinic.save("frail", {"all": [{"in_segment": "old"}, {"not": {"in_segment": "seen"}}]}, fires=True)
     clinic.save("watched", {"in_segment": "frail"})

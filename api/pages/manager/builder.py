@@ -16,6 +16,7 @@ from starlette.datastructures import FormData
 from api.pages.manager.choices import Choices, number
 from api.pages.manager.faults import said
 from api.pages.manager.rule_form import ROOT, Row, all_rows, blank, changed, read_rows, rows_of
+from api.pages.texts import N_
 from api.pages.visitors import Visiting, Visitor, page
 from api.segments import editing_service as editing
 from api.segments import service as segments
@@ -32,6 +33,7 @@ from policies.segments.text import write
 
 SAMPLE = 10
 NAMED = 100
+UNREADABLE = N_("The rule that is saved is none any more. Another one takes its place.")
 WORDS = ("name", "slug", "description")
 
 router = APIRouter(prefix="/clinics/{clinic}/segments")
@@ -102,6 +104,8 @@ async def build_new(request: Request, serving: Serving, visiting: Visiting, clin
 async def edit_page(request: Request, serving: Serving, visiting: Visiting, clinic: str, segment: str) -> Response:
     """A segment's rule, to be changed."""
     found, tag = await segments.read_definition(serving, visiting.caller, clinic, segment)
+    if found.text is None:
+        return await _builder(request, serving, visiting, Draft(blank(), "", tag=tag, faults={"rule": UNREADABLE}))
     draft = Draft(None, "", tag=tag)
     # Kept before a limit was set, it may be over it: that is said beside it.
     draft.take(parse_rule(found.rule))
