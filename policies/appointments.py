@@ -14,6 +14,10 @@ class Status(StrEnum):
     NOSHOW = "noshow"
 
 
+# Whoever had one that stands so has that time for something else.
+FREEING = (Status.CANCELLED, Status.NOSHOW)
+
+
 class Step(StrEnum):
     """What is done to an appointment."""
 

@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
+from api.bookings.taken import OF_PATIENT, OF_SPECIALIST, is_taken
 from api.forms.statements import FORM
 from api.gateway import Grant, PersonGrant, Work
 from api.me.statements import WHOSE
@@ -15,7 +16,7 @@ from api.recording import recorded_by_state
 from infra.clinic_settings import DAYS_AHEAD, USUAL_MINUTES
 from infra.errors import NotThere, Refused
 from policies.access.states import FACTS
-from policies.appointments import Status, Step
+from policies.appointments import FREEING, Status, Step
 from policies.words import Action, Role
 
 # Whose account the clinic's records mean by the name of the appointment's specialist.
@@ -47,7 +48,7 @@ where a.appointment_id = %(appointment)s and a.deleted_at is null""")
 _HELD = sql.SQL(f"""
 with days as materialized (select operational.hold_days_soon(%(clinic)s))
 select a.patient_id, a.service, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at, a.confidential,
-    coalesce(s.minutes, {USUAL_MINUTES}) as minutes, s.specialists, {DAYS_AHEAD} as days_ahead
+    coalesce(s.minutes, {USUAL_MINUTES}) as minutes, s.specialists, s.is_open, {DAYS_AHEAD} as days_ahead
 from days
 cross join operational.appointment as a
 inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
@@ -55,9 +56,18 @@ left join operational.service as s on s.clinic_id = a.clinic_id and s.service = 
 left join operational.booking_setting as b on b.clinic_id = a.clinic_id
 where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s
 for no key update of r, a""")  # nosec B608 # constants
-_SPECIALIST = sql.SQL("""
-select is_active from operational.specialist
-where clinic_id = %(clinic)s and name = %(specialist)s for no key update""")
+# Whether the specialist sees anybody, and what the constraints do not look at; null where the clinic knows no such one.
+_OTHERS = "{} and a.appointment_id <> %(appointment)s"
+_FREE = sql.SQL(f"""
+with held as materialized (
+    select is_active from operational.specialist
+    where clinic_id = %(clinic)s and name = %(specialist)s for no key update
+)
+select
+    (select is_active from held) as is_active,
+    {is_taken(_OTHERS.format(OF_SPECIALIST), "%(ends_at)s::timestamptz")} as specialist_taken,
+    {is_taken(_OTHERS.format(OF_PATIENT.format(patient="%(patient)s")), "%(ends_at)s::timestamptz")} as patient_taken
+""")  # nosec B608 # constants
 # Whoever takes a step with it knows of it: it is held for nobody's proof any more.
 _CHANGE = sql.SQL("""
 with noted as (
@@ -152,6 +162,7 @@ class Held:
     confidential: bool
     minutes: int
     specialists: list[str] | None
+    is_open: bool | None
     days_ahead: int
 
 
@@ -195,16 +206,10 @@ async def change(work: Work, held: Held, to: Change) -> dict[str, Any]:
     Raises:
         Refused: specialist or patient has another appointment then, or the specialist sees nobody now; names the field.
     """
-    conflict = {
-        "specialist_is_free": Refused("the specialist is not free", place="body.starts_at", rule="double_booked"),
-        "patient_is_free": Refused("the patient is not free", place="body.starts_at", rule="patient_double_booked"),
-    }
+    conflict = {"specialist_is_free": _specialist_taken(), "patient_is_free": _patient_taken()}
     place = {"clinic": held.clinic_id, "appointment": held.appointment_id}
-    # In the order of a booking, so that nobody waits for each other.
-    if to.status is Status.BOOKED and to.specialist is not None:
-        found = await work.run(_SPECIALIST, clinic=held.clinic_id, specialist=to.specialist)
-        if to.step is Step.RESCHEDULE and found and not found[0]["is_active"]:
-            raise Refused("the specialist sees nobody now", place="body.specialist", rule="not_offered")
+    if to.status is Status.BOOKED:
+        await _check_free(work, held, to)
     rows = await work.run(
         _CHANGE,
         conflict=conflict,
@@ -273,6 +278,31 @@ async def own_visit(
     me = grant.caller.principal.person_id
     statement = _of_person(Action.OWN_VISIT_JOIN, own)
     return await grant.disclose(statement, me=me, dependent=dependent, appointment=appointment)
+
+
+async def _check_free(work: Work, held: Held, to: Change) -> None:
+    """Hold the specialist in the order of a booking, so that nobody waits for each other, and look who is free.
+
+    Raises:
+        Refused: as by `change`, but not of what had the time before the correction, or has no end to compare.
+    """
+    place: dict[str, Any] = {"clinic": held.clinic_id, "appointment": held.appointment_id, "patient": held.patient_id}
+    (found,) = await work.run(_FREE, **place, specialist=to.specialist, starts_at=to.starts_at, ends_at=to.ends_at)
+    if to.step is Step.RESCHEDULE and found["is_active"] is False:
+        raise Refused("the specialist sees nobody now", place="body.specialist", rule="not_offered")
+    anew = to.step is Step.RESCHEDULE or held.status in FREEING
+    if anew and found["specialist_taken"]:
+        raise _specialist_taken()
+    if anew and found["patient_taken"] and not held.confidential:
+        raise _patient_taken()
+
+
+def _specialist_taken() -> Refused:
+    return Refused("the specialist is not free", place="body.starts_at", rule="double_booked")
+
+
+def _patient_taken() -> Refused:
+    return Refused("the patient is not free", place="body.starts_at", rule="patient_double_booked")
 
 
 async def _held(work: Work, found: dict[str, Any]) -> Held:

@@ -190,7 +190,7 @@ def _change(held: Held, taken: Step, asked: Reasoned, role: Role) -> Change:
     as_it_was = (held.starts_on, held.starts_at, held.ends_at, held.specialist)
     if isinstance(asked, Rescheduling):
         # The day is that of the begin.
-        return Change(taken, role, reason, Status.BOOKED, None, *_moved(held, asked))
+        return Change(taken, role, reason, Status.BOOKED, None, *_moved(held, asked, role))
     if isinstance(asked, Correction):
         for name in ("status", "reason"):
             if getattr(asked, name) is None:
@@ -201,19 +201,31 @@ def _change(held: Held, taken: Step, asked: Reasoned, role: Role) -> Change:
     return Change(taken, role, reason, TO[taken], *as_it_was)
 
 
-def _moved(held: Held, asked: Rescheduling) -> tuple[datetime, datetime, str | None]:
+def _moved(held: Held, asked: Rescheduling, role: Role) -> tuple[datetime, datetime, str | None]:
     """Begin, end and specialist after a rescheduling; it takes as long as the service.
 
     Raises:
         InvalidInput: no time, or one that is no good, or a specialist who does not offer this; names the place.
+        Refused: the service is closed, and it is not the clinic's people who move it.
     """
     if asked.starts_at is None:
         raise InvalidInput("a time is needed", place="body.starts_at", rule="missing")
+    if held.is_open is False and role is not Role.CLINIC_STAFF:
+        raise Refused("the service is closed", place="appointment", rule="closed")
     check_time(asked.starts_at, held.days_ahead)
-    if asked.specialist is not None and asked.specialist not in (held.specialists or []):
+    specialist = asked.specialist or held.specialist
+    if not _offers(held, specialist, named=asked.specialist is not None):
         raise InvalidInput("the specialist does not offer this", place="body.specialist", rule="not_offered")
-    ends_at = asked.starts_at + timedelta(minutes=held.minutes)
-    return asked.starts_at, ends_at, asked.specialist or held.specialist
+    return asked.starts_at, asked.starts_at + timedelta(minutes=held.minutes), specialist
+
+
+def _offers(held: Held, specialist: str | None, *, named: bool) -> bool:
+    """Whether a specialist offers the appointment's service; what an import brought may be of a service of no clinic's
+    settings, or of nobody, and stays with whom it names.
+    """
+    if not named and (specialist is None or held.specialists is None):
+        return True
+    return specialist in (held.specialists or [])
 
 
 async def _tell(serving: Services, work: Work, held: Held, clinic: ClinicEntry, row: dict[str, Any]) -> None:

@@ -8,11 +8,13 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
+from api.bookings import taken
 from api.bookings.orders import Order
+from api.bookings.taken import ENDS_AT, STANDING, STANDS
 from api.gateway import Grant, Work
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
-from infra.clinic_settings import DAYS_AHEAD, HOLD_MINUTES, REGISTRATION_FORMS, USUAL_MINUTES
+from infra.clinic_settings import DAYS_AHEAD, HOLD_MINUTES, REGISTRATION_FORMS
 from infra.errors import NotThere, Refused
 from policies.access.states import FACTS
 from policies.appointments import Status, Step
@@ -23,6 +25,7 @@ _BOOKING = sql.SQL("""
 select w.*, c.clinic_id
 from {whose} as w
 inner join operational.clinic as c on c.clinic_id = %(clinic)s and c.archived_at is null""")
+_UNTIL = "%(starts_at)s::timestamptz + make_interval(mins => s.minutes)"
 # Days are told by the time zone that the clinic has from here on: `hold_days_soon` keeps a change of it waiting.
 # The first of a key stays in `booking_request`; the others wait here until it is done, and find it afterwards.
 _CLAIM = sql.SQL(f"""
@@ -45,6 +48,7 @@ select
     s.templates,
     coalesce(s.is_open, false) as is_open,
     coalesce(d.is_active and d.name = any(s.specialists), false) as is_offered,
+    {taken.is_taken(taken.OF_SPECIALIST, _UNTIL)} as is_taken,
     {REGISTRATION_FORMS} as registration_templates,
     {DAYS_AHEAD} as days_ahead,
     {HOLD_MINUTES} as hold_minutes
@@ -57,16 +61,17 @@ select q.request_digest, a.appointment_id, a.patient_id
 from operational.booking_request as q
 inner join operational.appointment as a on a.clinic_id = q.clinic_id and a.appointment_id = q.appointment_id
 where q.clinic_id = %(clinic)s and q.principal_id = %(principal)s and q.key_digest = %(key)s""")
-_PATIENT = (
-    "select patient_id, person_id, deleted_at is not null as is_deleted, delete_reason from operational.registration"
-)
-_BY_ID = sql.SQL(f"{_PATIENT} where clinic_id = %(clinic)s and patient_id = %(patient)s for no key update")
-_BY_PERSON = sql.SQL(f"{_PATIENT} where clinic_id = %(clinic)s and person_id = %(person)s for no key update")
+_PATIENT = f"""
+select r.patient_id, r.person_id, r.deleted_at is not null as is_deleted, r.delete_reason,
+    {taken.is_taken(taken.OF_PATIENT.format(patient="r.patient_id"), "%(ends_at)s::timestamptz")} as is_taken
+from operational.registration as r"""  # nosec B608 # constants
+_BY_ID = sql.SQL(f"{_PATIENT} where r.clinic_id = %(clinic)s and r.patient_id = %(patient)s for no key update of r")
+_BY_PERSON = sql.SQL(f"{_PATIENT} where r.clinic_id = %(clinic)s and r.person_id = %(person)s for no key update of r")
 _BY_SOURCE = sql.SQL(f"""
-{_PATIENT} where clinic_id = %(clinic)s and patient_id = (
+{_PATIENT} where r.clinic_id = %(clinic)s and r.patient_id = (
     select patient_id from operational.patient_source
     where clinic_id = %(clinic)s and source = %(source)s and source_id = %(source_id)s
-) for no key update""")  # nosec B608 # a constant
+) for no key update of r""")  # nosec B608 # a constant
 _REGISTER = sql.SQL("""
 insert into operational.registration (clinic_id, patient_id, person_id, registered_on)
 values (%(clinic)s, %(patient)s, %(person)s, %(today)s) on conflict (person_id, clinic_id) do nothing""")
@@ -116,19 +121,16 @@ _SERVICES = sql.SQL("""
 select service, name, modality, minutes, is_open as open, specialists
 from operational.service where clinic_id = %(clinic)s""")
 
-_MINUTES = f"coalesce(t.minutes, {USUAL_MINUTES})"
-# Of what is taken the times alone. An imported appointment has no end: it takes as long as its service.
+# Of what is taken the times alone.
 _TIMES = sql.SQL(f"""
 select
     s.minutes, b.hours, {DAYS_AHEAD} as days_ahead,
     array(
-        select array[a.starts_at, coalesce(a.ends_at, a.starts_at + make_interval(mins => {_MINUTES}))]
-        from operational.appointment as a
-        left join operational.service as t on t.clinic_id = a.clinic_id and t.service = a.service
+        select array[a.starts_at, {ENDS_AT}]
+        from {STANDING}
         where
-            a.clinic_id = s.clinic_id and a.specialist = %(specialist)s and a.starts_at is not null
+            a.clinic_id = s.clinic_id and a.specialist = %(specialist)s and {STANDS}
             and a.starts_on between %(first)s::date - 1 and %(last)s::date + 1
-            and a.status not in ('cancelled', 'noshow') and a.deleted_at is null
         order by a.starts_at
     ) as taken
 from operational.service as s
@@ -138,7 +140,10 @@ where s.clinic_id = %(clinic)s and s.service = %(service)s and s.is_open and %(s
 
 @dataclass(frozen=True)
 class Plan:
-    """What the clinic's configuration says of an order, and whether it is the first of its key and of its source."""
+    """What the clinic's configuration says of an order, and whether it is the first of its key and of its source.
+
+    `is_taken`: the specialist has an imported appointment then, which no constraint keeps free.
+    """
 
     is_first: bool
     is_new: bool
@@ -147,6 +152,7 @@ class Plan:
     templates: list[str] | None
     is_open: bool
     is_offered: bool
+    is_taken: bool
     registration_templates: list[str]
     days_ahead: int
     hold_minutes: int
@@ -183,6 +189,7 @@ async def claim(work: Work, order: Order) -> Plan:
     terms: dict[str, Any] = {
         "service": order.service,
         "specialist": order.specialist,
+        "starts_at": order.starts_at,
         "appointment": order.appointment_id,
     }
     rows = await work.run(_CLAIM, **_key(work, order), request=order.request_digest, **values, **terms)
@@ -194,13 +201,13 @@ async def done(work: Work, order: Order) -> dict[str, Any]:
     return (await work.run(_DONE, **_key(work, order)))[0]
 
 
-async def register_person(work: Work, order: Order, person: UUID) -> Registered:
+async def register_person(work: Work, order: Order, person: UUID, ends_at: datetime) -> Registered:
     """A known person as a patient of the clinic, once, and again if they were one.
 
     Raises:
-        Refused: they were one by mistake, or are one twice.
+        Refused: they were one by mistake, or are one twice; or have an imported appointment then.
     """
-    values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "person": person}
+    values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "person": person, **_span(order, ends_at)}
     found = await work.run(_BY_PERSON, **values)
     if found:
         return await _alive(work, order, found[0])
@@ -209,20 +216,20 @@ async def register_person(work: Work, order: Order, person: UUID) -> Registered:
     return Registered(row["patient_id"], person, fresh=True)
 
 
-async def registered(work: Work, order: Order) -> Registered:
+async def registered(work: Work, order: Order, ends_at: datetime) -> Registered:
     """The patient whom the clinic means by its own id, or its booking system by another.
 
     Raises:
         NotThere: no such patient of this clinic.
-        Refused: the booking system means one who was no patient, or was one twice.
+        Refused: the booking system means one who was no patient, or was one twice; or has an imported appointment then.
     """
-    clinic = order.clinic.clinic_id
+    clinic, span = order.clinic.clinic_id, _span(order, ends_at)
     if order.known_patient is not None:
-        found = await work.run(_BY_ID, clinic=clinic, patient=order.known_patient)
+        found = await work.run(_BY_ID, clinic=clinic, patient=order.known_patient, **span)
         if not found or found[0]["is_deleted"]:
             raise NotThere("no such patient")
     else:
-        source: dict[str, Any] = {"clinic": clinic, "source": order.source, "source_id": order.source_id}
+        source: dict[str, Any] = {"clinic": clinic, "source": order.source, "source_id": order.source_id, **span}
         await work.run(_BY_SOURCE, **source)
         # Again: a merge that was waited for has moved it.
         found = await work.run(_BY_SOURCE, **source)
@@ -243,8 +250,8 @@ def appoint_later(
         "booking_request_clinic_id_appointment_id_fkey": Refused(
             "the specialist does not offer this", place="body.specialist", rule="not_offered"
         ),
-        "specialist_is_free": Refused("the specialist is not free", place="body.specialist", rule="double_booked"),
-        "patient_is_free": Refused("the patient is not free", place="body.starts_at", rule="double_booked"),
+        "specialist_is_free": taken.specialist_taken(),
+        "patient_is_free": taken.patient_taken(),
     }
     values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "appointment": order.appointment_id, "patient": patient}
     work.later(
@@ -293,7 +300,13 @@ async def _alive(work: Work, order: Order, row: dict[str, Any]) -> Registered:
         await work.run(_REVIVE, clinic=order.clinic.clinic_id, patient=row["patient_id"])
     if not await work.run(_IS_THERE, person=row["person_id"]):
         raise NotThere("no such patient")
+    if row["is_taken"]:
+        raise taken.patient_taken()
     return Registered(row["patient_id"], row["person_id"], fresh=row["is_deleted"])
+
+
+def _span(order: Order, ends_at: datetime) -> dict[str, Any]:
+    return {"starts_at": order.starts_at, "ends_at": ends_at}
 
 
 def _key(work: Work, order: Order) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from api.bookings.calendar import Entry
 from api.bookings.orders import Contacts, Order, order
 from api.bookings.repository import Plan, Registered
 from api.bookings.schemas import Booked, Booking, ClinicServices, Service
+from api.bookings.taken import specialist_taken
 from api.forms import repository as forms
 from api.gateway import Access, Caller, Work
 from api.idempotency import reused
@@ -92,7 +93,7 @@ async def _book_own(serving: Services, caller: Caller, clinic: str, asked: Booki
         if not plan.is_first:
             return (await _again(work, wanted)).model_copy(update={"patient": None})
         _check(wanted, plan)
-        patient = await repository.register_person(work, wanted, person)
+        patient = await repository.register_person(work, wanted, person, _ends_at(wanted, plan))
         ends_at = await _arrange(work, wanted, plan, patient, Role.PATIENT if own else Role.GUARDIAN)
         await _confirm(serving, work, wanted, patient, ends_at, told=True)
     return Booked(id=wanted.appointment_id, patient=None)
@@ -132,7 +133,7 @@ async def free_times(
 
 
 def _check(wanted: Order, plan: Plan) -> None:
-    """Whether the clinic offers what is wanted, then."""
+    """Whether the clinic offers what is wanted, then, and no imported appointment is in its way."""
     if plan.minutes is None:
         raise InvalidInput("no such service", place="body.service", rule="unknown")
     if not plan.is_open:
@@ -140,6 +141,8 @@ def _check(wanted: Order, plan: Plan) -> None:
     if not plan.is_offered:
         raise InvalidInput("the specialist does not offer this", place="body.specialist", rule="not_offered")
     check_time(wanted.starts_at, plan.days_ahead)
+    if plan.is_taken:
+        raise specialist_taken()
 
 
 def check_time(starts_at: datetime, days_ahead: int) -> None:
@@ -159,7 +162,7 @@ async def _patient(serving: Services, work: Work, wanted: Order, plan: Plan) -> 
     """The patient whom the clinic books for: known by an id, otherwise always somebody new."""
     known = wanted.known_patient is not None or (wanted.source_id is not None and not plan.is_new)
     if known:
-        return await repository.registered(work, wanted)
+        return await repository.registered(work, wanted, _ends_at(wanted, plan))
     if wanted.new is None:
         raise InvalidInput("a name is needed", place="body.patient.name", rule="missing")
     return await _newcomer(serving, work, wanted, wanted.new)
@@ -184,7 +187,7 @@ async def _newcomer(serving: Services, work: Work, wanted: Order, new: Contacts)
 
 async def _arrange(work: Work, wanted: Order, plan: Plan, patient: Registered, role: Role) -> datetime:
     """Forms, appointment and room, which the database makes while the work goes on; when the appointment ends."""
-    ends_at = wanted.starts_at + timedelta(minutes=plan.minutes or 0)
+    ends_at = _ends_at(wanted, plan)
     hold = patient.patient_id == wanted.new_patient and booking_pages.is_page(work.caller.principal)
     repository.appoint_later(work, wanted, plan, patient.patient_id, ends_at, role, hold=hold)
     occasions = {REGISTRATION: plan.registration_templates if patient.fresh else []}
@@ -192,6 +195,10 @@ async def _arrange(work: Work, wanted: Order, plan: Plan, patient: Registered, r
     forms.assign_later(work, patient.patient_id, occasions, today=wanted.today)
     await work.send()
     return ends_at
+
+
+def _ends_at(wanted: Order, plan: Plan) -> datetime:
+    return wanted.starts_at + timedelta(minutes=plan.minutes or 0)
 
 
 async def _told(serving: Services, work: Work, wanted: Order, patient: Registered) -> bool:

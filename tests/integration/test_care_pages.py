@@ -166,6 +166,26 @@ def free_times(page: str) -> list[str]:
     return re.findall(r'type="radio" name="starts_at" value="([^"]+)"', page)
 
 
+def test_an_imported_appointment_takes_the_times_that_the_page_does_not_offer(
+    family: Family, browsers: Browsers
+) -> None:
+    at, day = "/clinics/north/book", datetime.now(UTC).date() + timedelta(days=114)
+    monday = day - timedelta(days=day.weekday())
+    brought, patient = booked(family, WREN), str(family.world.patients["north", FINCH])
+    family.world.change(
+        "update operational.appointment as a set starts_on = %s, starts_at = %s::timestamp at time zone c.time_zone"
+        " from operational.clinic as c where c.clinic_id = a.clinic_id and appointment_id = %s",
+        monday, f"{monday}T10:15", brought,
+    )  # fmt: skip
+    offer = {"offer": "visit/Dr. North"}
+    free = free_times(browsers.post("staff.north", at, at, 200, do=f"times {monday}", **offer).text)
+    times = [f"{monday}T{time}" for time in ("09:30", "10:00", "10:30", "11:00")]
+    assert [time in free for time in times] == [True, False, False, True]
+    for time in times:
+        status = 303 if time in free else 409
+        browsers.post("staff.north", at, at, status, key=time, patient=patient, starts_at=time, **offer)
+
+
 def test_free_times_are_those_of_the_specialist_within_the_hours_and_tell_nobody(
     family: Family, browsers: Browsers
 ) -> None:

@@ -34,6 +34,8 @@ STATUSES = {
 REFUSED = {
     "has_begun": N_("It has begun already, so it can be neither moved nor cancelled here. Call the clinic."),
     "is_cancelled": N_("It is cancelled already."),
+    "closed": N_("This is not offered now."),
+    "not_offered": N_("The specialist does not offer this."),
     "no_video": N_("This appointment has no video room here."),
     "no_video_server": N_("The clinic has no video server yet. Call the clinic."),
     "not_now": N_("The video room opens half an hour before the appointment."),
