@@ -1,4 +1,4 @@
-"""Forms that patients are to answer: assigned once for an occasion, and once to a patient where one is enough."""
+"""Forms that patients are to answer: assigned once for an occasion, withdrawn with an appointment that is cancelled."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,6 +9,8 @@ from psycopg import sql
 
 from api.gateway import Work
 
+# Why the forms of a cancelled appointment are deleted.
+CANCELLED = "the appointment was cancelled"
 # The newest version alone says what a template is.
 _ASSIGN = sql.SQL("""
 insert into operational.form
@@ -55,6 +57,48 @@ and not exists (
 )""")
 _BY_HAND = _ASSIGN.format(wanted=sql.SQL("true"))
 _BOOKED = _ASSIGN.format(wanted=_WANTED)
+# An intake or a consent that another visit would have brought as well is that one's from now on.
+WITHDRAW = sql.SQL("""
+update operational.form as f
+set occasion = coalesce(n.occasion, f.occasion),
+    deleted_at = case when n.occasion is null then clock_timestamp() end,
+    deleted_by = case when n.occasion is null then %(by)s::uuid end,
+    delete_reason = case when n.occasion is null then %(why)s::text end
+from operational.form as o
+left join operational.form_template as t
+    on t.clinic_id = o.clinic_id and t.template = o.template and t.template_version = o.template_version
+left join lateral (
+    select a.appointment_id::text as occasion
+    from operational.appointment as a
+    inner join operational.service as s on s.clinic_id = a.clinic_id and s.service = a.service
+    where
+        a.clinic_id = o.clinic_id and a.patient_id = o.patient_id and a.status in ('booked', 'arrived')
+        and a.deleted_at is null and o.template = any(s.templates)
+        and not exists (
+            select from operational.form as k
+            where k.clinic_id = o.clinic_id and k.patient_id = o.patient_id and k.template = o.template
+                and k.occasion = a.appointment_id::text and k.deleted_at is null
+        )
+    order by a.starts_on, a.starts_at, a.appointment_id limit 1
+) as n on t.kind in ('intake', 'consent')
+where
+    o.clinic_id = operational.context_clinic() and o.patient_id = any(%(patients)s::uuid[])
+    and o.occasion = any(%(appointments)s::uuid[]::text[])
+    and f.clinic_id = o.clinic_id and f.form_id = o.form_id and f.status = 'pending' and f.deleted_at is null""")
+_BRING_BACK = sql.SQL("""
+update operational.form as f set deleted_at = null, deleted_by = null, delete_reason = null
+where
+    f.clinic_id = operational.context_clinic() and f.patient_id = %(patient)s
+    and f.occasion = %(appointment)s::uuid::text and f.delete_reason = %(why)s
+    and not exists (
+        select from operational.form as k
+        inner join operational.form_template as t
+            on t.clinic_id = k.clinic_id and t.template = k.template and t.template_version = k.template_version
+        where
+            k.clinic_id = f.clinic_id and k.patient_id = f.patient_id and k.template = f.template
+            and k.deleted_at is null
+            and (k.occasion = f.occasion or t.kind in ('intake', 'consent') and k.status in ('pending', 'in_progress'))
+    )""")
 
 
 async def assign(work: Work, patient_id: UUID, templates: Sequence[str], *, occasion: str, today: date) -> list[UUID]:
@@ -75,6 +119,17 @@ def assign_later(work: Work, patient_id: UUID, occasions: Mapping[str, Sequence[
     consent form while its consent stands.
     """
     work.later(_BOOKED, **_assigned(patient_id, occasions, today))
+
+
+def withdraw_later(work: Work, patient_id: UUID, appointment_id: UUID) -> None:
+    """Delete the forms of a cancelled appointment that nobody began to answer, with the next statement that is read."""
+    by = work.caller.principal.principal_id
+    work.later(WITHDRAW, patients=[patient_id], appointments=[appointment_id], by=by, why=CANCELLED)
+
+
+def bring_back_later(work: Work, patient_id: UUID, appointment_id: UUID) -> None:
+    """Take that back, where the appointment was not to be cancelled, but for what has come in a form's place."""
+    work.later(_BRING_BACK, patient=patient_id, appointment=appointment_id, why=CANCELLED)
 
 
 def _assigned(patient_id: UUID, occasions: Mapping[str, Sequence[str]], today: date) -> dict[str, Any]:
