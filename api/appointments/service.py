@@ -22,6 +22,7 @@ from api.bookings import calendar
 from api.bookings.calendar import Entry
 from api.bookings.service import check_time
 from api.directory import ClinicEntry
+from api.forms import assigning_repository as forms
 from api.gateway import Access, Caller, Work
 from api.me.service import person_of
 from api.messages import repository as messages
@@ -174,6 +175,7 @@ async def _take(
         raise Refused("not now", place="appointment", rule=rule)
     change = _change(held, taken, asked, role)
     row = await repository.change(work, held, change)
+    _have_forms_follow(work, held, change.status)
     if taken in (Step.RESCHEDULE, Step.CANCEL):
         await _tell(serving, work, held, clinic, row)
     row.pop("version")
@@ -199,6 +201,13 @@ def _change(held: Held, taken: Step, asked: Reasoned, role: Role) -> Change:
             raise Refused("it is so already", place="body.status", rule="same")
         return Change(taken, role, reason, asked.status, *as_it_was)
     return Change(taken, role, reason, TO[taken], *as_it_was)
+
+
+def _have_forms_follow(work: Work, held: Held, status: Status) -> None:
+    if status is Status.CANCELLED:
+        forms.withdraw_later(work, held.patient_id, held.appointment_id)
+    elif held.status == Status.CANCELLED:
+        forms.bring_back_later(work, held.patient_id, held.appointment_id)
 
 
 def _moved(held: Held, asked: Rescheduling, role: Role) -> tuple[datetime, datetime, str | None]:

@@ -1,7 +1,11 @@
-"""An appointment as an iCalendar file (RFC 5545): when, and a link; no name of anything."""
+"""An appointment as an iCalendar file (RFC 5545): when, and a link; no name of anything.
+
+Who sends it and to whom stands in it from the moment that it is sent (RFC 5546): before, nobody is to find a contact.
+"""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from urllib.parse import quote
 from uuid import UUID
 
 PRODUCT = "-//Cloister//Bookings//EN"
@@ -9,6 +13,9 @@ PRODUCT = "-//Cloister//Bookings//EN"
 LINK = "/me"
 # Of 75, one is the space that a continued line begins with; what stands in a file is ASCII.
 LONGEST = 74
+# What an address keeps as it is within a `mailto:` (RFC 6068, section 2).
+MAILTO = "!$'()*+,;:@"
+_END = "END:VEVENT\r\n"
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,23 @@ def text_of(entry: Entry, public_url: str) -> str:
         "END:VCALENDAR",
     ]
     return "".join(f"{_folded(line)}\r\n" for line in lines)
+
+
+def addressed(text: str, organizer: str, attendee: str) -> str:
+    """A file's text with both parties' addresses, which REQUEST and CANCEL need (sections 3.2.2 and 3.2.5).
+
+    Whom it goes to has agreed already, and no answer is waited for.
+    """
+    lines = [
+        f"ORGANIZER:mailto:{quote(organizer, safe=MAILTO)}",
+        f"ATTENDEE;PARTSTAT=ACCEPTED;RSVP=FALSE:mailto:{quote(attendee, safe=MAILTO)}",
+    ]
+    return text.replace(_END, "".join(f"{_folded(line)}\r\n" for line in lines) + _END)
+
+
+def method_of(text: str) -> str:
+    """What a file's text says that it is for."""
+    return "CANCEL" if "\r\nMETHOD:CANCEL\r\n" in text else "REQUEST"
 
 
 def _instant(at: datetime) -> str:

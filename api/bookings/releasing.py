@@ -13,7 +13,9 @@ import structlog
 from api.bookings import calendar
 from api.bookings.calendar import Entry
 from api.database import Connection, Pool
+from api.forms.assigning_repository import CANCELLED, WITHDRAW
 from api.grants import enter
+from api.identity.principals import NOBODY
 from api.legal_guardians.expiring import forget_expired
 from api.messages.port import Message, MessageKind
 from api.messages.queueing import ENQUEUE, PURPOSE, queued_row
@@ -99,9 +101,15 @@ async def _release(pool: Pool, codec: FieldCodec, clinic_id: int) -> int:
         await enter(connection, {"cloister.clinic_id": str(clinic_id), "cloister.person_id": ""})
         rows = await (await connection.execute(_RELEASE, asked)).fetchall()
         if rows:
+            await connection.execute(WITHDRAW, _withdrawn(rows))
             await _record(connection, clinic_id, rows)
             await _tell(connection, codec, clinic_id, [row for row in rows if row["told"]])
     return len(rows)
+
+
+def _withdrawn(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    patients, appointments = [row["patient_id"] for row in rows], [row["appointment_id"] for row in rows]
+    return {"patients": patients, "appointments": appointments, "by": NOBODY.principal_id, "why": CANCELLED}
 
 
 async def _tell(connection: Connection, codec: FieldCodec, clinic_id: int, rows: list[dict[str, Any]]) -> None:

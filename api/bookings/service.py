@@ -9,7 +9,7 @@ from api.bookings.orders import Contacts, Order, order
 from api.bookings.repository import Plan, Registered
 from api.bookings.schemas import Booked, Booking, ClinicServices, Service
 from api.bookings.taken import specialist_taken
-from api.forms import repository as forms
+from api.forms import assigning_repository as forms
 from api.gateway import Access, Caller, Work
 from api.idempotency import reused
 from api.identity import booking_pages

@@ -1,7 +1,6 @@
-"""Forms in the database: assigned once for an occasion, answered in a sealed draft, completed for good."""
+"""Forms in the database: whose they are, answered in a sealed draft, completed for good."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -107,23 +106,6 @@ cross join lateral (
 where
     r.clinic_id = %(event__clinic_id)s and r.patient_id = %(patient)s
     and r.deleted_at is null and p.deleted_at is null""")
-_ASSIGN = sql.SQL("""
-insert into operational.form
-    (clinic_id, patient_id, template, template_version, status, assigned_on, due_on, expires_on, confidential, occasion)
-select distinct on (n.occasion, t.template)
-    t.clinic_id, %(patient)s, t.template, t.template_version, 'pending', %(today)s::date, %(today)s::date + t.due_days,
-    %(today)s::date + t.due_days + t.expire_days,
-    t.confidential or exists (
-        select from operational.appointment as a
-        where a.clinic_id = t.clinic_id and a.patient_id = %(patient)s and a.appointment_id::text = n.occasion
-            and a.confidential
-    ),
-    n.occasion
-from unnest(%(templates)s::text[], %(occasions)s::text[]) as n (template, occasion)
-inner join operational.form_template as t on t.clinic_id = operational.context_clinic() and t.template = n.template
-order by n.occasion, t.template, t.template_version desc
-on conflict (clinic_id, patient_id, template, occasion) where occasion is not null and deleted_at is null do nothing
-returning form_id""")
 _BEGIN = sql.SQL("""
 update operational.form set status = 'in_progress'
 where
@@ -149,30 +131,6 @@ insert into operational.form_answer
 select operational.context_clinic(), %(patient)s, %(form)s, %(template)s, a.question, %(at)s, a.number, a.choice, a.day
 from unnest(%(questions)s::text[], %(numbers)s::double precision[], %(choices)s::text[], %(days)s::date[])
     as a (question, number, choice, day)""")
-
-
-async def assign(work: Work, patient_id: UUID, templates: Sequence[str], *, occasion: str, today: date) -> list[UUID]:
-    """Assign the newest versions of these templates of the work's clinic, none twice for one occasion; ids of the new.
-
-    `occasion` is `registration`, the id of an appointment, or whatever else must not bring a form twice. A name that is
-    none of the clinic's templates brings nothing. A hidden appointment's forms are hidden.
-    `today` is the day at the clinic.
-    """
-    rows = await work.run(_ASSIGN, **_assigned(patient_id, {occasion: templates}, today))
-    return [row["form_id"] for row in rows]
-
-
-def assign_later(work: Work, patient_id: UUID, occasions: Mapping[str, Sequence[str]], *, today: date) -> None:
-    """The same for the templates of several occasions, with the next statement of the work that is read."""
-    work.later(_ASSIGN, **_assigned(patient_id, occasions, today))
-
-
-def _assigned(patient_id: UUID, occasions: Mapping[str, Sequence[str]], today: date) -> dict[str, Any]:
-    pairs = [(template, occasion) for occasion, templates in occasions.items() for template in templates]
-    return {
-        "patient": patient_id, "today": today, "templates": [template for template, _ in pairs],
-        "occasions": [occasion for _, occasion in pairs],
-    }  # fmt: skip
 
 
 async def patient(work: Work, patient_id: UUID | None, templates: Sequence[str]) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from api.consents import repository as consents
 from api.entity_tags import matches
-from api.forms import repository
+from api.forms import assigning_repository, repository
 from api.forms.answered import answers_of, check, template_of
 from api.forms.schemas import (
     Answered,
@@ -56,7 +56,7 @@ async def assign(serving: Services, caller: Caller, clinic: str, patient: str, a
         if not templates or set(names) != set(found["known"] or ()):
             raise InvalidInput("not all are templates of the clinic", place="templates", rule="no_such_template")
         today = found["today"]
-        forms = await repository.assign(
+        forms = await assigning_repository.assign(
             work, found["patient_id"], names, occasion=f"by hand {today.isoformat()}", today=today
         )
         if forms:

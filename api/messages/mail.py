@@ -7,6 +7,7 @@ from email.policy import EmailPolicy
 from typing import Any
 from uuid import UUID
 
+from api.bookings.calendar import addressed, method_of
 from api.messages.port import MessageKind
 from api.messages.texts import TEXTS
 
@@ -69,7 +70,7 @@ def mail_of(message_id: UUID, kind: MessageKind, content: dict[str, Any], to: st
         found["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"  # RFC 8058
     found.set_content(text + "\n")
     if content["calendar"]:
-        found.add_attachment(content["calendar"].encode(), maintype="text", subtype="calendar", filename="invite.ics")
+        _add_calendar(found, addressed(content["calendar"], sender.address, to))
     return found
 
 
@@ -78,6 +79,12 @@ def rendered(kind: MessageKind, content: dict[str, Any], link: str) -> tuple[str
     values = {"subject": content.get("subject"), "text": content.get("text"), "code": content["code"], "link": link}
     subject, text = TEXTS[kind]
     return subject.format(**values), text.format(**values)
+
+
+def _add_calendar(mail: EmailMessage, text: str) -> None:
+    """As iMIP has it (RFC 6047, section 2.4): the part says as well what the calendar is for."""
+    said = {"method": method_of(text), "charset": "utf-8"}
+    mail.add_attachment(text.encode(), maintype="text", subtype="calendar", filename="invite.ics", params=said)
 
 
 def _address(text: str) -> Address:

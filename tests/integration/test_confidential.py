@@ -9,7 +9,7 @@ from access_world import CHICK, FINCH, Api, World
 from impersonating import act_as
 from psycopg import sql
 
-from api.forms import repository as forms_repository
+from api.forms import assigning_repository as assigning
 from infra.database import connect, set_context
 from infra.roles import Group, Login
 from tests.integration.booking import as_key, ask, at, post
@@ -223,8 +223,8 @@ def test_an_appointments_forms_are_hidden_with_it_and_so_are_later_ones(family: 
         set_context(connection, clinic_id=family.world.clinic_ids["north"])
         patient = family.world.patients["north", CHICK]
         values = {"patient": patient, "templates": ["pain"], "occasions": [item], "today": today()}
-        connection.execute(forms_repository._ASSIGN, values)
-        connection.execute(forms_repository._ASSIGN, {**values, "occasions": ["another"]})
+        connection.execute(assigning._BOOKED, values)
+        connection.execute(assigning._BOOKED, {**values, "occasions": ["another"]})
     assert [hidden for _, hidden in family.world.look(forms, item)] == [True]
     assert [hidden for _, hidden in family.world.look(forms, "another")] == [False]
 

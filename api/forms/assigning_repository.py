@@ -1,0 +1,140 @@
+"""Forms that patients are to answer: assigned once for an occasion, withdrawn with an appointment that is cancelled."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from typing import Any
+from uuid import UUID
+
+from psycopg import sql
+
+from api.gateway import Work
+
+# Why the forms of a cancelled appointment are deleted.
+CANCELLED = "the appointment was cancelled"
+# The newest version alone says what a template is.
+_ASSIGN = sql.SQL("""
+insert into operational.form
+    (clinic_id, patient_id, template, template_version, status, assigned_on, due_on, expires_on, confidential, occasion)
+select distinct on (t.template)
+    t.clinic_id, %(patient)s, t.template, t.template_version, 'pending', %(today)s::date, %(today)s::date + t.due_days,
+    %(today)s::date + t.due_days + t.expire_days, h.confidential, n.occasion
+from unnest(%(templates)s::text[], %(occasions)s::text[]) with ordinality as n (template, occasion, place)
+cross join lateral (
+    select v.* from operational.form_template as v
+    where v.clinic_id = operational.context_clinic() and v.template = n.template
+    order by v.template_version desc limit 1
+) as t
+cross join lateral (
+    select t.confidential or exists (
+        select from operational.appointment as a
+        where a.clinic_id = t.clinic_id and a.patient_id = %(patient)s and a.appointment_id::text = n.occasion
+            and a.confidential
+    ) as confidential
+) as h
+where {wanted}
+order by t.template, n.place
+on conflict (clinic_id, patient_id, template, occasion) where occasion is not null and deleted_at is null do nothing
+returning form_id""")
+# An intake or a consent is the patient's, not one visit's. A hidden one is as none to a guardian who books.
+_WANTED = sql.SQL("""
+not exists (
+    select from operational.form as f
+    where
+        f.clinic_id = t.clinic_id and f.patient_id = %(patient)s and f.template = t.template and f.deleted_at is null
+        and (
+            f.occasion = n.occasion
+            or t.kind in ('intake', 'consent') and f.status in ('pending', 'in_progress')
+                and coalesce(f.expires_on >= %(today)s::date, true) and (h.confidential or not f.confidential)
+        )
+)
+and not exists (
+    select from operational.registration as r
+    inner join operational.consent as c
+        on c.clinic_id = r.clinic_id and c.purpose = t.purpose and c.person_id = r.person_id
+    where
+        r.clinic_id = t.clinic_id and r.patient_id = %(patient)s and c.state = 'signed'
+        and c.occurred_at <= statement_timestamp() and coalesce(c.expires_at > statement_timestamp(), true)
+)""")
+_BY_HAND = _ASSIGN.format(wanted=sql.SQL("true"))
+_BOOKED = _ASSIGN.format(wanted=_WANTED)
+# An intake or a consent that another visit would have brought as well is that one's from now on.
+WITHDRAW = sql.SQL("""
+update operational.form as f
+set occasion = coalesce(n.occasion, f.occasion),
+    deleted_at = case when n.occasion is null then clock_timestamp() end,
+    deleted_by = case when n.occasion is null then %(by)s::uuid end,
+    delete_reason = case when n.occasion is null then %(why)s::text end
+from operational.form as o
+left join operational.form_template as t
+    on t.clinic_id = o.clinic_id and t.template = o.template and t.template_version = o.template_version
+left join lateral (
+    select a.appointment_id::text as occasion
+    from operational.appointment as a
+    inner join operational.service as s on s.clinic_id = a.clinic_id and s.service = a.service
+    where
+        a.clinic_id = o.clinic_id and a.patient_id = o.patient_id and a.status in ('booked', 'arrived')
+        and a.deleted_at is null and o.template = any(s.templates)
+        and not exists (
+            select from operational.form as k
+            where k.clinic_id = o.clinic_id and k.patient_id = o.patient_id and k.template = o.template
+                and k.occasion = a.appointment_id::text and k.deleted_at is null
+        )
+    order by a.starts_on, a.starts_at, a.appointment_id limit 1
+) as n on t.kind in ('intake', 'consent')
+where
+    o.clinic_id = operational.context_clinic() and o.patient_id = any(%(patients)s::uuid[])
+    and o.occasion = any(%(appointments)s::uuid[]::text[])
+    and f.clinic_id = o.clinic_id and f.form_id = o.form_id and f.status = 'pending' and f.deleted_at is null""")
+_BRING_BACK = sql.SQL("""
+update operational.form as f set deleted_at = null, deleted_by = null, delete_reason = null
+where
+    f.clinic_id = operational.context_clinic() and f.patient_id = %(patient)s
+    and f.occasion = %(appointment)s::uuid::text and f.delete_reason = %(why)s
+    and not exists (
+        select from operational.form as k
+        inner join operational.form_template as t
+            on t.clinic_id = k.clinic_id and t.template = k.template and t.template_version = k.template_version
+        where
+            k.clinic_id = f.clinic_id and k.patient_id = f.patient_id and k.template = f.template
+            and k.deleted_at is null
+            and (k.occasion = f.occasion or t.kind in ('intake', 'consent') and k.status in ('pending', 'in_progress'))
+    )""")
+
+
+async def assign(work: Work, patient_id: UUID, templates: Sequence[str], *, occasion: str, today: date) -> list[UUID]:
+    """Assign the newest versions of these templates of the work's clinic, none twice for one occasion; ids of the new.
+
+    `occasion` is whatever must not bring a form twice. A name that is none of the clinic's templates brings nothing.
+    `today` is the day at the clinic.
+    """
+    rows = await work.run(_BY_HAND, **_assigned(patient_id, {occasion: templates}, today))
+    return [row["form_id"] for row in rows]
+
+
+def assign_later(work: Work, patient_id: UUID, occasions: Mapping[str, Sequence[str]], *, today: date) -> None:
+    """Assign what a booking brings, with the next statement of the work that is read: each template once.
+
+    An occasion is `registration` or the id of an appointment, whose forms are hidden if it is; of two that bring the
+    same template it is the first one's. An intake or consent form comes only if the patient has none to answer, and no
+    consent form while its consent stands.
+    """
+    work.later(_BOOKED, **_assigned(patient_id, occasions, today))
+
+
+def withdraw_later(work: Work, patient_id: UUID, appointment_id: UUID) -> None:
+    """Delete the forms of a cancelled appointment that nobody began to answer, with the next statement that is read."""
+    by = work.caller.principal.principal_id
+    work.later(WITHDRAW, patients=[patient_id], appointments=[appointment_id], by=by, why=CANCELLED)
+
+
+def bring_back_later(work: Work, patient_id: UUID, appointment_id: UUID) -> None:
+    """Take that back, where the appointment was not to be cancelled, but for what has come in a form's place."""
+    work.later(_BRING_BACK, patient=patient_id, appointment=appointment_id, why=CANCELLED)
+
+
+def _assigned(patient_id: UUID, occasions: Mapping[str, Sequence[str]], today: date) -> dict[str, Any]:
+    pairs = [(template, occasion) for occasion, templates in occasions.items() for template in templates]
+    return {
+        "patient": patient_id, "today": today, "templates": [template for template, _ in pairs],
+        "occasions": [occasion for _, occasion in pairs],
+    }  # fmt: skip

@@ -1,0 +1,100 @@
+"""The calendar as it comes with a mail: an invitation, or its end, that a calendar knows by organizer and attendee."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes
+from email.message import EmailMessage, Message
+from email.policy import SMTP
+from typing import Any
+from uuid import uuid4
+
+import access_world
+import pytest
+from access_world import WREN, Api, World
+from booking import ask, at, post, sign_in
+from icalendar import Calendar
+
+from api.bookings.calendar import Entry, text_of
+from api.messages.mail import mail_of
+from api.messages.port import MessageKind
+from infra.database import Server
+from tests.integration.posting import SENDER, give_email, mail_server, send
+
+ADDRESS = "wren@example.org"
+ORGANIZER = "mailto:cloister@example.org"
+START = datetime(2028, 2, 29, 9, tzinfo=UTC)
+
+
+@pytest.fixture
+def fresh(server: Server) -> World:
+    return access_world.build(server)
+
+
+@pytest.fixture
+def running(fresh: World) -> Iterator[Api]:
+    with access_world.client(fresh.server) as api:
+        yield api
+
+
+def part_of(mail: Message) -> Message:
+    (found,) = [part for part in mail.walk() if part.get_content_type() == "text/calendar"]
+    return found
+
+
+def calendars(mails: list[tuple[str, bytes]], address: str) -> list[tuple[Message, Any]]:
+    """The parts with a calendar that came to an address, and what is in them."""
+    came = [message_from_bytes(content) for to, content in mails if to == address]
+    parts = [part for mail in came for part in mail.walk() if part.get_content_type() == "text/calendar"]
+    return [(part, Calendar.from_ical(part.get_payload(decode=True))) for part in parts]  # type: ignore[arg-type]
+
+
+@pytest.mark.check(39)
+@pytest.mark.parametrize("clinic", ["north", "south"])
+def test_a_booking_and_its_cancellation_name_organizer_and_attendee(fresh: World, running: Api, clinic: str) -> None:
+    give_email(fresh, WREN, ADDRESS)
+    wren = sign_in(running, "wren")
+    booked = post(running, wren, ask(clinic, starts_at=at(9)), clinic).json()["id"]
+    assert running.post(f"/v1/me/appointments/{booked}/cancel", headers=wren).status_code == 200
+    with mail_server() as (mailman, transport):
+        send(fresh, transport, times=3)
+    found = {calendar["METHOD"]: (part, calendar) for part, calendar in calendars(mailman.came, ADDRESS)}
+    assert set(found) == {"REQUEST", "CANCEL"}
+    for method, (part, calendar) in found.items():
+        (event,) = calendar.walk("VEVENT")
+        assert (part.get_param("method"), part.get_param("charset")) == (method, "utf-8")
+        assert (event["ORGANIZER"], event["ATTENDEE"]) == (ORGANIZER, f"mailto:{ADDRESS}")
+        assert event["UID"] == f"{booked}@cloister"
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+@pytest.mark.parametrize(
+    ("address", "uri"),
+    [
+        ("a@b.example", "a@b.example"),
+        (f"{'long' * 15}@{'sub.' * 30}example", f"{'long' * 15}@{'sub.' * 30}example"),
+        ("a+tag%x&y=z@b.example", "a+tag%25x%26y%3Dz@b.example"),
+        ('"a;b:c"@b.example', "%22a;b:c%22@b.example"),
+    ],
+)
+def test_any_address_stands_in_it_as_one(cancelled: bool, address: str, uri: str) -> None:
+    text = text_of(Entry(uuid4(), START, START + timedelta(minutes=30), 2, cancelled), SENDER.public_url)
+    assert "mailto" not in text, "nobody's address is kept with it"
+    content = {"link": "me", "code": None, "calendar": text}
+    mail = mail_of(uuid4(), MessageKind.APPOINTMENT_CHANGED, content, address, SENDER)
+    sent = part_of(mail)
+    raw = sent.get_payload(decode=True)
+    assert isinstance(raw, bytes) and all(len(line) <= 75 for line in raw.split(b"\r\n"))
+    calendar = Calendar.from_ical(raw)
+    (event,) = calendar.walk("VEVENT")
+    assert str(event["ATTENDEE"]) == f"mailto:{uri}" and str(event["ORGANIZER"]) == ORGANIZER
+    assert event["ATTENDEE"].params["PARTSTAT"] == "ACCEPTED"
+    assert calendar["METHOD"] == sent.get_param("method") == ("CANCEL" if cancelled else "REQUEST")
+
+
+def test_the_part_says_so_on_the_wire() -> None:
+    text = text_of(Entry(uuid4(), START, START, cancelled=True), SENDER.public_url)
+    content = {"link": "me", "code": None, "calendar": text}
+    mail = mail_of(uuid4(), MessageKind.APPOINTMENT_CHANGED, content, "a@b.example", SENDER)
+    read = message_from_bytes(mail.as_bytes(), _class=EmailMessage, policy=SMTP)
+    header = str(part_of(read)["Content-Type"]).replace('"', "")
+    assert header.split("; ") == ["text/calendar", "method=CANCEL", "charset=utf-8"]

@@ -1,0 +1,130 @@
+"""What becomes of the forms of an appointment that is cancelled, and of those that another visit asks for as well."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import access_world
+import pytest
+from access_world import FINCH, WREN, World
+from booking import as_key, ask, at, newcomer, post, sign_in
+from test_forms_assigned import ONCE, book_wren, offer, to_answer
+from test_newcomers import by_page, over, release
+
+from api.identity.booking_pages import open_page
+from infra.database import Server
+from tests.integration.records import Family
+from tests.integration.test_deletions import sources
+
+REASON = "the appointment was cancelled"
+
+
+@pytest.fixture
+def family(server: Server) -> Iterator[Family]:
+    world = access_world.build(server)
+    offer(world, ["intake", "profile_sharing_consent", "pain"])
+    with access_world.client(server) as api:
+        yield Family(world, api, {})
+
+
+def forms_of(world: World, appointment: str) -> list[tuple[Any, ...]]:
+    return world.look(
+        "select f.template, f.status, f.deleted_at is not null, p.login, f.delete_reason from operational.form as f"
+        " left join operational.principal as p on p.principal_id = f.deleted_by where f.occasion = %s order by 1",
+        appointment,
+    )
+
+
+def step(family: Family, appointment: str, name: str, body: dict[str, str] | None = None) -> Any:
+    return family.done("staff.north", "POST", f"/clinics/north/appointments/{appointment}/{name}", body or {})
+
+
+def counted(family: Family, day: str) -> int:
+    """How many forms of Wren's the day's list says are to be answered."""
+    listed = family.done("staff.north", "GET", f"/clinics/north/appointments?day={day}")["appointments"]
+    (found,) = {visit["forms"]["pending"] for visit in listed if visit["name"] == WREN}
+    return int(found)
+
+
+def missing(family: Family, appointment: str) -> list[str]:
+    brief = family.done("specialist.north", "GET", f"/clinics/north/appointments/{appointment}/brief")
+    return sorted(form["template"] for form in brief["missing"])
+
+
+@pytest.mark.check(34)
+@pytest.mark.parametrize("who", ["staff.north", "wren"])
+def test_unanswered_forms_go_with_their_appointment(family: Family, who: str) -> None:
+    kept, other = book_wren(family, 9), book_wren(family, 10)
+    before = missing(family, kept)
+    pending = counted(family, at(9)[:10])
+    own = "/me" if who == "wren" else "/clinics/north"
+    family.done(who, "POST", f"{own}/appointments/{other}/cancel")
+    assert forms_of(family.world, other) == [("pain", "pending", True, who, REASON)]
+    before.remove("pain")
+    assert missing(family, kept) == before and counted(family, at(9)[:10]) == pending - 1
+    listed = [f for f in family.done("wren", "GET", "/me/forms")["forms"] if f["template"] == "pain"]
+    assert len(listed) == 1
+    assert forms_of(family.world, kept)[1][:3] == ("pain", "pending", False)
+
+
+def test_no_segment_counts_them(family: Family) -> None:
+    made = [post(family.api, as_key(family.world), ask(starts_at=at(h), patient=newcomer())).json() for h in (9, 10)]
+    step(family, made[0]["id"], "cancel")
+    loaded = ["raw_forms" in sources(family.world, "north", booked["patient"]) for booked in made]
+    assert loaded == [False, True]
+
+
+def test_what_somebody_began_or_answered_stays(family: Family) -> None:
+    visit = book_wren(family, 9)
+    ids = {f["template"]: f["id"] for f in family.done("wren", "GET", "/me/forms")["forms"]}
+    family.done("wren", "PUT", f"/me/forms/{ids['intake']}/answers", {"answers": {"reason": "knee"}})
+    family.done("wren", "POST", f"/me/forms/{ids['pain']}/complete", {"answers": {"score": 3}})
+    step(family, visit, "cancel")
+    assert [row[:3] for row in forms_of(family.world, visit)] == [
+        ("intake", "in_progress", False), ("pain", "completed", False), ("profile_sharing_consent", "pending", True),
+    ]  # fmt: skip
+
+
+@pytest.mark.check(39)
+def test_an_intake_that_another_visit_asks_for_as_well_becomes_that_ones(family: Family) -> None:
+    visits = [book_wren(family, hours) for hours in (9, 10)]
+    step(family, visits[0], "cancel")
+    assert to_answer(family.world, family.world.patients["north", WREN]) == ONCE | {"pain": 1}
+    assert {row[:3] for row in forms_of(family.world, visits[1])} == {
+        (template, "pending", False) for template in ("intake", "pain", "profile_sharing_consent")
+    }
+    step(family, visits[1], "cancel")
+    assert to_answer(family.world, family.world.patients["north", WREN]) == {}
+
+
+def test_a_correction_brings_them_back_but_for_what_came_in_their_place(family: Family) -> None:
+    wren, visit = family.world.patients["north", WREN], book_wren(family, 9)
+    corrected = {"status": "booked", "reason": "entered_wrongly"}
+    step(family, visit, "cancel")
+    step(family, visit, "correct", corrected)
+    assert to_answer(family.world, wren) == ONCE | {"pain": 1}
+    step(family, visit, "cancel")
+    book_wren(family, 10)
+    step(family, visit, "correct", corrected)
+    assert to_answer(family.world, wren) == ONCE | {"pain": 2}
+
+
+@pytest.mark.check(1)
+def test_another_clinics_forms_stay(family: Family) -> None:
+    south = post(family.api, as_key(family.world, "south.bookings"),
+                 ask("south", starts_at=at(9), patient={"id": str(family.world.patients["south", FINCH])}),
+                 "south").json()["id"]  # fmt: skip
+    north = post(family.api, sign_in(family.api, "finch"), ask(starts_at=at(11))).json()["id"]
+    step(family, north, "cancel")
+    assert {row[2] for row in forms_of(family.world, north)} == {True}
+    assert {row[2] for row in forms_of(family.world, south)} == {False}
+
+
+def test_what_nobody_proved_in_time_leaves_no_form_of_its_visit(family: Family) -> None:
+    open_page(family.world.server, "north")
+    by_page(family.api)
+    ((visit,),) = family.world.look(
+        "select appointment_id::text from operational.appointment where held_until is not null"
+    )
+    over(family.world)
+    assert release(family.world) == 1
+    assert {row[2:] for row in forms_of(family.world, visit)} == {(True, None, REASON)}
