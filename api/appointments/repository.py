@@ -146,20 +146,26 @@ from {whose} as w""")
 
 
 @dataclass(frozen=True)
-class Held:
-    """An appointment as it stands, held until the work ends."""
+class Whose:
+    """An appointment, and who is told of it."""
 
     clinic_id: int
     appointment_id: UUID
     person_id: UUID
     patient_id: UUID
+    confidential: bool
+
+
+@dataclass(frozen=True)
+class Held(Whose):
+    """An appointment as it stands, held until the work ends."""
+
     service: str
     specialist: str | None
     status: str
     starts_on: date
     starts_at: datetime | None
     ends_at: datetime | None
-    confidential: bool
     minutes: int
     specialists: list[str] | None
     is_open: bool | None
@@ -186,7 +192,7 @@ async def find(work: Work, appointment: UUID | None) -> Held:
     Raises:
         NotThere: none of that id, or not the caller's; recorded.
     """
-    return await _held(work, await work.find(_at_clinic(Action.APPOINTMENT_CHANGE), appointment=appointment))
+    return await hold(work, await work.find(_at_clinic(Action.APPOINTMENT_CHANGE), appointment=appointment))
 
 
 async def find_own(work: Work, appointment: UUID | None, dependent: UUID | None, *, own: bool) -> Held:
@@ -197,7 +203,20 @@ async def find_own(work: Work, appointment: UUID | None, dependent: UUID | None,
     """
     me = work.caller.principal.person_id
     statement = _of_person(Action.OWN_APPOINTMENT_CHANGE, own)
-    return await _held(work, await work.find(statement, me=me, dependent=dependent, appointment=appointment))
+    return await hold(work, await work.find(statement, me=me, dependent=dependent, appointment=appointment))
+
+
+async def hold(work: Work, found: dict[str, Any]) -> Held:
+    """An appointment that was found, by its `clinic_id`, `appointment_id` and `person_id`, until the work ends.
+
+    Raises:
+        NotThere: none of that id.
+    """
+    place = {"clinic": found["clinic_id"], "appointment": found["appointment_id"]}
+    rows = await work.run(_HELD, **place)
+    if not rows:
+        raise NotThere("no such appointment")
+    return Held(found["clinic_id"], found["appointment_id"], found["person_id"], **rows[0])
 
 
 async def change(work: Work, held: Held, to: Change) -> dict[str, Any]:
@@ -303,14 +322,6 @@ def _specialist_taken() -> Refused:
 
 def _patient_taken() -> Refused:
     return Refused("the patient is not free", place="body.starts_at", rule="patient_double_booked")
-
-
-async def _held(work: Work, found: dict[str, Any]) -> Held:
-    place = {"clinic": found["clinic_id"], "appointment": found["appointment_id"]}
-    rows = await work.run(_HELD, **place)
-    if not rows:
-        raise NotThere("no such appointment")
-    return Held(found["clinic_id"], found["appointment_id"], found["person_id"], **rows[0])
 
 
 @cache

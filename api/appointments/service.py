@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from api.appointments import repository
-from api.appointments.repository import Change, Held
+from api.appointments.repository import Change, Held, Whose
 from api.appointments.schemas import (
     Changed,
     ClinicAppointment,
@@ -63,7 +63,7 @@ async def step(
         held = await repository.find(work, as_id(appointment))
         if work.clinic is None:
             raise NotThere("no such clinic")
-        return await _take(serving, work, held, work.clinic, taken, asked, _role(caller, clinic))
+        return await take(serving, work, held, work.clinic, taken, asked, _role(caller, clinic))
 
 
 async def own_step(
@@ -83,7 +83,7 @@ async def own_step(
         if held.clinic_id not in clinics:
             raise NotThere("no such clinic")
         role = Role.PATIENT if own else Role.GUARDIAN
-        return await _take(serving, work, held, clinics[held.clinic_id], taken, asked, role)
+        return await take(serving, work, held, clinics[held.clinic_id], taken, asked, role)
 
 
 async def list_day(
@@ -157,9 +157,14 @@ async def join_own(serving: Services, caller: Caller, appointment: str, dependen
     return _link(serving, row, Visitor(moderator=False))
 
 
-async def _take(
+async def take(
     serving: Services, work: Work, held: Held, clinic: ClinicEntry, taken: Step, asked: Reasoned, role: Role
 ) -> Changed:
+    """Take a step with an appointment that is held, and tell the patient where it is another one then.
+
+    Raises:
+        InvalidInput, Refused: as for a clinic's staff.
+    """
     now, by_family = datetime.now(UTC), role in (Role.PATIENT, Role.GUARDIAN)
     today = now.astimezone(ZoneInfo(clinic.time_zone)).date()
     rule = fault(
@@ -177,7 +182,7 @@ async def _take(
     row = await repository.change(work, held, change)
     _have_forms_follow(work, held, change.status)
     if taken in (Step.RESCHEDULE, Step.CANCEL):
-        await _tell(serving, work, held, clinic, row)
+        await tell(serving, work, held, clinic, row)
     row.pop("version")
     return Changed(**row)
 
@@ -237,7 +242,7 @@ def _offers(held: Held, specialist: str | None, *, named: bool) -> bool:
     return specialist in (held.specialists or [])
 
 
-async def _tell(serving: Services, work: Work, held: Held, clinic: ClinicEntry, row: dict[str, Any]) -> None:
+async def tell(serving: Services, work: Work, held: Whose, clinic: ClinicEntry, row: dict[str, Any]) -> None:
     """Queue the message that the appointment is another one now, or none."""
     text = None
     if row["starts_at"] is not None and row["ends_at"] is not None:

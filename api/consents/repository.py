@@ -24,7 +24,7 @@ _CONSENTS = sql.SQL(f"""
             n.outdated_at, n.lapses_at, n.ends_at,
             case when e.signer_id = p.person_id then 'self' when e.signer_id <> p.person_id then 'guardian' end
             as signed_by,
-            to_jsonb(t) as text
+            r.deleted_at is null as registered, to_jsonb(t) as text
         from operational.registration as r
         inner join operational.clinic as k on k.clinic_id = r.clinic_id
         cross join unnest(%(purposes)s::text[]) as v (purpose)
@@ -43,11 +43,11 @@ _CONSENTS = sql.SQL(f"""
         left join lateral (
             select c.text_version, c.body, encode(c.sha256, 'hex') as sha256, c.required_from
             from operational.consent_text as c
-            where c.clinic_id = r.clinic_id and c.purpose = v.purpose
+            where c.clinic_id = r.clinic_id and c.purpose = v.purpose and r.deleted_at is null
             order by c.created_at desc, c.text_version desc
             limit 1
         ) as t on true
-        where r.person_id = p.person_id and r.deleted_at is null
+        where r.person_id = p.person_id and (r.deleted_at is null or e.event_id is not null)
     ) as s
 ) as consents""")  # nosec B608 # constants
 _AT_CLINIC = sql.SQL("""
@@ -55,8 +55,15 @@ _AT_CLINIC = sql.SQL("""
     select r.clinic_id
     from operational.registration as r
     inner join operational.clinic as k on k.clinic_id = r.clinic_id
-    where r.person_id = p.person_id and r.deleted_at is null and k.slug = %(clinic)s and k.archived_at is null
+    where r.person_id = p.person_id and ({meant}) and k.slug = %(clinic)s and k.archived_at is null
 ) as clinic_id""")
+# Patients alone sign; what was signed is its signer's to revoke, whatever the clinic did with the registration.
+_MEANT = {
+    Action.CONSENT_SIGN: sql.SQL("r.deleted_at is null"),
+    Action.CONSENT_REVOKE: sql.SQL("""r.deleted_at is null or exists (
+        select from operational.consent_event as e where e.person_id = p.person_id and e.clinic_id = r.clinic_id
+    )"""),
+}
 _LOCK = sql.SQL("select operational.lock_clinic(k.slug) from operational.clinic as k where k.clinic_id = %(clinic_id)s")
 _NEWEST_TEXT = sql.SQL("""
 select text_version, encode(sha256, 'hex') as sha256
@@ -127,10 +134,10 @@ async def of_person(grant: PersonGrant, dependent: UUID | None, at: datetime | N
 
 
 async def find(work: Work, action: Action, dependent: UUID | None, clinic: str, *, own: bool) -> dict[str, Any]:
-    """The caller or a dependent at a clinic where they are registered: `person_id`, `clinic_id`.
+    """The caller or a dependent at a clinic where they may sign or revoke: `person_id`, `clinic_id`.
 
     Raises:
-        NotThere: no such dependent of today, or no patient of that clinic.
+        NotThere: no such dependent of today, or no patient of that clinic; to revoke, nor anything signed there.
     """
     me = work.caller.principal.person_id
     found = await work.find(_at_clinic(action, own), me=me, dependent=dependent, clinic=clinic)
@@ -231,4 +238,4 @@ def _listed(own: bool) -> str:
 
 @cache
 def _at_clinic(action: Action, own: bool) -> str:
-    return statement(action, _AT_CLINIC, own=own, at_clinic=True)
+    return statement(action, _AT_CLINIC.format(meant=_MEANT[action]), own=own, at_clinic=True)

@@ -35,11 +35,12 @@ class Consent(BaseModel):
     signed_by: str | None = Field(description="`self` or `guardian`: in whose hand the newest event is.")
     channel: str | None
     ends_at: datetime | None = Field(description="When the signature ends by itself, as far as that is known.")
-    text: ConsentText | None = Field(description="The newest text; null where the clinic has none.")
+    registered: bool = Field(description="Whether they are a patient there: what is not can be revoked, not signed.")
+    text: ConsentText | None = Field(description="The newest text; null where the clinic has none, or nobody can sign.")
 
 
 class Consents(BaseModel):
-    """Every clinic of the person, each purpose."""
+    """Every clinic of the person, each purpose; of a clinic that they are no patient of any more, what was signed."""
 
     at: datetime
     consents: list[Consent]

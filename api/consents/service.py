@@ -72,7 +72,7 @@ async def revoke(serving: Services, caller: Caller, asked: Revoking | None, depe
     """Revoke a consent: from the commit on nobody of the clinic reads the profile.
 
     Raises:
-        NotThere: no such dependent of today, or no patient of that clinic.
+        NotThere: no such dependent of today, or neither a patient of that clinic nor anything signed there.
         InvalidInput: nothing was sent.
         Refused: nothing is signed.
     """

@@ -34,6 +34,8 @@ where
     clinic_id = %(clinic_id)s and {} = %(record)s and deleted_at is not null
     and coalesce(delete_reason, '') <> all(%(closed)s)
 returning patient_id, {} as confidential""")
+# What stands only with a registration that does: an appointment would keep its time taken where nobody sees it.
+_OF_A_PATIENT = {RecordKind.REGISTRATION, RecordKind.APPOINTMENT}
 # Seen only once the registration is there again.
 _IS_THERE = sql.SQL("""
 select r.patient_id from operational.registration as r
@@ -59,8 +61,8 @@ async def unmark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | No
     """Take the mark away, and record of which patient.
 
     Raises:
-        NotThere: no such record of the clinic, or it is not deleted; of a merge, or of a person who is deleted; a plan
-            that its specialist ended before it began.
+        NotThere: no such record of the clinic, or it is not deleted; of a merge, or of a person who is deleted; an
+            appointment of a registration that is; a plan that its specialist ended before it began.
         Refused: specialist or patient has another appointment at the time of this one, or the form was assigned again.
     """
     conflict = Refused("another is in its place", place="path.record", rule=_TAKEN.get(kind, "not_alone"))
@@ -71,6 +73,6 @@ async def unmark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | No
     if not rows:
         raise NotThere("no such thing")
     patient = rows[0]["patient_id"]
-    if kind is RecordKind.REGISTRATION and not await work.run(_IS_THERE, clinic_id=clinic_id, patient=patient):
+    if kind in _OF_A_PATIENT and not await work.run(_IS_THERE, clinic_id=clinic_id, patient=patient):
         raise NotThere("no such thing")
     await work.record(rows[0]["patient_id"], confidential=rows[0]["confidential"])

@@ -22,7 +22,7 @@ async def delete_record(
 ) -> Marked:
     """Mark a `registration` (by the patient's id), `appointment`, `form`, `plan` or `brought_record` as deleted.
 
-    It is gone from everything but the log.
+    It is gone from everything but the log. What a registration has still to come is cancelled with it.
     """
     return await service.delete(serving, caller, clinic, kind, record, asked)
 

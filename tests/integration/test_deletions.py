@@ -62,7 +62,7 @@ def test_a_deleted_registration_is_gone_from_every_read_and_load_and_comes_back(
             found = api.get(f"/v1/clinics/north/patients/{patient}/{what}", headers=staff)
             assert found.json() == NOT_THERE
         own = api.get("/v1/me/consents", headers=access_world.sign_in(api, "finch")).json()["consents"]
-        assert {consent["clinic"] for consent in own} == {"south"}
+        assert {(consent["clinic"], consent["registered"]) for consent in own} == {("north", False), ("south", True)}
         assert call(api, "staff.north", path, {"reason": "duplicate"}).json() == NOT_THERE
         ((by, reason),) = fresh.look(
             "select p.login, r.delete_reason from operational.registration as r inner join operational.principal as p"

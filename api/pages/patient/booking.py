@@ -24,7 +24,7 @@ Typed = Annotated[str, Form(max_length=300)]
 async def clinics_page(request: Request, serving: Serving, whose: AsWhose) -> Response:
     """The clinics, those that know the person first."""
     found = await consents.list_consents(serving, whose.caller, None, whose.dependent)
-    known = {consent.clinic for consent in found.consents}
+    known = {consent.clinic for consent in found.consents if consent.registered}
     return await show(request, serving, whose, "patient/book_where.html", known=known)
 
 

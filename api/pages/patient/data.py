@@ -59,7 +59,7 @@ async def _page(
 ) -> Response:
     found = await consents.list_consents(serving, whose.caller, None, whose.dependent)
     brought = await handovers.list_own(serving, whose.caller, whose.dependent)
-    known = sorted({consent.clinic for consent in found.consents})
+    known = sorted({consent.clinic for consent in found.consents if consent.registered})
     return await show(
         request, serving, whose, "patient/data.html", status, known=known, brought=brought.records, fault=fault, at=at
     )
