@@ -20,7 +20,7 @@ from policies.segments.compiler import ActiveSegment, compile_verdicts
 from policies.segments.condition import Condition
 from policies.segments.flips import raw_table
 from policies.segments.measure import FactTable
-from policies.segments.rule import parse_rule
+from policies.segments.rule import RuleError, parse_rule
 
 # The segment, and every one that it names, directly or not.
 _RULES = sql.SQL("""
@@ -108,13 +108,20 @@ limit %(limit)s""")
 
 
 async def rules(grant: Grant) -> Rules:
-    """The rule in force of the grant's segment, and of every one that it names."""
+    """The rule in force of the grant's segment, and of every one that it names.
+
+    Raises:
+        Refused: one of them is no rule any more.
+    """
     if grant.segment is None:
         raise ValueError("the grant is for no segment")
     rows = {row["slug"]: row for row in await grant.look(_RULES, segment=grant.segment.segment_id)}
     own = rows.pop(grant.segment.slug)
-    named = {slug: parse_rule(row["rule"]) for slug, row in rows.items()}
-    return Rules(own["version"], parse_rule(own["rule"]), named)
+    try:
+        named = {slug: parse_rule(row["rule"]) for slug, row in rows.items()}
+        return Rules(own["version"], parse_rule(own["rule"]), named)
+    except RuleError:
+        raise _fails() from None
 
 
 async def patient(grant: Grant, found: Rules, patient_id: UUID | None) -> dict[str, Any] | None:
@@ -164,10 +171,14 @@ async def undecided(
     except psycopg.errors.QueryCanceled:
         raise too_long() from None
     except psycopg.DataError:  # which may quote a value, and so is not told
-        raise Refused("cannot be evaluated", place="path.segment", rule="not_evaluated") from None
+        raise _fails() from None
     if rows and rows[0]["counted"] is None:
         raise too_long()
     return rows
+
+
+def _fails() -> Refused:
+    return Refused("cannot be evaluated", place="path.segment", rule="not_evaluated")
 
 
 def _asked(found: Rules, leaves: list[Condition]) -> list[ActiveSegment]:

@@ -145,6 +145,17 @@ def test_it_is_archived_and_not_had_back_and_what_it_names_is_not_archived(
     assert shown(api, manager, slugs[0])[0]["text"] is None
 
 
+@pytest.mark.parametrize("asked", ["undecided", "patients/{patient}/explanation"])
+def test_nobody_is_explained_by_it(
+    world: World, api: Api, manager: Headers, slugs: tuple[str, str], asked: str
+) -> None:
+    path = asked.format(patient=world.patients["north", FINCH])
+    for slug in slugs:
+        answer = api.get(f"{NORTH}/{slug}/{path}", headers=manager)
+        errors = [{"place": "path.segment", "rule": "not_evaluated"}]
+        assert (answer.status_code, answer.json()["errors"]) == (409, errors)
+
+
 def test_pages_show_it_and_take_another_rule(api: Api, manager: Headers, slugs: tuple[str, str]) -> None:
     browser_sign_in(api, "manager.north")
     pages = ["", *(f"/{slug}{page}" for slug in slugs for page in ("", "/changes", "/settings", "/edit"))]

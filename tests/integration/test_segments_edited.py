@@ -70,6 +70,8 @@ def test_another_rule_is_another_version_and_other_words_are_none(api: Api, mana
     match = {"If-Match": first["etag"]}
     answer = api.patch(f"{NORTH}/changing", headers=manager | match, json={"name": "Other words"})
     assert answer.json() == {"slug": "changing", "version": 1, "changed": True}
+    anew = api.patch(f"{NORTH}/changing", headers=manager | {"If-Match": "*"}, json={"name": "Other words"})
+    assert (anew.status_code, anew.json()["changed"]) == (200, False)
     renamed = read(api, manager, "changing")
     assert renamed["name"] == "Other words" and renamed["etag"] == answer.headers["etag"] != first["etag"]
     asked = {"rule": "age > 3", "fires": True}
