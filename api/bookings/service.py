@@ -22,7 +22,7 @@ from api.profiles.service import as_id
 from api.services import Services
 from api.verifications import people_repository as people
 from api.verifications import repository as verifications
-from api.verifications.booked_again import send_code_again
+from api.verifications.booked_again_repository import send_code_again
 from infra.errors import InvalidInput, NotThere, Refused
 from infra.settings import settings
 from policies.access.model import Resource
