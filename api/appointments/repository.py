@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
-from api.bookings.taken import OF_PATIENT, OF_SPECIALIST, is_taken
+from api.bookings.statements import OF_PATIENT, OF_SPECIALIST, is_taken
 from api.forms.statements import FORM
 from api.gateway import Grant, PersonGrant, Work
 from api.me.statements import WHOSE

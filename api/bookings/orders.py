@@ -12,7 +12,7 @@ from api.directory import ClinicEntry
 from api.idempotency import RequestDigests, checked
 from api.identity.principals import Principal
 from infra.encryption.contacts import canonical
-from infra.errors import InvalidInput
+from infra.errors import InvalidInput, Refused
 from policies.text import fault_of_identifier
 
 ROOM_BYTES = 32
@@ -84,6 +84,16 @@ def order(
         known_patient=patient.id if patient else None,
         new=_contacts(patient) if patient else None,
     )
+
+
+def specialist_taken() -> Refused:
+    """What a booking is told where the specialist has something else."""
+    return Refused("the specialist is not free", place="body.specialist", rule="double_booked")
+
+
+def patient_taken() -> Refused:
+    """What a booking is told where the patient has something else."""
+    return Refused("the patient is not free", place="body.starts_at", rule="double_booked")
 
 
 def _contacts(patient: BookedPatient) -> Contacts | None:

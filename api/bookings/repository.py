@@ -8,9 +8,8 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
-from api.bookings import taken
-from api.bookings.orders import Order
-from api.bookings.taken import ENDS_AT, STANDING, STANDS
+from api.bookings.orders import Order, patient_taken, specialist_taken
+from api.bookings.statements import ENDS_AT, OF_PATIENT, OF_SPECIALIST, STANDING, STANDS, is_taken
 from api.gateway import Grant, Work
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
@@ -48,7 +47,7 @@ select
     s.templates,
     coalesce(s.is_open, false) as is_open,
     coalesce(d.is_active and d.name = any(s.specialists), false) as is_offered,
-    {taken.is_taken(taken.OF_SPECIALIST, _UNTIL)} as is_taken,
+    {is_taken(OF_SPECIALIST, _UNTIL)} as is_taken,
     {REGISTRATION_FORMS} as registration_templates,
     {DAYS_AHEAD} as days_ahead,
     {HOLD_MINUTES} as hold_minutes
@@ -63,7 +62,7 @@ inner join operational.appointment as a on a.clinic_id = q.clinic_id and a.appoi
 where q.clinic_id = %(clinic)s and q.principal_id = %(principal)s and q.key_digest = %(key)s""")
 _PATIENT = f"""
 select r.patient_id, r.person_id, r.deleted_at is not null as is_deleted, r.delete_reason,
-    {taken.is_taken(taken.OF_PATIENT.format(patient="r.patient_id"), "%(ends_at)s::timestamptz")} as is_taken
+    {is_taken(OF_PATIENT.format(patient="r.patient_id"), "%(ends_at)s::timestamptz")} as is_taken
 from operational.registration as r"""  # nosec B608 # constants
 _BY_ID = sql.SQL(f"{_PATIENT} where r.clinic_id = %(clinic)s and r.patient_id = %(patient)s for no key update of r")
 _BY_PERSON = sql.SQL(f"{_PATIENT} where r.clinic_id = %(clinic)s and r.person_id = %(person)s for no key update of r")
@@ -250,8 +249,8 @@ def appoint_later(
         "booking_request_clinic_id_appointment_id_fkey": Refused(
             "the specialist does not offer this", place="body.specialist", rule="not_offered"
         ),
-        "specialist_is_free": taken.specialist_taken(),
-        "patient_is_free": taken.patient_taken(),
+        "specialist_is_free": specialist_taken(),
+        "patient_is_free": patient_taken(),
     }
     values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "appointment": order.appointment_id, "patient": patient}
     work.later(
@@ -301,7 +300,7 @@ async def _alive(work: Work, order: Order, row: dict[str, Any]) -> Registered:
     if not await work.run(_IS_THERE, person=row["person_id"]):
         raise NotThere("no such patient")
     if row["is_taken"]:
-        raise taken.patient_taken()
+        raise patient_taken()
     return Registered(row["patient_id"], row["person_id"], fresh=row["is_deleted"])
 
 

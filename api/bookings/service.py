@@ -5,10 +5,9 @@ from datetime import UTC, date, datetime, timedelta
 from api import sealing
 from api.bookings import calendar, repository
 from api.bookings.calendar import Entry
-from api.bookings.orders import Contacts, Order, order
+from api.bookings.orders import Contacts, Order, order, specialist_taken
 from api.bookings.repository import Plan, Registered
 from api.bookings.schemas import Booked, Booking, ClinicServices, Service
-from api.bookings.taken import specialist_taken
 from api.forms import assigning_repository as forms
 from api.gateway import Access, Caller, Work
 from api.idempotency import reused

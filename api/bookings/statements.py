@@ -4,7 +4,6 @@ The exclusion constraints keep what has an end. What an import brought has none,
 """
 
 from infra.clinic_settings import USUAL_MINUTES
-from infra.errors import Refused
 
 STANDING = """operational.appointment as a
     left join operational.service as t on t.clinic_id = a.clinic_id and t.service = a.service"""
@@ -29,13 +28,3 @@ def is_taken(whose: str, until: str) -> str:
         a.clinic_id = %(clinic)s and {whose} and a.ends_at is null and {STANDS}
         and a.starts_at < {until} and {ENDS_AT} > %(starts_at)s::timestamptz
 )"""  # nosec B608 # constants
-
-
-def specialist_taken() -> Refused:
-    """What a booking is told where the specialist has something else."""
-    return Refused("the specialist is not free", place="body.specialist", rule="double_booked")
-
-
-def patient_taken() -> Refused:
-    """What a booking is told where the patient has something else."""
-    return Refused("the patient is not free", place="body.starts_at", rule="double_booked")
