@@ -30,7 +30,7 @@ async def hold_days(work: Work, clinic_id: int) -> None:
 async def of_patient(work: Work, clinic_id: int, patient: UUID) -> list[Held]:
     """A patient's appointments to come, held until the work ends; whoever asks holds the registration already."""
     rows = await work.run(_OF_PATIENT, clinic=clinic_id, patient=patient)
-    return [await hold(work, row) for row in rows]
+    return [await hold(work, row, going=True) for row in rows]
 
 
 async def one(work: Work, clinic_id: int, appointment: UUID) -> tuple[Whose, dict[str, Any]] | None:

@@ -54,10 +54,13 @@ cross join operational.appointment as a
 inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
 left join operational.service as s on s.clinic_id = a.clinic_id and s.service = a.service
 left join operational.booking_setting as b on b.clinic_id = a.clinic_id
-where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s
+where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s and (r.deleted_at is null or %(going)s)
 for no key update of r, a""")  # nosec B608 # constants
 # Whether the specialist sees anybody, and what the constraints do not look at; null where the clinic knows no such one.
 _OTHERS = "{} and a.appointment_id <> %(appointment)s"
+# Of what has no end itself the constraints know nothing: it is compared with all others.
+_UNTIL = "coalesce(%(ends_at)s::timestamptz, %(starts_at)s::timestamptz + make_interval(mins => %(minutes)s::integer))"
+_AMONG = "(a.ends_at is null or %(ends_at)s::timestamptz is null)"
 _FREE = sql.SQL(f"""
 with held as materialized (
     select is_active from operational.specialist
@@ -65,8 +68,8 @@ with held as materialized (
 )
 select
     (select is_active from held) as is_active,
-    {is_taken(_OTHERS.format(OF_SPECIALIST), "%(ends_at)s::timestamptz")} as specialist_taken,
-    {is_taken(_OTHERS.format(OF_PATIENT.format(patient="%(patient)s")), "%(ends_at)s::timestamptz")} as patient_taken
+    {is_taken(_OTHERS.format(OF_SPECIALIST), _UNTIL, _AMONG)} as specialist_taken,
+    {is_taken(_OTHERS.format(OF_PATIENT.format(patient="%(patient)s")), _UNTIL, _AMONG)} as patient_taken
 """)  # nosec B608 # constants
 # Whoever takes a step with it knows of it: it is held for nobody's proof any more.
 _CHANGE = sql.SQL("""
@@ -206,14 +209,16 @@ async def find_own(work: Work, appointment: UUID | None, dependent: UUID | None,
     return await hold(work, await work.find(statement, me=me, dependent=dependent, appointment=appointment))
 
 
-async def hold(work: Work, found: dict[str, Any]) -> Held:
+async def hold(work: Work, found: dict[str, Any], *, going: bool = False) -> Held:
     """An appointment that was found, by its `clinic_id`, `appointment_id` and `person_id`, until the work ends.
 
+    With `going`, its registration may just have been marked as deleted.
+
     Raises:
-        NotThere: none of that id.
+        NotThere: none of that id, or of a registration that was deleted meanwhile.
     """
     place = {"clinic": found["clinic_id"], "appointment": found["appointment_id"]}
-    rows = await work.run(_HELD, **place)
+    rows = await work.run(_HELD, **place, going=going)
     if not rows:
         raise NotThere("no such appointment")
     return Held(found["clinic_id"], found["appointment_id"], found["person_id"], **rows[0])
@@ -299,14 +304,25 @@ async def own_visit(
     return await grant.disclose(statement, me=me, dependent=dependent, appointment=appointment)
 
 
+async def free(
+    work: Work, held: Held, specialist: str | None, starts_at: datetime | None, ends_at: datetime | None
+) -> dict[str, Any]:
+    """Whether the specialist `is_active`, null for none; and whether somebody's time is taken then: `specialist_taken`,
+    `patient_taken`. The specialist is held from here on.
+    """
+    place: dict[str, Any] = {"clinic": held.clinic_id, "appointment": held.appointment_id, "patient": held.patient_id}
+    time: dict[str, Any] = {"starts_at": starts_at, "ends_at": ends_at, "minutes": held.minutes}
+    (found,) = await work.run(_FREE, **place, **time, specialist=specialist)
+    return found
+
+
 async def _check_free(work: Work, held: Held, to: Change) -> None:
     """Hold the specialist in the order of a booking, so that nobody waits for each other, and look who is free.
 
     Raises:
-        Refused: as by `change`, but not of what had the time before the correction, or has no end to compare.
+        Refused: as by `change`, but not of what had the time before the correction.
     """
-    place: dict[str, Any] = {"clinic": held.clinic_id, "appointment": held.appointment_id, "patient": held.patient_id}
-    (found,) = await work.run(_FREE, **place, specialist=to.specialist, starts_at=to.starts_at, ends_at=to.ends_at)
+    found = await free(work, held, to.specialist, to.starts_at, to.ends_at)
     if to.step is Step.RESCHEDULE and found["is_active"] is False:
         raise Refused("the specialist sees nobody now", place="body.specialist", rule="not_offered")
     anew = to.step is Step.RESCHEDULE or held.status in FREEING

@@ -20,11 +20,11 @@ OF_SPECIALIST = f"a.specialist = %(specialist)s and a.starts_on between {_DAY} -
 OF_PATIENT = "a.patient_id = {patient} and not a.confidential"
 
 
-def is_taken(whose: str, until: str) -> str:
-    """Whether an appointment without an end takes some of the time from `%(starts_at)s` until `until`."""
+def is_taken(whose: str, until: str, among: str = "a.ends_at is null") -> str:
+    """Whether an appointment without an end, or one `among` others, takes some time from `%(starts_at)s` to `until`."""
     return f"""exists (
     select from {STANDING}
     where
-        a.clinic_id = %(clinic)s and {whose} and a.ends_at is null and {STANDS}
+        a.clinic_id = %(clinic)s and {whose} and {among} and {STANDS}
         and a.starts_at < {until} and {ENDS_AT} > %(starts_at)s::timestamptz
 )"""  # nosec B608 # constants

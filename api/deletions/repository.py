@@ -36,6 +36,11 @@ where
 returning patient_id, {} as confidential""")
 # What stands only with a registration that does: an appointment would keep its time taken where nobody sees it.
 _OF_A_PATIENT = {RecordKind.REGISTRATION, RecordKind.APPOINTMENT}
+# Whoever deletes the registration looks for its appointments when it is theirs: this waits, or is found.
+_HOLD_PATIENT = sql.SQL("""
+select r.patient_id from operational.appointment as a
+inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
+where a.clinic_id = %(clinic_id)s and a.appointment_id = %(record)s for no key update of r""")
 # Seen only once the registration is there again.
 _IS_THERE = sql.SQL("""
 select r.patient_id from operational.registration as r
@@ -65,6 +70,8 @@ async def unmark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | No
             appointment of a registration that is; a plan that its specialist ended before it began.
         Refused: specialist or patient has another appointment at the time of this one, or the form was assigned again.
     """
+    if kind is RecordKind.APPOINTMENT:
+        await work.run(_HOLD_PATIENT, clinic_id=clinic_id, record=record)
     conflict = Refused("another is in its place", place="path.record", rule=_TAKEN.get(kind, "not_alone"))
     statement = _UNMARK.format(*_PLACES[kind])
     rows = await work.run(

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from api.appointments import coming_repository
-from api.appointments.coming_service import cancel_all, tell_of_mark
+from api.appointments.coming_service import cancel_all, follow_mark
 from api.bodies import given
 from api.deletions import repository
 from api.deletions.schemas import Deleting, Marked, RecordKind
@@ -34,7 +34,7 @@ async def delete(
         if of is RecordKind.REGISTRATION:
             await cancel_all(serving, work, at, which, reason)
         elif of is RecordKind.APPOINTMENT:
-            await tell_of_mark(serving, work, at, which, deleted=True)
+            await follow_mark(serving, work, at, which, deleted=True)
     return Marked(kind=of, id=which, deleted=True)
 
 
@@ -43,12 +43,15 @@ async def restore(serving: Services, caller: Caller, clinic: str, kind: str, rec
 
     Raises:
         NotThere: no such deleted record, or not the caller's to restore.
+        Refused: another is in its place.
     """
     async with serving.gateway.work(caller, Access(Action.RECORD_RESTORE, Resource(clinic))) as work:
         of, which, at = _meant(work, kind, record)
+        if of is RecordKind.APPOINTMENT:
+            await coming_repository.hold_days(work, at.clinic_id)
         await repository.unmark(work, at.clinic_id, of, which)
         if of is RecordKind.APPOINTMENT:
-            await tell_of_mark(serving, work, at, which, deleted=False)
+            await follow_mark(serving, work, at, which, deleted=False)
     return Marked(kind=of, id=which, deleted=False)
 
 

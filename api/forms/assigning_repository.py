@@ -57,10 +57,10 @@ and not exists (
 )""")
 _BY_HAND = _ASSIGN.format(wanted=sql.SQL("true"))
 _BOOKED = _ASSIGN.format(wanted=_WANTED)
-# An intake or a consent that another visit would have brought as well is that one's from now on.
+# An intake or a consent that another visit would have brought as well is that one's from now on, hidden as that one is.
 WITHDRAW = sql.SQL("""
 update operational.form as f
-set occasion = coalesce(n.occasion, f.occasion),
+set occasion = coalesce(n.occasion, f.occasion), confidential = f.confidential or coalesce(n.confidential, false),
     deleted_at = case when n.occasion is null then clock_timestamp() end,
     deleted_by = case when n.occasion is null then %(by)s::uuid end,
     delete_reason = case when n.occasion is null then %(why)s::text end
@@ -68,7 +68,7 @@ from operational.form as o
 left join operational.form_template as t
     on t.clinic_id = o.clinic_id and t.template = o.template and t.template_version = o.template_version
 left join lateral (
-    select a.appointment_id::text as occasion
+    select a.appointment_id::text as occasion, a.confidential
     from operational.appointment as a
     inner join operational.service as s on s.clinic_id = a.clinic_id and s.service = a.service
     where
@@ -85,11 +85,19 @@ where
     o.clinic_id = operational.context_clinic() and o.patient_id = any(%(patients)s::uuid[])
     and o.occasion = any(%(appointments)s::uuid[]::text[])
     and f.clinic_id = o.clinic_id and f.form_id = o.form_id and f.status = 'pending' and f.deleted_at is null""")
+# Of one template the last that went: cancelled again and again, an appointment may have had several.
 _BRING_BACK = sql.SQL("""
 update operational.form as f set deleted_at = null, deleted_by = null, delete_reason = null
 where
     f.clinic_id = operational.context_clinic() and f.patient_id = %(patient)s
-    and f.occasion = %(appointment)s::uuid::text and f.delete_reason = %(why)s
+    and f.form_id in (
+        select distinct on (d.template) d.form_id
+        from operational.form as d
+        where
+            d.clinic_id = operational.context_clinic() and d.patient_id = %(patient)s
+            and d.occasion = %(appointment)s::uuid::text and d.delete_reason = %(why)s and d.deleted_at is not null
+        order by d.template, d.deleted_at desc, d.form_id
+    )
     and not exists (
         select from operational.form as k
         inner join operational.form_template as t

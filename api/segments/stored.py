@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.segments.rules import PLACE, check_together, no_rule
-from policies.segments.rule import Rule, RuleError, join, to_json
+from policies.segments.rule import Rule, RuleError, located, to_json
 from policies.segments.sound import beside, readable
 from policies.segments.text import write
 
@@ -18,7 +18,7 @@ def together(stored: Mapping[str, Rule | None], slug: str, rule: Rule) -> dict[s
     try:
         rules = beside({**stored, slug: rule}, {slug})
     except RuleError as error:
-        raise no_rule(error, join(PLACE, error.place)) from None
+        raise no_rule(error, located(PLACE, error.place)) from None
     check_together(rules, slug)
     return rules
 

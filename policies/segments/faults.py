@@ -80,8 +80,9 @@ def _fitting(error: UnexpectedInput, names: set[str]) -> set[str]:
     if not names >= _CONSTANTS:
         return names
     stack = error.interactive_parser.parser_state.value_stack
-    measured = next(part for part in reversed(stack) if isinstance(part, Measured))
-    measure = CATALOGUE.get(measured.found["measure"])
+    # Within its arguments there is none yet.
+    measured = next((part for part in reversed(stack) if isinstance(part, Measured)), None)
+    measure = CATALOGUE.get(measured.found["measure"]) if measured else None
     return names - _CONSTANTS | {_OF_TYPE.get(measure.type, "STRING")} if measure else names
 
 

@@ -127,3 +127,13 @@ def test_who_works_at_the_clinic_books_for_themself_too(fresh: World, running: A
     assert booked.status_code == 201 and booked.json()["patient"] is None
     by_id = ask(starts_at=at(12), patient={"id": str(fresh.patients["north", access_world.FINCH])})
     assert post(running, sign_in(running, "finch"), by_id).json()["patient"] == by_id["patient"]["id"]
+
+
+def test_a_link_stays_good_until_another_address_has_one(fresh: World, running: Api, mailbox: Mailbox) -> None:
+    for hours in range(5):
+        book(fresh, running, hours, source_id=f"other {hours}", **named(RIGHT))
+    book(fresh, running, 9, **named(WRONG))
+    book(fresh, running, 10, **named(RIGHT))
+    assert len(codes(mailbox)) == 6, "the right address had its five"
+    (_, link) = codes(mailbox)[-1]
+    assert answer(running, mailbox, link) == 200

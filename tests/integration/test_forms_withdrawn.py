@@ -128,3 +128,36 @@ def test_what_nobody_proved_in_time_leaves_no_form_of_its_visit(family: Family) 
     over(family.world)
     assert release(family.world) == 1
     assert {row[2:] for row in forms_of(family.world, visit)} == {(True, None, REASON)}
+
+
+def test_an_appointment_that_comes_and_goes_has_one_form_of_a_template_in_the_end(family: Family) -> None:
+    back = {"status": "booked", "reason": "entered_wrongly"}
+    one = book_wren(family, 9)
+    step(family, one, "cancel")
+    other = book_wren(family, 10)
+    step(family, one, "correct", back)
+    step(family, other, "cancel")
+    step(family, one, "cancel")
+    step(family, one, "correct", back)
+    standing = [row[0] for row in forms_of(family.world, one) if not row[2]]
+    assert standing == sorted({row[0] for row in forms_of(family.world, one)}) and "intake" in standing
+
+
+def test_a_form_that_becomes_a_hidden_visits_is_hidden(family: Family) -> None:
+    one, other = book_wren(family, 9), book_wren(family, 10)
+    family.done("wren", "POST", f"/me/appointments/{other}/confidential", {"confidential": True})
+    step(family, one, "cancel")
+    assert forms_of(family.world, other)[0][:3] == ("intake", "pending", False)
+    query = "select bool_and(confidential) from operational.form where occasion = %s and deleted_at is null"
+    assert family.world.look(query, other) == [(True,)]
+
+
+@pytest.mark.check(34)
+def test_forms_go_with_an_appointment_that_is_deleted_and_come_back_with_it(family: Family) -> None:
+    visit = book_wren(family, 9)
+    before = forms_of(family.world, visit)
+    path = f"/clinics/north/deletions/appointment/{visit}"
+    family.done("staff.north", "POST", path, {"reason": "mistake"})
+    assert all(row[2] for row in forms_of(family.world, visit))
+    family.done("admin", "POST", f"{path}/undo")
+    assert forms_of(family.world, visit) == before and before

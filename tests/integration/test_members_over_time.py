@@ -130,6 +130,21 @@ def test_an_edit_fires_if_all_since_the_last_run_were_saved_so(clinic: SegmentCl
     assert clinic.feed("old", after=3) == [(letter, "entered", "rule", True) for letter in "ac"]
 
 
+def test_a_quiet_edit_fires_nobody_through_a_segment_that_names_it(clinic: SegmentClinic) -> None:
+    """Who saves the one that names it is shown what that changes, and not whom the quiet one moves."""
+    clinic.save("frail", {"in_segment": "old"}, fires=True)
+    clinic.patient("c", birth_date=date(1960, 1, 1))
+    clinic.run()
+    clinic.save("old", {**OLD, "value": 60})
+    clinic.save("frail", {"any": [{"in_segment": "old"}, {"in_segment": "seen"}]}, fires=True)
+    assert clinic.run() == (2, 0)
+    assert clinic.feed("frail", after=2) == clinic.feed("old", after=2) == [("c", "entered", "rule", False)]
+    clinic.save("old", OLD, fires=True)
+    clinic.save("frail", {"in_segment": "old"}, fires=True)
+    assert clinic.run() == (0, 2)
+    assert clinic.feed("frail", after=3) == [("c", "left", "rule", True)]
+
+
 def test_before_the_first_run_a_quiet_version_keeps_the_next_one_quiet(clinic: SegmentClinic) -> None:
     for slug, fires in (("quiet", False), ("loud", True)):
         clinic.save(slug, OLD, fires=fires)

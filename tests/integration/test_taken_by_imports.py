@@ -167,6 +167,28 @@ def test_a_correction_takes_no_time_that_an_import_has_by_now(world: World, api:
     assert api.post(f"{path}/correct", json=back, headers=staff).status_code == 200
 
 
+def test_what_an_import_brought_comes_back_to_no_time_that_was_booked_meanwhile(world: World, api: Api) -> None:
+    staff, back = sign_in(api, "staff.north"), {"status": "booked", "reason": "entered_wrongly"}
+    brought, deleted, kept = bring(world, 140), bring(world, 142), bring(world, 144)
+    assert api.post(f"/v1/clinics/north/appointments/{brought}/cancel", headers=staff).status_code == 200
+    gone = api.post(f"/v1/clinics/north/deletions/appointment/{deleted}", json={"reason": "mistake"}, headers=staff)
+    assert gone.status_code == 200, gone.text
+    for hour in (140.25, 142.25):
+        assert post(api, as_key(world), ask(starts_at=at(hour), patient=newcomer())).status_code == 201
+    taken = api.post(f"/v1/clinics/north/appointments/{brought}/correct", json=back, headers=staff)
+    assert (taken.status_code, errors(taken)) == (409, [("body.starts_at", "double_booked")])
+    admin = sign_in(api, "admin")
+    undone = api.post(f"/v1/clinics/north/deletions/appointment/{deleted}/undo", headers=admin)
+    assert (undone.status_code, errors(undone)) == (409, [("path.record", "double_booked")])
+    for name in ("cancel", "correct"):
+        assert (
+            api.post(
+                f"/v1/clinics/north/appointments/{kept}/{name}", json=back if name == "correct" else None, headers=staff
+            ).status_code
+            == 200
+        )
+
+
 STATEMENTS = {
     "claim": (bookings._CLAIM, {"appointment_day"}),
     "by_id": (bookings._BY_ID, {"appointment_patient"}),

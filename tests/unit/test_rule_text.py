@@ -136,3 +136,24 @@ def test_a_deep_or_large_text_is_refused() -> None:
     ):
         with pytest.raises(RuleError):
             read(text)
+
+
+@pytest.mark.parametrize("typed", ["", "foo", "[", "]", '"', ",", "=", "2024-02-30", "1", "in"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        'age > 65 and adherence.completion_rate(30d) < 0.5 or not (sex in ["a", "b"])',
+        'appointments.count(3mo, status=["fulfilled", "noshow"]) between 1 and 2 and in_segment("high-pain")',
+        'answers.latest(form="pain", question="score") >= 7 and allergies contains none ["nuts"]',
+    ],
+)
+def test_wherever_a_text_ends_or_goes_wrong_it_is_a_rule_or_an_error_with_its_place(text: str, typed: str) -> None:
+    assert "" not in [place_of_fault(text[:end] + typed) for end in range(len(text) + 1)]
+
+
+def place_of_fault(text: str) -> str | None:
+    try:
+        read(text)
+    except RuleError as error:
+        return error.place
+    return None
