@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from api.bookings.orders import Order, patient_taken, specialist_taken
-from api.bookings.statements import ENDS_AT, OF_PATIENT, OF_SPECIALIST, STANDING, STANDS, is_taken
+from api.bookings.statements import ENDLESS, ENDS_AT, OF_PATIENT, OF_SPECIALIST_SOON, STANDING, STANDS, is_taken
 from api.gateway import Grant, Work
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
@@ -47,7 +47,7 @@ select
     s.templates,
     coalesce(s.is_open, false) as is_open,
     coalesce(d.is_active and d.name = any(s.specialists), false) as is_offered,
-    {is_taken(OF_SPECIALIST, _UNTIL)} as is_taken,
+    {is_taken(OF_SPECIALIST_SOON, _UNTIL, ENDLESS)} as is_taken,
     {REGISTRATION_FORMS} as registration_templates,
     {DAYS_AHEAD} as days_ahead,
     {HOLD_MINUTES} as hold_minutes

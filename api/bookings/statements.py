@@ -3,7 +3,7 @@
 The exclusion constraints keep what has an end. What an import brought has none, and is looked for here.
 """
 
-from infra.clinic_settings import USUAL_MINUTES
+from infra.clinic_settings import LONGEST_VISIT, USUAL_MINUTES
 
 STANDING = """operational.appointment as a
     left join operational.service as t on t.clinic_id = a.clinic_id and t.service = a.service"""
@@ -16,6 +16,10 @@ _DAY = """(%(starts_at)s::timestamptz at time zone (
         select z.time_zone from operational.clinic as z where z.clinic_id = %(clinic)s
     ))::date"""
 OF_SPECIALIST = f"a.specialist = %(specialist)s and a.starts_on between {_DAY} - 1 and {_DAY} + 1"
+# By the index of what has no end, among `ENDLESS`: the look of a booking, which has to be quick.
+OF_SPECIALIST_SOON = f"""a.specialist = %(specialist)s
+        and a.starts_at > %(starts_at)s::timestamptz - make_interval(mins => {LONGEST_VISIT})"""
+ENDLESS = "a.ends_at is null and a.status in ('booked', 'arrived')"
 # What is hidden from guardians is in nobody's way, as in the constraint.
 OF_PATIENT = "a.patient_id = {patient} and not a.confidential"
 

@@ -190,7 +190,7 @@ def test_what_an_import_brought_comes_back_to_no_time_that_was_booked_meanwhile(
 
 
 STATEMENTS = {
-    "claim": (bookings._CLAIM, {"appointment_day"}),
+    "claim": (bookings._CLAIM, {"appointment_endless"}),
     "by_id": (bookings._BY_ID, {"appointment_patient"}),
     "by_person": (bookings._BY_PERSON, {"appointment_patient"}),
     "by_source": (bookings._BY_SOURCE, {"appointment_patient"}),
