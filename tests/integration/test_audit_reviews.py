@@ -113,7 +113,12 @@ def test_what_is_unusual_comes_page_by_page_of_the_time_that_was_asked_for(
         found, cursors = found + page["findings"], [*cursors, page["next"]]
         assert page["counted"] == whole["counted"]
     assert found == whole["findings"] and len(cursors) > 2
-    assert len(api.get(path, headers=headers).json()["findings"]) == len(found) + 3
+    # Whether this test runs at night is not its subject.
+    by_day = [
+        len([f for f in findings if f["reason"] != "night"])
+        for findings in (found, api.get(path, headers=headers).json()["findings"])
+    ]
+    assert by_day[1] == by_day[0] + 3
     for who, query in (("auditor.north", {"cursor": "x"}), ("auditor", {"cursor": cursors[0], "clinic": "south"}),
                        ("auditor", {"cursor": cursors[0], "clinic": "north"})):  # fmt: skip
         assert api.get(path, headers=auditors[who], params=query).status_code == 404
