@@ -5,7 +5,7 @@ from uuid import UUID
 
 from psycopg import sql
 
-from api.appointments.repository import Held, Whose, hold
+from api.appointments.steps_repository import Held, Whose, hold
 from api.gateway import Work
 
 _HOLD_DAYS = sql.SQL("select operational.hold_days_soon(%(clinic)s)")

@@ -3,9 +3,9 @@
 from uuid import UUID
 
 from api.appointments import coming_repository as repository
-from api.appointments.repository import Whose, free, hold
 from api.appointments.schemas import Reasoned
 from api.appointments.service import take, tell
+from api.appointments.steps_repository import Whose, free, hold
 from api.directory import ClinicEntry
 from api.forms import assigning_repository as forms
 from api.gateway import Work

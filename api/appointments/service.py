@@ -6,7 +6,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from api.appointments import repository
-from api.appointments.repository import Change, Held, Whose
+from api.appointments import steps_repository as steps
 from api.appointments.schemas import (
     Changed,
     ClinicAppointment,
@@ -18,6 +18,7 @@ from api.appointments.schemas import (
     Rescheduling,
     VideoLink,
 )
+from api.appointments.steps_repository import Change, Held, Whose
 from api.bookings import calendar
 from api.bookings.calendar import Entry
 from api.bookings.service import check_time
@@ -60,7 +61,7 @@ async def step(
     """
     access = Access(ACTIONS[taken], Resource(clinic, patient=True))
     async with serving.gateway.work(caller, access) as work:
-        held = await repository.find(work, as_id(appointment))
+        held = await steps.find(work, as_id(appointment))
         if work.clinic is None:
             raise NotThere("no such clinic")
         return await take(serving, work, held, work.clinic, taken, asked, _role(caller, clinic))
@@ -78,7 +79,7 @@ async def own_step(
     access = Access(Action.OWN_APPOINTMENT_CHANGE, person_of(caller, dependent))
     async with serving.gateway.work(caller, access) as work:
         own = dependent is None
-        held = await repository.find_own(work, as_id(appointment), as_id(dependent or ""), own=own)
+        held = await steps.find_own(work, as_id(appointment), as_id(dependent or ""), own=own)
         clinics = {entry.clinic_id: entry for entry in await serving.directory.clinics()}
         if held.clinic_id not in clinics:
             raise NotThere("no such clinic")
@@ -179,7 +180,7 @@ async def take(
     if rule:
         raise Refused("not now", place="appointment", rule=rule)
     change = _change(held, taken, asked, role)
-    row = await repository.change(work, held, change)
+    row = await steps.change(work, held, change)
     _have_forms_follow(work, held, change.status)
     if taken in (Step.RESCHEDULE, Step.CANCEL):
         await tell(serving, work, held, clinic, row)

@@ -1,7 +1,7 @@
 """Bookings in the database. Held in one order: key, source's patient, patient, specialist, contact of somebody new."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from functools import cache
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,8 +9,8 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from api.bookings.orders import Order, patient_taken, specialist_taken
-from api.bookings.statements import ENDLESS, ENDS_AT, OF_PATIENT, OF_SPECIALIST_SOON, STANDING, STANDS, is_taken
-from api.gateway import Grant, Work
+from api.bookings.statements import ENDLESS, OF_PATIENT, OF_SPECIALIST_SOON, is_taken
+from api.gateway import Work
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
 from infra.clinic_settings import DAYS_AHEAD, HOLD_MINUTES, REGISTRATION_FORMS
@@ -116,25 +116,6 @@ inner join operational.registration as r on r.clinic_id = a.clinic_id and r.pati
 inner join operational.verification as v on v.person_id = r.person_id and v.clinic_id = r.clinic_id
 where a.clinic_id = %(clinic)s and a.held_until > statement_timestamp() and a.status = 'booked'
     and v.answered_at is null""")
-_SERVICES = sql.SQL("""
-select service, name, modality, minutes, is_open as open, specialists
-from operational.service where clinic_id = %(clinic)s""")
-
-# Of what is taken the times alone.
-_TIMES = sql.SQL(f"""
-select
-    s.minutes, b.hours, {DAYS_AHEAD} as days_ahead,
-    array(
-        select array[a.starts_at, {ENDS_AT}]
-        from {STANDING}
-        where
-            a.clinic_id = s.clinic_id and a.specialist = %(specialist)s and {STANDS}
-            and a.starts_on between %(first)s::date - 1 and %(last)s::date + 1
-        order by a.starts_at
-    ) as taken
-from operational.service as s
-left join operational.booking_setting as b on b.clinic_id = s.clinic_id
-where s.clinic_id = %(clinic)s and s.service = %(service)s and s.is_open and %(specialist)s = any(s.specialists)""")  # nosec B608 # constants
 
 
 @dataclass(frozen=True)
@@ -276,20 +257,6 @@ async def held(work: Work, clinic_id: int) -> int:
     rows = await work.run(_HELD, clinic=clinic_id)
     found: int = rows[0]["held"]
     return found
-
-
-async def services(grant: Grant) -> list[dict[str, Any]]:
-    """What the clinic offers, by name."""
-    return await grant.read(_SERVICES, sql.SQL("name, service"), clinic=grant.clinic and grant.clinic.clinic_id)
-
-
-async def times(grant: Grant, service: str, specialist: str, first: date, last: date) -> dict[str, Any] | None:
-    """How long a service takes, when the clinic is open and when the specialist is taken on days; None: not offered."""
-    clinic = grant.clinic and grant.clinic.clinic_id
-    rows = await grant.read(
-        _TIMES, sql.SQL("minutes"), clinic=clinic, service=service, specialist=specialist, first=first, last=last
-    )
-    return rows[0] if rows else None
 
 
 async def _alive(work: Work, order: Order, row: dict[str, Any]) -> Registered:

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from api import sealing
 from api.bookings import calendar, repository
+from api.bookings import offers_repository as offers
 from api.bookings.calendar import Entry
 from api.bookings.orders import Contacts, Order, order, specialist_taken
 from api.bookings.repository import Plan, Registered
@@ -105,7 +106,7 @@ async def list_services(serving: Services, caller: Caller, clinic: str) -> Clini
         NotThere: no such clinic, or none of the caller's.
     """
     async with serving.gateway.open(caller, Access(Action.SERVICE_LIST, Resource(clinic))) as grant:
-        rows = await repository.services(grant)
+        rows = await offers.services(grant)
     return ClinicServices(services=[Service(**row) for row in rows])
 
 
@@ -119,7 +120,7 @@ async def free_times(
     """
     last = first + timedelta(days=DAYS_OF_TIMES - 1)
     async with serving.gateway.open(caller, Access(Action.SERVICE_LIST, Resource(clinic))) as grant:
-        found = await repository.times(grant, service, specialist, first, last)
+        found = await offers.times(grant, service, specialist, first, last)
         zone = grant.clinic.time_zone if grant.clinic else "UTC"
     if found is None:
         return []

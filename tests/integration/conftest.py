@@ -27,6 +27,19 @@ def api(world: World) -> Iterator[Api]:
         yield running
 
 
+@pytest.fixture
+def fresh(server: Server) -> World:
+    """A world of its own, for a test that changes what others would find."""
+    return access_world.build(server)
+
+
+@pytest.fixture
+def running(fresh: World) -> Iterator[Api]:
+    """The API on it."""
+    with access_world.client(fresh.server) as api:
+        yield api
+
+
 @pytest.fixture(scope="module")
 def manager(api: Api) -> dict[str, str]:
     """Headers of a manager's sign-in."""

@@ -2,7 +2,6 @@
 
 import re
 import time
-from collections.abc import Iterator
 from email import message_from_bytes
 
 import access_world
@@ -13,7 +12,6 @@ from provisional import MAIL, NOT_GOOD, Mailbox, book, login_of, mailbox, verifi
 
 from api import account_care, accounts
 from api.messages.port import MessageKind
-from infra.database import Server
 from policies.words import Role
 from tests.integration.campaigning import text_of
 from tests.integration.posting import mail_server
@@ -22,17 +20,6 @@ from tests.integration.posting import send as send_mail
 __all__ = ["mailbox"]
 
 CONTACTS = "/v1/me/account/contacts"
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    return access_world.build(server)
-
-
-@pytest.fixture
-def running(fresh: World) -> Iterator[Api]:
-    with access_world.client(fresh.server) as api:
-        yield api
 
 
 def sign_in(api: Api, login: str, password: str = PASSWORD) -> int:

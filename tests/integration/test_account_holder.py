@@ -7,14 +7,7 @@ import pytest
 from access_world import FINCH, HERON, WREN, Api, World
 from families import NOT_THERE, PARENT, add, call, dependents, invitation, join
 
-from infra.database import Server
-
 MISTAKE = {"reason": "no_longer"}
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    return access_world.build(server)
 
 
 def others(api: Api, login: str, dependent: str) -> Any:

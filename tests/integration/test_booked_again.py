@@ -1,6 +1,5 @@
 """Who has proven no contact yet gets a code with another booking, if none reached them or another address is right."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import access_world
@@ -11,22 +10,10 @@ from provisional import Mailbox, mailbox
 
 from api import accounts
 from api.messages.port import MessageKind
-from infra.database import Server
 from policies.words import Role
 
 __all__ = ["mailbox"]
 WRONG, RIGHT = "crane@exmaple.org", "crane@example.org"
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    return access_world.build(server)
-
-
-@pytest.fixture
-def running(fresh: World) -> Iterator[Api]:
-    with access_world.client(fresh.server) as api:
-        yield api
 
 
 def book(world: World, api: Api, hours: float, clinic: str = "north", **patient: Any) -> str:

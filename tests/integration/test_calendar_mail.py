@@ -1,6 +1,5 @@
 """The calendar as it comes with a mail: an invitation, or its end, that a calendar knows by organizer and attendee."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from email.message import EmailMessage, Message
@@ -8,7 +7,6 @@ from email.policy import SMTP
 from typing import Any
 from uuid import uuid4
 
-import access_world
 import pytest
 from access_world import WREN, Api, World
 from booking import ask, at, post, sign_in
@@ -17,23 +15,11 @@ from icalendar import Calendar
 from api.bookings.calendar import Entry, text_of
 from api.messages.mail import mail_of
 from api.messages.port import MessageKind
-from infra.database import Server
 from tests.integration.posting import SENDER, give_email, mail_server, send
 
 ADDRESS = "wren@example.org"
 ORGANIZER = "mailto:cloister@example.org"
 START = datetime(2028, 2, 29, 9, tzinfo=UTC)
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    return access_world.build(server)
-
-
-@pytest.fixture
-def running(fresh: World) -> Iterator[Api]:
-    with access_world.client(fresh.server) as api:
-        yield api
 
 
 def part_of(mail: Message) -> Message:

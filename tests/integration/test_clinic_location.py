@@ -230,11 +230,6 @@ def begins(server: Server, clinic: str) -> bool:
         return pass_midnight(connection, clinic, datetime.now(UTC)) is not None
 
 
-@pytest.fixture
-def fresh(server: Server) -> World:
-    return access_world.build(server)
-
-
 @pytest.fixture(scope="module")
 def admins(api: Api) -> dict[str, str]:
     return access_world.sign_in(api, "admin")

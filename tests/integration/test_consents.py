@@ -13,7 +13,7 @@ import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
 
 from infra.consent_grace import set_consent_grace
-from infra.database import Server, connect, connect_admin, set_context
+from infra.database import connect, connect_admin, set_context
 from infra.errors import InvalidInput
 from infra.roles import Login
 from policies.guardianship import of_age_on
@@ -22,12 +22,6 @@ from tests.integration.posting import give_email, mail_server, send
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 SHOWN = {"text_version": "v1", "sha256": "00" * 32}
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """For tests that sign and revoke."""
-    return access_world.build(server)
 
 
 def call(api: Api, login: str, method: str, path: str, body: Any = None, **query: Any) -> Any:

@@ -10,17 +10,11 @@ from access_world import DELETED, FINCH, HERON, Api, World
 from booking import as_key, ask, errors, post, someone
 from psycopg import sql
 
-from infra.database import Server, clinic_transaction, connect
+from infra.database import clinic_transaction, connect
 from infra.roles import ClinicKind, Login
 from orchestration.ingest.sources import SOURCES
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """For tests that delete."""
-    return access_world.build(server)
 
 
 def call(api: Api, login: str, path: str, body: Any = None) -> Any:

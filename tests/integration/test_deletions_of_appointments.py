@@ -12,14 +12,8 @@ from booking import as_key, ask, at, post, someone
 from test_appointments import history, past, step
 from test_deletions import NOT_THERE, call
 
-from infra.database import Server, connect_admin
+from infra.database import connect_admin
 from tests.integration.posting import give_email, mail_server, send
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """For tests that delete."""
-    return access_world.build(server)
 
 
 def book(world: World, api: Api, hour: float, clinic: str = "north", **patient: Any) -> str:

@@ -9,18 +9,11 @@ from access_world import FINCH, Api, World
 from psycopg import sql
 from test_deletions import NOT_THERE, call, sources
 
-from infra.database import Server
-
 # Table and id of each, what people and guardians ask for them by, and the raw tables that they are loaded to.
 KINDS = {
     "form": ("form", "form_id", "forms", {"raw_forms", "raw_answers"}),
     "plan": ("treatment_plan", "plan_id", "plans", {"raw_adherence"}),
 }
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    return access_world.build(server)
 
 
 def lasting(world: World, kind: str) -> UUID:

@@ -11,7 +11,7 @@ import pytest
 from access_world import CHICK, CONTACTS, FINCH, HERON, WREN, Api, World
 
 from api.identity.sealed import codec_of
-from infra.database import Server, connect, set_context
+from infra.database import connect, set_context
 from infra.encryption.blind_index import find
 from infra.encryption.rotation.book import Kind
 from infra.roles import Login
@@ -22,12 +22,6 @@ from tests.integration.sealed_people import turn
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 TODAY = datetime.now(UTC).date()
 CONTACT = {"name": "Ada Lovelace", "relationship": "sister", "phone": "+44 20 7946 0958"}
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """For tests that edit."""
-    return access_world.build(server)
 
 
 def read(api: Api, login: str, whose: str = "me") -> Any:

@@ -10,15 +10,8 @@ import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
 from families import CHILD, NOT_THERE, TODAY, add, call, dependents, invitation, join
 
-from infra.database import Server
 from policies.guardianship import OTHER_AGES, majority_age
 from policies.words import Role
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """For tests that change who is whose guardian."""
-    return access_world.build(server)
 
 
 def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World) -> None:

@@ -9,7 +9,6 @@ from access_world import CHICK, CONTACTS, FINCH, WREN, Api, World
 from impersonating import REASON, TERMS, TICKET, account, act_as, end, get, opening
 
 from api.identity import issuer as issuing
-from infra.database import Server
 from tests.integration.test_me import NOT_THERE
 
 BOTH_LOGS = """
@@ -22,12 +21,6 @@ REFUSED = (
     "select decision, policies, resource_type, resource_id, principal_id, impersonation_id from audit.access_event"
     " where action = 'impersonation.open' order by occurred_at desc limit 1"
 )
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """For tests that count every event, or break something."""
-    return access_world.build(server)
 
 
 @pytest.mark.check(30)

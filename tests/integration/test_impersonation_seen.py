@@ -5,14 +5,6 @@ import pytest
 from access_world import Api, World
 from impersonating import REASON, TICKET, account, act_as, end, get, opening
 
-from infra.database import Server
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """For tests that count every event."""
-    return access_world.build(server)
-
 
 @pytest.mark.check(30)
 def test_the_patient_is_told_by_a_message_whenever_somebody_may_act_as_them(fresh: World) -> None:

@@ -10,7 +10,7 @@ from access_world import FINCH, WREN, World
 from impersonating import account, act_as
 from psycopg import sql
 
-from infra.database import Server, connect, set_context
+from infra.database import connect, set_context
 from infra.roles import Group, Login
 
 DENIED = psycopg.errors.InsufficientPrivilege
@@ -18,11 +18,6 @@ ROW = """
 insert into operational.impersonation
     (impersonation_id, actor_id, subject_id, person_id, reason, ticket, starts_at, ends_at)
 values (%s, %s, %s, %s, %s, %s, now(), now() + %s::interval)"""
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    return access_world.build(server)
 
 
 @pytest.fixture

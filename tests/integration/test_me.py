@@ -9,7 +9,7 @@ import pytest
 from access_world import BIRTH, CHICK, CONTACTS, DELETED, FINCH, HERON, WREN, Api, World
 from psycopg import sql
 
-from infra.database import Server, connect, set_context
+from infra.database import connect, set_context
 from infra.roles import Group, Login
 from policies.guardianship import of_age_on, stands
 
@@ -20,12 +20,6 @@ NEWEST = (
     "select action, decision, role, purpose, acting_for, patients, categories, policies, clinic_id, consent_event_id"
     " from audit.access_event where not action like 'token%%' order by occurred_at desc limit 1"
 )
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """For tests that change who is whose guardian, or count every event."""
-    return access_world.build(server)
 
 
 def get(api: Api, login: str, path: str, **query: Any) -> Any:

@@ -6,16 +6,10 @@ from access_world import DELETED, FINCH, HERON, WREN, Api, World
 
 from api.merges.repository import MOVED
 from api.verifications import people_repository as people
-from infra.database import Server
 from tests.integration.provisional import in_work
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 MERGES = "/v1/clinics/{}/merges"
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    return access_world.build(server)
 
 
 def decide(api: Api, world: World, decision: str, login: str = "staff.north", clinic: str = "north") -> int:

@@ -1,7 +1,6 @@
 """What newcomers book holds a time for a while alone, and an address that nobody proved gets a few messages a day."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from typing import Any
@@ -30,12 +29,6 @@ def fresh(server: Server) -> World:
     world = access_world.build(server)
     open_page(server, "north")
     return world
-
-
-@pytest.fixture
-def running(fresh: World) -> Iterator[Api]:
-    with access_world.client(fresh.server) as api:
-        yield api
 
 
 def ask_page(api: Api, hours: float = 9, email: str = ADDRESS, clinic: str = "north") -> Any:

@@ -11,7 +11,6 @@ import pytest
 from access_world import BIRTH, CONTACTS, DELETED, FINCH, HERON, WREN, Api, World
 
 from api import accounts
-from infra.database import Server
 from infra.errors import InvalidInput
 from policies.classification import ProfileField, needs_consent
 
@@ -23,12 +22,6 @@ NEWEST = (
     " order by occurred_at desc limit 1"
 )
 WITHHELD = {field.value for field in ProfileField if needs_consent(field)}
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """For tests that sign and revoke."""
-    return access_world.build(server)
 
 
 def key(world: World, name: str) -> dict[str, str]:

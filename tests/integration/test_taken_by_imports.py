@@ -8,7 +8,7 @@ import pytest
 from access_world import CHICK, DELETED, FINCH, WREN, Api, World, insert
 from booking import added, as_key, ask, at, counts, errors, newcomer, post, sign_in, someone
 
-from api.appointments import repository as steps
+from api.appointments import steps_repository as steps
 from api.bookings import repository as bookings
 from infra.database import connect, connect_admin, set_context
 from infra.roles import Login

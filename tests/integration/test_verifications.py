@@ -1,6 +1,5 @@
 """Codes that prove a contact: what they settle, and what they tell nobody."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
@@ -22,7 +21,6 @@ from provisional import (
     verified,
 )
 
-from infra.database import Server
 from infra.encryption.rotation.book import Kind
 from policies.guardianship import of_age_on
 from tests.integration.sealed_people import turn
@@ -30,17 +28,6 @@ from tests.integration.sealed_people import turn
 __all__ = ["mailbox"]
 
 WRONG = "0000000"
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    return access_world.build(server)
-
-
-@pytest.fixture
-def running(fresh: World) -> Iterator[Api]:
-    with access_world.client(fresh.server) as api:
-        yield api
 
 
 def sign_in(api: Api, login: str, password: str = PASSWORD) -> int:

@@ -48,7 +48,7 @@ GRANTS = {"Grant", "PersonGrant", "Work"}
 # Columns that several repositories share.
 REPOSITORIES = (
     "repository.py", "segments/members.py", "segments/verdict_text.py", "segments/withheld.py", "profiles/columns.py",
-    "me/statements.py", "bookings/statements.py", "messages/reach.py", "sealing.py",
+    "me/statements.py", "appointments/statements.py", "bookings/statements.py", "messages/reach.py", "sealing.py",
 )  # fmt: skip
 # Clinics are the directory's; pages ask the same services as the API; identity has tests of its own.
 # Says in other words what the services of other folders answer, which record it.

@@ -44,11 +44,10 @@ GIVES = {
 TAKES = {
     ConsentPurpose.PROFILE_SHARING: N_(
         "From that moment nobody of the clinic reads the profile. What the clinic itself wrote down, such as"
-        " appointments and forms, stays with it. You can sign again at any time."
+        " appointments and forms, stays with it."
     ),
     ConsentPurpose.COMMUNICATIONS: N_(
-        "From that moment the clinic sends no more of these messages. You still hear about your appointments, and can"
-        " sign again at any time."
+        "From that moment the clinic sends no more of these messages. You still hear about your appointments."
     ),
 }
 BECAME = {
