@@ -1,7 +1,6 @@
 """Every access is recorded with whom it disclosed, and what cannot be recorded is not answered."""
 
 import asyncio
-from collections.abc import Iterator
 from uuid import UUID, uuid4
 
 import access_world
@@ -16,7 +15,6 @@ from api.gateway import Access, Caller, Gateway
 from api.identity.principals import Principal
 from api.me import repository as me
 from api.segments import repository
-from infra.database import Server
 from infra.errors import NotRecorded, NotThere
 from policies.access.decide import load
 from policies.access.model import Resource
@@ -28,18 +26,6 @@ NEWEST = (
     "select action, decision, resource_type, resource_id, clinic_id, patients, categories, policies, role, event_id"
     " from audit.access_event order by occurred_at desc, event_id limit 1"
 )
-
-
-@pytest.fixture
-def fresh_world(server: Server) -> World:
-    """For tests that count every event, or break something."""
-    return access_world.build(server)
-
-
-@pytest.fixture
-def fresh_api(fresh_world: World) -> Iterator[Api]:
-    with access_world.client(fresh_world.server) as running:
-        yield running
 
 
 def events(world: World, action: str) -> int:
@@ -59,8 +45,8 @@ def test_a_read_names_every_patient_it_disclosed(world: World, api: Api) -> None
 
 
 @pytest.mark.check(21)
-def test_a_page_discloses_only_its_own_patients(fresh_world: World, fresh_api: Api) -> None:
-    world, api = fresh_world, fresh_api
+def test_a_page_discloses_only_its_own_patients(fresh: World, running: Api) -> None:
+    world, api = fresh, running
     found = api.get(MEMBERS, headers=access_world.sign_in(api, "manager.north"), params={"limit": 1}).json()
     disclosed = world.look("select patient_id::text from audit.disclosure")
     assert disclosed == [(found["members"][0]["patient_id"],)]
@@ -93,8 +79,8 @@ def test_searches_denials_and_zero_hits_are_one_event_each(
 
 @pytest.mark.check(22)
 @pytest.mark.parametrize("table", ["access_event", "disclosure"])
-def test_what_cannot_be_recorded_is_not_answered(fresh_world: World, fresh_api: Api, table: str) -> None:
-    world, api = fresh_world, fresh_api
+def test_what_cannot_be_recorded_is_not_answered(fresh: World, running: Api, table: str) -> None:
+    world, api = fresh, running
     headers = access_world.sign_in(api, "manager.north")
     assert api.get(MEMBERS, headers=headers).status_code == 200
     roles = ", ".join(row[0] for row in world.look(
@@ -110,16 +96,16 @@ def test_what_cannot_be_recorded_is_not_answered(fresh_world: World, fresh_api: 
 
 
 @pytest.mark.check(22)
-def test_a_denial_that_cannot_be_recorded_is_no_answer_either(fresh_world: World, fresh_api: Api) -> None:
-    world, api = fresh_world, fresh_api
+def test_a_denial_that_cannot_be_recorded_is_no_answer_either(fresh: World, running: Api) -> None:
+    world, api = fresh, running
     headers = access_world.sign_in(api, "manager.north")
     world.change(f"revoke insert on audit.access_event from {world.server.roles.prefix}_service")
     assert api.get("/v1/clinics/south/segments", headers=headers).status_code == 503
 
 
 @pytest.mark.check(28)
-def test_an_auditors_search_is_an_event(fresh_api: Api) -> None:
-    api = fresh_api
+def test_an_auditors_search_is_an_event(running: Api) -> None:
+    api = running
     headers = access_world.sign_in(api, "auditor")
     first = api.get("/v1/audit/events", headers=headers).json()["events"]
     assert "audit.search" not in {event["action"] for event in first}
@@ -127,8 +113,8 @@ def test_an_auditors_search_is_an_event(fresh_api: Api) -> None:
     assert (second[0]["action"], second[0]["principal"]) == ("audit.search", "auditor")
 
 
-def test_auditors_filter_and_page_through_the_log(fresh_world: World, fresh_api: Api) -> None:
-    world, api = fresh_world, fresh_api
+def test_auditors_filter_and_page_through_the_log(fresh: World, running: Api) -> None:
+    world, api = fresh, running
     manager, auditor = access_world.sign_in(api, "manager.north"), access_world.sign_in(api, "auditor")
     for path in (MEMBERS, "/v1/clinics/north/segments", "/v1/clinics/south/segments"):
         api.get(path, headers=manager)
@@ -174,10 +160,10 @@ def test_a_bad_credential_is_an_event_without_the_credential(world: World, api: 
     assert events(world, AccountAction.CREDENTIAL_CHECK) == before + 1
 
 
-def test_a_session_cookie_that_is_none_is_an_event(fresh_world: World, fresh_api: Api) -> None:
-    fresh_api.cookies.set("cloister_session", "made up")
-    assert fresh_api.get("/clinics").status_code == 401
-    assert fresh_world.look(NEWEST)[0][:2] == ("credential.check", "deny")
+def test_a_session_cookie_that_is_none_is_an_event(fresh: World, running: Api) -> None:
+    running.cookies.set("cloister_session", "made up")
+    assert running.get("/clinics").status_code == 401
+    assert fresh.look(NEWEST)[0][:2] == ("credential.check", "deny")
 
 
 @pytest.mark.check(50)

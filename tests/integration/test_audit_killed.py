@@ -13,22 +13,11 @@ import httpx
 import pytest
 from access_world import FINCH, Api, World
 
-from infra.database import Server, connect_admin
+from infra.database import connect_admin
 from tests.conftest import ROOT
 from tests.integration.test_sealer import wait_until
 
 MEMBERS = "/v1/clinics/north/segments/everybody/members"
-
-
-@pytest.fixture
-def fresh_world(server: Server) -> World:
-    return access_world.build(server)
-
-
-@pytest.fixture
-def fresh_api(fresh_world: World) -> Iterator[Api]:
-    with access_world.client(fresh_world.server) as running:
-        yield running
 
 
 def events(world: World, action: str) -> int:
@@ -137,9 +126,9 @@ class Victim:
 @pytest.mark.parametrize(("when", "recorded"), [("before", 0), ("between", 1)])
 @pytest.mark.parametrize("what", ASKED)
 def test_killed_around_the_record_nothing_is_answered_unrecorded(
-    fresh_world: World, fresh_api: Api, when: str, recorded: int, what: str
+    fresh: World, running: Api, when: str, recorded: int, what: str
 ) -> None:
-    victim = Victim(fresh_world, fresh_api, when, what)
+    victim = Victim(fresh, running, when, what)
     with victim.running():
         victim.ask()
     assert victim.received == ""
@@ -148,36 +137,32 @@ def test_killed_around_the_record_nothing_is_answered_unrecorded(
 
 @pytest.mark.check(23)
 @pytest.mark.parametrize("what", ["members", "profile", "revoke"])
-def test_killed_in_the_commit_it_is_recorded_whole_and_not_answered(
-    fresh_world: World, fresh_api: Api, what: str
-) -> None:
+def test_killed_in_the_commit_it_is_recorded_whole_and_not_answered(fresh: World, running: Api, what: str) -> None:
     """Whoever is killed does not learn of the commit, which the database brings to its end."""
-    victim = Victim(fresh_world, fresh_api, "never", what)
-    fresh_world.change(SLOW_COMMIT)
-    with connect_admin(fresh_world.server) as holding, victim.running() as process, ThreadPoolExecutor(1) as beside:
+    victim = Victim(fresh, running, "never", what)
+    fresh.change(SLOW_COMMIT)
+    with connect_admin(fresh.server) as holding, victim.running() as process, ThreadPoolExecutor(1) as beside:
         holding.execute("select pg_advisory_lock(77)")
         asking = beside.submit(victim.ask)
-        wait_until(lambda: fresh_world.look(WAITING) == [(1,)])
+        wait_until(lambda: fresh.look(WAITING) == [(1,)])
         victim.assert_recorded(0)
         process.kill()
         asking.result(60)
         holding.execute("select pg_advisory_unlock(77)")
-        wait_until(lambda: events(fresh_world, victim.action) == 1)
+        wait_until(lambda: events(fresh, victim.action) == 1)
     assert victim.received == ""
     victim.assert_recorded(1)
 
 
 @pytest.mark.check(23)
-def test_killed_after_the_second_part_of_a_pull_whoever_was_shown_is_recorded(
-    fresh_world: World, fresh_api: Api
-) -> None:
-    victim = Victim(fresh_world, fresh_api, "second part", "pull")
+def test_killed_after_the_second_part_of_a_pull_whoever_was_shown_is_recorded(fresh: World, running: Api) -> None:
+    victim = Victim(fresh, running, "second part", "pull")
     with victim.running():
         victim.ask()
-    shown = {str(patient) for patient in fresh_world.patients.values() if str(patient) in victim.received}
-    recorded = fresh_world.look(
+    shown = {str(patient) for patient in fresh.patients.values() if str(patient) in victim.received}
+    recorded = fresh.look(
         "select d.patient_id::text from audit.access_event as e inner join audit.disclosed as d using (event_id)"
         " where e.action = 'member.list'"
     )
     assert shown == {patient for (patient,) in recorded} and len(shown) == 2
-    assert events(fresh_world, "member.list") >= 2
+    assert events(fresh, "member.list") >= 2
