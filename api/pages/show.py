@@ -36,7 +36,7 @@ def add_filters(env: Environment) -> None:
     env.filters.update(
         day=day, weekday=weekday, moment=moment, appointed=appointed, clock=clock, lasting=lasting, number=number,
         count=count, signed=signed, percent=percent, words=words, cause=cause, fault=said,
-        check=check, breach=breach, rule=rule,
+        check=check, breach=breach, rule=rule, measured=measured,
     )  # fmt: skip
     env.globals["once"] = once
     env.trim_blocks = env.lstrip_blocks = True
@@ -98,6 +98,15 @@ def signed(value: int) -> str:
 def percent(value: float | None) -> str:
     """A share as a percentage, or a dash where there is none."""
     return "–" if value is None else f"{100 * value:.0f}\u202f%"
+
+
+def measured(value: Any) -> str:
+    """What a measure found of a patient: a number to six places, a day, a text, or several with commas."""
+    if isinstance(value, float):
+        return str(round(value, 6)).removesuffix(".0")
+    if isinstance(value, date):
+        return day(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def cause(value: str) -> str:

@@ -1,7 +1,9 @@
 """The pages have a phrase for everything that an event can say."""
 
+from datetime import date
+
 from api.pages.action_words import ACTIONS, WORDS
-from api.pages.show import words
+from api.pages.show import measured, words
 from policies.words import AccountAction, Action, ProcessAction
 
 
@@ -15,3 +17,9 @@ def test_every_action_has_a_phrase_and_a_place_in_the_filter() -> None:
 def test_other_codes_lose_their_underscores() -> None:
     assert words("clinic_manager") == "clinic manager"
     assert words(None) == ""
+
+
+def test_what_a_measure_found_is_shown_without_a_tail_of_digits() -> None:
+    values = (23 / 56, 78.0, 1234567.5, 78, date(2026, 3, 4), ["asthma", "gout"], "public")
+    shown = [measured(value) for value in values]
+    assert shown == ["0.410714", "78", "1234567.5", "78", "4 March 2026", "asthma, gout", "public"]
