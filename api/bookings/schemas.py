@@ -5,11 +5,12 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api.bodies import Moment
+from policies.written import Written
 
 ISO_COUNTRY = r"^[A-Z]{2}$"
 
 
-class BookedPatient(BaseModel):
+class BookedPatient(Written):
     """Whom a clinic books for: by its own id, by the booking system's id, or somebody new by name and contact."""
 
     id: UUID | None = Field(default=None, description="`patient_id` of this clinic. Goes with nothing else.")
@@ -22,7 +23,7 @@ class BookedPatient(BaseModel):
     country: str = Field(default="ZZ", pattern=ISO_COUNTRY, description="ISO 3166: whose national phone numbers.")
 
 
-class Booking(BaseModel):
+class Booking(Written):
     """An appointment to be booked: for a patient by the clinic, otherwise for the caller or their dependent."""
 
     service: str = Field(default="", max_length=60, description="One of `GET …/services`.")

@@ -56,9 +56,12 @@ def said(rule: str) -> str:
 
 
 def read_as(kind: type[Asked], values: dict[str, Any]) -> tuple[Asked | None, Faults]:
-    """What a form says as the API would take it, or the rule that each of its fields breaks."""
+    """What a form says as the API would take it, or the rule that each of its fields breaks.
+
+    A form sends texts, so that the text of a number is one here.
+    """
     try:
-        return kind.model_validate(values), {}
+        return kind.model_validate(values, strict=False), {}
     except ValidationError as error:
         return None, {".".join(map(str, fault["loc"])): _rule(fault) for fault in reversed(error.errors())}
 
