@@ -1,6 +1,7 @@
 """One booking: person, account, registration, forms, appointment, room and confirmation, all of it or nothing."""
 
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 from api import sealing
 from api.bookings import calendar, repository
@@ -71,7 +72,7 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
             ends_at = await _arrange(work, wanted, plan, patient, role)
             told = await _told(serving, work, wanted, patient)
             await _confirm(serving, work, wanted, patient, ends_at, told=told)
-            booked = Booked(id=wanted.appointment_id, patient=patient.patient_id)
+            booked = _booked(wanted, wanted.appointment_id, patient.patient_id)
         else:
             booked = await _again(work, wanted)
         await work.record(*([booked.patient] if booked.patient else []))
@@ -96,7 +97,7 @@ async def _book_own(serving: Services, caller: Caller, clinic: str, asked: Booki
         patient = await repository.register_person(work, wanted, person, _ends_at(wanted, plan))
         ends_at = await _arrange(work, wanted, plan, patient, Role.PATIENT if own else Role.GUARDIAN)
         await _confirm(serving, work, wanted, patient, ends_at, told=True)
-    return Booked(id=wanted.appointment_id, patient=None)
+    return _booked(wanted, wanted.appointment_id, None)
 
 
 async def list_services(serving: Services, caller: Caller, clinic: str) -> ClinicServices:
@@ -256,4 +257,8 @@ async def _again(work: Work, wanted: Order) -> Booked:
     row = await repository.done(work, wanted)
     if row["request_digest"] != wanted.request_digest:
         raise reused()
-    return Booked(id=row["appointment_id"], patient=row["patient_id"])
+    return _booked(wanted, row["appointment_id"], row["patient_id"])
+
+
+def _booked(wanted: Order, appointment: UUID, patient: UUID | None) -> Booked:
+    return Booked(id=appointment, patient=patient, verification=wanted.verification)

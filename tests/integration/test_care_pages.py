@@ -157,6 +157,10 @@ def test_staff_books_for_a_patient_and_for_somebody_new(family: Family, browsers
     free = {**offer, "starts_at": f"{later:%Y-%m-%dT10:00}"}
     done = browsers.post("staff.north", at, at, key="4", name="Egg", email="egg@example.org", **free)
     assert "Egg" in browsers.get("staff.north", done.headers["location"]).text
+    assert "No code was sent" not in browsers.get("staff.north", done.headers["location"]).text
+    phone = {**offer, "starts_at": f"{later:%Y-%m-%dT11:00}", "name": "Chickling", "phone": "+5527999123456"}
+    told = browsers.get("staff.north", browsers.post("staff.north", at, at, key="7", **phone).headers["location"]).text
+    assert "Chickling" in told and "No code was sent" in told
     heron = str(family.world.patients["south", HERON])
     browsers.post("staff.north", at, at, 404, key="6", patient=heron, **free)
     browsers.post("specialist.north", at, "/agenda", 404, key="5", patient=patient, **free)
