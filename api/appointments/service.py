@@ -181,7 +181,7 @@ async def take(
         raise Refused("not now", place="appointment", rule=rule)
     change = _change(held, taken, asked, role)
     row = await steps.change(work, held, change)
-    _have_forms_follow(work, held, change.status)
+    _have_forms_follow(work, held, change.status, today)
     if taken in (Step.RESCHEDULE, Step.CANCEL):
         await tell(serving, work, held, clinic, row)
     row.pop("version")
@@ -209,11 +209,11 @@ def _change(held: Held, taken: Step, asked: Reasoned, role: Role) -> Change:
     return Change(taken, role, reason, TO[taken], *as_it_was)
 
 
-def _have_forms_follow(work: Work, held: Held, status: Status) -> None:
+def _have_forms_follow(work: Work, held: Held, status: Status, today: date) -> None:
     if status is Status.CANCELLED:
         forms.withdraw_later(work, held.patient_id, held.appointment_id)
     elif held.status == Status.CANCELLED:
-        forms.bring_back_later(work, held.patient_id, held.appointment_id)
+        forms.bring_back_later(work, held.patient_id, held.appointment_id, today=today)
 
 
 def _moved(held: Held, asked: Rescheduling, role: Role) -> tuple[datetime, datetime, str | None]:
