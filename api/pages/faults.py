@@ -27,6 +27,7 @@ RULES = {
     "past": N_("This is over."),
     "too_far_ahead": N_("This is too far ahead to be booked."),
     "double_booked": N_("Something else is booked for that time. Choose another."),
+    "patient_double_booked": N_("The same person has another appointment then. Choose another time."),
     "unknown": N_("Choose one of these."),
     "not_offered": N_("The specialist does not offer this."),
     "closed": N_("This is not offered now."),

@@ -190,6 +190,34 @@ def test_an_imported_appointment_takes_the_times_that_the_page_does_not_offer(
         browsers.post("staff.north", at, at, status, key=time, patient=patient, starts_at=time, **offer)
 
 
+def test_where_the_patient_has_something_else_the_pages_say_so(family: Family, browsers: Browsers) -> None:
+    day, list_ = today() + days(80), "/clinics/north/appointments"
+    offer = {"offer": "visit/Dr. North", "starts_at": f"{day}T09:00"}
+    book, wren = "/clinics/north/book", str(family.world.patients["north", WREN])
+    browsers.post("staff.north", book, book, key="twice", patient=wren, **offer)
+    brought = booked(family, WREN, "Dr. North Junior")
+    family.world.change(
+        "update operational.appointment set starts_on = %s, starts_at = %s::timestamp at time zone 'Europe/Berlin'"
+        " where appointment_id = %s", day, f"{day}T10:15", brought,
+    )  # fmt: skip
+    listed = family.done("staff.north", "GET", f"{list_}?day={day}")["appointments"]
+    (visit,) = [each["id"] for each in listed if each["id"] != brought]
+    to = {"day": str(day), "starts_at": f"{day}T10:00"}
+    moved = browsers.post("staff.north", f"{list_}/{visit}/move", f"{list_}?day={day}", 409, **to)
+    assert "The same person has another appointment then." in moved.text
+    shown = {"hidden": "false"}
+    browsers.post("wren", f"/me/appointments/{visit}/confidential", "/me/appointments")
+    family.world.change(
+        "update operational.appointment as a set starts_on = v.starts_on, starts_at = v.starts_at"
+        " from operational.appointment as v where v.appointment_id = %s and a.appointment_id = %s", visit, brought,
+    )  # fmt: skip
+    for login, path, shown_at in (
+        ("wren", f"/me/appointments/{visit}/confidential", "/me/appointments"),
+        ("specialist.north", f"/agenda/north/{visit}/confidential", f"/agenda/north/{visit}"),
+    ):
+        assert "move or cancel one of the two first" in browsers.post(login, path, shown_at, 409, **shown).text
+
+
 def test_free_times_are_those_of_the_specialist_within_the_hours_and_tell_nobody(
     family: Family, browsers: Browsers
 ) -> None:
