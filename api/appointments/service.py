@@ -21,7 +21,7 @@ from api.appointments.schemas import (
 from api.appointments.steps_repository import Change, Held, Whose
 from api.bookings import calendar
 from api.bookings.calendar import Entry
-from api.bookings.service import check_time
+from api.bookings.times import check_offered, check_time
 from api.directory import ClinicEntry
 from api.forms import assigning_repository as forms
 from api.gateway import Access, Caller, Work
@@ -180,6 +180,8 @@ async def take(
     if rule:
         raise Refused("not now", place="appointment", rule=rule)
     change = _change(held, taken, asked, role)
+    if by_family and taken is Step.RESCHEDULE and change.starts_at:
+        check_offered(change.starts_at, clinic, held.hours, held.minutes)
     row = await steps.change(work, held, change)
     _have_forms_follow(work, held, change.status, today)
     if taken in (Step.RESCHEDULE, Step.CANCEL):

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from access_world import FINCH, HERON, WREN, Api, World
+from access_world import ALWAYS, FINCH, HERON, WREN, Api, World
 from browsing import Browsers
 from pages_of import fields
+from psycopg.types.json import Jsonb
 
 from api.identity.booking_pages import close_page, open_page
 from infra.errors import InvalidInput
@@ -225,6 +226,7 @@ def test_free_times_are_those_of_the_specialist_within_the_hours_and_tell_nobody
     monday = day - timedelta(days=day.weekday())
     taken, patient = f"{monday}T09:00", str(family.world.patients["north", WREN])
     offer = {"offer": "visit/Dr. North"}
+    family.world.change("update operational.booking_setting set hours = default")
     browsers.post("staff.north", at, at, key="free", patient=patient, starts_at=taken, **offer)
     for who, where in (("wren", "/me/book/north"), ("staff.north", at)):
         page = browsers.post(who, where, where, 200, do=f"times {monday}", **offer)
@@ -252,7 +254,7 @@ def test_free_times_are_those_of_the_specialist_within_the_hours_and_tell_nobody
         missing = browsers.post("wren", "/me/book/north", "/me/book/north", 200, do="times")
         assert "This is needed." in missing.text and not free_times(missing.text)
     finally:
-        family.world.change("update operational.booking_setting set hours = default")
+        family.world.change("update operational.booking_setting set hours = %s", Jsonb(ALWAYS))
 
 
 def test_an_admin_has_a_row_of_the_quarantine_tried_again(family: Family, browsers: Browsers) -> None:

@@ -117,11 +117,11 @@ def test_a_patients_imported_appointment_takes_their_time(world: World, api: Api
         (sign_in(api, "wren"), {}),
         (sign_in(api, "finch"), dependent),
     ):
-        taken = post(api, who, ask(starts_at=at(84.25), **body))
+        taken = post(api, who, ask(starts_at=at(84), **body))
         assert (taken.status_code, errors(taken)) == (409, [("body.starts_at", "double_booked")]), body
     assert added(world, before) == dict.fromkeys(before, 0)
-    assert post(api, as_key(world), ask(starts_at=at(84.25), patient={"id": hidden})).status_code == 201
-    assert post(api, sign_in(api, "wren"), ask(starts_at=at(84.75))).status_code == 201
+    assert post(api, as_key(world), ask(starts_at=at(84), patient={"id": hidden})).status_code == 201
+    assert post(api, sign_in(api, "wren"), ask(starts_at=at(84.5))).status_code == 201
 
 
 def test_nothing_is_moved_to_where_an_import_has_something(world: World, api: Api, two: None) -> None:
