@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import psycopg
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, ValidationError, model_validator
 
 from infra.audit import record_process
 from infra.database import Server, connect, set_context
@@ -15,6 +15,7 @@ from infra.roles import Login
 from policies.opening_hours import USUAL, WEEKDAYS, spans
 from policies.text import fault_of_identifier
 from policies.words import ProcessAction
+from policies.written import Written
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,59}$")]
@@ -52,7 +53,7 @@ DAYS_AHEAD = f"coalesce(b.days_ahead, {USUAL_DAYS_AHEAD})"
 HOLD_MINUTES = f"coalesce(b.hold_minutes, {USUAL_HOLD_MINUTES})"
 
 
-class ServiceSettings(BaseModel):
+class ServiceSettings(Written):
     """What an appointment may be for; `forms` are assigned at each booking of it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -61,12 +62,12 @@ class ServiceSettings(BaseModel):
     modality: Literal["in_person", "video"] = "in_person"
     minutes: Annotated[int, Field(ge=SHORTEST_VISIT, le=LONGEST_VISIT)] = USUAL_MINUTES
     # All of the clinic's if none is named.
-    specialists: list[Name] = []
-    forms: list[Slug] = []
+    specialists: list[Name] = Field(default=[])
+    forms: list[Slug] = Field(default=[])
     open: bool = True
 
 
-class BookingSettings(BaseModel):
+class BookingSettings(Written):
     """The whole file: services by slug, specialists by the names that the clinic's records give them."""
 
     model_config = ConfigDict(extra="forbid")
@@ -76,7 +77,7 @@ class BookingSettings(BaseModel):
     hold_minutes: HoldMinutes = USUAL_HOLD_MINUTES
     # By the clinic's own clock; days that are not named are closed.
     hours: Hours = USUAL
-    specialists: list[Name] = []
+    specialists: list[Name] = Field(default=[])
     services: dict[Slug, ServiceSettings]
 
     @model_validator(mode="after")

@@ -50,3 +50,9 @@ def free(
                 found.append(at)
             at += length
     return found
+
+
+def is_offered(hours: Mapping[str, str] | None, at: datetime, zone: str, minutes: int) -> bool:
+    """Whether an appointment of so many minutes may begin then by a clinic's hours, taken or not; None is the usual."""
+    day, before = at.astimezone(ZoneInfo(zone)).date(), at - timedelta.resolution
+    return at in free(USUAL if hours is None else hours, day, zone, minutes, (), after=before)

@@ -1,14 +1,15 @@
-"""Days and times as people and programs write them (ISO 8601), and never as a count of seconds."""
+"""Days, times, numbers and truth values as people and programs write them, and nothing that is only like one."""
 
 import re
 from datetime import date, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import BeforeValidator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, BeforeValidator, GetCoreSchemaHandler
+from pydantic_core import CoreSchema, PydanticCustomError
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:.+")
+_EXACT = ("int", "float", "bool")
 
 
 def _as_day(value: object) -> object:
@@ -28,3 +29,33 @@ def _as_time(value: object) -> object:
 WrittenDay = BeforeValidator(_as_day)
 WrittenTime = BeforeValidator(_as_time)
 Day = Annotated[date, WrittenDay]
+
+
+def _make_exact(schema: Any) -> None:
+    if isinstance(schema, list | tuple):
+        for part in schema:
+            _make_exact(part)
+    if not isinstance(schema, dict):
+        return
+    if schema.get("type") in _EXACT:
+        schema["strict"] = True
+    for name, part in schema.items():
+        # The keys of an object are texts in JSON, whatever they stand for.
+        if name != "keys_schema":
+            _make_exact(part)
+
+
+class Written(BaseModel):
+    """What a program writes: a number is a number, a whole one has no point, and true and false are no words.
+
+    Pydantic takes `"7"` and `true` for a whole number, and `"yes"` and `1` for true. Its own strict mode takes no text
+    for a day, an id or a word of a list either, which JSON has no other way to write. A page's form has texts alone: it
+    is read with `strict=False`.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Make the fields' numbers and truth values strict."""
+        found = handler(source)
+        _make_exact(handler.resolve_ref_schema(found))
+        return found

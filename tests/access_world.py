@@ -22,6 +22,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 from psycopg import sql
+from psycopg.types.json import Jsonb
 
 from api import account_care, accounts, system_keys
 from api.app import create_app
@@ -37,6 +38,7 @@ from infra.exports.archive import pack
 from infra.roles import Login
 from infra.settings import settings
 from policies.classification import Field, ProfileField
+from policies.opening_hours import WEEKDAYS
 from policies.patient_export import BUNDLE, JWS, MANIFEST
 from policies.words import Purpose, Role
 
@@ -47,6 +49,8 @@ TOTP = Secret("CANARYCANARYCANARYCANARYCANARY22")
 # Who is asked for a code as well.
 WITH_CODE = ("auditor.north", "auditor", "admin", "admin.too")
 UNLIMITED = Rates(principal=0, address=0, sign_ins=0)
+# Hours of both clinics, so that no test hangs on the day of the week: on the half hours of their clocks.
+ALWAYS = dict.fromkeys(WEEKDAYS, "00:00-23:59")
 HALF_AN_HOUR = timedelta(minutes=30)
 FINCH, WREN, HERON, CHICK = "Canary Finch", "Canary Wren", "Canary Heron", "Canary Chick"
 BIRTH = "1931-05-17"
@@ -333,7 +337,7 @@ def _bookings(admin: psycopg.Connection, world: World, clinic: str) -> None:
         ),
         ("specialist", {**clinic_only, "name": name, "is_active": True}),
         ("specialist", {**clinic_only, "name": f"{name} Junior", "is_active": True}),
-        ("booking_setting", {**clinic_only, "templates": ["i"], "days_ahead": 366}),
+        ("booking_setting", {**clinic_only, "templates": ["i"], "days_ahead": 366, "hours": Jsonb(ALWAYS)}),
         ("appointment", {**patient, **one, "service": "call", "modality": "video", **booked, **times}),
         ("appointment_event", {**one, "step": "book", "to_status": "booked", "role": "clinic_staff"}),
         ("video_room", {**one, "room": f"{clinic}-canary-room-of-a-visit-by-video"}),

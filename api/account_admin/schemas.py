@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from policies.words import Role
+from policies.written import Written
 
 
 class HeldRole(BaseModel):
@@ -35,7 +36,7 @@ class Accounts(BaseModel):
     next: str | None
 
 
-class RoleChange(BaseModel):
+class RoleChange(Written):
     """A role of a clinic; those of the platform are given on the command line."""
 
     role: str = Field(default="", max_length=40)

@@ -1,11 +1,13 @@
 """What becomes of appointments to come that are marked as deleted, or whose registration is."""
 
+from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from api.appointments import coming_repository as repository
 from api.appointments.schemas import Reasoned
 from api.appointments.service import take, tell
-from api.appointments.steps_repository import Whose, free, hold
+from api.appointments.steps_repository import check_again, hold
 from api.directory import ClinicEntry
 from api.forms import assigning_repository as forms
 from api.gateway import Work
@@ -28,28 +30,28 @@ async def cancel_all(serving: Services, work: Work, clinic: ClinicEntry, patient
         await take(serving, work, held, clinic, Step.CANCEL, asked, Role.CLINIC_STAFF)
 
 
-async def follow_mark(serving: Services, work: Work, clinic: ClinicEntry, appointment: UUID, *, deleted: bool) -> None:
-    """Tell the patient that an appointment to come is deleted, as if it were cancelled, or there again; with its forms.
+async def follow_mark(serving: Services, work: Work, clinic: ClinicEntry, patient: UUID, appointment: UUID) -> None:
+    """An appointment is deleted: its forms go with it, and of one to come the patient is told, as of a cancellation."""
+    forms.withdraw_later(work, patient, appointment, forms.DELETED)
+    await _tell(serving, work, clinic, appointment, Status.CANCELLED)
+
+
+async def follow_undo(serving: Services, work: Work, clinic: ClinicEntry, patient: UUID, appointment: UUID) -> None:
+    """An appointment is there again, with its forms; of one to come the patient is told.
 
     Raises:
         Refused: it is not to be there again, since specialist or patient has another then.
     """
+    held = await hold(work, {"clinic_id": clinic.clinic_id, "appointment_id": appointment})
+    refused = Refused("another is in its place", place="path.record", rule="double_booked")
+    await check_again(work, held, refused, specialist=held.specialist)
+    today = datetime.now(ZoneInfo(clinic.time_zone)).date()
+    forms.bring_back_later(work, patient, appointment, forms.DELETED, today=today)
+    await _tell(serving, work, clinic, appointment, Status.BOOKED)
+
+
+async def _tell(serving: Services, work: Work, clinic: ClinicEntry, appointment: UUID, status: Status) -> None:
     found = await repository.one(work, clinic.clinic_id, appointment)
-    if found is None:
-        return
-    whose, told = found
-    if deleted:
-        forms.withdraw_later(work, whose.patient_id, appointment)
-    else:
-        await _check_free(work, whose)
-        forms.bring_back_later(work, whose.patient_id, appointment)
-    status = Status.CANCELLED if deleted else Status.BOOKED
-    await tell(serving, work, whose, clinic, {**told, "status": status})
-
-
-async def _check_free(work: Work, whose: Whose) -> None:
-    place = {"clinic_id": whose.clinic_id, "appointment_id": whose.appointment_id, "person_id": whose.person_id}
-    held = await hold(work, place)
-    found = await free(work, held, held.specialist, held.starts_at, held.ends_at)
-    if found["specialist_taken"] or (found["patient_taken"] and not held.confidential):
-        raise Refused("another is in its place", place="path.record", rule="double_booked")
+    if found is not None:
+        whose, told = found
+        await tell(serving, work, whose, clinic, {**told, "status": status})

@@ -7,9 +7,10 @@ from pydantic import BaseModel, Field
 
 from api.bodies import Moment
 from policies.appointments import Reason, Status
+from policies.written import Written
 
 
-class Reasoned(BaseModel):
+class Reasoned(Written):
     """Why something is done to an appointment."""
 
     reason: Reason | None = None

@@ -21,7 +21,7 @@ from api.appointments.schemas import (
 from api.appointments.steps_repository import Change, Held, Whose
 from api.bookings import calendar
 from api.bookings.calendar import Entry
-from api.bookings.service import check_time
+from api.bookings.times import check_offered, check_time
 from api.directory import ClinicEntry
 from api.forms import assigning_repository as forms
 from api.gateway import Access, Caller, Work
@@ -180,8 +180,10 @@ async def take(
     if rule:
         raise Refused("not now", place="appointment", rule=rule)
     change = _change(held, taken, asked, role)
+    if by_family and taken is Step.RESCHEDULE and change.starts_at:
+        check_offered(change.starts_at, clinic, held.hours, held.minutes)
     row = await steps.change(work, held, change)
-    _have_forms_follow(work, held, change.status)
+    _have_forms_follow(work, held, change.status, today)
     if taken in (Step.RESCHEDULE, Step.CANCEL):
         await tell(serving, work, held, clinic, row)
     row.pop("version")
@@ -209,11 +211,11 @@ def _change(held: Held, taken: Step, asked: Reasoned, role: Role) -> Change:
     return Change(taken, role, reason, TO[taken], *as_it_was)
 
 
-def _have_forms_follow(work: Work, held: Held, status: Status) -> None:
+def _have_forms_follow(work: Work, held: Held, status: Status, today: date) -> None:
     if status is Status.CANCELLED:
         forms.withdraw_later(work, held.patient_id, held.appointment_id)
     elif held.status == Status.CANCELLED:
-        forms.bring_back_later(work, held.patient_id, held.appointment_id)
+        forms.bring_back_later(work, held.patient_id, held.appointment_id, today=today)
 
 
 def _moved(held: Held, asked: Rescheduling, role: Role) -> tuple[datetime, datetime, str | None]:

@@ -18,8 +18,9 @@ from policies.words import Action, Role
 # First of all, as in a booking: the time zone by which a day is told changes no more until the work ends.
 _HELD = sql.SQL(f"""
 with days as materialized (select operational.hold_days_soon(%(clinic)s))
-select a.patient_id, a.service, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at, a.confidential,
-    coalesce(s.minutes, {USUAL_MINUTES}) as minutes, s.specialists, s.is_open, {DAYS_AHEAD} as days_ahead
+select r.person_id, a.patient_id, a.service, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at,
+    a.confidential, coalesce(s.minutes, {USUAL_MINUTES}) as minutes, s.specialists, s.is_open,
+    {DAYS_AHEAD} as days_ahead, b.hours
 from days
 cross join operational.appointment as a
 inner join operational.registration as r on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id
@@ -40,7 +41,8 @@ with held as materialized (
 select
     (select is_active from held) as is_active,
     {is_taken(_OTHERS.format(OF_SPECIALIST), _UNTIL, _AMONG)} as specialist_taken,
-    {is_taken(_OTHERS.format(OF_PATIENT.format(patient="%(patient)s")), _UNTIL, _AMONG)} as patient_taken
+    not %(hidden)s
+        and {is_taken(_OTHERS.format(OF_PATIENT.format(patient="%(patient)s")), _UNTIL, _AMONG)} as patient_taken
 """)  # nosec B608 # constants
 # Whoever takes a step with it knows of it: it is held for nobody's proof any more.
 _CHANGE = sql.SQL("""
@@ -86,6 +88,7 @@ class Held(Whose):
     specialists: list[str] | None
     is_open: bool | None
     days_ahead: int
+    hours: dict[str, str] | None
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ async def find_own(work: Work, appointment: UUID | None, dependent: UUID | None,
 
 
 async def hold(work: Work, found: dict[str, Any], *, going: bool = False) -> Held:
-    """An appointment that was found, by its `clinic_id`, `appointment_id` and `person_id`, until the work ends.
+    """An appointment that was found, by its `clinic_id` and `appointment_id`, until the work ends.
 
     With `going`, its registration may just have been marked as deleted.
 
@@ -134,7 +137,7 @@ async def hold(work: Work, found: dict[str, Any], *, going: bool = False) -> Hel
     rows = await work.run(_HELD, **place, going=going)
     if not rows:
         raise NotThere("no such appointment")
-    return Held(found["clinic_id"], found["appointment_id"], found["person_id"], **rows[0])
+    return Held(found["clinic_id"], found["appointment_id"], **rows[0])
 
 
 async def change(work: Work, held: Held, to: Change) -> dict[str, Any]:
@@ -168,12 +171,27 @@ async def free(
     work: Work, held: Held, specialist: str | None, starts_at: datetime | None, ends_at: datetime | None
 ) -> dict[str, Any]:
     """Whether the specialist `is_active`, null for none; and whether somebody's time is taken then: `specialist_taken`,
-    `patient_taken`. The specialist is held from here on.
+    `patient_taken`, which what is hidden never finds. The specialist is held from here on.
+
+    The one look of whatever takes its time anew: a step, an appointment that is back, or shown again.
     """
     place: dict[str, Any] = {"clinic": held.clinic_id, "appointment": held.appointment_id, "patient": held.patient_id}
     time: dict[str, Any] = {"starts_at": starts_at, "ends_at": ends_at, "minutes": held.minutes}
-    (found,) = await work.run(_FREE, **place, **time, specialist=specialist)
+    (found,) = await work.run(_FREE, **place, **time, specialist=specialist, hidden=held.confidential)
     return found
+
+
+async def check_again(work: Work, held: Held, refused: Refused, *, specialist: str | None) -> None:
+    """Whether what is booked may have its time again, deleted or hidden before; of the specialist if it gave theirs up.
+
+    Raises:
+        Refused: as given; specialist or patient has something else then.
+    """
+    if held.status != Status.BOOKED:
+        return
+    found = await free(work, held, specialist, held.starts_at, held.ends_at)
+    if found["specialist_taken"] or found["patient_taken"]:
+        raise refused
 
 
 async def _check_free(work: Work, held: Held, to: Change) -> None:
@@ -188,7 +206,7 @@ async def _check_free(work: Work, held: Held, to: Change) -> None:
     anew = to.step is Step.RESCHEDULE or held.status in FREEING
     if anew and found["specialist_taken"]:
         raise _specialist_taken()
-    if anew and found["patient_taken"] and not held.confidential:
+    if anew and found["patient_taken"]:
         raise _patient_taken()
 
 

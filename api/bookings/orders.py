@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from api.bookings.schemas import BookedPatient, Booking
+from api.bookings.schemas import BookedPatient, Booking, Verification
 from api.directory import ClinicEntry
 from api.idempotency import RequestDigests, checked
 from api.identity.principals import Principal
@@ -50,6 +50,13 @@ class Order:
     def today(self) -> date:
         """Today at the clinic."""
         return datetime.now(ZoneInfo(self.clinic.time_zone)).date()
+
+    @property
+    def verification(self) -> Verification:
+        """What the caller is told of it: by this order alone, as anything else would tell who is known."""
+        if self.new is None:
+            return Verification.NOT_NEEDED
+        return Verification.SENT if self.new.email else Verification.NOTHING_TO_SEND_TO
 
 
 def order(

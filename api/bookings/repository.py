@@ -50,7 +50,8 @@ select
     {is_taken(OF_SPECIALIST_SOON, _UNTIL, ENDLESS)} as is_taken,
     {REGISTRATION_FORMS} as registration_templates,
     {DAYS_AHEAD} as days_ahead,
-    {HOLD_MINUTES} as hold_minutes
+    {HOLD_MINUTES} as hold_minutes,
+    b.hours
 from (select operational.hold_days_soon(%(clinic)s)) as x
 left join operational.service as s on s.clinic_id = %(clinic)s and s.service = %(service)s
 left join operational.specialist as d on d.clinic_id = %(clinic)s and d.name = %(specialist)s
@@ -136,6 +137,7 @@ class Plan:
     registration_templates: list[str]
     days_ahead: int
     hold_minutes: int
+    hours: dict[str, str] | None
 
 
 @dataclass(frozen=True)

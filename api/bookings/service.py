@@ -1,6 +1,7 @@
 """One booking: person, account, registration, forms, appointment, room and confirmation, all of it or nothing."""
 
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 from api import sealing
 from api.bookings import calendar, repository
@@ -9,6 +10,7 @@ from api.bookings.calendar import Entry
 from api.bookings.orders import Contacts, Order, order, specialist_taken
 from api.bookings.repository import Plan, Registered
 from api.bookings.schemas import Booked, Booking, ClinicServices, Service
+from api.bookings.times import check_offered, check_time
 from api.forms import assigning_repository as forms
 from api.gateway import Access, Caller, Work
 from api.idempotency import reused
@@ -48,7 +50,8 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
     Raises:
         NotThere: the caller may not, or no such clinic, patient or dependent.
         InvalidInput: something is missing, no good, in the past or too far ahead; or the key was another booking's.
-        Refused: the service is closed, or specialist or patient has something else then; names the field.
+        Refused: the service is closed, or not offered then to who books for themself or a dependent, or specialist or
+            patient has something else then; names the field.
         NoMoreCodes: on the clinic's page, if it holds as many times as may be, or the address had as many codes.
     """
     at_clinic = Access(Action.APPOINTMENT_BOOK, Resource(clinic))
@@ -65,13 +68,13 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
         sealing.hold(work, verifications.PURPOSES)
         plan = await repository.claim(work, wanted)
         if plan.is_first:
-            _check(wanted, plan)
+            _check(wanted, plan, by_hours=booking_pages.is_page(caller.principal))
             patient = await _patient(serving, work, wanted, plan)
             role = Role.CLINIC_STAFF if caller.principal.key is None else Role.AUTOMATION_SYSTEM
             ends_at = await _arrange(work, wanted, plan, patient, role)
             told = await _told(serving, work, wanted, patient)
             await _confirm(serving, work, wanted, patient, ends_at, told=told)
-            booked = Booked(id=wanted.appointment_id, patient=patient.patient_id)
+            booked = _booked(wanted, wanted.appointment_id, patient.patient_id)
         else:
             booked = await _again(work, wanted)
         await work.record(*([booked.patient] if booked.patient else []))
@@ -92,11 +95,11 @@ async def _book_own(serving: Services, caller: Caller, clinic: str, asked: Booki
         plan = await repository.claim(work, wanted)
         if not plan.is_first:
             return (await _again(work, wanted)).model_copy(update={"patient": None})
-        _check(wanted, plan)
+        _check(wanted, plan, by_hours=True)
         patient = await repository.register_person(work, wanted, person, _ends_at(wanted, plan))
         ends_at = await _arrange(work, wanted, plan, patient, Role.PATIENT if own else Role.GUARDIAN)
         await _confirm(serving, work, wanted, patient, ends_at, told=True)
-    return Booked(id=wanted.appointment_id, patient=None)
+    return _booked(wanted, wanted.appointment_id, None)
 
 
 async def list_services(serving: Services, caller: Caller, clinic: str) -> ClinicServices:
@@ -132,8 +135,11 @@ async def free_times(
     return [at for day in times for at in day if at <= until]
 
 
-def _check(wanted: Order, plan: Plan) -> None:
-    """Whether the clinic offers what is wanted, then, and no imported appointment is in its way."""
+def _check(wanted: Order, plan: Plan, *, by_hours: bool) -> None:
+    """Whether the clinic offers what is wanted, then, and no imported appointment is in its way.
+
+    `by_hours`: by whom a clinic's hours are kept. They do not bind its own people and systems.
+    """
     if plan.minutes is None:
         raise InvalidInput("no such service", place="body.service", rule="unknown")
     if not plan.is_open:
@@ -141,21 +147,10 @@ def _check(wanted: Order, plan: Plan) -> None:
     if not plan.is_offered:
         raise InvalidInput("the specialist does not offer this", place="body.specialist", rule="not_offered")
     check_time(wanted.starts_at, plan.days_ahead)
+    if by_hours:
+        check_offered(wanted.starts_at, wanted.clinic, plan.hours, plan.minutes)
     if plan.is_taken:
         raise specialist_taken()
-
-
-def check_time(starts_at: datetime, days_ahead: int) -> None:
-    """Whether an appointment may begin then.
-
-    Raises:
-        InvalidInput: it is over, or too far ahead.
-    """
-    now = datetime.now(UTC)
-    if starts_at <= now:
-        raise InvalidInput("this time is over", place="body.starts_at", rule="past")
-    if starts_at > now + timedelta(days=days_ahead):
-        raise InvalidInput("too far ahead", place="body.starts_at", rule="too_far_ahead")
 
 
 async def _patient(serving: Services, work: Work, wanted: Order, plan: Plan) -> Registered:
@@ -256,4 +251,8 @@ async def _again(work: Work, wanted: Order) -> Booked:
     row = await repository.done(work, wanted)
     if row["request_digest"] != wanted.request_digest:
         raise reused()
-    return Booked(id=row["appointment_id"], patient=row["patient_id"])
+    return _booked(wanted, row["appointment_id"], row["patient_id"])
+
+
+def _booked(wanted: Order, appointment: UUID, patient: UUID | None) -> Booked:
+    return Booked(id=appointment, patient=patient, verification=wanted.verification)

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from api.segments.schemas import Count
 from policies.text import fault_of_identifier, fault_of_plain_text
+from policies.written import Written
 
 LONGEST_SUBJECT = 120
 LONGEST_TEXT = 4_000
@@ -27,7 +28,7 @@ def _text(text: str) -> str:
     return found
 
 
-class NewCampaign(BaseModel):
+class NewCampaign(Written):
     """What is sent, as plain text: the same to everybody, without a name. Braces and the like mean nothing."""
 
     model_config = ConfigDict(extra="forbid")

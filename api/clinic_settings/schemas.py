@@ -17,6 +17,7 @@ from infra.clinic_settings import (
 from infra.consent_grace import GraceDays
 from infra.places import Country, TimeZone
 from policies.opening_hours import USUAL
+from policies.written import Written
 
 
 class OfferedService(ServiceSettings):
@@ -25,26 +26,26 @@ class OfferedService(ServiceSettings):
     service: Slug
 
 
-class Bookings(BaseModel):
+class Bookings(Written):
     """Who offers appointments, how far ahead, and which forms go with a new registration."""
 
-    registration_forms: Annotated[list[Slug], Field(max_length=50)] = []
+    registration_forms: list[Slug] = Field(default=[], max_length=50)
     days_ahead: DaysAhead = USUAL_DAYS_AHEAD
     hold_minutes: HoldMinutes = USUAL_HOLD_MINUTES
     hours: Annotated[
         Hours,
         Field(description='When the clinic is open, by its own clock: `{"mon": "08:00-12:00 13:00-18:00"}`.'),
     ] = USUAL
-    specialists: Annotated[list[Name], Field(max_length=500)] = []
+    specialists: list[Name] = Field(default=[], max_length=500)
 
 
-class ClinicRetention(BaseModel):
+class ClinicRetention(Written):
     """How long things stand at one clinic; an admin's to say."""
 
     consent_grace_days: GraceDays
 
 
-class ClinicLocation(BaseModel):
+class ClinicLocation(Written):
     """Where a clinic is: what a day is there, and who is of age; an admin's to say."""
 
     time_zone: TimeZone

@@ -1,12 +1,13 @@
 """Marks on forms, appointments and plans. The walls of `p0012_writing.sql` and `p0015_forms.sql` read them."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 from uuid import UUID
 
 from psycopg import sql
 
+from api.appointments.steps_repository import check_again, hold
 from api.gateway import Work
 from api.me.statements import WHOSE
 from api.profiles.columns import TREATED
@@ -31,8 +32,8 @@ PLAN = Kind("treatment_plan", "plan_id")
 # The event is as confidential as the item was or becomes: else it would tell guardians that there is one.
 _OF_PATIENT = sql.SQL("""
 select
-    r.patient_id, r.person_id, null::uuid as acting_for, null::uuid as consent_event_id, {treated} as treated,
-    i.confidential or %(confidential)s as confidential
+    r.clinic_id, r.patient_id, r.person_id, null::uuid as acting_for, null::uuid as consent_event_id,
+    {treated} as treated, i.confidential or %(confidential)s as confidential
 from operational.{table} as i
 inner join operational.registration as r on r.clinic_id = i.clinic_id and r.patient_id = i.patient_id
 inner join operational.person as p on p.person_id = r.person_id
@@ -96,12 +97,21 @@ async def mark_own(work: Work, kind: Kind, item: UUID | None, confidential: bool
 async def _mark(work: Work, kind: Kind, found: dict[str, Any], item: UUID | None, confidential: bool) -> None:
     query = _MARK.format(table=sql.Identifier(kind.table), id=sql.Identifier(kind.id))
     conflict = Refused("the patient has another appointment then", place="body.confidential", rule="double_booked")
+    if kind is APPOINTMENT and not confidential:
+        await _check_shown(work, found["clinic_id"], item, conflict)
     await work.run(query, conflict=conflict, patient=found["patient_id"], item=item, confidential=confidential)
     await work.run(_HUSH, item=item, confidential=confidential)
     if confidential:
         await work.run(_STOP_COPIES, item=item)
         if kind is APPOINTMENT:
             await work.run(_HIDE_FORMS, patient=found["patient_id"], item=item)
+
+
+async def _check_shown(work: Work, clinic_id: int, appointment: UUID | None, refused: Refused) -> None:
+    """Whether a hidden appointment may make the patient busy again; its specialist was busy all the while."""
+    held = await hold(work, {"clinic_id": clinic_id, "appointment_id": appointment})
+    if held.confidential:
+        await check_again(work, replace(held, confidential=False), refused, specialist=None)
 
 
 @cache

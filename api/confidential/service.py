@@ -1,6 +1,6 @@
 """Who hides what from guardians."""
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
 from api.confidential import repository
 from api.confidential.repository import Kind
@@ -10,6 +10,7 @@ from api.profiles.service import as_id
 from api.services import Services
 from policies.access.model import Resource
 from policies.words import Action
+from policies.written import Written
 
 KINDS: dict[str, Kind] = {
     "forms": repository.FORM,
@@ -18,7 +19,7 @@ KINDS: dict[str, Kind] = {
 }
 
 
-class Marking(BaseModel):
+class Marking(Written):
     """Whether guardians are not to see it; without a body they are not."""
 
     model_config = ConfigDict(extra="forbid")

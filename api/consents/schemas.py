@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.bodies import Moment
 from policies.consent import ConsentState
 from policies.words import ConsentPurpose
+from policies.written import Written
 
 Version = Annotated[str, Field(min_length=1, max_length=40, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the text's UTF-8 bytes, as hex.")]
@@ -46,7 +47,7 @@ class Consents(BaseModel):
     consents: list[Consent]
 
 
-class Signing(BaseModel):
+class Signing(Written):
     """What is signed: the newest text, and the digest of what was shown."""
 
     model_config = ConfigDict(extra="forbid")
@@ -58,7 +59,7 @@ class Signing(BaseModel):
     expires_at: Moment | None = None
 
 
-class Revoking(BaseModel):
+class Revoking(Written):
     """What is revoked."""
 
     model_config = ConfigDict(extra="forbid")
@@ -86,7 +87,7 @@ class StandingConsents(BaseModel):
     consents: list[StandingConsent]
 
 
-class Publishing(BaseModel):
+class Publishing(Written):
     """A new version of a text; it is never changed again."""
 
     model_config = ConfigDict(extra="forbid")

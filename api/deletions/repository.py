@@ -48,8 +48,8 @@ inner join operational.person as p on p.person_id = r.person_id and p.deleted_at
 where r.clinic_id = %(clinic_id)s and r.patient_id = %(patient)s""")
 
 
-async def mark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | None, reason: DeletionReason) -> None:
-    """Mark a record as deleted, and record of which patient.
+async def mark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | None, reason: DeletionReason) -> UUID:
+    """Mark a record as deleted, and record of which patient; their id.
 
     Raises:
         NotThere: no such record of the clinic, or it is deleted.
@@ -59,11 +59,13 @@ async def mark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | None
     rows = await work.run(statement, clinic_id=clinic_id, record=record, by=by, reason=reason.value)
     if not rows:
         raise NotThere("no such thing")
-    await work.record(rows[0]["patient_id"], confidential=rows[0]["confidential"])
+    patient: UUID = rows[0]["patient_id"]
+    await work.record(patient, confidential=rows[0]["confidential"])
+    return patient
 
 
-async def unmark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | None) -> None:
-    """Take the mark away, and record of which patient.
+async def unmark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | None) -> UUID:
+    """Take the mark away, and record of which patient; their id.
 
     Raises:
         NotThere: no such record of the clinic, or it is not deleted; of a merge, or of a person who is deleted; an
@@ -79,7 +81,8 @@ async def unmark(work: Work, clinic_id: int, kind: RecordKind, record: UUID | No
     )
     if not rows:
         raise NotThere("no such thing")
-    patient = rows[0]["patient_id"]
+    patient: UUID = rows[0]["patient_id"]
     if kind in _OF_A_PATIENT and not await work.run(_IS_THERE, clinic_id=clinic_id, patient=patient):
         raise NotThere("no such thing")
-    await work.record(rows[0]["patient_id"], confidential=rows[0]["confidential"])
+    await work.record(patient, confidential=rows[0]["confidential"])
+    return patient

@@ -6,6 +6,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from policies.words import DeletionReason
+from policies.written import Written
 
 
 class RecordKind(StrEnum):
@@ -18,7 +19,7 @@ class RecordKind(StrEnum):
     BROUGHT_RECORD = "brought_record"
 
 
-class Deleting(BaseModel):
+class Deleting(Written):
     """Why it is deleted."""
 
     model_config = ConfigDict(extra="forbid")

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from api.appointments import coming_repository
-from api.appointments.coming_service import cancel_all, follow_mark
+from api.appointments.coming_service import cancel_all, follow_mark, follow_undo
 from api.bodies import given
 from api.deletions import repository
 from api.deletions.schemas import Deleting, Marked, RecordKind
@@ -30,11 +30,11 @@ async def delete(
         reason = given(asked).reason
         if of is RecordKind.REGISTRATION:
             await coming_repository.hold_days(work, at.clinic_id)
-        await repository.mark(work, at.clinic_id, of, which, reason)
+        patient = await repository.mark(work, at.clinic_id, of, which, reason)
         if of is RecordKind.REGISTRATION:
             await cancel_all(serving, work, at, which, reason)
         elif of is RecordKind.APPOINTMENT:
-            await follow_mark(serving, work, at, which, deleted=True)
+            await follow_mark(serving, work, at, patient, which)
     return Marked(kind=of, id=which, deleted=True)
 
 
@@ -49,9 +49,9 @@ async def restore(serving: Services, caller: Caller, clinic: str, kind: str, rec
         of, which, at = _meant(work, kind, record)
         if of is RecordKind.APPOINTMENT:
             await coming_repository.hold_days(work, at.clinic_id)
-        await repository.unmark(work, at.clinic_id, of, which)
+        patient = await repository.unmark(work, at.clinic_id, of, which)
         if of is RecordKind.APPOINTMENT:
-            await follow_mark(serving, work, at, which, deleted=False)
+            await follow_undo(serving, work, at, patient, which)
     return Marked(kind=of, id=which, deleted=False)
 
 

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput
 from policies.text import fault_of_identifier
-from policies.written import Day
+from policies.written import Day, Written
 
 OLDEST_YEARS = 130
 
@@ -56,7 +56,7 @@ Email = Annotated[str, Field(max_length=254), AfterValidator(partial(_contact, "
 Conditions = Annotated[list[Line], Field(max_length=50)]
 
 
-class EditedContact(BaseModel):
+class EditedContact(Written):
     """Whom to call."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,7 +66,7 @@ class EditedContact(BaseModel):
     phone: Phone
 
 
-class Edit(BaseModel):
+class Edit(Written):
     """The fields that change; null takes one out, and what is absent stays."""
 
     model_config = ConfigDict(extra="forbid")

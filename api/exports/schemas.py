@@ -1,9 +1,11 @@
 """What is asked for with an export."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from policies.written import Written
 
 
-class Exporting(BaseModel):
+class Exporting(Written):
     """Of which clinic."""
 
     model_config = ConfigDict(extra="forbid")

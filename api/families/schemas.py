@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.editing.schemas import BirthDate, Line, Name, Sex
 from policies.words import DeletionReason, LegalBasis
+from policies.written import Written
 
 Code = Annotated[str, Field(min_length=20, max_length=60)]
 
 
-class NewDependent(BaseModel):
+class NewDependent(Written):
     """A child without an account: always a new person, whoever is known already."""
 
     model_config = ConfigDict(extra="forbid")
@@ -37,7 +38,7 @@ class Invitation(BaseModel):
     expires_at: datetime
 
 
-class Joining(BaseModel):
+class Joining(Written):
     """The code of an invitation."""
 
     model_config = ConfigDict(extra="forbid")
@@ -46,7 +47,7 @@ class Joining(BaseModel):
     relationship: Line
 
 
-class Ending(BaseModel):
+class Ending(Written):
     """Why a guardianship ends."""
 
     model_config = ConfigDict(extra="forbid")

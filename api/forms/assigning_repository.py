@@ -1,4 +1,4 @@
-"""Forms that patients are to answer: assigned once for an occasion, withdrawn with an appointment that is cancelled."""
+"""Forms that patients are to answer: assigned once for an occasion, withdrawn with an appointment that goes."""
 
 from collections.abc import Mapping, Sequence
 from datetime import date
@@ -9,8 +9,11 @@ from psycopg import sql
 
 from api.gateway import Work
 
-# Why the forms of a cancelled appointment are deleted.
+# Why the forms of an appointment are deleted: what one of these took is brought back by its own undo alone.
 CANCELLED = "the appointment was cancelled"
+DELETED = "the appointment was deleted"
+# Why they then stay so.
+REPLACED = "another came in its place"
 # The newest version alone says what a template is.
 _ASSIGN = sql.SQL("""
 insert into operational.form
@@ -57,56 +60,67 @@ and not exists (
 )""")
 _BY_HAND = _ASSIGN.format(wanted=sql.SQL("true"))
 _BOOKED = _ASSIGN.format(wanted=_WANTED)
-# An intake or a consent that another visit would have brought as well is that one's from now on, hidden as that one is.
+# An intake or a consent that another visit would have brought as well comes anew for that one, hidden as that one is.
 WITHDRAW = sql.SQL("""
-update operational.form as f
-set occasion = coalesce(n.occasion, f.occasion), confidential = f.confidential or coalesce(n.confidential, false),
-    deleted_at = case when n.occasion is null then clock_timestamp() end,
-    deleted_by = case when n.occasion is null then %(by)s::uuid end,
-    delete_reason = case when n.occasion is null then %(why)s::text end
-from operational.form as o
-left join operational.form_template as t
-    on t.clinic_id = o.clinic_id and t.template = o.template and t.template_version = o.template_version
-left join lateral (
+with gone as (
+    update operational.form as f
+    set deleted_at = clock_timestamp(), deleted_by = %(by)s::uuid, delete_reason = %(why)s
+    where
+        f.clinic_id = operational.context_clinic() and f.patient_id = any(%(patients)s::uuid[])
+        and f.occasion = any(%(appointments)s::uuid[]::text[]) and f.status = 'pending' and f.deleted_at is null
+    returning f.*
+)
+insert into operational.form
+    (clinic_id, patient_id, template, template_version, status, assigned_on, due_on, expires_on, confidential, occasion)
+select g.clinic_id, g.patient_id, g.template, g.template_version, g.status, g.assigned_on, g.due_on, g.expires_on,
+    g.confidential or n.confidential, n.occasion
+from gone as g
+inner join operational.form_template as t
+    on t.clinic_id = g.clinic_id and t.template = g.template and t.template_version = g.template_version
+cross join lateral (
     select a.appointment_id::text as occasion, a.confidential
     from operational.appointment as a
     inner join operational.service as s on s.clinic_id = a.clinic_id and s.service = a.service
     where
-        a.clinic_id = o.clinic_id and a.patient_id = o.patient_id and a.status in ('booked', 'arrived')
-        and a.deleted_at is null and o.template = any(s.templates)
+        a.clinic_id = g.clinic_id and a.patient_id = g.patient_id and a.status in ('booked', 'arrived')
+        and a.deleted_at is null and g.template = any(s.templates)
         and not exists (
             select from operational.form as k
-            where k.clinic_id = o.clinic_id and k.patient_id = o.patient_id and k.template = o.template
+            where k.clinic_id = g.clinic_id and k.patient_id = g.patient_id and k.template = g.template
                 and k.occasion = a.appointment_id::text and k.deleted_at is null
         )
     order by a.starts_on, a.starts_at, a.appointment_id limit 1
-) as n on t.kind in ('intake', 'consent')
-where
-    o.clinic_id = operational.context_clinic() and o.patient_id = any(%(patients)s::uuid[])
-    and o.occasion = any(%(appointments)s::uuid[]::text[])
-    and f.clinic_id = o.clinic_id and f.form_id = o.form_id and f.status = 'pending' and f.deleted_at is null""")
-# Of one template the last that went: cancelled again and again, an appointment may have had several.
+) as n
+where t.kind in ('intake', 'consent')
+on conflict (clinic_id, patient_id, template, occasion) where occasion is not null and deleted_at is null do nothing""")
+# What one act withdrew its undo brings back, or says that another has come in its place, so that no later undo does.
 _BRING_BACK = sql.SQL("""
-update operational.form as f set deleted_at = null, deleted_by = null, delete_reason = null
-where
-    f.clinic_id = operational.context_clinic() and f.patient_id = %(patient)s
-    and f.form_id in (
-        select distinct on (d.template) d.form_id
-        from operational.form as d
-        where
-            d.clinic_id = operational.context_clinic() and d.patient_id = %(patient)s
-            and d.occasion = %(appointment)s::uuid::text and d.delete_reason = %(why)s and d.deleted_at is not null
-        order by d.template, d.deleted_at desc, d.form_id
-    )
-    and not exists (
-        select from operational.form as k
-        inner join operational.form_template as t
-            on t.clinic_id = k.clinic_id and t.template = k.template and t.template_version = k.template_version
-        where
-            k.clinic_id = f.clinic_id and k.patient_id = f.patient_id and k.template = f.template
-            and k.deleted_at is null
-            and (k.occasion = f.occasion or t.kind in ('intake', 'consent') and k.status in ('pending', 'in_progress'))
-    )""")
+update operational.form as f
+set deleted_at = case when g.is_replaced then f.deleted_at end,
+    deleted_by = case when g.is_replaced then f.deleted_by end,
+    delete_reason = case when g.is_replaced then %(replaced)s::text end
+from (
+    select d.form_id,
+        row_number() over (partition by d.template order by d.deleted_at desc, d.form_id) > 1
+        or exists (
+            select from operational.form as k
+            inner join operational.form_template as t
+                on t.clinic_id = k.clinic_id and t.template = k.template and t.template_version = k.template_version
+            where
+                k.clinic_id = d.clinic_id and k.patient_id = d.patient_id and k.template = d.template
+                and k.deleted_at is null
+                and (
+                    k.occasion = d.occasion
+                    or t.kind in ('intake', 'consent') and k.status in ('pending', 'in_progress')
+                        and coalesce(k.expires_on >= %(today)s::date, true) and (d.confidential or not k.confidential)
+                )
+        ) as is_replaced
+    from operational.form as d
+    where
+        d.clinic_id = operational.context_clinic() and d.patient_id = %(patient)s
+        and d.occasion = %(appointment)s::uuid::text and d.delete_reason = %(why)s and d.deleted_at is not null
+) as g
+where f.clinic_id = operational.context_clinic() and f.form_id = g.form_id""")
 
 
 async def assign(work: Work, patient_id: UUID, templates: Sequence[str], *, occasion: str, today: date) -> list[UUID]:
@@ -129,15 +143,16 @@ def assign_later(work: Work, patient_id: UUID, occasions: Mapping[str, Sequence[
     work.later(_BOOKED, **_assigned(patient_id, occasions, today))
 
 
-def withdraw_later(work: Work, patient_id: UUID, appointment_id: UUID) -> None:
-    """Delete the forms of a cancelled appointment that nobody began to answer, with the next statement that is read."""
+def withdraw_later(work: Work, patient_id: UUID, appointment_id: UUID, why: str = CANCELLED) -> None:
+    """Delete the forms of an appointment that nobody began to answer, with the next statement that is read."""
     by = work.caller.principal.principal_id
-    work.later(WITHDRAW, patients=[patient_id], appointments=[appointment_id], by=by, why=CANCELLED)
+    work.later(WITHDRAW, patients=[patient_id], appointments=[appointment_id], by=by, why=why)
 
 
-def bring_back_later(work: Work, patient_id: UUID, appointment_id: UUID) -> None:
-    """Take that back, where the appointment was not to be cancelled, but for what has come in a form's place."""
-    work.later(_BRING_BACK, patient=patient_id, appointment=appointment_id, why=CANCELLED)
+def bring_back_later(work: Work, patient_id: UUID, appointment_id: UUID, why: str = CANCELLED, *, today: date) -> None:
+    """Take that back, but for what has come in a form's place. `today` is the day at the clinic."""
+    values: dict[str, Any] = {"patient": patient_id, "appointment": appointment_id, "today": today}
+    work.later(_BRING_BACK, **values, why=why, replaced=REPLACED)
 
 
 def _assigned(patient_id: UUID, occasions: Mapping[str, Sequence[str]], today: date) -> dict[str, Any]:

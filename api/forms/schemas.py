@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from policies.forms.question import Question
 from policies.forms.template import Score, TemplateKind
 from policies.words import ConsentPurpose
+from policies.written import Written
 
 MOST_AT_ONCE = 20
 Answers = Annotated[
@@ -79,7 +80,7 @@ class OwnForm(Answered):
     version: str = Field(description="Its entity tag: sent back as `If-Match`, nobody's answers are lost to another's.")
 
 
-class Assigning(BaseModel):
+class Assigning(Written):
     """Which forms a patient is to answer."""
 
     model_config = ConfigDict(extra="forbid")
@@ -93,7 +94,7 @@ class Assigned(BaseModel):
     forms: list[UUID]
 
 
-class Saving(BaseModel):
+class Saving(Written):
     """All answers so far; they take the place of those that were saved before."""
 
     model_config = ConfigDict(extra="forbid")
@@ -101,7 +102,7 @@ class Saving(BaseModel):
     answers: Answers
 
 
-class Shown(BaseModel):
+class Shown(Written):
     """Which text was shown to whoever signs."""
 
     model_config = ConfigDict(extra="forbid")
@@ -110,7 +111,7 @@ class Shown(BaseModel):
     sha256: str = Field(max_length=64)
 
 
-class Completing(BaseModel):
+class Completing(Written):
     """The last answers, or none if those that were saved are the last; and of a consent form what was shown."""
 
     model_config = ConfigDict(extra="forbid")

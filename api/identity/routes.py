@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from api.identity import password_links, signing_in
 from api.identity.issuer import ALGORITHM, LIFETIME_SECONDS, PUBLISHED_SECONDS
 from api.services import Serving
+from policies.written import Written
 
 router = APIRouter(tags=["identity"])
 published = APIRouter(prefix="/.well-known", include_in_schema=False)
@@ -35,7 +36,7 @@ async def token(
     return Token(access_token=await signing_in.for_token(serving, request, form.username, form.password, code))
 
 
-class NewPassword(BaseModel):
+class NewPassword(Written):
     """A password for the account that a link was sent to."""
 
     token: str = Field(default="", max_length=100, description="The last part of the link.")

@@ -6,9 +6,10 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from policies.words import ImpersonationReason
+from policies.written import Written
 
 
-class Opening(BaseModel):
+class Opening(Written):
     """Whom an admin would act as, why and for how long. What is missing here is refused, and recorded, as any other."""
 
     subject: str = Field(default="", max_length=200, description="Login of a patient or guardian.")

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from api.system_keys import KEY_DAYS, OVERLAP_DAYS
 from policies.words import Purpose
+from policies.written import Written
 
 Days = Annotated[int, Field(ge=1, le=3660, description="Days that the key is good for.")]
 Named = Annotated[str, Field(max_length=60)]
@@ -31,7 +32,7 @@ class Keys(BaseModel):
     keys: list[ListedKey]
 
 
-class NewKey(BaseModel):
+class NewKey(Written):
     """A key to be made for a system, which is made as well if there is none of that login."""
 
     login: str = Field(default="", max_length=200)
@@ -45,7 +46,7 @@ class NewKey(BaseModel):
     days: Days = KEY_DAYS
 
 
-class Renewal(BaseModel):
+class Renewal(Written):
     """How long the new key is good, and the old one beside it."""
 
     overlap_days: Annotated[int, Field(ge=0, le=90)] = OVERLAP_DAYS

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.editing.schemas import Email, Line
 from policies.words import DeletionReason, LegalBasis
-from policies.written import Day
+from policies.written import Day, Written
 
 
 class LegalState(StrEnum):
@@ -21,7 +21,7 @@ class LegalState(StrEnum):
     ENDED = "ended"
 
 
-class Proposing(BaseModel):
+class Proposing(Written):
     """On which legal basis an adult is to have a guardian, until when, and how the guardian is reached."""
 
     model_config = ConfigDict(extra="forbid")
@@ -38,7 +38,7 @@ class Proposed(BaseModel):
     expires_at: datetime = Field(description="Until when it may be confirmed.")
 
 
-class Confirming(BaseModel):
+class Confirming(Written):
     """What the manager saw."""
 
     model_config = ConfigDict(extra="forbid")
@@ -53,7 +53,7 @@ class Confirmed(BaseModel):
     expires_at: datetime
 
 
-class EndingByLaw(BaseModel):
+class EndingByLaw(Written):
     """Why a guardianship by law ends, or never comes to be."""
 
     model_config = ConfigDict(extra="forbid")

@@ -4,8 +4,10 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from policies.written import Written
 
-class Changing(BaseModel):
+
+class Changing(Written):
     """What to change; what is left out stays."""
 
     email: str | None = Field(default=None, max_length=320)

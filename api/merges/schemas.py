@@ -7,6 +7,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field
 
+from policies.written import Written
+
 
 class MergeDecision(StrEnum):
     """Whether two registrations are one patient's."""
@@ -38,7 +40,7 @@ class MergeCases(BaseModel):
     cases: list[MergeCase]
 
 
-class Deciding(BaseModel):
+class Deciding(Written):
     """What was decided."""
 
     decision: str = Field(default="", max_length=20, description=f"One of: {', '.join(MergeDecision)}.")

@@ -27,8 +27,10 @@ RULES = {
     "past": N_("This is over."),
     "too_far_ahead": N_("This is too far ahead to be booked."),
     "double_booked": N_("Something else is booked for that time. Choose another."),
+    "patient_double_booked": N_("The same person has another appointment then. Choose another time."),
     "unknown": N_("Choose one of these."),
     "not_offered": N_("The specialist does not offer this."),
+    "not_offered_then": N_("The clinic offers no appointment then. Its free times are shown where you book."),
     "closed": N_("This is not offered now."),
     "has_begun": N_("It has begun already."),
     "no_number": N_("This is no number."),
@@ -56,9 +58,12 @@ def said(rule: str) -> str:
 
 
 def read_as(kind: type[Asked], values: dict[str, Any]) -> tuple[Asked | None, Faults]:
-    """What a form says as the API would take it, or the rule that each of its fields breaks."""
+    """What a form says as the API would take it, or the rule that each of its fields breaks.
+
+    A form sends texts, so that the text of a number is one here.
+    """
     try:
-        return kind.model_validate(values), {}
+        return kind.model_validate(values, strict=False), {}
     except ValidationError as error:
         return None, {".".join(map(str, fault["loc"])): _rule(fault) for fault in reversed(error.errors())}
 

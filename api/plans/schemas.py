@@ -7,7 +7,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from policies.text import fault_of_identifier
-from policies.written import Day
+from policies.written import Day, Written
 
 MOST_EXERCISES = 25
 MOST_TIMES = 20
@@ -21,15 +21,15 @@ def _visible(text: str) -> str:
 
 
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_visible)]
-Times = Annotated[int, Field(ge=1, le=MOST_TIMES, strict=True)]
-Weekday = Annotated[int, Field(ge=1, le=7, strict=True)]
+Times = Annotated[int, Field(ge=1, le=MOST_TIMES)]
+Weekday = Annotated[int, Field(ge=1, le=7)]
 
 
 def _distinct(weekdays: list[int]) -> list[int]:
     return sorted(set(weekdays))
 
 
-class Exercise(BaseModel):
+class Exercise(Written):
     """One exercise, on some days of the week, so many times a day."""
 
     model_config = ConfigDict(extra="forbid")
@@ -45,7 +45,7 @@ class Exercise(BaseModel):
 Exercises = Annotated[list[Exercise], Field(min_length=1, max_length=MOST_EXERCISES)]
 
 
-class Prescribed(BaseModel):
+class Prescribed(Written):
     """A new plan: from a day of today or later, for a year at most."""
 
     model_config = ConfigDict(extra="forbid")
@@ -56,7 +56,7 @@ class Prescribed(BaseModel):
     exercises: Exercises
 
 
-class Changed(BaseModel):
+class Changed(Written):
     """What a plan consists of from tomorrow on; its past stays."""
 
     model_config = ConfigDict(extra="forbid")
@@ -65,12 +65,12 @@ class Changed(BaseModel):
     ends_on: Day | None = Field(default=None, description="Another last day.")
 
 
-class Ticked(BaseModel):
+class Ticked(Written):
     """How often an exercise was done on the day; 0 takes it back."""
 
     model_config = ConfigDict(extra="forbid")
 
-    times: int = Field(ge=0, le=MOST_TIMES, strict=True)
+    times: int = Field(ge=0, le=MOST_TIMES)
 
 
 class DayDone(BaseModel):

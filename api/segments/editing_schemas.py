@@ -8,6 +8,7 @@ from api.segments.rules import AskedRule
 from policies.segments.rule import Slug
 from policies.segments.templates import SegmentTemplate
 from policies.words import ArchiveReason
+from policies.written import Written
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"[^\s]")]
 Description = Annotated[str, Field(max_length=2000)]
@@ -20,7 +21,7 @@ Fires = Annotated[
 AskedValue = Annotated[Any, WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "string"}]})]
 
 
-class NewSegment(BaseModel):
+class NewSegment(Written):
     """A segment to be added."""
 
     model_config = ConfigDict(extra="forbid")
@@ -32,7 +33,7 @@ class NewSegment(BaseModel):
     fires: Fires = False
 
 
-class SegmentChange(BaseModel):
+class SegmentChange(Written):
     """What changes of a segment; what is absent stays. Another rule makes a new version."""
 
     model_config = ConfigDict(extra="forbid")
@@ -43,7 +44,7 @@ class SegmentChange(BaseModel):
     fires: Fires = False
 
 
-class Archiving(BaseModel):
+class Archiving(Written):
     """Why a segment is put away."""
 
     model_config = ConfigDict(extra="forbid")
@@ -51,7 +52,7 @@ class Archiving(BaseModel):
     reason: ArchiveReason
 
 
-class Reviving(BaseModel):
+class Reviving(Written):
     """A segment that is wanted again."""
 
     model_config = ConfigDict(extra="forbid")
@@ -59,7 +60,7 @@ class Reviving(BaseModel):
     fires: Fires = False
 
 
-class Enabling(BaseModel):
+class Enabling(Written):
     """A template with the values that the clinic chooses; a parameter that is absent has its usual value."""
 
     model_config = ConfigDict(extra="forbid")

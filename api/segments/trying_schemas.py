@@ -7,9 +7,10 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.segments.rules import AskedRule
+from policies.written import Written
 
 
-class TriedRule(BaseModel):
+class TriedRule(Written):
     """A rule that is not saved, and how many patients to name."""
 
     model_config = ConfigDict(extra="forbid")

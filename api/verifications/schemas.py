@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from api.editing.schemas import BirthDate
+from policies.written import Written
 
 Name = Annotated[str, Field(max_length=200)]
 
@@ -19,7 +20,7 @@ class BookedFor(StrEnum):
     SOMEONE_NEW = "someone_new"
 
 
-class Answer(BaseModel):
+class Answer(Written):
     """The code that went to the contact, and whom the booking was for."""
 
     code: str = Field(default="", max_length=40, description="Six digits.")
@@ -44,7 +45,7 @@ class Verified(BaseModel):
     status: str = "verified"
 
 
-class Forgotten(BaseModel):
+class Forgotten(Written):
     """Whose password is forgotten: the email that signs in."""
 
     email: str = Field(default="", max_length=320)

@@ -7,6 +7,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from policies.addresses import LONGEST_URL
+from policies.written import Written
 
 ChangeKind = Literal["entered", "left", "forget"]
 State = Literal["pending", "delivered", "dead", "void"]
@@ -20,17 +21,17 @@ SegmentIds = Annotated[
 Kinds = Annotated[list[ChangeKind], Field(min_length=1, max_length=3)]
 
 
-class NewWebhook(BaseModel):
+class NewWebhook(Written):
     """A webhook to be added."""
 
     model_config = ConfigDict(extra="forbid")
 
     url: Url
     segments: SegmentIds = None
-    kinds: Kinds = ["entered", "left", "forget"]
+    kinds: Kinds = Field(default=["entered", "left", "forget"])
 
 
-class WebhookChange(BaseModel):
+class WebhookChange(Written):
     """What changes of a webhook; what is absent stays."""
 
     model_config = ConfigDict(extra="forbid")

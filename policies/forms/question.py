@@ -2,9 +2,9 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from policies.written import Day
+from policies.written import Day, Written
 
 LONGEST_TEXT = 4000
 MOST_OPTIONS = 50
@@ -18,7 +18,7 @@ Number = Annotated[float, Field(gt=-LARGEST_NUMBER, lt=LARGEST_NUMBER, allow_inf
 Operator = Literal["is", "is_not", "at_least", "at_most", "includes"]
 
 
-class Part(BaseModel):
+class Part(Written):
     """A part of a template: immutable, and without a word that means nothing."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,7 +29,7 @@ class Condition(Part):
 
     question: QuestionId
     op: Operator
-    value: Annotated[Number, Strict()] | Words
+    value: Number | Words
 
 
 class Asked(Part):

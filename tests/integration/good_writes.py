@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-from access_world import CHICK, FINCH, NEWS
+from access_world import ALWAYS, CHICK, FINCH, NEWS
 from booking import ask, at, someone
 from exporting import export
 from furnishing import seen_today
@@ -82,7 +82,7 @@ def of_managers(family: Family) -> list[Write]:
         {"If-Match": family.ask("manager.north", "GET", f"/clinics/north/{path}").headers["etag"]}
         for path in ("segments/everybody", f"webhooks/{webhook}", other)
     )
-    hours = {"days_ahead": 90, "specialists": ["Dr. North"], "hours": {"mon": "08:00-12:00"}}
+    hours = {"days_ahead": 90, "specialists": ["Dr. North"], "hours": ALWAYS}
     text = {"purpose": "communications", "text_version": "v2", "body": "The text v2."}
     template = {"title": "Knees", "questions": [{"id": "q", "type": "text", "text": "Q"}]}
     return [

@@ -195,7 +195,7 @@ def test_the_answer_never_tells_whether_somebody_was_known(world: World, api: Ap
         post(api, as_key(world), ask(starts_at=at(hour), patient={"name": name, "email": "canary@example.org"}))
         for hour, name in ((24, WREN), (25, "Canary Unknown"))
     ]
-    assert [sorted(answer.json()) for answer in answers] == [["id", "patient"]] * 2
+    assert [sorted(answer.json()) for answer in answers] == [["id", "patient", "verification"]] * 2
     known = {str(patient) for patient in world.patients.values()}
     assert not known & {answer.json()["patient"] for answer in answers}
 

@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from access_world import FINCH, HERON, WREN, Api, World
+from access_world import ALWAYS, FINCH, HERON, WREN, Api, World
 from browsing import Browsers
 from pages_of import fields
+from psycopg.types.json import Jsonb
 
 from api.identity.booking_pages import close_page, open_page
 from infra.errors import InvalidInput
@@ -157,6 +158,10 @@ def test_staff_books_for_a_patient_and_for_somebody_new(family: Family, browsers
     free = {**offer, "starts_at": f"{later:%Y-%m-%dT10:00}"}
     done = browsers.post("staff.north", at, at, key="4", name="Egg", email="egg@example.org", **free)
     assert "Egg" in browsers.get("staff.north", done.headers["location"]).text
+    assert "No code was sent" not in browsers.get("staff.north", done.headers["location"]).text
+    phone = {**offer, "starts_at": f"{later:%Y-%m-%dT11:00}", "name": "Chickling", "phone": "+5527999123456"}
+    told = browsers.get("staff.north", browsers.post("staff.north", at, at, key="7", **phone).headers["location"]).text
+    assert "Chickling" in told and "No code was sent" in told
     heron = str(family.world.patients["south", HERON])
     browsers.post("staff.north", at, at, 404, key="6", patient=heron, **free)
     browsers.post("specialist.north", at, "/agenda", 404, key="5", patient=patient, **free)
@@ -186,6 +191,34 @@ def test_an_imported_appointment_takes_the_times_that_the_page_does_not_offer(
         browsers.post("staff.north", at, at, status, key=time, patient=patient, starts_at=time, **offer)
 
 
+def test_where_the_patient_has_something_else_the_pages_say_so(family: Family, browsers: Browsers) -> None:
+    day, list_ = today() + days(80), "/clinics/north/appointments"
+    offer = {"offer": "visit/Dr. North", "starts_at": f"{day}T09:00"}
+    book, wren = "/clinics/north/book", str(family.world.patients["north", WREN])
+    browsers.post("staff.north", book, book, key="twice", patient=wren, **offer)
+    brought = booked(family, WREN, "Dr. North Junior")
+    family.world.change(
+        "update operational.appointment set starts_on = %s, starts_at = %s::timestamp at time zone 'Europe/Berlin'"
+        " where appointment_id = %s", day, f"{day}T10:15", brought,
+    )  # fmt: skip
+    listed = family.done("staff.north", "GET", f"{list_}?day={day}")["appointments"]
+    (visit,) = [each["id"] for each in listed if each["id"] != brought]
+    to = {"day": str(day), "starts_at": f"{day}T10:00"}
+    moved = browsers.post("staff.north", f"{list_}/{visit}/move", f"{list_}?day={day}", 409, **to)
+    assert "The same person has another appointment then." in moved.text
+    shown = {"hidden": "false"}
+    browsers.post("wren", f"/me/appointments/{visit}/confidential", "/me/appointments")
+    family.world.change(
+        "update operational.appointment as a set starts_on = v.starts_on, starts_at = v.starts_at"
+        " from operational.appointment as v where v.appointment_id = %s and a.appointment_id = %s", visit, brought,
+    )  # fmt: skip
+    for login, path, shown_at in (
+        ("wren", f"/me/appointments/{visit}/confidential", "/me/appointments"),
+        ("specialist.north", f"/agenda/north/{visit}/confidential", f"/agenda/north/{visit}"),
+    ):
+        assert "move or cancel one of the two first" in browsers.post(login, path, shown_at, 409, **shown).text
+
+
 def test_free_times_are_those_of_the_specialist_within_the_hours_and_tell_nobody(
     family: Family, browsers: Browsers
 ) -> None:
@@ -193,6 +226,7 @@ def test_free_times_are_those_of_the_specialist_within_the_hours_and_tell_nobody
     monday = day - timedelta(days=day.weekday())
     taken, patient = f"{monday}T09:00", str(family.world.patients["north", WREN])
     offer = {"offer": "visit/Dr. North"}
+    family.world.change("update operational.booking_setting set hours = default")
     browsers.post("staff.north", at, at, key="free", patient=patient, starts_at=taken, **offer)
     for who, where in (("wren", "/me/book/north"), ("staff.north", at)):
         page = browsers.post(who, where, where, 200, do=f"times {monday}", **offer)
@@ -220,7 +254,7 @@ def test_free_times_are_those_of_the_specialist_within_the_hours_and_tell_nobody
         missing = browsers.post("wren", "/me/book/north", "/me/book/north", 200, do="times")
         assert "This is needed." in missing.text and not free_times(missing.text)
     finally:
-        family.world.change("update operational.booking_setting set hours = default")
+        family.world.change("update operational.booking_setting set hours = %s", Jsonb(ALWAYS))
 
 
 def test_an_admin_has_a_row_of_the_quarantine_tried_again(family: Family, browsers: Browsers) -> None:

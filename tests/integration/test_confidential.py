@@ -240,7 +240,7 @@ def test_a_guardian_finds_no_hidden_appointment_by_booking(family: Family) -> No
     assert answer.status_code == 201, answer.text
     shown = family.refused("chick", "POST", f"/me/appointments/{item}/confidential", {"confidential": False})
     assert shown == (409, "body.confidential", "double_booked")
-    again = post(family.api, family.headers["finch"], {**asked, "starts_at": at(4.25), "specialist": "Dr. North"})
+    again = post(family.api, family.headers["finch"], {**asked, "starts_at": at(4), "specialist": "Dr. North"})
     assert [error["place"] for error in again.json()["errors"]] == ["body.specialist"]
 
 

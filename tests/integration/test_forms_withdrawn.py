@@ -1,21 +1,25 @@
 """What becomes of the forms of an appointment that is cancelled, and of those that another visit asks for as well."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import access_world
 import pytest
 from access_world import FINCH, WREN, World
 from booking import as_key, ask, at, newcomer, post, sign_in
+from test_appointments import past
 from test_forms_assigned import ONCE, book_wren, offer, to_answer
 from test_newcomers import by_page, over, release
 
 from api.identity.booking_pages import open_page
+from infra import migrations
 from infra.database import Server
-from tests.integration.records import Family
+from tests.integration.records import Family, days, today
 from tests.integration.test_deletions import sources
 
-REASON = "the appointment was cancelled"
+VERSIONS = Path(migrations.__file__).parent / "platform" / "versions"
+REASON, GONE = "the appointment was cancelled", "the appointment was deleted"
 
 
 @pytest.fixture
@@ -43,6 +47,14 @@ def counted(family: Family, day: str) -> int:
     listed = family.done("staff.north", "GET", f"/clinics/north/appointments?day={day}")["appointments"]
     (found,) = {visit["forms"]["pending"] for visit in listed if visit["name"] == WREN}
     return int(found)
+
+
+def delete(family: Family, appointment: str) -> None:
+    family.done("staff.north", "POST", f"/clinics/north/deletions/appointment/{appointment}", {"reason": "mistake"})
+
+
+def undo(family: Family, appointment: str) -> None:
+    family.done("admin", "POST", f"/clinics/north/deletions/appointment/{appointment}/undo")
 
 
 def missing(family: Family, appointment: str) -> list[str]:
@@ -153,11 +165,92 @@ def test_a_form_that_becomes_a_hidden_visits_is_hidden(family: Family) -> None:
 
 
 @pytest.mark.check(34)
-def test_forms_go_with_an_appointment_that_is_deleted_and_come_back_with_it(family: Family) -> None:
+@pytest.mark.parametrize("minutes", [None, 5])
+def test_forms_go_with_an_appointment_that_is_deleted_and_come_back_with_it(
+    family: Family, minutes: int | None
+) -> None:
     visit = book_wren(family, 9)
     before = forms_of(family.world, visit)
-    path = f"/clinics/north/deletions/appointment/{visit}"
-    family.done("staff.north", "POST", path, {"reason": "mistake"})
-    assert all(row[2] for row in forms_of(family.world, visit))
-    family.done("admin", "POST", f"{path}/undo")
+    if minutes:
+        past(family.world, visit, minutes=minutes)
+    delete(family, visit)
+    assert {row[2:] for row in forms_of(family.world, visit)} == {(True, "staff.north", GONE)}
+    undo(family, visit)
     assert forms_of(family.world, visit) == before and before
+
+
+def test_they_come_back_though_the_time_of_the_visit_is_over_by_then(family: Family) -> None:
+    visit = book_wren(family, 9)
+    before = forms_of(family.world, visit)
+    delete(family, visit)
+    past(family.world, visit, minutes=5)
+    undo(family, visit)
+    assert forms_of(family.world, visit) == before
+
+
+@pytest.mark.check(34)
+def test_each_undo_brings_back_what_its_own_act_withdrew(family: Family) -> None:
+    wren, visit = family.world.patients["north", WREN], book_wren(family, 9)
+    step(family, visit, "cancel")
+    delete(family, visit)
+    undo(family, visit)
+    assert to_answer(family.world, wren) == {}
+    step(family, visit, "correct", {"status": "booked", "reason": "entered_wrongly"})
+    assert to_answer(family.world, wren) == ONCE | {"pain": 1}
+
+
+@pytest.mark.check(34)
+def test_an_intake_comes_back_though_it_became_a_visits_that_went_as_well(family: Family) -> None:
+    one, other = book_wren(family, 9), book_wren(family, 10)
+    before = forms_of(family.world, one)
+    delete(family, one)
+    delete(family, other)
+    undo(family, one)
+    assert forms_of(family.world, one) == before
+    undo(family, other)
+    assert to_answer(family.world, family.world.patients["north", WREN]) == ONCE | {"pain": 2}
+
+
+def test_an_intake_comes_back_to_guardians_though_a_hidden_visit_has_one(family: Family) -> None:
+    wren, one, other = family.world.patients["north", WREN], book_wren(family, 9), book_wren(family, 10)
+    family.done("wren", "POST", f"/me/appointments/{other}/confidential", {"confidential": True})
+    seen = to_answer(family.world, wren, hidden=False)
+    delete(family, one)
+    assert to_answer(family.world, wren, hidden=False) == {}
+    undo(family, one)
+    assert to_answer(family.world, wren, hidden=False) == seen
+    assert seen == ONCE | {"pain": 1}
+
+
+def test_what_another_replaced_no_later_undo_brings_back(family: Family) -> None:
+    one = book_wren(family, 9)
+    delete(family, one)
+    book_wren(family, 10)
+    undo(family, one)
+    ids = {form["template"]: form["id"] for form in family.done("wren", "GET", "/me/forms")["forms"]}
+    family.done("wren", "POST", f"/me/forms/{ids['intake']}/complete", {"answers": {"reason": "knee"}})
+    delete(family, one)
+    undo(family, one)
+    assert to_answer(family.world, family.world.patients["north", WREN]) == {"pain": 2, "profile_sharing_consent": 1}
+
+
+def test_one_that_ran_out_is_in_no_ones_place(family: Family) -> None:
+    one = book_wren(family, 9)
+    delete(family, one)
+    other = book_wren(family, 10)
+    ran_out = "update operational.form set due_on = %s, expires_on = %s where occasion = %s and template = 'intake'"
+    family.world.change(ran_out, today() - days(2), today() - days(2), other)
+    undo(family, one)
+    assert ("intake", "pending", False) in [row[:3] for row in forms_of(family.world, one)]
+
+
+def test_what_went_before_it_was_said_with_which_act_comes_back_as_well(family: Family) -> None:
+    deleted, cancelled = book_wren(family, 9), book_wren(family, 10)
+    delete(family, deleted)
+    step(family, cancelled, "cancel")
+    family.world.change("update operational.form set delete_reason = %s where delete_reason = %s", REASON, GONE)
+    family.world.change((VERSIONS / "p0053_why_forms_went.sql").read_text(encoding="utf-8"))
+    reasons = [{row[4] for row in forms_of(family.world, visit)} for visit in (deleted, cancelled)]
+    assert reasons == [{GONE}, {REASON}]
+    undo(family, deleted)
+    assert {row[2] for row in forms_of(family.world, deleted)} == {False}

@@ -177,7 +177,7 @@ def test_an_appointment_is_booked_once_moved_and_cancelled(family: Family, brows
     at = "/me/book/north"
     day = datetime.now(BERLIN) + timedelta(days=20)
     shown = fields(browsers.get("wren", at).text)
-    asked = {**shown, "offer": "visit/Dr. North", "starts_at": f"{day:%Y-%m-%d}T10:15"}
+    asked = {**shown, "offer": "visit/Dr. North", "starts_at": f"{day:%Y-%m-%d}T10:30"}
     assert [browsers.api.post(at, data=asked).status_code for _ in range(2)] == [303, 303]
     mine = family.done("wren", "GET", "/me/appointments")["appointments"]
     booked = [a for a in mine if a["starts_at"] and a["status"] == "booked"]
@@ -240,10 +240,10 @@ def test_a_guardian_books_signs_and_answers_for_a_dependent(family: Family, brow
         return bool(world.look(query, action, chick))
 
     booking, day = f"{of_chick}/book/north", today() + days(26)
-    offer = {"offer": "visit/Dr. North", "starts_at": f"{day}T15:15", "key": "of-chick"}
+    offer = {"offer": "visit/Dr. North", "starts_at": f"{day}T15:30", "key": "of-chick"}
     assert browsers.post("finch", booking, booking, **offer).headers["location"] == f"{of_chick}/appointments"
-    assert "15:15" in browsers.get("finch", f"{of_chick}/appointments").text
-    assert "15:15" in browsers.get("chick", "/me/appointments").text and recorded("own_appointment.book")
+    assert "15:30" in browsers.get("finch", f"{of_chick}/appointments").text
+    assert "15:30" in browsers.get("chick", "/me/appointments").text and recorded("own_appointment.book")
 
     consent = f"{of_chick}/consents/north/communications"
     shown = fields(browsers.get("finch", consent).text)

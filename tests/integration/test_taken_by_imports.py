@@ -117,11 +117,11 @@ def test_a_patients_imported_appointment_takes_their_time(world: World, api: Api
         (sign_in(api, "wren"), {}),
         (sign_in(api, "finch"), dependent),
     ):
-        taken = post(api, who, ask(starts_at=at(84.25), **body))
+        taken = post(api, who, ask(starts_at=at(84), **body))
         assert (taken.status_code, errors(taken)) == (409, [("body.starts_at", "double_booked")]), body
     assert added(world, before) == dict.fromkeys(before, 0)
-    assert post(api, as_key(world), ask(starts_at=at(84.25), patient={"id": hidden})).status_code == 201
-    assert post(api, sign_in(api, "wren"), ask(starts_at=at(84.75))).status_code == 201
+    assert post(api, as_key(world), ask(starts_at=at(84), patient={"id": hidden})).status_code == 201
+    assert post(api, sign_in(api, "wren"), ask(starts_at=at(84.5))).status_code == 201
 
 
 def test_nothing_is_moved_to_where_an_import_has_something(world: World, api: Api, two: None) -> None:
@@ -187,6 +187,53 @@ def test_what_an_import_brought_comes_back_to_no_time_that_was_booked_meanwhile(
             ).status_code
             == 200
         )
+
+
+def show(api: Api, who: str, appointment: str, at_clinic: str = "me") -> Any:
+    """Have a hidden appointment shown again."""
+    path = f"/v1/{at_clinic}/appointments/{appointment}/confidential"
+    return api.post(path, json={"confidential": False}, headers=sign_in(api, who))
+
+
+@pytest.mark.check(52)
+def test_what_was_hidden_is_shown_at_no_time_that_an_import_has_by_now(world: World, api: Api) -> None:
+    wren = sign_in(api, "wren")
+    hidden = post(api, wren, ask(starts_at=at(150))).json()["id"]
+    assert api.post(f"/v1/me/appointments/{hidden}/confidential", headers=wren).is_success
+    brought = bring(world, 150.25, patient_id=world.patients["north", WREN], specialist=JUNIOR)
+    for who, at_clinic in (("wren", "me"), ("specialist.north", "clinics/north")):
+        taken = show(api, who, hidden, at_clinic)
+        assert (taken.status_code, errors(taken)) == (409, [("body.confidential", "double_booked")]), who
+    world.change(f"update operational.appointment set {DELETED} where appointment_id = %s", brought)
+    assert show(api, "wren", hidden).is_success and show(api, "wren", hidden).is_success
+
+
+@pytest.mark.check(52)
+def test_what_an_import_brought_is_shown_at_no_time_that_was_booked_meanwhile(world: World, api: Api) -> None:
+    of_wren = {"patient_id": world.patients["north", WREN], "specialist": JUNIOR, "confidential": True}
+    brought, cancelled = bring(world, 160.25, **of_wren), bring(world, 160.5, **of_wren, status="cancelled")
+    assert post(api, sign_in(api, "wren"), ask(starts_at=at(160))).status_code == 201
+    taken = show(api, "wren", brought)
+    assert (taken.status_code, errors(taken)) == (409, [("body.confidential", "double_booked")])
+    assert show(api, "wren", cancelled).is_success
+
+
+def test_what_was_hidden_is_shown_though_its_specialist_has_something_of_an_import(world: World, api: Api) -> None:
+    wren, path = sign_in(api, "wren"), "/v1/me/appointments/{}/confidential"
+    hidden = post(api, wren, ask(starts_at=at(170))).json()["id"]
+    assert api.post(path.format(hidden), headers=wren).is_success
+    bring(world, 170.25)
+    assert api.post(path.format(hidden), json={"confidential": False}, headers=wren).is_success
+
+
+def test_an_undo_of_what_is_hidden_looks_for_the_specialist_alone(world: World, api: Api) -> None:
+    wren, staff, admin = (sign_in(api, who) for who in ("wren", "staff.north", "admin"))
+    gone = post(api, wren, ask(starts_at=at(180))).json()["id"]
+    assert api.post(f"/v1/me/appointments/{gone}/confidential", headers=wren).is_success
+    path = f"/v1/clinics/north/deletions/appointment/{gone}"
+    assert api.post(path, json={"reason": "mistake"}, headers=staff).is_success
+    bring(world, 180.25, patient_id=world.patients["north", WREN], specialist=JUNIOR)
+    assert api.post(f"{path}/undo", headers=admin).is_success
 
 
 STATEMENTS = {

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from policies.opening_hours import USUAL, free, spans
+from policies.opening_hours import USUAL, free, is_offered, spans
 
 BERLIN = ZoneInfo("Europe/Berlin")
 WEDNESDAY, SATURDAY = date(2026, 3, 4), date(2026, 3, 7)
@@ -71,3 +71,22 @@ def test_where_clocks_are_put_forward_or_back_no_hour_is_offered_twice_or_is_non
 def test_what_is_no_hours_is_refused(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         spans(text)
+
+
+@pytest.mark.parametrize(
+    ("clock", "minutes", "offered"),
+    [
+        ("10:00", 30, True), ("10:30", 30, True), ("11:30", 30, True), ("09:30", 30, False), ("12:00", 30, False),
+        ("10:15", 30, False), ("10:00:01", 30, False), ("11:00", 60, True), ("10:30", 60, False), ("10:00", 121, False),
+    ],
+)  # fmt: skip
+def test_a_time_is_offered_on_the_grid_of_its_service_within_the_hours(clock: str, minutes: int, offered: bool) -> None:
+    asked = at(clock)
+    for same in (asked, asked.astimezone(UTC), asked.astimezone(ZoneInfo("Pacific/Kiritimati"))):
+        assert is_offered({"wed": "10:00-12:00"}, same, "Europe/Berlin", minutes) is offered
+
+
+def test_a_clinic_that_says_nothing_has_the_usual_hours() -> None:
+    assert is_offered(None, at("08:00"), "Europe/Berlin", 30)
+    assert not is_offered(None, at("08:00", SATURDAY), "Europe/Berlin", 30)
+    assert not is_offered({}, at("08:00"), "Europe/Berlin", 30)

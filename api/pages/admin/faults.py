@@ -10,13 +10,13 @@ Said = TypeVar("Said", bound=BaseModel)
 
 
 def checked(model: type[Said], asked: dict[str, Any]) -> Said:
-    """What a form says.
+    """What a form says; it sends texts, so that the text of a number is one here.
 
     Raises:
         InvalidInput: not as the model wants it; names the field.
     """
     try:
-        return model.model_validate(asked)
+        return model.model_validate(asked, strict=False)
     except ValidationError as error:
         raise InvalidInput("not valid", place=f"body.{error.errors()[0]['loc'][0]}") from None
 

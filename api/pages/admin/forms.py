@@ -101,7 +101,7 @@ async def build(request: Request, serving: Serving, visiting: Visiting, clinic: 
             draft.do(pressed, str(form.get("kind_of_question", "")))
         return await _builder(request, serving, visiting, clinic, draft)
     try:
-        template = Template.model_validate(draft.asked())
+        template = Template.model_validate(draft.asked(), strict=False)
     except ValidationError as error:
         await service.list_templates(serving, visiting.caller, clinic)
         return await _builder(request, serving, visiting, clinic, draft, 422, faults=faults_of(error))

@@ -38,6 +38,7 @@ REFUSED = {
     "not_offered": N_("The specialist does not offer this."),
     "no_video": N_("This appointment has no video room here."),
     "no_video_server": N_("The clinic has no video server yet. Call the clinic."),
+    "double_booked": N_("The same person has another appointment then: move or cancel one of the two first."),
     "not_now": N_("The video room opens half an hour before the appointment."),
 }
 OTHERWISE = N_("That cannot be done with this appointment now.")
@@ -97,6 +98,7 @@ async def enter(request: Request, serving: Serving, whose: AsWhose, appointment:
 
 @own.post("/{appointment}/confidential")
 async def hide(
+    request: Request,
     serving: Serving,
     whose: AsWhose,
     appointment: str,
@@ -105,7 +107,10 @@ async def hide(
 ) -> Response:
     """Hide one's own appointment from guardians, or show it again."""
     whose.visitor.sent(csrf)
-    await confidential.mark_own(serving, whose.caller, "appointments", appointment, Marking(confidential=hidden))
+    try:
+        await confidential.mark_own(serving, whose.caller, "appointments", appointment, Marking(confidential=hidden))
+    except Refused as error:
+        return await _page(request, serving, whose, None, 409, refused=REFUSED.get(error.rule, OTHERWISE))
     return whose.to("/appointments")
 
 

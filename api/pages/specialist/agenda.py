@@ -94,6 +94,7 @@ async def take(
 
 @router.post("/{clinic}/{appointment}/confidential")
 async def hide(
+    request: Request,
     serving: Serving,
     visiting: Visiting,
     clinic: str,
@@ -104,7 +105,10 @@ async def hide(
     """Hide an appointment from the patient's guardians, or show it again."""
     visiting.sent(csrf)
     marking = Marking(confidential=hidden)
-    await confidential.mark_patients(serving, visiting.caller, clinic, "appointments", appointment, marking)
+    try:
+        await confidential.mark_patients(serving, visiting.caller, clinic, "appointments", appointment, marking)
+    except Refused as error:
+        return await _brief(request, serving, visiting, clinic, appointment, 409, refused=_why(error))
     return RedirectResponse(f"/agenda/{clinic}/{appointment}", 303)
 
 

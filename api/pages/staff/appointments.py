@@ -38,8 +38,14 @@ NOT_ASKED = {
     "asked_already": N_("They were asked within the last week."),
     "not_to_come": N_("This appointment is over or cancelled."),
 }
-DONE = {"reminded": N_("A reminder is on its way, if they can be reached."),
-        "asked": N_("They are asked to sign, if they can be reached.")}  # fmt: skip
+DONE = {
+    "reminded": N_("A reminder is on its way, if they can be reached."),
+    "asked": N_("They are asked to sign, if they can be reached."),
+    "booked_without_code": N_(
+        "It is booked. No code was sent, since nothing can be sent to a phone: "
+        "without an email the patient has no account here."
+    ),
+}
 
 
 @router.get("/appointments")

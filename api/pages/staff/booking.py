@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
 from api.bookings import service
-from api.bookings.schemas import BookedPatient
+from api.bookings.schemas import BookedPatient, Verification
 from api.pages.booking_form import offered, ordered, times_of
 from api.pages.faults import Faults, of, read_as
 from api.pages.free_times import FreeTimes, asked_for
@@ -18,6 +18,8 @@ from infra.errors import InvalidInput, Refused
 router = APIRouter(prefix="/clinics/{clinic}/book")
 
 Typed = Annotated[str, Form(max_length=330)]
+# What the day's list says of a booking.
+DONE = {Verification.NOTHING_TO_SEND_TO: "booked_without_code"}
 
 
 @router.get("")
@@ -44,7 +46,7 @@ async def book(
     do: Typed = "",
     csrf: Csrf = "",
 ) -> Response:
-    """Book it, or look when it is free; somebody new gets a code to the contact."""
+    """Book it, or look when it is free; somebody new gets a code by email."""
     visiting.sent(csrf)
     typed = {"offer": offer, "starts_at": starts_at, "patient": patient, "name": name, "email": email,
              "phone": phone, "key": key}  # fmt: skip
@@ -60,14 +62,15 @@ async def book(
     if booked_for is None:
         return await _page(request, serving, visiting, clinic, typed, faults, 422)
     try:
-        await service.book(
+        booked = await service.book(
             serving, visiting.caller, clinic, asked.model_copy(update={"patient": booked_for}), key or None
         )
     except (InvalidInput, Refused) as error:
         status = 422 if isinstance(error, InvalidInput) else 409
         found = {place.removeprefix("patient."): rule for place, rule in of(error).items()}
         return await _page(request, serving, visiting, clinic, typed, found, status)
-    return RedirectResponse(f"/clinics/{clinic}/appointments?{urlencode({'day': starts_at[:10]})}", 303)
+    shown = {"day": starts_at[:10], "done": DONE.get(booked.verification, "")}
+    return RedirectResponse(f"/clinics/{clinic}/appointments?{urlencode(shown)}", 303)
 
 
 async def _page(
