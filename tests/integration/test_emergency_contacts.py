@@ -254,6 +254,16 @@ def test_the_page_edits_a_guardians_own_alone(guardians: Guardians) -> None:
         assert "Canary Lark" in page and not any(name in page for name in ("Canary Owl", "Canary Tit", "Canary Aunt"))
     assert guardians.reads("finch").json() == {**before, FIELD: [OF_FINCH]}
     assert guardians.sees("heron") == [OF_HERON, OF_CHICK]
-    # Taken away by leaving the row empty.
+    # The person's own has a row for each, however many they are.
+    guardians.says("finch", *[called(f"Canary {number}") for number in range(5)])
+    everybodys, form = guardians.sees("chick"), "/me/profile/edit"
+    all_rows = {f"{FIELD}.{row}.{part}": each[part] for row, each in enumerate(everybodys) for part in each}
+    page = browsers.get("chick", form).text
+    assert len(everybodys) == 8 and all(f'name="{name}"' in page for name in all_rows)
+    browsers.send("chick", form, page, **{**typed, "insurance_payer": "Canary Insurance"}, **all_rows)
+    assert guardians.sees("chick") == everybodys and len(guardians.sees("finch")) == 5
+    typed["insurance_payer"] = "Canary Insurance"
+    pages[1] = browsers.get("finch", f"{at}/edit").text
+    # Taken away by leaving the rows empty.
     browsers.send("finch", f"{at}/edit", pages[1], **typed)
     assert guardians.sees("finch") is None and guardians.sees("heron") == [OF_HERON, OF_CHICK]
