@@ -4,7 +4,10 @@ By it who has a list is told so and shown nobody. Such a tag is weak: cursors in
 they mean does not. Without the server's key nobody makes one, so that none tells what somebody guesses.
 """
 
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from api.idempotency import RequestDigests
 
@@ -14,6 +17,16 @@ _TAG = re.compile(r'"([0-9a-f]{32})"')
 def tag(digests: RequestDigests, digest: int, *shown: object) -> str:
     """The tag of rows with this digest in the form that `shown` names: fields, a media type."""
     return f'W/"{digests.of("list", str(digest), *map(str, shown))[:32]}"'
+
+
+def of_shown(digests: RequestDigests, shown: Mapping[str, Any]) -> str:
+    """The tag of one thing as it is shown: a strong one, which nothing moves that whoever reads it does not see."""
+    return f'"{digests.of("shown", json.dumps(shown, sort_keys=True, default=str))[:32]}"'
+
+
+def of_version(version: int) -> str:
+    """The tag of one thing by its version."""
+    return f'"{version}"'
 
 
 def is_known(tag: str, if_none_match: str) -> bool:

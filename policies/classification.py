@@ -44,6 +44,8 @@ class ProfileField(StrEnum):
     EMERGENCY_CONTACTS = "emergency_contacts"
 
 
+# What a guardian asks for in the place of a dependent's emergency contacts: those that they entered themselves.
+ENTERED_CONTACTS = "entered_contacts"
 # What a key for messages sees beside them, of those who agreed to messages.
 MESSAGE_CONTACTS = (ProfileField.PHONE, ProfileField.EMAIL)
 MemberField = Field | ProfileField
@@ -65,6 +67,7 @@ CATEGORY: dict[str, Category] = {
     "address": Category.CONTACT,
     "policy_number": Category.CONTACT,
     "emergency_contacts": Category.CONTACT,
+    ENTERED_CONTACTS: Category.CONTACT,
     "records": Category.CLINICAL,
     "body": Category.FREE_TEXT,
     "profile_shared": Category.TECHNICAL,

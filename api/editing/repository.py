@@ -10,22 +10,23 @@ from psycopg import sql
 
 from api.gateway import Work
 from api.me.statements import STANDS, statement
-from api.profiles.columns import emergency_contacts
 from api.sealing import index_contact, person_keys, purpose_keys
 from infra.encryption.codec import Place
 from infra.encryption.contacts import INDEXED
 from infra.encryption.field_codec import FieldCodec
 from policies.classification import ProfileField, is_contact
+from policies.emergency_contacts import visible
 from policies.words import Action
 
 HISTORY = "profile_history"
+CONTACTS = ProfileField.EMERGENCY_CONTACTS.value
 LONGEST_HISTORY = 200
 _PROFILE = "operational.profile"
 _NAMES = tuple(field.value for field in ProfileField if field not in (ProfileField.PATIENT_ID, ProfileField.NAME))
 _MAKE = sql.SQL("insert into operational.profile (person_id) values (%(person)s) on conflict do nothing")
 _LOCK = sql.SQL("""
 select
-    p.name, p.version as name_version, q.version as profile_version,
+    p.name,
     (
         select min(g.majority_age) from operational.guardianship as g
         where g.dependent_id = p.person_id and {stands}
@@ -37,11 +38,11 @@ where p.person_id = %(person)s
 for no key update of p, q""").format(
     stands=sql.SQL(STANDS), columns=sql.SQL(", ").join(sql.Identifier("q", name) for name in _NAMES)
 )
-_RENAME = sql.SQL("update operational.person set name = %(name)s where person_id = %(person)s returning version")
+_RENAME = sql.SQL("update operational.person set name = %(name)s where person_id = %(person)s")
 # What people say of themselves is newer than any file's assertion.
 _WRITE = sql.SQL("""
 update operational.profile set {changes}
-where person_id = %(person)s returning version""")
+where person_id = %(person)s""")
 _FORGET = sql.SQL("delete from operational.blind_index where person_id = %(person)s and field = %(field)s")
 _REMEMBER = sql.SQL("""
 insert into operational.profile_history (history_id, person_id, changed_by, fields, previous)
@@ -75,20 +76,17 @@ async def lock(work: Work, codec: FieldCodec, person: UUID) -> dict[str, Any]:
     return row
 
 
-async def write(work: Work, codec: FieldCodec, person: UUID, changes: dict[str, Any]) -> dict[str, int]:
-    """Write the fields that change, and the digests of contacts; the versions that are new by that."""
-    versions, fields = {}, dict(changes)
+async def write(work: Work, codec: FieldCodec, person: UUID, changes: dict[str, Any]) -> None:
+    """Write the fields that change, and the digests of contacts."""
+    fields = dict(changes)
     if "name" in fields:
-        (row,) = await work.run(_RENAME, person=person, name=fields.pop("name"))
-        versions["name_version"] = row["version"]
-    (row,) = await work.run(_write(frozenset(fields)), person=person, **await _sealed(work, codec, person, fields))
-    versions["profile_version"] = row["version"]
+        await work.run(_RENAME, person=person, name=fields.pop("name"))
+    await work.run(_write(frozenset(fields)), person=person, **await _sealed(work, codec, person, fields))
     for field in INDEXED:
         if fields.get(field) is not None:
             await index_contact(work, codec, person, field, fields[field])
         elif field in fields:
             await work.run(_FORGET, person=person, field=field)
-    return versions
 
 
 async def remember(work: Work, codec: FieldCodec, person: UUID, previous: dict[str, Any]) -> None:
@@ -107,8 +105,8 @@ async def past(work: Work, codec: FieldCodec, person: UUID) -> list[dict[str, An
     rows = await work.run(_PAST, person=person, limit=LONGEST_HISTORY)
     for row in rows:
         row["previous"] = json.loads(codec.open(keys, _place(row["history_id"]), row["previous"]))
-        if row["previous"].get("emergency_contacts") is not None:
-            row["previous"]["emergency_contacts"] = emergency_contacts(row["previous"]["emergency_contacts"])
+        if CONTACTS in row["previous"]:
+            row["previous"][CONTACTS] = visible(row["previous"][CONTACTS])
     return rows
 
 

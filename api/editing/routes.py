@@ -39,7 +39,7 @@ async def edit_dependents_profile(
     asked: Annotated[Edit | None, Body()] = None,
     if_match: IfMatch = None,
 ) -> Edited:
-    """Change fields of a dependent's profile, emergency contacts excepted: those are the other guardians."""
+    """Change fields of a dependent's profile; of the emergency contacts those that the caller entered."""
     return _tagged(response, await service.edit(serving, caller, asked, if_match, dependent))
 
 

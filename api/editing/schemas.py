@@ -1,6 +1,5 @@
 """Edits of a profile: each field in the one form it is stored in, or refused by its name."""
 
-import json
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from functools import partial
@@ -12,10 +11,12 @@ from pydantic_core import PydanticCustomError
 
 from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput
+from policies.emergency_contacts import MOST
 from policies.text import fault_of_identifier
 from policies.written import Day, Written
 
 OLDEST_YEARS = 130
+MOST_AT_ALL = 50
 
 
 def _checked(fault: Callable[[str], str | None], text: str) -> str:
@@ -83,19 +84,18 @@ class Edit(Written):
     email: Email | None = None
     address: Annotated[str, Field(min_length=1, max_length=500, pattern=_VISIBLE)] | None = None
     policy_number: Line | None = None
-    emergency_contacts: Annotated[list[EditedContact], Field(max_length=5)] | None = None
+    emergency_contacts: Annotated[list[EditedContact], Field(max_length=MOST_AT_ALL)] | None = Field(
+        default=None,
+        description=f"All that the caller sees of them: at most {MOST}, or as many as they are already.",
+    )
 
     def changes(self) -> dict[str, Any]:
-        """The fields that were sent, as they are stored; emergency contacts as JSON text."""
-        found = {name: getattr(self, name) for name in self.model_fields_set}
-        if found.get("emergency_contacts") is not None:
-            contacts = [contact.model_dump() for contact in found["emergency_contacts"]]
-            found["emergency_contacts"] = json.dumps(contacts, ensure_ascii=False)
-        return found
+        """The fields that were sent, as a profile shows them."""
+        return self.model_dump(include=self.model_fields_set)
 
 
 class Edited(BaseModel):
-    """The profile's new version, which is its entity tag as well, and the fields that are another now."""
+    """The profile's new entity tag, and the fields that are another now."""
 
     version: str
     changed: list[str]

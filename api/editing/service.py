@@ -5,13 +5,15 @@ from typing import Any
 
 from api.bodies import given
 from api.editing import repository
+from api.editing.repository import CONTACTS
 from api.editing.schemas import Edit, Edited, History, PastEdit
-from api.entity_tags import matches
+from api.entity_tags import matches, of_shown
 from api.gateway import Access, Caller
-from api.me.service import entity_tag, person_of
+from api.me.service import OWN, author, named, person_of
 from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import InvalidInput, Refused
+from policies.emergency_contacts import MOST, Entry, replaced, visible
 from policies.guardianship import of_age_on
 from policies.words import Action
 
@@ -27,8 +29,9 @@ async def edit(
         Refused: somebody else changed it meanwhile; of somebody with a guardian, a birth date that is known,
             or a first one that makes them of age.
     """
-    fields = frozenset(asked.model_fields_set) if asked else frozenset()
+    fields = named(asked.model_fields_set if asked else (), dependent)
     access = Access(Action.PERSON_EDIT, person_of(caller, dependent), fields)
+    entered_by = author(caller, dependent)
     async with serving.gateway.work(caller, access) as work:
         changes = given(asked).changes()
         if if_match is None:
@@ -36,15 +39,18 @@ async def edit(
         found = await repository.find(work, Action.PERSON_EDIT, as_id(dependent or ""), own=dependent is None)
         person = found["person_id"]
         before = await repository.lock(work, serving.codec, person)
-        if not matches(_tag(before), if_match):
+        seen = _seen(before, entered_by)
+        if not matches(of_shown(serving.digests, seen), if_match):
             raise Refused("changed meanwhile", place="header.if-match", rule="changed_meanwhile")
-        changes = {name: value for name, value in changes.items() if value != before[name]}
+        changes = {name: value for name, value in _meant(changes, entered_by).items() if value != seen[name]}
         if "birth_date" in changes and before["guarded_until"] is not None:
             _check_birth_date(before, changes["birth_date"])
+        if CONTACTS in changes:
+            _check_count(changes[CONTACTS], seen[CONTACTS])
         if changes:
             await repository.remember(work, serving.codec, person, {name: before[name] for name in changes})
-            before |= await repository.write(work, serving.codec, person, changes)
-    return Edited(version=_tag(before), changed=sorted(changes))
+            await repository.write(work, serving.codec, person, _kept(before, changes, entered_by))
+    return Edited(version=of_shown(serving.digests, seen | changes), changed=sorted(changes))
 
 
 async def history(serving: Services, caller: Caller) -> History:
@@ -68,10 +74,30 @@ def _check_birth_date(before: dict[str, Any], birth_date: date) -> None:
         raise Refused("is of age", place="body.birth_date", rule="of_age")
 
 
+def _seen(before: dict[str, Any], entered_by: str | None) -> dict[str, Any]:
+    """The profile as it is shown to whoever edits it."""
+    return {field.value: before[field.value] for field in OWN} | {CONTACTS: visible(before[CONTACTS], entered_by)}
+
+
+def _meant(changes: dict[str, Any], entered_by: str | None) -> dict[str, Any]:
+    """The changes as they are meant: a guardian who names nobody entered nobody."""
+    nobody = entered_by is not None and CONTACTS in changes and not changes[CONTACTS]
+    return changes | {CONTACTS: None} if nobody else changes
+
+
+def _check_count(given: list[Entry] | None, seen: list[Entry] | str | None) -> None:
+    """See that there are not too many by this edit. What the caller does not see is not counted: that would tell."""
+    if given and len(given) > max(MOST, len(seen) if isinstance(seen, list) else 0):
+        raise InvalidInput("too many", place=f"body.{CONTACTS}", rule="too_long")
+
+
+def _kept(before: dict[str, Any], changes: dict[str, Any], entered_by: str | None) -> dict[str, Any]:
+    """The fields that change as they are stored."""
+    if CONTACTS not in changes:
+        return changes
+    return changes | {CONTACTS: replaced(before[CONTACTS], changes[CONTACTS], entered_by)}
+
+
 def _past(row: dict[str, Any], *, by_me: bool) -> PastEdit:
     by = "self" if by_me else "guardian"
     return PastEdit(id=row["history_id"], changed_at=row["changed_at"], changed_by=by, previous=row["previous"])
-
-
-def _tag(row: dict[str, Any]) -> str:
-    return entity_tag(row["name_version"], row["profile_version"])

@@ -50,7 +50,9 @@ def _told(value: Any) -> str:
 
 
 def _contact(told: Mapping[str, Any]) -> str:
-    return f"{told['name']} ({told['relationship']}), {told['phone']}"
+    """Whom to call; an import may have brought the name alone."""
+    kin = f" ({told['relationship']})" if told["relationship"] else ""
+    return f"{told['name']}{kin}" + (f", {told['phone']}" if told["phone"] else "")
 
 
 def _answers(form: Mapping[str, Any]) -> list[tuple[str, str]]:

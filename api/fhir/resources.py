@@ -117,14 +117,13 @@ def _contacts(found: Any) -> list[dict[str, Any]]:
     """Whom to call; a text of an import, which may hold anything, as it is."""
     if not isinstance(found, list):
         return [{"name": text} for text in _texts(found)]
-    return [
-        {
-            "relationship": _texts(one["relationship"]),
-            "name": {"text": one["name"]},
-            "telecom": [_contact_point("phone", one["phone"])],
-        }
-        for one in found
-    ]
+    return [_called(one) for one in found]
+
+
+def _called(one: Mapping[str, str]) -> dict[str, Any]:
+    point = _contact_point("phone", one["phone"])
+    made = {"relationship": _texts(one["relationship"]), "name": {"text": one["name"]}}
+    return _given({**made, "telecom": [point] if point else []})
 
 
 def _contact_point(kind: str, value: str | None) -> dict[str, str] | None:

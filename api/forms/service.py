@@ -5,7 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from api.consents import repository as consents
-from api.entity_tags import matches
+from api.entity_tags import matches, of_version
 from api.forms import assigning_repository, repository
 from api.forms.answered import answers_of, check, template_of
 from api.forms.schemas import (
@@ -24,7 +24,7 @@ from api.forms.schemas import (
     Statuses,
 )
 from api.gateway import Access, Caller, Work
-from api.me.service import entity_tag, person_of
+from api.me.service import person_of
 from api.messages.port import Message, MessageKind
 from api.messages.repository import enqueue
 from api.profiles.service import as_id
@@ -121,7 +121,7 @@ async def read_own(serving: Services, caller: Caller, form: str, dependent: str 
     grant = await serving.gateway.person(caller, Access(Action.OWN_RECORD_READ, person_of(caller, dependent), _ANSWERS))
     row = await repository.own_form(grant, as_id(dependent or ""), as_id(form), own=dependent is None)
     whole = _whole(row, template_of(row), answers_of(row, serving.codec))
-    return OwnForm.model_validate({**whole, "consent": _text(row), "version": entity_tag(row["version"])})
+    return OwnForm.model_validate({**whole, "consent": _text(row), "version": of_version(row["version"])})
 
 
 async def save(
@@ -148,7 +148,7 @@ async def save(
         answers = check(template, asked.answers, whole=False)
         version = await repository.begin(work, row)
         await repository.seal(work, serving.codec, row["id"], _document(answers))
-    tag = entity_tag(version)
+    tag = of_version(version)
     return Saved(status="in_progress", version=tag, answers=answers, results=scores(template, answers))
 
 
@@ -178,7 +178,7 @@ async def complete(
         signed = await _sign(work, row, asked.consent) if template.purpose else None
         version = await repository.complete(work, row, rows(template, answers), signed)
         await repository.seal(work, serving.codec, row["id"], _document(answers))
-    tag = entity_tag(version)
+    tag = of_version(version)
     return Saved(status="completed", version=tag, answers=answers, results=scores(template, answers))
 
 
@@ -206,7 +206,7 @@ def _answering(caller: Caller, dependent: str | None) -> Access:
 
 
 def _check_version(row: dict[str, Any], if_match: str | None) -> None:
-    if if_match is not None and not matches(entity_tag(row["version"]), if_match):
+    if if_match is not None and not matches(of_version(row["version"]), if_match):
         raise Refused("changed meanwhile", place="header.if-match", rule="changed_meanwhile")
 
 

@@ -127,8 +127,7 @@ async def accesses(
 @cache
 def _profile(own: bool, fields: tuple[ProfileField, ...]) -> str:
     read, keys = columns(fields)
-    versions = sql.SQL("p.version as name_version, coalesce(q.version, 1) as profile_version")
-    return statement(Action.PERSON_READ, sql.SQL(", ").join([read, versions]), keys, own=own)
+    return statement(Action.PERSON_READ, read, keys, own=own)
 
 
 @cache

@@ -41,7 +41,7 @@ async def list_dependents(serving: Serving, caller: ApiCaller) -> Dependents:
 
 @router.get("/dependents/{dependent}/profile", response_model=PersonProfile)
 async def read_dependents_profile(serving: Serving, caller: ApiCaller, dependent: str) -> Response:
-    """A dependent's profile, without emergency contacts: those are, as a rule, the other guardians."""
+    """A dependent's profile; of the emergency contacts those that the caller entered."""
     return as_it_is(*await service.read_profile(serving, caller, dependent))
 
 

@@ -1,7 +1,9 @@
 """What people may ask about themselves and those they are guardians of."""
 
+from collections.abc import Iterable
 from typing import Any
 
+from api.entity_tags import of_shown
 from api.gateway import Access, Caller
 from api.me import repository
 from api.me.schemas import Dependent, Dependents, OwnImpersonation, OwnImpersonations, PersonAccess, PersonAccesses
@@ -10,12 +12,10 @@ from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import NotThere
 from policies.access.model import DEPENDENT, Resource
-from policies.classification import ASSET_CATEGORIES, ProfileField, is_contact
+from policies.classification import ASSET_CATEGORIES, ENTERED_CONTACTS, ProfileField, is_contact
 from policies.words import Action, ProcessAction
 
 OWN = tuple(field for field in ProfileField if field is not ProfileField.PATIENT_ID)
-# Emergency contacts of a dependent are, as a rule, the other guardians.
-OF_DEPENDENTS = tuple(field for field in OWN if field is not ProfileField.EMERGENCY_CONTACTS)
 
 
 async def read_profile(serving: Services, caller: Caller, dependent: str | None = None) -> tuple[dict[str, Any], str]:
@@ -24,13 +24,14 @@ async def read_profile(serving: Services, caller: Caller, dependent: str | None 
     Raises:
         NotThere: the caller is no patient; no such dependent, or not the caller's today.
     """
-    fields = OWN if dependent is None else OF_DEPENDENTS
+    fields = OWN
     if caller.principal.acting is not None:  # contacts are for nobody else
         fields = tuple(field for field in fields if not is_contact(field))
-    access = Access(Action.PERSON_READ, person_of(caller, dependent), frozenset(fields))
+    access = Access(Action.PERSON_READ, person_of(caller, dependent), named(fields, dependent))
     grant = await serving.gateway.person(caller, access)
     row = await repository.profile(grant, as_id(dependent or ""), fields, own=dependent is None)
-    return shown(row, fields, serving.codec), entity_tag(row["name_version"], row["profile_version"])
+    found = shown(row, fields, serving.codec, entered_by=author(caller, dependent))
+    return found, of_shown(serving.digests, found)
 
 
 async def list_dependents(serving: Services, caller: Caller) -> Dependents:
@@ -89,9 +90,15 @@ def _access(row: dict[str, Any], slugs: dict[int, str]) -> PersonAccess:
     return PersonAccess(**row, clinic=clinic)
 
 
-def entity_tag(*versions: int) -> str:
-    """The versions of a name and a profile as RFC 9110 writes a strong entity tag."""
-    return f'"{"-".join(map(str, versions))}"'
+def named(fields: Iterable[str], dependent: str | None) -> frozenset[str]:
+    """Fields of a profile as the policies know them: of a dependent's emergency contacts those that one entered."""
+    entered = {} if dependent is None else {ProfileField.EMERGENCY_CONTACTS.value: ENTERED_CONTACTS}
+    return frozenset(entered.get(field, field) for field in fields)
+
+
+def author(caller: Caller, dependent: str | None) -> str | None:
+    """Whose emergency contacts of a dependent the caller has: their own, by the id of the person; of oneself all."""
+    return None if dependent is None else str(caller.principal.person_id or "")
 
 
 def person_of(caller: Caller, dependent: str | None) -> Resource:

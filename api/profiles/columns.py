@@ -1,6 +1,5 @@
 """The columns of a profile that a statement reads, and the fields they become: contacts opened with their keys."""
 
-import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -10,6 +9,7 @@ from infra.encryption.codec import Place
 from infra.encryption.data_keys import KEY_ARRAYS, stored_keys
 from infra.encryption.field_codec import FieldCodec
 from policies.classification import ProfileField, is_contact, needs_consent
+from policies.emergency_contacts import visible
 
 # A profile `q` as these columns, and the keys `k` that its contacts were sealed with.
 _KEY_COLUMNS = sql.SQL("k.key_ids, k.wrapped, k.kek_ids, k.kek_versions")
@@ -39,7 +39,6 @@ exists (
             )
         )
 )""")
-_OF_CONTACT = {"name", "relationship", "phone"}
 
 
 def columns(fields: Iterable[ProfileField]) -> tuple[sql.Composable, sql.Composable]:
@@ -50,8 +49,10 @@ def columns(fields: Iterable[ProfileField]) -> tuple[sql.Composable, sql.Composa
     return sql.SQL(", ").join([*shown, _KEY_COLUMNS]), KEYS
 
 
-def shown(row: dict[str, Any], fields: Iterable[ProfileField], codec: FieldCodec) -> dict[str, Any]:
-    """The fields of a row that was read with `columns`.
+def shown(
+    row: dict[str, Any], fields: Iterable[ProfileField], codec: FieldCodec, *, entered_by: str | None = None
+) -> dict[str, Any]:
+    """The fields of a row that was read with `columns`; of emergency contacts, of one guardian, theirs.
 
     Raises:
         Undecryptable: a contact was altered, moved, or sealed with another key.
@@ -63,16 +64,6 @@ def shown(row: dict[str, Any], fields: Iterable[ProfileField], codec: FieldCodec
         if stored is None or not is_contact(field):
             return stored
         text = codec.open(keys, Place(_TABLE, field.value, person), stored).decode()
-        return emergency_contacts(text) if field is ProfileField.EMERGENCY_CONTACTS else text
+        return visible(text, entered_by) if field is ProfileField.EMERGENCY_CONTACTS else text
 
     return {field.value: value(field) for field in fields}
-
-
-def emergency_contacts(text: str) -> Any:
-    """The list that a person wrote, or the text that an import brought."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return text
-    written = isinstance(found, list) and all(isinstance(one, dict) and one.keys() == _OF_CONTACT for one in found)
-    return found if written else text

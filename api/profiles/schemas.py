@@ -34,7 +34,9 @@ class PersonProfile(BaseModel):
     address: str | None = None
     policy_number: str | None = None
     emergency_contacts: list[EmergencyContact] | str | None = Field(
-        default=None, description="A text where an import brought them and the person has not edited them since."
+        default=None,
+        description="A text where an import brought them and nobody has edited them since;"
+        " of a dependent those that the caller entered.",
     )
 
 

@@ -8,7 +8,7 @@ from fastapi.responses import RedirectResponse, Response
 from starlette.datastructures import FormData
 
 from api.editing import service as editing
-from api.editing.schemas import BloodType, Edit, Sex
+from api.editing.schemas import MOST_AT_ALL, BloodType, Edit, Sex
 from api.me import contact_service, service
 from api.me.contact_schemas import Changing
 from api.pages.faults import Faults, of, read_as
@@ -18,6 +18,7 @@ from api.pages.texts import N_
 from api.pages.visitors import Csrf
 from api.services import Services, Serving
 from infra.errors import InvalidInput, Refused
+from policies.emergency_contacts import MOST
 
 router = APIRouter()
 own = APIRouter()
@@ -43,15 +44,15 @@ CHOICES = {"sex": Sex.__args__, "blood_type": BloodType.__args__}  # type: ignor
 LINES = frozenset({"allergies", "chronic_conditions"})
 CONTACTS = "emergency_contacts"
 CONTACT_PARTS = ("name", "relationship", "phone")
-MOST_CONTACTS = 5
-WORDS: dict[str, Any] = {"fields": FIELDS, "choices": CHOICES, "lines": LINES, "most_contacts": MOST_CONTACTS}
+OF_DEPENDENTS = FIELDS | {CONTACTS: N_("Emergency contacts that you entered")}
+WORDS: dict[str, Any] = {"choices": CHOICES, "lines": LINES, "most_contacts": MOST}
 
 
 @router.get("/profile")
 async def profile_page(request: Request, serving: Serving, whose: AsWhose) -> Response:
     """The profile."""
     profile, _ = await service.read_profile(serving, whose.caller, whose.dependent)
-    return await show(request, serving, whose, "patient/profile.html", profile=profile, **WORDS)
+    return await show(request, serving, whose, "patient/profile.html", profile=profile, **_words(whose))
 
 
 @router.get("/profile/edit")
@@ -115,6 +116,10 @@ async def change_account(
     return whose.to("/account")
 
 
+def _words(whose: Whose) -> dict[str, Any]:
+    return {**WORDS, "fields": FIELDS if whose.dependent is None else OF_DEPENDENTS}
+
+
 def _typed(sent: FormData, profile: dict[str, Any]) -> dict[str, Any]:
     """What the form says of each field that it shows; nothing of an import's emergency contacts, unless replaced."""
     found: dict[str, Any] = {}
@@ -122,7 +127,7 @@ def _typed(sent: FormData, profile: dict[str, Any]) -> dict[str, Any]:
         text = str(sent.get(field, "")).replace("\r\n", "\n").strip()
         if field == CONTACTS:
             rows = [{part: str(sent.get(f"{field}.{row}.{part}", "")).strip() for part in CONTACT_PARTS}
-                    for row in range(MOST_CONTACTS)]  # fmt: skip
+                    for row in range(MOST_AT_ALL)]  # fmt: skip
             contacts = [row for row in rows if any(row.values())]
             found[field] = contacts or (profile[field] if isinstance(profile[field], str) else None)
         elif field in LINES:
@@ -155,7 +160,7 @@ async def _form(
 ) -> Response:
     return await show(
         request, serving, whose, "patient/profile_edit.html", status,
-        profile=profile, version=version, was=json.dumps(was), faults=faults or {}, **WORDS,
+        profile=profile, version=version, was=json.dumps(was), faults=faults or {}, **_words(whose),
     )  # fmt: skip
 
 
