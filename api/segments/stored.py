@@ -6,20 +6,20 @@ from typing import Any
 from api.segments.rules import PLACE, check_together, no_rule
 from policies.segments.rule import Rule, RuleError, located, to_json
 from policies.segments.sound import beside, readable
-from policies.segments.text import write
+from policies.segments.text import Written, write
 
 
-def together(stored: Mapping[str, Rule | None], slug: str, rule: Rule) -> dict[str, Rule]:
+def together(stored: Mapping[str, Rule | None], slug: str, new: Written) -> dict[str, Rule]:
     """The rules that a new one is evaluated with, itself included; what is broken is left out.
 
     Raises:
         InvalidInput: it names a broken one, or one that is not there, or itself; or there are too many measures.
     """
     try:
-        rules = beside({**stored, slug: rule}, {slug})
+        rules = beside({**stored, slug: new.rule}, {slug})
     except RuleError as error:
-        raise no_rule(error, located(PLACE, error.place)) from None
-    check_together(rules, slug)
+        raise no_rule(error, located(PLACE, new.at(error.place))) from None
+    check_together(rules, slug, new.at)
     return rules
 
 

@@ -72,6 +72,14 @@ class Condition(BaseModel):
         """The measure's entry in the catalogue."""
         return CATALOGUE[self.measure]
 
+    @property
+    def reversed(self) -> bool:
+        """Whether nothing can be between its bounds, as the lower one comes last; dates compare as their texts do."""
+        if self.op != "between":
+            return False
+        low, high = self.constants()
+        return bool(low > high)  # type: ignore[operator] # of one type
+
     def argument(self, name: str) -> str | list[str] | None:
         """The value given for one of the measure's arguments."""
         found: str | list[str] | None = getattr(self, name)

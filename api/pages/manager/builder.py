@@ -138,7 +138,7 @@ def _draft(form: FormData) -> Draft:
     draft = Draft(None, own.get("text", ""), words, own.get("tag", ""))
     if held := own.get("rule"):
         try:
-            draft.take(rule_of(json.loads(held)))
+            draft.take(rule_of(json.loads(held)).rule)
         except (InvalidInput, ValueError, RecursionError):
             draft.text = ""
     elif f"{ROOT}.kind" in own:
@@ -150,7 +150,7 @@ async def _worked_on(request: Request, serving: Services, visiting: Visitor, dra
     """The builder after one of its buttons, or after something was typed (`live`)."""
     try:
         if do == "text":
-            draft.take(rule_of(draft.text))
+            draft.take(rule_of(draft.text).rule)
         elif draft.root is not None:
             draft.root = changed(draft.root, do)
         draft.judged = do == "preview"
@@ -158,7 +158,7 @@ async def _worked_on(request: Request, serving: Services, visiting: Visitor, dra
             draft.faults = {"unfinished": "A value is still to be typed."} if draft.judged else {}
         else:
             draft.preview = await _tried(serving, visiting, request.path_params["clinic"], draft)
-            draft.text = write(rule_of(draft.rule))
+            draft.text = write(rule_of(draft.rule).rule)
     except InvalidInput as error:
         where = error.place.removeprefix("body.").removeprefix("rule, ")
         draft.faults = {"text" if do == "text" else "rule": f"{where}: {error.detail or error.message}"}
@@ -187,7 +187,7 @@ async def _reviewed(request: Request, serving: Services, visiting: Visitor, draf
         clinic=await serving.directory.find(clinic),
         segment=found,
         difference=difference,
-        text=write(rule_of(draft.rule)),
+        text=write(rule_of(draft.rule).rule),
         held=json.dumps(draft.rule),
         tag=draft.tag,
     )
