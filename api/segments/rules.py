@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
 from infra.errors import InvalidInput
 from policies.segments.compiler import ActiveSegment, compile_verdicts
@@ -19,6 +19,19 @@ AskedRule = Annotated[
     Field(description="In JSON, or as a text; see `GET /v1/segments/schema`."),
     WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}]}),
 ]
+
+
+class RuleOrStored(BaseModel):
+    """A request that brings a rule, or for want of one means that which is stored of an archived segment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rule: AskedRule = Field(default=None, description="Of an archived segment the stored one if absent.")
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it brings none; null is no rule."""
+        return "rule" not in self.model_fields_set
 
 
 def rule_of(asked: object) -> Written:

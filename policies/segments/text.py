@@ -29,7 +29,7 @@ from policies.segments.rule import (
     leaves,
     parse_rule,
 )
-from policies.segments.text_reader import Part, Tokens, grammar, token_of
+from policies.segments.text_reader import Tokens, parsed, token_of
 
 # Names, numbers, texts and signs, all counted together, but for commas. A rule has fewer than two parts to a word, so
 # that whatever is read here is read in JSON too; of what comes in JSON, `take` refuses what would be too long here.
@@ -73,8 +73,7 @@ def take(found: object) -> Written:
 def _read(text: str) -> Written:
     _check_size(text)
     try:
-        # The tree is made as the text is read, with no recursion: however deep it is.
-        part: Part = grammar().parse(text)
+        part = parsed(text)
     except UnexpectedInput as error:
         raise RuleError(faults.said(error, text), faults.place(error, text)) from None
     except VisitError as error:

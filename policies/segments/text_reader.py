@@ -32,9 +32,19 @@ def token_of(places: Tokens, place: str) -> Token:
     return tokens[int(index) + 1 if index else 0]
 
 
+def parsed(text: str) -> Part:
+    """A rule's text as its JSON form: made as it is read, with no recursion, however deep it is.
+
+    Raises:
+        UnexpectedInput, VisitError: it is no rule.
+    """
+    found: Any = _grammar().parse(text)
+    part: Part = found
+    return part
+
+
 @cache
-def grammar() -> Lark:
-    """The parser, which gives a `Part`."""
+def _grammar() -> Lark:
     text = (files("policies.segments") / "rule.lark").read_text()
     return Lark(text, start="rule", parser="lalr", transformer=_Reader())
 
