@@ -143,6 +143,8 @@ def test_pages_name_whom_it_brings_back_before_it_comes(world: World, api: Api, 
     assert refused.status_code == 422 and "none any more" in refused.text
     saved = api.post(f"{at}/revive", data={"csrf": csrf, "do": "save", "rule": '"age > 65"'}, follow_redirects=False)
     assert saved.status_code == 303
+    late = api.post(f"{at}/revive", data={"csrf": csrf, "do": "save", "rule": '"age > 65"'})
+    assert late.status_code == 422 and "somebody had it back already" in late.text
     assert api.get(f"{NORTH}/{slug}", headers=manager).json()["text"] == "age > 65"
     api.cookies.clear()
 
