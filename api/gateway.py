@@ -47,7 +47,9 @@ from policies.words import Action, Decision
 
 __all__ = ["Access", "Caller", "Gateway", "Grant", "PersonGrant", "Segment", "Work", "origin_of"]
 
-_SEGMENT = "select segment_id, slug from segment where slug = %s and (archived_at is null or %s)"
+_SEGMENT = """
+select segment_id, slug, archived_at is not null as archived
+from segment where slug = %s and (archived_at is null or %s)"""
 _NO_PATH = "pg_temp"
 # Whoever takes what is given to them so slowly holds up the clean-up of old rows: they are not waited for.
 _LASTING = "set transaction isolation level repeatable read; set local idle_in_transaction_session_timeout = '60s'"
@@ -141,11 +143,12 @@ class Gateway:
                 # The pool rolls back what is not committed.
                 async with self._pool.connection() as connection, AsyncExitStack() as pipeline:
                     viewing = self._viewing(caller, clinic)
-                    work = Work(connection, pipeline, event, caller, clinic, parameters, viewing)
+                    own = self._context(caller, access, clinic) if access.action in OF_MARTS else {}
+                    work = Work(connection, pipeline, event, caller, clinic, parameters, viewing, own)
                     if by_state:
                         work.view()
                     elif access.action in OF_MARTS:
-                        work.enter(self._context(caller, access, clinic))
+                        work.enter(own)
                     else:
                         await work.serve(caller.principal.person_id)
                     try:

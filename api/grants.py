@@ -28,6 +28,7 @@ class Segment:
 
     segment_id: UUID
     slug: str
+    archived: bool
 
 
 class Recorded:

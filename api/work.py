@@ -1,7 +1,7 @@
 """Work: the right to change something, in one transaction with its event. Only the gateway makes one."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
@@ -53,6 +53,7 @@ class Work(Recorded):
         clinic: ClinicEntry | None,
         parameters: dict[str, Any],
         viewing: dict[str, str],
+        own: dict[str, str],
     ) -> None:
         self._connection = connection
         # Ends the pipeline, which the first statement begins: at the commit, in its round trip.
@@ -61,6 +62,7 @@ class Work(Recorded):
         self._event = event
         self._parameters = parameters
         self._viewing = viewing
+        self._own = own
         self.caller = caller
         self.clinic = clinic
         self.recorded = False
@@ -110,6 +112,13 @@ class Work(Recorded):
     def view(self) -> None:
         """Go on as who sees the work's clinic, or where there is none the caller's family, and changes nothing."""
         self.enter(self._viewing)
+
+    @asynccontextmanager
+    async def viewing(self) -> AsyncIterator[None]:
+        """In a work that began in the clinic's mart: see the clinic's records meanwhile, and not its mart."""
+        self.view()
+        yield
+        self.enter(self._own)
 
     async def serve(self, person_id: UUID | None = None, clinic_id: int | None = None) -> None:
         """Go on as the service, for this person and the work's clinic, or the one that a statement found."""

@@ -155,4 +155,4 @@ def hostile() -> dict[str, Callable[[], Rule]]:
 
 def read_json(text: str) -> Rule:
     """Read a rule from a JSON document, as a request brings it."""
-    return take(decode(text))
+    return take(decode(text)).rule

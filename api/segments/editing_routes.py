@@ -74,7 +74,7 @@ async def revive_segment(
     response: Response,
     asked: Annotated[Reviving | None, Body()] = None,
 ) -> Saved:
-    """Have an archived segment back, its rule as a new version."""
+    """Have an archived segment back, its rule or another one as a new version; `diff` says whom that would bring."""
     return _tagged(response, await service.revive(serving, caller, clinic, segment, asked))
 
 

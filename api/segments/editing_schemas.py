@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.segments.rules import AskedRule
+from api.segments.naming import RuleWarning
+from api.segments.rules import AskedRule, RuleOrStored
 from policies.segments.rule import Slug
 from policies.segments.templates import SegmentTemplate
 from policies.words import ArchiveReason
@@ -52,10 +53,8 @@ class Archiving(Written):
     reason: ArchiveReason
 
 
-class Reviving(Written):
-    """A segment that is wanted again."""
-
-    model_config = ConfigDict(extra="forbid")
+class Reviving(RuleOrStored):
+    """A segment that is wanted again, by its stored rule or another one."""
 
     fires: Fires = False
 
@@ -77,6 +76,9 @@ class Saved(BaseModel):
     slug: str
     version: int
     changed: bool = Field(description="Whether anything is another now.")
+    warnings: list[RuleWarning] = Field(
+        default_factory=list, description="Names in the rule that the clinic does not have; they may come later."
+    )
 
 
 class SegmentTemplates(BaseModel):

@@ -10,9 +10,10 @@ from api.entity_tags import matches
 from api.gateway import Access, Caller, Work
 from api.segments import editing_repository as repository
 from api.segments.editing_schemas import Archiving, Enabling, NewSegment, Reviving, Saved, SegmentChange
+from api.segments.naming import of_values, warnings
 from api.segments.rules import dependent, no_rule, rule_of
 from api.segments.service import entity_tag
-from api.segments.stored import together
+from api.segments.stored import sent_or_stored, together
 from api.services import Services
 from infra.errors import InvalidInput, NotThere, Refused, Stale
 from policies.access.model import Resource
@@ -20,6 +21,7 @@ from policies.segments.definition import RESERVED
 from policies.segments.rule import Rule, RuleError
 from policies.segments.sound import readable
 from policies.segments.templates import segment_templates
+from policies.segments.text import WrittenRule
 from policies.words import Action
 
 
@@ -62,11 +64,11 @@ class Edit:
             raise NotThere("no such segment")
         return self.known[self.slug]
 
-    async def put(self, segment: UUID, version: int, rule: Rule, *, fires: bool) -> None:
+    async def put(self, segment: UUID, version: int, new: WrittenRule, *, fires: bool) -> None:
         """Put the rule of a segment's present version there, once the clinic's sound rules fit together with it."""
         in_force = {slug: known for slug, known in self.known.items() if not known.archived}
-        rules = together({slug: known.rule for slug, known in in_force.items()}, self.slug, rule)
-        await repository.put_version(self.work, segment, version, rule, fires=fires)
+        rules = together({slug: known.rule for slug, known in in_force.items()}, self.slug, new)
+        await repository.put_version(self.work, segment, version, new.rule, fires=fires)
         # Nobody knows what a broken one asks for: it stays as it was.
         broken = [slug for slug, known in in_force.items() if slug not in rules and known.profile_dependent]
         await repository.depend(self.work, dependent(rules) + broken)
@@ -86,7 +88,10 @@ async def add(serving: Services, caller: Caller, clinic: str, asked: NewSegment 
     """
     async with _editing(serving, caller, clinic, asked.slug if asked else "") as edit:
         asked = given(asked)
-        return await _add(edit, asked.name, asked.description, rule_of(asked.rule), fires=asked.fires)
+        new = rule_of(asked.rule)
+        saved, tag = await _add(edit, asked.name, asked.description, new, fires=asked.fires)
+        saved.warnings = await warnings(edit.work, new)
+        return saved, tag
 
 
 async def enable(
@@ -105,13 +110,16 @@ async def enable(
         if found is None:
             raise NotThere("no such template")
         try:
-            rule = found.with_values(asked.values)
+            new = WrittenRule(found.with_values(asked.values))
         except RuleError as error:
             raise no_rule(error, f"body.values.{error.place}".rstrip(".")) from None
         known = edit.known.get(edit.slug)
-        if known and not known.archived and known.rule == rule:
-            return Saved(slug=known.slug, version=known.version, changed=False), known.tag
-        return await _add(edit, asked.name or found.name, found.description, rule, fires=asked.fires)
+        if known and not known.archived and known.rule == new.rule:
+            saved, tag = Saved(slug=known.slug, version=known.version, changed=False), known.tag
+        else:
+            saved, tag = await _add(edit, asked.name or found.name, found.description, new, fires=asked.fires)
+        saved.warnings = of_values(await warnings(edit.work, new), found, asked.values)
+        return saved, tag
 
 
 async def change(
@@ -130,15 +138,16 @@ async def change(
         _check_version(before, if_match)
         if before.archived:
             raise Refused("archived", place="path.segment", rule="archived")
-        rule = None if asked.rule is None else rule_of(asked.rule)
-        version = before.version + (rule is not None and rule != before.rule)
+        new = None if asked.rule is None else rule_of(asked.rule)
+        version = before.version + (new is not None and new.rule != before.rule)
         name = before.name if asked.name is None else asked.name
         description = before.description if asked.description is None else asked.description
         await repository.change(edit.work, before.segment_id, name, description, version)
-        if rule is not None and version != before.version:
-            await edit.put(before.segment_id, version, rule, fires=asked.fires)
+        if new is not None and version != before.version:
+            await edit.put(before.segment_id, version, new, fires=asked.fires)
         tag = entity_tag(version, name, description, archived=False)
-        return Saved(slug=slug, version=version, changed=tag != before.tag), tag
+        said = [] if new is None else await warnings(edit.work, new)
+        return Saved(slug=slug, version=version, changed=tag != before.tag, warnings=said), tag
 
 
 async def archive(
@@ -164,23 +173,23 @@ async def archive(
 async def revive(
     serving: Services, caller: Caller, clinic: str, slug: str, asked: Reviving | None
 ) -> tuple[Saved, str]:
-    """Have an archived segment back, its rule as a new version: whom that brings in fires only if asked.
+    """Have an archived segment back, its rule or another one as a new version: whom that brings in fires only if asked.
 
     Raises:
         NotThere: no such segment, or not the caller's to manage.
-        InvalidInput: its rule names segments that are there no more.
-        Refused: it is not archived, or its rule is none any more.
+        InvalidInput: no rule was sent, or the rule names segments that are there no more; names the place.
+        Refused: it is not archived, or its stored rule is none any more, and no other was sent.
     """
+    asked = asked or Reviving()
     async with _editing(serving, caller, clinic, slug) as edit:
         before = edit.segment
         if not before.archived:
             raise Refused("not archived", place="path.segment", rule="not_archived")
-        if before.rule is None:
-            raise Refused("broken", place="path.segment", rule="broken", detail="its rule is none any more")
-        version = before.version + 1
+        new, version = sent_or_stored(asked, before.rule), before.version + 1
         await repository.change(edit.work, before.segment_id, before.name, before.description, version)
-        await edit.put(before.segment_id, version, before.rule, fires=asked.fires if asked else False)
-        return _saved(slug, version, entity_tag(version, before.name, before.description, archived=False))
+        await edit.put(before.segment_id, version, new, fires=asked.fires)
+        tag, said = entity_tag(version, before.name, before.description, archived=False), await warnings(edit.work, new)
+        return Saved(slug=slug, version=version, changed=True, warnings=said), tag
 
 
 @asynccontextmanager
@@ -192,13 +201,13 @@ async def _editing(serving: Services, caller: Caller, clinic: str, slug: str) ->
         await work.record()
 
 
-async def _add(edit: Edit, name: str, description: str, rule: Rule, *, fires: bool) -> tuple[Saved, str]:
+async def _add(edit: Edit, name: str, description: str, new: WrittenRule, *, fires: bool) -> tuple[Saved, str]:
     if edit.slug in RESERVED:
         raise InvalidInput("reserved", place="body.slug", rule="reserved")
     if edit.slug in edit.known:
         raise Refused("taken", place="body.slug", rule="taken")
     segment = await repository.add(edit.work, edit.slug, name, description)
-    await edit.put(segment, 1, rule, fires=fires)
+    await edit.put(segment, 1, new, fires=fires)
     return _saved(edit.slug, 1, entity_tag(1, name, description, archived=False))
 
 

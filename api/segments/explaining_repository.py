@@ -59,6 +59,14 @@ _FACTS = sql.SQL("""(
     where f.patient_id = p.patient_id
 ) as {table}""")
 
+# Which the mart does not hold: there a form is open until it is brought as expired.
+_EXPIRING = sql.SQL("""
+select f.patient_id, f.form_id, f.expires_on
+from operational.form as f
+where
+    f.patient_id = %(patient)s and f.status in ('pending', 'in_progress') and f.expires_on >= %(as_of)s
+    and f.deleted_at is null""")
+
 # Nothing that says why: whose version it is, and what a patient wrote.
 _UNREAD = ["patient_id", "version"]
 # Some seconds: what is missing is looked for once in each condition for all patients of equal verdicts.
@@ -141,6 +149,15 @@ async def patient(grant: Grant, found: Rules, patient_id: UUID | None) -> dict[s
         unread=_UNREAD,
     )
     return rows[0] if rows else None
+
+
+async def expiring(grant: Grant, found: Rules, patient_id: UUID | None, as_of: date) -> dict[UUID, date]:
+    """Of a patient's open forms the last day that each can be answered on, if the rules look at forms; by id."""
+    if all(raw_table(condition) is not FactTable.FORMS for condition in found.conditions):
+        return {}
+    async with grant.viewing():
+        rows = await grant.candidates(_EXPIRING, patient=patient_id, as_of=as_of)
+    return {row["form_id"]: row["expires_on"] for row in rows}
 
 
 async def undecided(

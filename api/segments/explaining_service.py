@@ -40,13 +40,14 @@ async def explain_patient(
     access = Access(Action.SEGMENT_EXPLAIN, Resource(clinic, segment), _FIELDS)
     async with serving.gateway.open(caller, access) as grant:
         rules = await repository.rules(grant)
-        row = await repository.patient(grant, rules, as_id(patient))
+        patient_id, as_of = as_id(patient), as_of_day(grant.clinic)
+        expiring = await repository.expiring(grant, rules, patient_id, as_of)
+        row = await repository.patient(grant, rules, patient_id)
         if row is None:
             raise NotThere("no such patient")
-    as_of = as_of_day(grant.clinic)
     # Ten years of days are looked at: not on the thread that serves everybody.
     try:
-        found = await asyncio.to_thread(lambda: explain(rules.rule, patient_of(row), as_of, rules.segments))
+        found = await asyncio.to_thread(lambda: explain(rules.rule, patient_of(row, expiring), as_of, rules.segments))
     except RuleError:
         raise too_long() from None
     return explanation_of(segment, rules, row, as_of, found)

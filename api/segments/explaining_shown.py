@@ -5,7 +5,9 @@ What a patient wrote is read where a rule asks for it, and never shown; nor is a
 
 from collections.abc import Mapping
 from datetime import date, datetime
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from api.segments import explaining_schemas as schemas
 from api.segments.explaining_rules import Rules
@@ -35,9 +37,11 @@ _SHOWN: dict[FactTable, tuple[str, tuple[str, ...]]] = {
 }  # fmt: skip
 
 
-def patient_of(row: Mapping[str, Any]) -> Patient:
-    """A patient as the reference takes one, from a row of the repository's."""
+def patient_of(row: Mapping[str, Any], expiring: Mapping[UUID, date] = MappingProxyType({})) -> Patient:
+    """A patient as the reference takes one: a row of the repository's, and the days that open forms expire after."""
     facts = {table: [_fact(fact) for fact in row[table]] for table in _SHOWN if table in row}
+    if forms := facts.get(FactTable.FORMS):
+        facts[FactTable.FORMS] = [{**form, "expires_on": expiring.get(UUID(form["form_id"]))} for form in forms]
     return Patient({name: value for name, value in row.items() if name not in facts}, facts)
 
 

@@ -25,7 +25,9 @@ Last = Annotated[Day | None, Query(alias="to", description="The last day; the cl
 @router.get(
     "/changes",
     response_model_exclude_unset=True,
-    responses=documented(410, "What came after the cursor is not kept any longer; says how to go on."),
+    responses=documented(
+        410, "What came after the cursor is not kept any longer; says how to go on. `archived`: nor is there a segment."
+    ),
 )
 async def list_changes(
     serving: Serving,

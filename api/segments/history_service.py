@@ -14,7 +14,7 @@ from api.segments.counts import are_exact, day_with_rounded
 from api.segments.history_schemas import Change, Changes, Day, Days
 from api.segments.repository import definition as definition_of
 from api.segments.schemas import SegmentDetail
-from api.segments.service import BY_NAME, clinic_of, defined, visible_fields
+from api.segments.service import BY_NAME, check_in_use, clinic_of, defined, visible_fields
 from api.services import Services
 from infra.errors import Gone, InvalidInput, NotThere
 from infra.settings import settings
@@ -37,7 +37,8 @@ async def list_changes(
 
     Raises:
         NotThere: no such segment, or not the caller's, or not any more; the cursor is none of this feed.
-        Gone: something that came after the cursor is not kept any longer.
+        Gone: something that came after the cursor is not kept any longer, or, said by its rule, the segment is archived
+            besides.
         TooMany: the caller waits too often already.
     """
     fields = [field for field in BY_NAME if field in visible_fields(caller.principal)]
@@ -55,7 +56,7 @@ async def list_changes(
                 bound_to = _bound_to(caller, grant, clinic)
                 position = _position(serving.cursors.open(after, *bound_to)) if after else repository.START
                 following = await repository.next_at(grant, position)
-                _check_kept(following)
+                _check_kept(grant, following)
                 if following or left <= 0:
                     rows, more = await repository.changes(grant, fields, position, limit)
                     break
@@ -98,8 +99,9 @@ def _bound_to(caller: Caller, grant: Grant, clinic: str) -> tuple[object, ...]:
     return ("changes", clinic, this, caller.principal.principal_id)
 
 
-def _check_kept(following: datetime | None) -> None:
+def _check_kept(grant: Grant, following: datetime | None) -> None:
     if following is not None and following < _kept_since():
+        check_in_use(grant)
         raise Gone("past its retention", place="query.after", rule="past_retention", detail=_RESYNC)
 
 

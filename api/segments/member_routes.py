@@ -60,6 +60,7 @@ class Parts(StreamingResponse):
         200: {"content": {kind: {"schema": {"type": "string"}} for kind in FORMATS}},
         304: {"description": "As known: nobody is shown."},
         **documented(406, "In none of the formats that were asked for; names those that there are."),
+        **documented(410, "It is archived, and has no members any more (`archived`)."),
     },
 )
 async def list_members(

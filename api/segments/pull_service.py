@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice, pairwise
 from typing import Any
 from uuid import UUID
@@ -22,7 +22,7 @@ from api.segments import pull_repository as repository
 from api.segments import reach_repository
 from api.segments.history_service import END_OF_RUN, feed_cursor
 from api.segments.pull_formats import ENDED, VOID, Writer
-from api.segments.service import listing, visible_fields, writes
+from api.segments.service import check_in_use, listing, visible_fields, writes
 from api.services import Services
 from infra.errors import NotThere, Withdrawn
 from policies.classification import MemberField
@@ -52,6 +52,7 @@ async def pull(
 
     Raises:
         NotThere: no such segment, or not the caller's.
+        Gone: it is archived.
         TooMany: others are being given already.
         NotRecorded: the database refused; in a later part, that ends the answer as it is.
     """
@@ -60,7 +61,9 @@ async def pull(
     since = time.time()
     async with AsyncExitStack() as stack:
         stack.enter_context(serving.pulls.place())
-        held = await stack.enter_async_context(serving.gateway.open(caller, access, lasting=True))
+        opened = serving.gateway.open(caller, replace(access, archived_too=True), lasting=True)
+        held = await stack.enter_async_context(opened)
+        check_in_use(held)
         state = await repository.state(held, fields, MEMBERS_A_PART)
         feed = feed_cursor(serving, held, clinic, state.run, END_OF_RUN)
         shown = (kind.media_type, *fields)

@@ -1,16 +1,17 @@
 """Rules as requests bring them: read, and seen to fit the clinic's others; what is wrong is told with its place."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from uuid import UUID
 
-from pydantic import Field, WithJsonSchema
+from pydantic import ConfigDict, Field, WithJsonSchema
 
 from infra.errors import InvalidInput
 from policies.segments.compiler import ActiveSegment, compile_verdicts
 from policies.segments.references import places, profile_dependent, reached
 from policies.segments.rule import Rule, RuleError, located
-from policies.segments.text import take
+from policies.segments.text import WrittenRule, take
+from policies.written import Written
 
 PLACE = "body.rule"
 # Whatever comes: what is wrong with it `rule_of` says, and where.
@@ -21,8 +22,21 @@ AskedRule = Annotated[
 ]
 
 
-def rule_of(asked: object) -> Rule:
-    """The rule that was sent.
+class RuleOrStored(Written):
+    """A request that brings a rule, or for want of one means that which is stored of an archived segment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rule: AskedRule = Field(default=None, description="Of an archived segment the stored one if absent.")
+
+    @property
+    def says_nothing(self) -> bool:
+        """Whether it brings none; null is no rule."""
+        return "rule" not in self.model_fields_set
+
+
+def rule_of(asked: object) -> WrittenRule:
+    """The rule that was sent, and where its parts stand in it.
 
     Raises:
         InvalidInput: no rule; names the place in it, what was expected there, and near names.
@@ -33,8 +47,8 @@ def rule_of(asked: object) -> Rule:
         raise no_rule(error, located(PLACE, error.place)) from None
 
 
-def check_together(rules: Mapping[str, Rule], slug: str) -> None:
-    """See that a clinic's rules can be evaluated together, one of which is new.
+def check_together(rules: Mapping[str, Rule], slug: str, at: Callable[[str], str]) -> None:
+    """See that a clinic's rules can be evaluated together, one of which is new: `at` says where its places were sent.
 
     Raises:
         InvalidInput: it names one that is not there, or itself through others, or there are too many measures.
@@ -42,7 +56,7 @@ def check_together(rules: Mapping[str, Rule], slug: str) -> None:
     try:
         compile_verdicts([ActiveSegment(UUID(int=index), 1, rules[each], each) for index, each in enumerate(rules)])
     except RuleError as error:
-        raise no_rule(error, located(PLACE, _place(rules, slug))) from None
+        raise no_rule(error, located(PLACE, at(_place(rules, slug)))) from None
 
 
 def _place(rules: Mapping[str, Rule], slug: str) -> str:

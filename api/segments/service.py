@@ -10,14 +10,14 @@ from uuid import UUID
 
 from api import entity_tags
 from api.directory import ClinicEntry
-from api.gateway import Access, Caller
+from api.gateway import Access, Caller, Grant
 from api.identity.principals import Principal
 from api.segments import reach_repository, repository
 from api.segments.counts import are_exact, with_rounded
 from api.segments.schemas import SegmentDetail
 from api.segments.stored import shown as rule_shown
 from api.services import Services
-from infra.errors import InvalidInput, NotThere, Refused
+from infra.errors import Gone, InvalidInput, NotThere, Refused
 from policies.access.model import Resource
 from policies.classification import MESSAGE_CONTACTS, Field, MemberField
 from policies.words import Action, Purpose
@@ -25,6 +25,7 @@ from policies.words import Action, Purpose
 BY_NAME = (Field.PATIENT_ID, Field.NAME)
 EVERY_FIELD: tuple[MemberField, ...] = (*Field, *MESSAGE_CONTACTS)
 TOO_MANY = "too_many"
+_DROP = "It is archived and has no members: whoever keeps a copy of it deletes that."
 _PULL_INSTEAD = "Pull it: GET /v1/clinics/{clinic}/segments/{segment}/members with Accept: application/x-ndjson."
 
 
@@ -121,6 +122,7 @@ async def list_members(
 
     Raises:
         NotThere: no such segment, or not the caller's; the cursor is none of this list.
+        Gone: it is archived, and its members of now are asked for.
         InvalidInput: the time is to come, or a name is looked for that the caller may not see.
         Refused: there are more members than the limit, and the page should be whole.
     """
@@ -128,7 +130,9 @@ async def list_members(
     access = listing(caller.principal, clinic, segment, fields)
     # Who writes to members does so to those of now, whatever time is asked about.
     past = at is not None and not writes(caller.principal)
-    async with serving.gateway.open(caller, replace(access, archived_too=past)) as grant:
+    async with serving.gateway.open(caller, replace(access, archived_too=True)) as grant:
+        if not past:
+            check_in_use(grant)
         if at is not None and at > datetime.now(UTC):
             raise InvalidInput("a time to come", place="query.at", rule="in_the_future")
         if named and (Field.NAME not in fields or writes(caller.principal)):
@@ -157,6 +161,16 @@ def visible_fields(principal: Principal) -> tuple[MemberField, ...]:
         return BY_NAME
     known = EVERY_FIELD if writes(principal) else tuple(Field)
     return tuple(field for field in known if field in principal.key.fields)
+
+
+def check_in_use(grant: Grant) -> None:
+    """See that the grant's segment is not archived: then it has no members, and whoever follows it learns that.
+
+    Raises:
+        Gone: it is.
+    """
+    if grant.segment and grant.segment.archived:
+        raise Gone("archived", place="path.segment", rule="archived", detail=_DROP)
 
 
 def writes(principal: Principal) -> bool:

@@ -22,10 +22,10 @@ from policies.segments.rule import RuleError
 from policies.small_counts import SMALLEST
 
 _RULES = sql.SQL("""
-select s.slug, v.rule
+select s.slug, v.rule, s.archived_at is not null as archived
 from segment as s
 inner join segment_version as v on v.segment_id = s.segment_id and v.version = s.version
-where s.archived_at is null""")
+where s.archived_at is null or s.segment_id = %(segment)s""")
 # A count of a few tells of each of them: all of those are named, and so recorded.
 _PREVIEW = sql.SQL("""
 with {patients},
@@ -84,12 +84,19 @@ moved as (
     group by j.patient_id, p.after
     having count(*) = 1
 ),
+sided as (
+    select
+        *,
+        count(*) over (partition by kind) < %(few)s as is_of_few,
+        coalesce(patient_id <= case kind when 'entered' then %(entered)s::uuid else %(left)s::uuid end, false) as behind
+    from moved
+),
 ranked as (
     select
         *,
-        row_number() over (partition by kind order by patient_id) as place,
-        count(*) over (partition by kind) < %(few)s as is_of_few
-    from moved
+        row_number() over (partition by kind, behind order by patient_id) as place,
+        not is_of_few and count(*) filter (where not behind) over (partition by kind) > %(limit)s as followed
+    from sided
 ),
 total as (
     select
@@ -97,9 +104,9 @@ total as (
         (select count(*) from moved where kind = 'left') as gone,
         (select jsonb_agg(to_jsonb(s) order by s.slug) from sizes as s) as sizes
 )
-select t.*, r.kind, r.patient_id, p.name
+select t.*, r.kind, r.patient_id, r.behind, r.followed, p.name
 from total as t
-left join ranked as r on r.is_of_few or r.place <= %(limit)s
+left join ranked as r on r.is_of_few or (r.place <= %(limit)s and not r.behind)
 left join raw_patients as p on p.patient_id = r.patient_id""")
 
 
@@ -107,7 +114,7 @@ left join raw_patients as p on p.patient_id = r.patient_id""")
 class Pair:
     """A segment as it is and as it would be, each under an id among those that are evaluated.
 
-    As it is, a broken one cannot be: it has the members that it was left with.
+    As it is, a broken or archived one cannot be: it has the members that it was left with.
     """
 
     slug: str
@@ -116,9 +123,20 @@ class Pair:
     broken: bool = False
 
 
-async def rules(grant: Grant) -> dict[str, Any]:
-    """The rules of the clinic's active segments by slug, as JSON."""
-    return {row["slug"]: row["rule"] for row in await grant.look(_RULES)}
+@dataclass(frozen=True)
+class Place:
+    """How far a difference has been named: the last patient who would enter, and the last who would leave, if any."""
+
+    entered: UUID | None = None
+    left: UUID | None = None
+
+
+async def rules(grant: Grant) -> tuple[dict[str, Any], Any]:
+    """The rules of the clinic's active segments by slug, as JSON; and that of the grant's segment, archived too."""
+    segment = grant.segment.segment_id if grant.segment else None
+    rows = await grant.look(_RULES, segment=segment)
+    own = next((row["rule"] for row in rows if grant.segment and row["slug"] == grant.segment.slug), None)
+    return {row["slug"]: row["rule"] for row in rows if not row["archived"]}, own
 
 
 async def preview(
@@ -133,17 +151,26 @@ async def preview(
 
 
 async def compare(
-    grant: Grant, segments: list[ActiveSegment], pairs: Sequence[Pair], slug: str, as_of: date, limit: int
+    grant: Grant,
+    segments: list[ActiveSegment],
+    pairs: Sequence[Pair],
+    slug: str,
+    as_of: date,
+    after: Place,
+    limit: int,
 ) -> list[dict[str, Any]]:
-    """Up to `limit` patients each of those who would enter and leave a segment; each row has the totals.
+    """Up to `limit` patients each of those who would enter and leave a segment, after a place; each has the totals.
+
+    A count of a few tells of each of them: they are all there every time, those before the place as `behind`.
+    `followed` says whether more follow on that side.
 
     Raises:
         InvalidInput: it takes too long, asks for too many measures, or fails for somebody.
     """
     each = {"slugs": [p.slug for p in pairs], "before": [p.before for p in pairs], "after": [p.after for p in pairs]}
     broken = [p.broken for p in pairs]
-    order = sql.SQL("kind, patient_id")
-    return await _try(grant, _COMPARE, segments, as_of, order, slug=slug, limit=limit, broken=broken, **each)
+    order, far = sql.SQL("kind, patient_id"), {"entered": after.entered, "left": after.left}
+    return await _try(grant, _COMPARE, segments, as_of, order, slug=slug, limit=limit, broken=broken, **far, **each)
 
 
 async def _try(

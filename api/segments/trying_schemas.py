@@ -6,8 +6,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.segments.rules import AskedRule
+from api.cursors import LONGEST
+from api.segments.naming import RuleWarning
+from api.segments.rules import AskedRule, RuleOrStored
 from policies.written import Written
+
+MostNamed = Annotated[int, Field(ge=0, le=100, description="The most patients to name; of fewer than ten all are.")]
+Warnings = Annotated[
+    list[RuleWarning], Field(description="Names in the rule that the clinic does not have; they may come later.")
+]
 
 
 class TriedRule(Written):
@@ -16,7 +23,16 @@ class TriedRule(Written):
     model_config = ConfigDict(extra="forbid")
 
     rule: AskedRule
-    limit: Annotated[int, Field(ge=0, le=100, description="The most patients to name; of fewer than ten all are.")] = 20
+    limit: MostNamed = 20
+
+
+class ComparedRule(RuleOrStored):
+    """A rule that is not saved, and how many patients to name who would enter, and how many who would leave."""
+
+    limit: MostNamed = 20
+    cursor: Annotated[
+        str | None, Field(max_length=LONGEST, description="`next` of the answer before, with the same rule.")
+    ] = None
 
 
 class NamedPatient(BaseModel):
@@ -35,6 +51,7 @@ class Preview(BaseModel):
     members: int
     undecided: int = Field(description="Of whom something is missing that would decide.")
     sample: list[NamedPatient] = Field(description="Some of the members, each recorded as shown.")
+    warnings: Warnings
 
 
 class Size(BaseModel):
@@ -46,13 +63,15 @@ class Size(BaseModel):
 
 
 class Difference(BaseModel):
-    """What a changed rule would change: both rules evaluated on the same patients and day."""
+    """What a changed rule would change: both rules evaluated on the same patients and day; those named by pages."""
 
     as_of: date
     before: int
     after: int
     entered: int
     left: int
-    entering: list[NamedPatient] = Field(description="The first of those who would enter, each recorded as shown.")
-    leaving: list[NamedPatient] = Field(description="The first of those who would leave, each recorded as shown.")
+    entering: list[NamedPatient] = Field(description="Of those who would enter a page, each recorded as shown.")
+    leaving: list[NamedPatient] = Field(description="Of those who would leave a page, each recorded as shown.")
     used_by: list[Size] = Field(description="The segments that name this one, themselves or through others.")
+    next: str | None = Field(description="`cursor` of those who follow on either side, if any do.")
+    warnings: Warnings

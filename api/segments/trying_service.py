@@ -3,24 +3,26 @@
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 from api.bodies import given
 from api.directory import ClinicEntry
 from api.gateway import Access, Caller, Grant
 from api.segments import trying_repository as repository
-from api.segments.rules import rule_of
-from api.segments.stored import together
-from api.segments.trying_repository import Pair
-from api.segments.trying_schemas import Difference, NamedPatient, Preview, Size, TriedRule
+from api.segments.naming import warnings
+from api.segments.rules import PLACE, rule_of
+from api.segments.stored import sent_or_stored, together
+from api.segments.trying_repository import Pair, Place
+from api.segments.trying_schemas import ComparedRule, Difference, NamedPatient, Preview, Size, TriedRule
 from api.services import Services
-from infra.errors import NotThere
+from infra.errors import InvalidInput, NotThere
 from policies.access.model import Resource
 from policies.segments.compiler import ActiveSegment
 from policies.segments.references import named, profile_dependent, reached
 from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule
 from policies.segments.sound import readable, sound_rules
+from policies.segments.text import write
 from policies.words import Action
 
 # No slugs: of the rule that has none yet, and behind one, of the segment as it would be.
@@ -36,7 +38,8 @@ async def preview(serving: Services, caller: Caller, clinic: str, asked: TriedRu
     """
     async with serving.gateway.open(caller, Access(Action.SEGMENT_PREVIEW, Resource(clinic))) as grant:
         asked = given(asked)
-        rules = together(await _stored(grant), _UNSAVED, rule_of(asked.rule))
+        new, (stored, _) = rule_of(asked.rule), await _stored(grant)
+        rules, said = together(stored, _UNSAVED, new), await warnings(grant, new)
         segments, as_of = _active(_behind(rules, [_UNSAVED])), as_of_day(grant.clinic)
         tried = next(segment.segment_id for segment in segments if segment.slug == _UNSAVED)
         rows = await repository.preview(grant, segments, tried, as_of, asked.limit)
@@ -44,35 +47,52 @@ async def preview(serving: Services, caller: Caller, clinic: str, asked: TriedRu
         as_of=as_of,
         profile_dependent=profile_dependent(rules[_UNSAVED], rules),
         sample=_patients(rows),
+        warnings=said,
         **{count: rows[0][count] for count in ("patients", "members", "undecided")},
     )
 
 
-async def compare(serving: Services, caller: Caller, clinic: str, slug: str, asked: TriedRule | None) -> Difference:
-    """What a segment's new rule would change, in it and in those that name it.
+async def compare(serving: Services, caller: Caller, clinic: str, slug: str, asked: ComparedRule | None) -> Difference:
+    """What a segment's new rule would change, in it and in those that name it; of an archived one, had it back.
 
     Raises:
-        NotThere: no such segment, or not the caller's to manage.
+        NotThere: no such segment, or not the caller's to manage; the cursor is none of this difference.
         InvalidInput: nothing was sent, or no rule, or one that takes too long; names the place.
+        Refused: no rule was sent, and what is stored is none any more.
     """
-    async with serving.gateway.open(caller, Access(Action.SEGMENT_COMPARE, Resource(clinic, slug))) as grant:
-        asked, stored, as_of = given(asked), await _stored(grant), as_of_day(grant.clinic)
-        changed, rules = together(stored, slug, rule_of(asked.rule)), sound_rules(stored)
+    access = Access(Action.SEGMENT_COMPARE, Resource(clinic, slug), archived_too=True)
+    async with serving.gateway.open(caller, access) as grant:
+        asked, (stored, own), as_of = given(asked), await _stored(grant), as_of_day(grant.clinic)
+        if grant.segment and not grant.segment.archived and asked.says_nothing:
+            raise InvalidInput("no rule", place=PLACE, rule="missing")
+        new = sent_or_stored(asked, own)
+        bound_to = ("difference", clinic, slug, caller.principal.principal_id, write(new.rule))
+        after = _place(serving.cursors.open(asked.cursor, *bound_to)) if asked.cursor else Place()
+        changed, rules = together(stored, slug, new), sound_rules(stored)
         affected = _users(changed, slug)
         segments = _active(_behind(rules | _as_they_would_be(changed, affected), [*affected, *map(_tried, affected)]))
-        rows = await repository.compare(grant, segments, _pairs(segments, affected), slug, as_of, asked.limit)
-    sizes = {size["slug"]: Size.model_validate(size) for size in rows[0]["sizes"]}
-    own = sizes.pop(slug)
+        said = await warnings(grant, new)
+        rows = await repository.compare(grant, segments, _pairs(segments, affected), slug, as_of, after, asked.limit)
+    named = [row for row in rows if not row["behind"]]
+    more = any(row["followed"] for row in named)
     return Difference(
         as_of=as_of,
-        before=own.before,
-        after=own.after,
-        entered=rows[0]["entered"],
-        left=rows[0]["gone"],
-        entering=_patients(row for row in rows if row["kind"] == "entered"),
-        leaving=_patients(row for row in rows if row["kind"] == "left"),
-        used_by=list(sizes.values()),
+        entering=_patients(row for row in named if row["kind"] == "entered"),
+        leaving=_patients(row for row in named if row["kind"] == "left"),
+        next=serving.cursors.seal(_written(after, named), *bound_to) if more else None,
+        warnings=said,
+        **_counts(rows[0], slug),
     )
+
+
+def _counts(row: dict[str, Any], slug: str) -> dict[str, Any]:
+    """What a difference counts, whomever it names."""
+    sizes = {size["slug"]: Size.model_validate(size) for size in row["sizes"]}
+    own = sizes.pop(slug)
+    return {
+        "before": own.before, "after": own.after, "entered": row["entered"], "left": row["gone"],
+        "used_by": list(sizes.values()),
+    }  # fmt: skip
 
 
 def as_of_day(clinic: ClinicEntry | None) -> date:
@@ -86,8 +106,23 @@ def as_of_day(clinic: ClinicEntry | None) -> date:
     return clinic.as_of or datetime.now(UTC).astimezone(ZoneInfo(clinic.time_zone)).date()
 
 
-async def _stored(grant: Grant) -> dict[str, Rule | None]:
-    return {slug: readable(rule) for slug, rule in (await repository.rules(grant)).items()}
+async def _stored(grant: Grant) -> tuple[dict[str, Rule | None], Rule | None]:
+    """The rules of the clinic's active segments; and that of the grant's, archived too."""
+    rules, own = await repository.rules(grant)
+    return {slug: readable(rule) for slug, rule in rules.items()}, readable(own)
+
+
+def _place(text: str) -> Place:
+    """Where a cursor goes on."""
+    entered, _, left = text.partition(" ")
+    return Place(UUID(entered) if entered else None, UUID(left) if left else None)
+
+
+def _written(after: Place, named: list[dict[str, Any]]) -> str:
+    """Where the next page goes on: behind the last who were named, or as far as it was on a side of which none were."""
+    last = {"entered": after.entered, "left": after.left}
+    last |= {row["kind"]: row["patient_id"] for row in named if row["patient_id"] is not None}
+    return f"{last['entered'] or ''} {last['left'] or ''}"
 
 
 def _pairs(segments: list[ActiveSegment], affected: list[str]) -> list[Pair]:

@@ -15,8 +15,12 @@ from api.segments.history_repository import _WITHHELD
 from policies.words import Category, Decision, ProcessAction, Purpose
 
 _LAST = UUID(int=2**128 - 1)
-# By segment, so that its indexes serve; of a segment that was put away nothing is told but that it is to be forgotten.
-_AHEAD = """
+# Of a segment that was put away: who left it, by its archiving too though no automation acts on that, and whom to
+# forget; of who came in nothing.
+_IS_TOLD = """case when s.archived_at is null then {change}.fires
+    else {change}.kind = 'forget' or ({change}.kind = 'left' and ({change}.fires or {change}.cause = 'rule')) end"""
+# By segment, so that its indexes serve.
+_AHEAD = f"""
 with clock as (select run as reached from segment_clock),
 ahead as (
     select t.*
@@ -27,7 +31,7 @@ ahead as (
         where
             c.segment_id = s.segment_id and c.run >= %(run)s::bigint
             and (c.run, c.segment_id, c.patient_id) > (%(run)s::bigint, %(segment)s::uuid, %(patient)s::uuid)
-            and c.fires and c.kind = any(%(kinds)s::text[]) and (s.archived_at is null or c.kind = 'forget')
+            and c.kind = any(%(kinds)s::text[]) and {_IS_TOLD.format(change="c")}
         order by c.run, c.patient_id
         limit %(limit)s
     ) as t
@@ -35,10 +39,10 @@ ahead as (
     order by t.run, t.segment_id, t.patient_id
     limit %(limit)s
 )
-select clock.reached, ahead.* from clock left join ahead on true order by run, segment_id, patient_id"""
+select clock.reached, ahead.* from clock left join ahead on true order by run, segment_id, patient_id"""  # nosec B608 # constants
 # What is not to be told any more is not there: who withdrew, what the clinic deleted, what was taken out of the feed.
 _TOLD = sql.SQL("""
-select t.run, t.segment_id, t.patient_id, t.kind, t.at, t.cause, t.version
+select t.run, t.segment_id, t.patient_id, t.kind, t.at, t.cause, t.version, t.fires
 from unnest(
     %(runs)s::bigint[], %(segments)s::uuid[], %(patients)s::uuid[], %(kinds)s::text[]
 ) as d (run, segment_id, patient_id, kind)
@@ -46,13 +50,12 @@ inner join segment as s on s.segment_id = d.segment_id
 cross join lateral (
     select c.*
     from segment_change as c
-    where c.segment_id = d.segment_id and c.run = d.run and c.patient_id = d.patient_id and c.kind = d.kind and c.fires
+    where c.segment_id = d.segment_id and c.run = d.run and c.patient_id = d.patient_id and c.kind = d.kind
+        and {is_told}
 ) as t
 left join raw_patients as p on p.patient_id = t.patient_id
-where
-    t.kind = 'forget'
-    or (s.archived_at is null and (p.patient_id is not null or t.kind = 'left') and not {withheld})""").format(
-    withheld=_WITHHELD
+where t.kind = 'forget' or ((p.patient_id is not null or t.kind = 'left') and not {withheld})""").format(
+    is_told=sql.SQL(_IS_TOLD.format(change="c")), withheld=_WITHHELD
 )
 # As one short text, which psycopg prepares once.
 _TELL = " ".join(recorded(_TOLD, sql.SQL("run"), disclosing=True).split())
@@ -70,18 +73,19 @@ class Change:
 
 @dataclass(frozen=True)
 class Told:
-    """What a delivery says: opaque ids, a kind and a cause; no name, no profile."""
+    """What a delivery says: opaque ids, a kind and a cause, and whether to act on it; no name, no profile."""
 
     change: Change
     at: Any
     cause: str
     version: int
+    fires: bool
 
 
 async def ahead(
     connection: Connection, after: Change, segments: list[UUID] | None, kinds: list[str], limit: int
 ) -> tuple[list[Change], Change]:
-    """Up to `limit` changes after a position in a clinic's feed that automation may act on, and how far that looked."""
+    """Up to `limit` changes after a position in a clinic's feed that are to be told, and how far that looked."""
     values = {"run": after.run, "segment": after.segment_id, "patient": after.patient_id}
     values |= {"segments": segments, "kinds": kinds, "limit": limit}
     rows = await (await connection.execute(_AHEAD, values)).fetchall()
@@ -95,7 +99,7 @@ async def tell(connection: Connection, event: Event, change: Change) -> Told | N
     """What is to be said of a change, recorded with its patient; None if it is not to be told any more."""
     found = await connection.execute(_TELL, {**_places([change]), **event.parameters()})
     row = await found.fetchone()
-    return None if row is None else Told(_change(row), row["at"], row["cause"], row["version"])
+    return None if row is None else Told(_change(row), row["at"], row["cause"], row["version"], row["fires"])
 
 
 async def still_told(connection: Connection, changes: list[Change]) -> set[Change]:

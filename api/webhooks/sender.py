@@ -128,7 +128,7 @@ class Sender:
             return None
         data: dict[str, Any] = {"clinic": endpoint.clinic, "segment_id": str(told.change.segment_id)}
         data |= {"patient_id": str(told.change.patient_id), "cause": told.cause, "version": told.version}
-        data["run"] = told.change.run
+        data |= {"run": told.change.run, "fires": told.fires}
         return _body(f"segment.{told.change.kind}", told.at, data)
 
     async def _send(self, connection: Connection, sending: Sending) -> bool:

@@ -45,11 +45,16 @@ def shown(word: object) -> str:
     return repr(str(word)[:60])
 
 
+def near_names(word: str, known: Iterable[str]) -> list[str]:
+    """What somebody may have meant, the likeliest first: three at most."""
+    names = {name.lower(): name for name in sorted(known)}
+    return [names[name] for name in difflib.get_close_matches(word[:60].lower(), names, n=3)]
+
+
 def near(word: str, known: Iterable[str]) -> str:
     """What somebody may have meant, as the end of a message; empty if nothing is like it."""
-    names = {name.lower(): name for name in sorted(known)}
-    found = difflib.get_close_matches(word[:60].lower(), names, n=3)
-    return f": did you mean {' or '.join(repr(names[name]) for name in found)}?" if found else ""
+    found = near_names(word, known)
+    return f": did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 
 class Condition(BaseModel):
@@ -71,6 +76,14 @@ class Condition(BaseModel):
     def definition(self) -> Measure:
         """The measure's entry in the catalogue."""
         return CATALOGUE[self.measure]
+
+    @property
+    def reversed(self) -> bool:
+        """Whether nothing can be between its bounds, as the lower one comes last; dates compare as their texts do."""
+        if self.op != "between":
+            return False
+        low, high = self.constants()
+        return bool(low > high)  # type: ignore[operator] # of one type
 
     def argument(self, name: str) -> str | list[str] | None:
         """The value given for one of the measure's arguments."""

@@ -84,6 +84,6 @@ def _segment(found: object, place: str) -> SegmentDefinition:
 
 def _rule(found: object, place: str) -> Rule:
     try:
-        return take(found)
+        return take(found).rule
     except RuleError as error:
         raise RuleError(str(error), located(place, error.place)) from None

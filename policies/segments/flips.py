@@ -2,8 +2,8 @@
 
 A condition can change only on some days: those on which a fact comes in or leaves the window, a birthday, a day
 that is as far from a fact as a constant of the condition says. The reference is asked on each of these in
-order, and nowhere is it assumed that a verdict changes but once. Ten years ahead are looked at. A form that expires
-and a consent that ends are new facts: the rows do not hold, or are not asked for, the days of these.
+order, and nowhere is it assumed that a verdict changes but once. Ten years ahead are looked at. A form is open until
+the day that its row says, if it says one. A consent that ends is a new fact: its day is not asked for.
 """
 
 import calendar

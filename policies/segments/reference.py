@@ -16,12 +16,16 @@ from policies.segments.values import OF_FACTS, OF_PATIENT, Row
 from policies.segments.windows import Window
 
 Verdict = bool | None
+OPEN = frozenset({"pending", "in_progress"})
 DEFINED = frozenset(OF_PATIENT) | frozenset(OF_FACTS)
 
 
 @dataclass(frozen=True)
 class Patient:
-    """One patient of a clinic's mart: the columns of `raw_patients`, and the rows of each fact table."""
+    """One patient of a clinic's mart: the columns of `raw_patients`, and the rows of each fact table.
+
+    A form may have `expires_on` besides, the last day that it is open on.
+    """
 
     columns: Row
     facts: Mapping[FactTable, Sequence[Row]] = field(default_factory=dict)
@@ -109,7 +113,7 @@ def _counts(condition: Condition, row: Row, as_of: date, before: date) -> bool:
         return False
     if measure.value and row[measure.value] is None:
         return False
-    if measure.statuses and row["status"] not in measure.statuses:
+    if measure.statuses and _status(row, as_of) not in measure.statuses:
         return False
     if condition.window and day <= before:
         return False
@@ -118,6 +122,12 @@ def _counts(condition: Condition, row: Row, as_of: date, before: date) -> bool:
         if given is not None and row[argument.column] not in (given if isinstance(given, list) else [given]):
             return False
     return True
+
+
+def _status(row: Row, as_of: date) -> Any:
+    """A fact's status on a day: of a form that is open, and is known to be so until a day, expired after that day."""
+    until = row.get("expires_on")
+    return "expired" if until is not None and until < as_of and row["status"] in OPEN else row["status"]
 
 
 def _condition(condition: Condition, patient: Patient, as_of: date) -> Verdict:

@@ -60,11 +60,11 @@ def profile_dependent(rule: Rule, others: Mapping[str, Rule]) -> bool:
 
 
 def places(rule: Rule) -> dict[str, str]:
-    """Slug to the first place that names it: in the text that the rule was read from, or in the rule."""
+    """Slug to the first place in the rule that names it."""
     found: dict[str, str] = {}
     for place, leaf in leaves(rule):
         if isinstance(leaf, InSegment):
-            found.setdefault(leaf.in_segment, leaf.stands or join(place, "in_segment"))
+            found.setdefault(leaf.in_segment, join(place, "in_segment"))
     return found
 
 

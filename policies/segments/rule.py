@@ -11,9 +11,9 @@ Errors name the place in the rule and what was expected there.
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Annotated, Any, Self, get_args
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from policies.segments.catalogue import CATALOGUE
 from policies.segments.condition import CONSTANTS, Condition, Misfit, near, shown
@@ -65,23 +65,6 @@ class InSegment(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
     in_segment: Slug
-    _stands: str = PrivateAttr("")
-
-    @property
-    def stands(self) -> str:
-        """Its place in the text that it was read from, if it was; rules are the same wherever they stand."""
-        return self._stands
-
-    def standing(self, place: str) -> Self:
-        """The same, with its place in a text."""
-        self._stands = place
-        return self
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, InSegment) and self.in_segment == other.in_segment
-
-    def __hash__(self) -> int:
-        return hash(self.in_segment)
 
 
 Rule = AllOf | AnyOf | Not | Condition | InSegment

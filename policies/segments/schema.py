@@ -1,7 +1,7 @@
 """The published JSON Schema (draft 2020-12) of rules, made from the catalogue.
 
 A document that fits it is a rule, and the other way round, but for what no schema can say: how deep and large a rule
-may be, that a date is one of the calendar, and which segments there are.
+may be, that a date is one of the calendar, that the lower bound comes first, and which segments there are.
 """
 
 from typing import Any

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 from policies.segments.condition import LARGEST_NUMBER, near, shown
 from policies.segments.rule import Rule, RuleError
-from policies.segments.text import read
+from policies.segments.text import take
 from policies.segments.windows import Window
 
 LONGEST_TEXT = 200
@@ -77,7 +77,8 @@ class SegmentTemplate(BaseModel):
         """The rule with the chosen values, and the usual ones where none is chosen.
 
         Raises:
-            RuleError: a value is none of its parameter's, or there is no such parameter; names it.
+            RuleError: a value is none of its parameter's, or there is no such parameter; names it. Or each fits, and
+                all of them do not.
         """
         known = {parameter.name for parameter in self.parameters}
         other = next((name for name in values if name not in known), None)
@@ -85,7 +86,11 @@ class SegmentTemplate(BaseModel):
             listed = near(other, known) or f": there are {', '.join(sorted(known))}"
             # A place is made of names; whatever else was sent is none.
             raise RuleError(f"no parameter {shown(other)}{listed}", other if _NAME.fullmatch(other) else "")
-        return read(self.rule.format(**{p.name: p.written(values.get(p.name, p.default)) for p in self.parameters}))
+        text = self.rule.format(**{p.name: p.written(values.get(p.name, p.default)) for p in self.parameters})
+        try:
+            return take(text).rule
+        except RuleError as error:  # whose place is one in a text that nobody sent
+            raise RuleError(str(error)) from None
 
 
 @cache

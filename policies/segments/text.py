@@ -1,22 +1,21 @@
 """The rule language, in its text form: `age > 65 and adherence.completion_rate(30d) < 0.5`.
 
 `read` and `write` convert between it and the JSON form without loss: a rule written and read again is
-the same rule, its nesting included. `rule.lark` is the grammar. Errors name line and column.
+the same rule, its nesting included. `rule.lark` is the grammar. Errors name line and column. `take` is for what comes
+in: it refuses besides what no new rule should be, and a stored one may.
 """
 
 import json
-from functools import cache
-from importlib.resources import files
+from collections.abc import Mapping
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedInput, VisitError
 
 from policies.segments import faults
-from policies.segments.catalogue import CATALOGUE
-from policies.segments.condition import ARGUMENTS, Condition, near, shown
-from policies.segments.faults import WORD, Measured, at_position, at_token
+from policies.segments.condition import Condition
+from policies.segments.faults import WORD, at_position, at_token
 from policies.segments.rule import (
     LARGEST_RULE_BYTES,
     MOST_PARTS,
@@ -26,13 +25,29 @@ from policies.segments.rule import (
     Not,
     Rule,
     RuleError,
+    join,
+    leaves,
     parse_rule,
 )
+from policies.segments.text_reader import Tokens, parsed, token_of
 
 # Names, numbers, texts and signs, all counted together, but for commas. A rule has fewer than two parts to a word, so
 # that whatever is read here is read in JSON too; of what comes in JSON, `take` refuses what would be too long here.
 MOST_WORDS = MOST_PARTS // 2
-_MANY = {name for measure in CATALOGUE.values() for name, given in measure.arguments.items() if given.many}
+
+
+class WrittenRule(NamedTuple):
+    """A rule as somebody wrote it; of a text with the tokens that its leaves were read from, by their places."""
+
+    rule: Rule
+    tokens: Mapping[str, Tokens] = MappingProxyType({})
+
+    def at(self, place: str) -> str:
+        """A place in the rule, of a leaf or a key of it, as it was written: of a text its line and column."""
+        for leaf, tokens in self.tokens.items():
+            if not leaf or place == leaf or place.startswith(f"{leaf}."):
+                return at_token(token_of(tokens, place.removeprefix(leaf).lstrip(".")))
+        return place
 
 
 def read(text: str) -> Rule:
@@ -41,31 +56,47 @@ def read(text: str) -> Rule:
     Raises:
         RuleError: names line and column, and what was expected there.
     """
-    _check_size(text)
-    try:
-        # The tree is made as the text is read, with no recursion: however deep it is.
-        found = _grammar().parse(text)
-    except UnexpectedInput as error:
-        raise RuleError(faults.said(error, text), faults.place(error, text)) from None
-    except VisitError as error:
-        raise error.orig_exc if isinstance(error.orig_exc, RuleError) else RuleError("no rule") from None
-    return parse_rule(found)
+    return _read(text).rule
 
 
-def take(found: object) -> Rule:
+def take(found: object) -> WrittenRule:
     """Read a rule as it comes in, in either form; in JSON, if it could be read from its text as well.
 
     Raises:
         RuleError: names the place and what was expected there.
     """
-    if isinstance(found, str):
-        return read(found)
+    written = _read(found) if isinstance(found, str) else WrittenRule(_read_json(found))
+    _check_bounds(written)
+    return written
+
+
+def _read(text: str) -> WrittenRule:
+    _check_size(text)
+    try:
+        part = parsed(text)
+    except UnexpectedInput as error:
+        raise RuleError(faults.said(error, text), faults.place(error, text)) from None
+    except VisitError as error:
+        raise error.orig_exc if isinstance(error.orig_exc, RuleError) else RuleError("no rule") from None
+    rule = parse_rule(part.found)
+    return WrittenRule(rule, {place: tokens for (place, _), tokens in zip(leaves(rule), part.leaves, strict=True)})
+
+
+def _read_json(found: object) -> Rule:
     rule = parse_rule(found)
     try:
         _check_size(write(rule))
     except RuleError as error:
         raise RuleError(f"{error}, written as a text") from None
     return rule
+
+
+def _check_bounds(written: WrittenRule) -> None:
+    for place, leaf in leaves(written.rule):
+        if isinstance(leaf, Condition) and leaf.reversed:
+            low, high = map(_constant, leaf.constants())
+            said = f"expected the lower bound first: nothing is between {low} and {high}"
+            raise RuleError(said, written.at(join(place, "value")))
 
 
 def _check_size(text: str) -> None:
@@ -115,126 +146,3 @@ def _constant(value: Any) -> str:
     if isinstance(value, list):
         return f"[{', '.join(map(_constant, value))}]"
     return json.dumps(value, ensure_ascii=False)
-
-
-class _Comparison(NamedTuple):
-    """What is compared with: its keys, and the tokens that each of them and its items stand at."""
-
-    found: dict[str, Any]
-    places: dict[str, list[Token]]
-
-
-class _Reader(Transformer[Token, Any]):
-    """Makes the JSON form, in which conditions are read already: each is checked where it stands."""
-
-    def all_of(self, parts: list[Any]) -> dict[str, Any]:
-        return {"all": parts}
-
-    def any_of(self, parts: list[Any]) -> dict[str, Any]:
-        return {"any": parts}
-
-    def negation(self, parts: list[Any]) -> dict[str, Any]:
-        return {"not": parts[0]}
-
-    def group(self, parts: list[Any]) -> Any:
-        return parts[0]
-
-    def single(self, parts: list[Any]) -> dict[str, Any]:
-        return {str(parts[0]): [parts[1]]}
-
-    def member(self, parts: list[Token]) -> Rule:
-        word, slug = parts
-        rule = _leaf({"in_segment": _constant_of(slug)}, {"": [word]})
-        return rule.standing(at_token(word)) if isinstance(rule, InSegment) else rule
-
-    def values(self, tokens: list[Token | None]) -> list[Token]:
-        return [token for token in tokens if token is not None]
-
-    def argument(self, parts: list[Any]) -> tuple[str, list[Token], Any]:
-        token = parts[0]
-        if token.type == "WINDOW":
-            return "window", [token], str(token)
-        name, given = str(token), parts[1]
-        if name not in (*ARGUMENTS, "window"):
-            raise RuleError(f"unknown argument {shown(name)}{near(name, ARGUMENTS)}", at_token(token))
-        if isinstance(given, Token):
-            value = _constant_of(given)
-            return name, [token, given], [value] if name in _MANY else value
-        return name, [token, *given[1:]], [_constant_of(item) for item in given[1:]]
-
-    def measure(self, parts: list[Any]) -> Measured:
-        found, places = {"measure": str(parts[0])}, {"": [parts[0]]}
-        for name, tokens, value in filter(None, parts[1:]):
-            if name in found:
-                raise RuleError(f"'{name}' cannot stand here twice", at_token(tokens[0]))
-            found[name], places[name] = value, tokens
-        return Measured(found, places)
-
-    def compare(self, parts: list[Token]) -> _Comparison:
-        return _with_one(str(parts[0]), parts)
-
-    def between(self, parts: list[Token]) -> _Comparison:
-        return _with_many("between", parts[0], parts)
-
-    def within(self, parts: list[Any]) -> _Comparison:
-        return _with_many("in", parts[0], parts[1])
-
-    def starts(self, parts: list[Token]) -> _Comparison:
-        return _with_one("starts_with", parts)
-
-    def contains(self, parts: list[Any]) -> _Comparison:
-        return _with_many(f"contains_{parts[1]}", parts[0], parts[2])
-
-    def known(self, parts: list[Token]) -> _Comparison:
-        return _Comparison({"op": f"is_{parts[1]}"}, {"op": [parts[0]]})
-
-    def condition(self, parts: list[Any]) -> Rule:
-        measured, compared = parts
-        return _leaf({**measured.found, **compared.found}, {**measured.places, **compared.places})
-
-
-def _with_one(op: str, tokens: list[Token]) -> _Comparison:
-    word, value = tokens
-    return _Comparison({"op": op, "value": _constant_of(value)}, {"op": [word], "value": [value]})
-
-
-def _with_many(op: str, word: Token, tokens: list[Token]) -> _Comparison:
-    """The first of the tokens is where the list begins."""
-    return _Comparison({"op": op, "value": list(map(_constant_of, tokens[1:]))}, {"op": [word], "value": tokens})
-
-
-def _leaf(found: dict[str, Any], places: dict[str, list[Token]]) -> Rule:
-    """Read a condition; an error is at the token of the key or item that it is about, or at the first one."""
-    try:
-        return parse_rule(found)
-    except RuleError as error:
-        key, _, index = error.place.partition(".")
-        tokens = places.get(key) or places[""]
-        raise RuleError(str(error), at_token(tokens[int(index) + 1 if index else 0])) from None
-
-
-def _constant_of(token: Token) -> Any:
-    """A constant as JSON has it: a date is a text there."""
-    if token.type == "STRING":
-        return _text_of(token)
-    return _number_of(token) if token.type == "NUMBER" else str(token)
-
-
-def _text_of(token: Token) -> str:
-    try:
-        return str(json.loads(token))
-    except ValueError:
-        raise RuleError("no text: JSON's escapes hold in it", at_token(token)) from None
-
-
-def _number_of(token: Token) -> int | float:
-    try:
-        return float(token) if set(token) & set(".eE") else int(token)
-    except ValueError:
-        raise RuleError("the number is too long", at_token(token)) from None
-
-
-@cache
-def _grammar() -> Lark:
-    text = (files("policies.segments") / "rule.lark").read_text()
-    return Lark(text, start="rule", parser="lalr", transformer=_Reader())

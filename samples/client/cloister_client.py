@@ -21,6 +21,10 @@ class Gone(Exception):
     """The feed does not reach back to the cursor any longer: pull, and go on from that pull's cursor."""
 
 
+class Archived(Exception):
+    """The segment is archived and has no members any more: delete what is kept of it."""
+
+
 @dataclass(frozen=True)
 class Change:
     """One entry of a feed; `forget` is somebody of whom nothing is to be kept."""
@@ -85,10 +89,14 @@ class Cloister:
         """All members of a segment now, read as they arrive.
 
         Raises:
+            Archived: it has none any more.
             httpx.HTTPStatusError: no such segment in the key's scope (404), or not now (429, 503).
         """
         headers = {"Accept": "application/x-ndjson"}
         with self._http.stream("GET", f"{_segment(clinic, segment)}/members", headers=headers) as answer:
+            if answer.status_code == httpx.codes.GONE:
+                answer.read()
+                raise _gone(answer)
             answer.raise_for_status()
             yield Pull(answer.headers["cloister-feed-cursor"], answer.iter_lines())
 
@@ -97,14 +105,20 @@ class Cloister:
 
         Raises:
             Gone: the feed does not reach back that far.
+            Archived: the same, and there is nothing to pull.
             httpx.HTTPStatusError: no such segment in the key's scope (404), or not now (429, 503).
         """
         query: dict[str, str | int] = {"after": after, "wait": wait, "limit": 1000}
         answer = self._http.get(f"{_segment(clinic, segment)}/changes", params=query)
         if answer.status_code == httpx.codes.GONE:
-            raise Gone(answer.json()["title"])
+            raise _gone(answer)
         found = answer.raise_for_status().json()
         return Changes([Change(**change) for change in found["changes"]], found["next"], found["more"])
+
+
+def _gone(answer: httpx.Response) -> Exception:
+    (error,) = answer.json()["errors"]
+    return (Archived if error["rule"] == "archived" else Gone)(error["detail"])
 
 
 def _segment(clinic: str, segment: str) -> str:

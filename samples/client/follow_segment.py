@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 
 import httpx
-from cloister_client import Change, Cloister, Gone, Void
+from cloister_client import Archived, Change, Cloister, Gone, Void
 
 AGAIN_SECONDS = 5
 _TABLES = """
@@ -37,7 +37,17 @@ class Copy:
 
         Raises:
             Void: the pull came to no good end; the copy is as it was.
+            Archived: there is nothing to be a copy of, and the copy is empty.
         """
+        try:
+            self._step(wait)
+        except Archived:
+            with self._database:
+                self._database.execute("delete from member")
+                self._database.execute("delete from place")
+            raise
+
+    def _step(self, wait: int) -> None:
         place = self._database.execute("select cursor from place").fetchone()
         try:
             if place is not None:
@@ -75,7 +85,7 @@ def main(address: str, clinic: str, segment: str, path: str) -> None:
     while True:
         try:
             copy.step()
-        except (Void, httpx.HTTPError) as problem:
+        except (Void, Archived, httpx.HTTPError) as problem:
             print(f"again in {AGAIN_SECONDS} s: {problem}", file=sys.stderr)  # noqa: T201
             time.sleep(AGAIN_SECONDS)
 

@@ -81,6 +81,18 @@ def test_a_rule_is_built_with_a_live_count_and_its_difference_is_seen_before_it_
     page.get_by_role("button", name="Archive").click()
     expect(page.get_by_text("Archived by manager.north")).to_be_visible()
     looked_at(page, "segment-archived")
+    page.get_by_role("button", name="See whom it would bring back").click()
+    expect(page.get_by_role("listitem").filter(has_text=WREN)).to_be_visible()
+    looked_at(page, "segment-revived")
+    page.get_by_role("link", name="Change the rule first").click()
+    page.get_by_label("The same as a text").fill('forms.completed(form="pian") = 0')
+    page.get_by_role("button", name="Use this text").click()
+    expect(preview).to_contain_text("This clinic has no form “pian”. Did you mean pain?")
+    looked_at(page, "builder-warned")
+    page.get_by_role("button", name="See what changes").click()
+    looked_at(page, "difference-warned")
+    page.get_by_role("button", name="Have it back").click()
+    expect(page.get_by_role("link", name="Versions and settings")).to_be_visible()
 
 
 def test_the_builder_tells_what_changed_keeps_the_focus_and_a_failed_look_can_be_repeated(page: Page) -> None:

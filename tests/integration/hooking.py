@@ -165,15 +165,17 @@ def enter(world: World, clinic: str, slug: str, patients: list[UUID], *, fires: 
     )  # fmt: skip
 
 
-def leave(world: World, clinic: str, slug: str, patients: list[UUID], cause: str = "data") -> None:
+def leave(
+    world: World, clinic: str, slug: str, patients: list[UUID], cause: str = "data", *, fires: bool = True
+) -> None:
     """Have them leave in the clinic's next run."""
     world.change(
         f"with run as (update clinic_{clinic}.segment_clock set run = run + 1, at = now() returning run)"
         f" update clinic_{clinic}.segment_member as m"
         " set left_at = greatest(m.entered_at, '2026-02-02T12:00Z'), left_run = run.run, left_by = %s,"
-        " left_version = 1, fires_out = true from run"
+        " left_version = 1, fires_out = %s from run"
         " where m.segment_id = %s and m.patient_id = any(%s::uuid[]) and m.left_at is null",
-        cause, world.segments[clinic, slug], patients,
+        cause, fires, world.segments[clinic, slug], patients,
     )  # fmt: skip
 
 

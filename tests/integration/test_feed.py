@@ -25,7 +25,7 @@ from infra.settings import settings
 from tests.conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "samples" / "client"))
-from cloister_client import Cloister, Void
+from cloister_client import Archived, Cloister, Void
 from follow_segment import Copy
 
 
@@ -265,10 +265,43 @@ def test_a_copy_of_an_archived_segment_becomes_empty_and_its_past_stays(
     move(world, leave=patients)
     copy.step()
     assert copy.members() == set()
-    assert pulled(api, robot).status_code == pulled(api, robot, "application/json").status_code == 404
+    # That it is archived is told to whoever may list it, in each form, and to nobody else.
+    for answer in (pulled(api, robot), pulled(api, robot, "application/json"), pulled(api, robot, CSV)):
+        assert (answer.status_code, answer.json()["errors"][0]["rule"]) == (410, "archived")
+        assert recorded(world, answer)[0][:2] == ("deny", 0)
+    for name in ("north.elders", "south"):
+        assert pulled(api, key(world, name)).status_code == 404
     answer = past("north")
     assert {row["patient_id"] for row in answer.json()["members"]} == {str(patient) for patient in patients}
     assert recorded(world, answer)[0][:2] == ("permit", len(patients))
     for name, clinic in (("north.elders", "north"), ("north", "south")):
         assert past(name, clinic).status_code == 404
     world.change("update clinic_north.segment set archived_at = null where slug = 'everybody'")
+
+
+@pytest.mark.check(49)
+def test_a_copy_that_was_away_for_longer_than_the_feed_is_kept_learns_that_its_segment_is_archived(
+    world: World, api: Api, robot: Headers, patients: list[UUID], tmp_path: Path
+) -> None:
+    there = {UUID(row["patient_id"]) for row in rows(pulled(api, robot))}
+    move(world, enter=set(patients) - there)
+    copy = Copy(str(tmp_path / "copy.sqlite"), Cloister(str(api.base_url), world.keys["north"]), "north", "everybody")
+    copy.step()
+    cursor = end(api, robot)
+    world.change("update clinic_north.segment set archived_at = now() where slug = 'everybody'")
+    move(world, leave=patients)
+    old = timedelta(days=settings().feed_retention_days + 1)
+    world.change(
+        "update clinic_north.segment_member set entered_at = entered_at - %s, left_at = left_at - %s", old, old
+    )
+    for answer in (asked(api, robot, after=cursor), asked(api, robot), pulled(api, robot)):
+        (error,) = answer.json()["errors"]
+        assert (answer.status_code, error["place"], error["rule"]) == (410, "path.segment", "archived")
+        assert "deletes" in error["detail"]
+    for _ in range(2):
+        with pytest.raises(Archived, match="archived"):
+            copy.step(wait=0)
+        assert copy.members() == set()
+    world.change("update clinic_north.segment set archived_at = null where slug = 'everybody'")
+    copy.step(wait=0)
+    assert copy.members() == {row["patient_id"] for row in rows(pulled(api, robot))}

@@ -99,7 +99,7 @@ def test_another_rule_mends_it_and_those_that_name_it(
 ) -> None:
     _, match = shown(api, manager, slugs[0])
     renamed = api.patch(f"{NORTH}/{slugs[0]}", headers=match, json={"name": "Still broken"})
-    assert renamed.json() == {"slug": slugs[0], "version": 1, "changed": True}
+    assert renamed.json() == {"slug": slugs[0], "version": 1, "changed": True, "warnings": []}
     _, match = shown(api, manager, slugs[0])
     mended = api.patch(f"{NORTH}/{slugs[0]}", headers=match, json={"rule": DAYS})
     assert (mended.status_code, mended.json()["version"]) == (200, 2)

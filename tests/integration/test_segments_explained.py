@@ -179,6 +179,27 @@ def test_what_a_patient_wrote_is_not_shown(world: World, api: Api, manager: Head
     assert "Canary secret" not in json.dumps(found)
 
 
+def test_of_an_open_form_it_is_known_when_it_expires(world: World, api: Api, manager: Headers, ruled: Any) -> None:
+    form, finch = world.items["north", "form"], world.patients["north", FINCH]
+    Mart(world, "north")("raw_forms", form_id=form, template="i", status="pending", assigned_on="2026-01-01")
+    expires = "update operational.form set expires_on = %s where form_id = %s"
+    for rule, holds in (('forms.pending(form="i") = 1', True), ('forms.expired(form="i") = 1', False)):
+        ruled(rule)
+        for until, changes in (
+            (None, None),
+            ("2026-03-04", {"on": "2026-03-05", "to": not holds}),
+            ("2026-06-30", {"on": "2026-07-01", "to": not holds}),
+            ("2046-06-30", None),
+            # It has expired, and is still to be brought: until then members stand for what the mart holds.
+            ("2026-03-03", None),
+        ):
+            world.change(expires, until, form)
+            found = explained(world, api, manager)
+            assert (found["holds"], found["changes"]) == (holds, changes), (rule, until)
+    world.change(expires, None, form)
+    world.change("delete from clinic_north.raw_forms where form_id = %s and patient_id = %s", form, finch)
+
+
 @pytest.mark.check(12)
 @pytest.mark.parametrize("how", ["revoked", "expired"])
 def test_no_explanation_consults_a_profile_that_is_withheld(

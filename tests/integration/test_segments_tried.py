@@ -168,6 +168,36 @@ def test_of_many_changes_the_first_are_named_and_all_are_counted(world: World, a
     world.change("delete from clinic_north.raw_patients where name = 'Canary Many'")
 
 
+@pytest.mark.check(21)
+def test_page_by_page_everybody_is_named_once_on_either_side(world: World, api: Api, manager: Headers) -> None:
+    """Elders as they are: Finch. The rule to be brings in thirty, and Finch leaves, of whom a count of one tells."""
+    finch, many = str(world.patients["north", FINCH]), [uuid4() for _ in range(30)]
+    for patient in many:
+        world.change(
+            "insert into clinic_north.raw_patients (patient_id, version, name, registered_on, profile_shared)"
+            " values (%s, 1, 'Canary Many', '2026-03-01', false)",
+            patient,
+        )
+    asked: dict[str, Any] = {"limit": 13}
+    entering, leaving, told = [], [], []
+    for expected in (13, 13, 4):
+        found = tried(api, manager, "registration.days < 10", "elders/diff", **asked)
+        assert (found["entered"], found["left"], len(found["entering"])) == (30, 1, expected)
+        entering += [patient["patient_id"] for patient in found["entering"]]
+        leaving += [patient["patient_id"] for patient in found["leaving"]]
+        told.append(sorted(map(str, newest_event(world)[2])))
+        # Whoever is one of a few is told of by each count, and so recorded each time.
+        assert told[-1] == sorted([*entering[-expected:], finch])
+        asked["cursor"] = found["next"]
+    assert entering == sorted(map(str, many)) and leaving == [finch] and found["next"] is None
+    assert tried(api, manager, "registration.days < 10", "elders/diff", limit=0)["next"] is None
+    first = tried(api, manager, "registration.days < 10", "elders/diff", limit=13)
+    for path, rule in (("elders/diff", "registration.days < 11"), ("everybody/diff", "registration.days < 10")):
+        body = {"rule": rule, "cursor": first["next"]}
+        assert api.post(f"{NORTH}/{path}", headers=manager, json=body).status_code == 404
+    world.change("delete from clinic_north.raw_patients where name = 'Canary Many'")
+
+
 def test_a_rule_that_takes_too_long_is_refused_and_says_so(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLOISTER_STATEMENT_TIMEOUT_MS", "200")
     settings.cache_clear()

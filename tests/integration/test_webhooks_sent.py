@@ -51,7 +51,7 @@ def test_a_change_arrives_signed_with_ids_and_a_cause_alone_and_recorded_before(
     (post,) = to.came
     data = {"clinic": "north", "segment_id": str(world.segments["north", "empty"]), "patient_id": str(patient)}
     ((run,),) = world.look("select run from clinic_north.segment_clock")
-    data |= {"cause": "data", "version": 1, "run": run - 1}
+    data |= {"cause": "data", "version": 1, "run": run - 1, "fires": True}
     assert post.said == {"type": "segment.entered", "timestamp": "2026-02-01T12:00:00+00:00", "data": data}
     assert recorded == [("webhook.send", patient)] == disclosed(world, webhook)
     assert Webhook(secret).verify(post.body, post.headers) == post.said

@@ -8,6 +8,7 @@ from uuid import UUID
 import access_world
 import pytest
 from access_world import FINCH, Api, World
+from standardwebhooks import Webhook
 
 from orchestration.clinics import ClinicDay
 from orchestration.live.reconcile_consents import reconcile_consents
@@ -103,16 +104,48 @@ def test_a_dead_delivery_forgets_what_the_feed_does_not_tell_any_more_even_of_a_
     assert world.look(kept, webhook) == [("void", None), ("pending", stays)]
 
 
-def test_of_a_segment_or_clinic_that_was_archived_nothing_more_is_sent(
+def test_of_a_clinic_that_was_archived_nothing_more_is_sent(
     world: World, api: Api, manager: Headers, to: Endpoint
 ) -> None:
     add_webhook(api, manager, to.url)
     enter(world, "north", "empty", newcomers(world, "north", 1))
     world.change("update operational.clinic set archived_at = now() where slug = 'north'")
-    assert send(world, to) == 0
-    world.change("update operational.clinic set archived_at = null where slug = 'north'")
-    world.change("update clinic_north.segment set archived_at = now() where slug = 'empty'")
     assert send(world, to) == 0 and not to.came
+    world.change("update operational.clinic set archived_at = null where slug = 'north'")
+    assert send(world, to) == 1
+
+
+@pytest.mark.check(21)
+@pytest.mark.check(49)
+def test_of_a_segment_that_was_archived_who_left_is_told_and_then_nothing(
+    world: World, api: Api, manager: Headers, to: Endpoint
+) -> None:
+    webhook, secret = add_webhook(api, manager, to.url)
+    before, waits, quiet, stays = sorted(newcomers(world, "north", 4))
+    enter(world, "north", "empty", [before, waits])
+    enter(world, "north", "empty", [quiet, stays], fires=False)
+    leave(world, "north", "empty", [before])
+    leave(world, "north", "empty", [quiet], "rule", fires=False)
+    to.answers = [(500, {})]
+    assert send(world, to) == 0, "all waits, but for what fires nothing"
+    assert [state[0] for state in states(world, webhook)] == ["pending"] * 3
+    world.change("update clinic_north.segment set archived_at = now() where slug = 'empty'")
+    later(world, webhook)
+    assert send(world, to) == 1, "of the archived segment the leaving that waits, and of its archiving nothing yet"
+    # As the run does that follows the archiving: silently, by the rule.
+    leave(world, "north", "empty", [waits, stays], "rule", fires=False)
+    assert send(world, to) == 2 and send(world, to) == 0
+    assert to.told()[1:] == [("segment.left", str(patient)) for patient in (before, waits, stays)]
+    assert [(post.said["data"]["cause"], post.said["data"]["fires"]) for post in to.came[1:]] == [
+        ("data", True), ("rule", False), ("rule", False),
+    ]  # fmt: skip
+    assert all(Webhook(secret).verify(post.body, post.headers) == post.said for post in to.came)
+    shown = (
+        "select d.patient_id from audit.disclosure d join audit.access_event e using (event_id)"
+        " where e.action = 'webhook.send' and e.resource_id = %s"
+    )
+    assert {row[0] for row in world.look(shown, webhook)} == {before, waits, stays}
+    assert [state[0] for state in states(world, webhook)] == ["void", "void", "delivered", "delivered", "delivered"]
     world.change("update clinic_north.segment set archived_at = null where slug = 'empty'")
     enter(world, "north", "empty", newcomers(world, "north", 1))
     assert send(world, to) == 1

@@ -1,6 +1,7 @@
 """Any rule over any data: its course by time alone is what the reference says, day by day."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 
 import hypothesis
@@ -9,9 +10,10 @@ from hypothesis import strategies as st
 from policies.segments.condition import Condition
 from policies.segments.explanation import Part, explain
 from policies.segments.flips import Course, course_of
+from policies.segments.measure import FactTable
 from policies.segments.reference import Patient, Verdict, holds
 from policies.segments.rule import parse_rule
-from tests.properties.segment_strategies import AS_OF, conditions, patients, rules, tables
+from tests.properties.segment_strategies import AS_OF, conditions, near, patients, rules, tables
 from tests.spec.segments.tables import Row
 
 DAYS = 500
@@ -26,7 +28,14 @@ def of_conditions(draw: st.DrawFn) -> tuple[date, Patient, list[Row]]:
     day = draw(AS_OF)
     known = patients(draw(tables(day)))
     ago = timedelta(days=draw(st.sampled_from([0, 1, 40, 400])))
-    return day - ago, draw(st.sampled_from(known)), [draw(conditions(day, known)) for _ in range(3)]
+    patient = expiring(draw, draw(st.sampled_from(known)), day)
+    return day - ago, patient, [draw(conditions(day, known)) for _ in range(3)]
+
+
+def expiring(draw: st.DrawFn, patient: Patient, day: date) -> Patient:
+    """The patient, of some of whose forms it is known when they expire."""
+    forms = [{**form, "expires_on": draw(st.none() | near(day))} for form in patient.facts[FactTable.FORMS]]
+    return replace(patient, facts={**patient.facts, FactTable.FORMS: forms})
 
 
 @st.composite
@@ -36,7 +45,7 @@ def of_rules(draw: st.DrawFn) -> tuple[date, Patient, Row, Row]:
     known = patients(draw(tables(as_of)))
     return (
         as_of - timedelta(days=draw(st.sampled_from([0, 40, 400]))),
-        draw(st.sampled_from(known)),
+        expiring(draw, draw(st.sampled_from(known)), as_of),
         draw(rules(as_of, known)),
         {"any": [{"not": {"in_segment": "other"}}, draw(rules(as_of, known, ["other"]))]},
     )

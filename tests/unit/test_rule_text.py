@@ -2,7 +2,7 @@
 
 import pytest
 
-from policies.segments.rule import RuleError, parse_rule
+from policies.segments.rule import RuleError, parse_rule, to_json
 from policies.segments.text import MOST_WORDS, read, take, write
 
 AGE = {"measure": "age", "op": ">", "value": 65}
@@ -104,9 +104,9 @@ LISTS = [{"measure": "age", "op": "in", "value": [*range(1000)]}] * 4
 
 def test_whatever_is_taken_in_json_is_read_from_its_text_up_to_the_limit() -> None:
     at_the_limit = {"any": [*LISTS, {"measure": "age", "op": "in", "value": [*range(MOST_WORDS - 4024)]}]}
-    rule = take(at_the_limit)
+    rule = take(at_the_limit).rule
     assert len(write(rule).replace(",", " ").replace("[", "[ ").replace("]", " ]").split()) == MOST_WORDS
-    assert read(write(rule)) == take(write(rule)) == rule
+    assert read(write(rule)) == take(write(rule)).rule == rule
 
 
 @pytest.mark.parametrize(
@@ -124,6 +124,51 @@ def test_what_would_be_too_long_a_text_is_refused_in_both_forms_but_read_where_i
     for form in (rule, write(kept)):
         with pytest.raises(RuleError, match=said):
             take(form)
+
+
+REVERSED = {"measure": "age", "op": "between", "value": [70, 60]}
+
+
+@pytest.mark.parametrize(
+    ("rule", "place"),
+    [
+        (REVERSED, "value"),
+        ({"all": [{"measure": "age", "op": ">", "value": 1}, {"not": REVERSED}]}, "all.1.not.value"),
+        ("age between 70 and 60", "line 1, column 5"),
+        ("age > 1 and (\n not age between 70 and 60)", "line 2, column 10"),
+        ("age between 0.2 and 0.1", "line 1, column 5"),
+        ("appointments.last_on between 2024-03-31 and 2024-01-01", "line 1, column 22"),
+        ('in_segment("a") or all(appointments.last_on between 2024-03-31 and 2023-12-31)', "line 1, column 45"),
+    ],
+)
+def test_bounds_that_nothing_is_between_are_refused_where_a_rule_comes_in_and_read_where_it_is_kept(
+    rule: object, place: str
+) -> None:
+    with pytest.raises(RuleError, match="expected the lower bound first: nothing is between") as refused:
+        take(rule)
+    assert refused.value.place == place
+    kept = read(rule) if isinstance(rule, str) else parse_rule(rule)
+    assert read(write(kept)) == kept
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["age between 60 and 60", "age between 60 and 60.0", "appointments.last_on between 2024-01-01 and 2024-01-01"],
+)
+def test_equal_bounds_are_a_rule(text: str) -> None:
+    assert take(text).rule == take(to_json(read(text))).rule == read(text)
+
+
+def test_of_a_text_each_place_in_the_rule_is_at_its_word() -> None:
+    written = take('age in [1, 2] and not (in_segment("a") or\n appointments.count(3mo, service=["x", "y"]) > 1)')
+    count = "all.1.not.any.1"
+    places = ("all.0", "all.0.value.1", "all.1.not.any.0.in_segment", count, f"{count}.service", f"{count}.service.1")
+    assert [written.at(place) for place in places] == [
+        "line 1, column 1", "line 1, column 12", "line 1, column 24", "line 2, column 2", "line 2, column 26",
+        "line 2, column 40",
+    ]  # fmt: skip
+    assert take("age > 1").at("value") == "line 1, column 7"
+    assert take(to_json(written.rule)).at("all.0.value.1") == "all.0.value.1"
 
 
 @pytest.mark.check(41)

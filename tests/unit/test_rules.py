@@ -1,5 +1,7 @@
 """Rules in their JSON form: what is read, what is refused, and where the error says it is."""
 
+import json
+
 import pytest
 
 from policies.segments.definition import parse_segments
@@ -107,6 +109,14 @@ def test_a_file_may_hold_a_rule_as_a_text() -> None:
     with pytest.raises(RuleError) as caught:
         parse_segments('[{"slug": "x", "name": "X", "rule": "age > 65 and"}]')
     assert caught.value.place == "0.rule, line 1, column 13"
+
+
+def test_a_file_with_bounds_that_nothing_is_between_is_refused() -> None:
+    reversed_ = {"measure": "age", "op": "between", "value": [70, 60]}
+    for rule, place in (("age between 70 and 60", "rule, line 1, column 5"), ({"not": reversed_}, "rule.not.value")):
+        with pytest.raises(RuleError, match="the lower bound first") as caught:
+            parse_segments(json.dumps({"slug": "x", "name": "X", "rule": rule}))
+        assert caught.value.place == place
 
 
 def test_a_file_may_name_no_segment_by_a_word_of_the_apis_paths() -> None:

@@ -19,13 +19,14 @@ OTHERS = {"base": 'in_segment("top")', "low": "adherence.completion_rate(30d) < 
     ],
 )
 def test_who_names_what_is_not_there_or_itself_is_told_where(rule: object, place: str, said: str) -> None:
-    others = {slug: rule_of(text) for slug, text in OTHERS.items()}
+    others = {slug: rule_of(text).rule for slug, text in OTHERS.items()}
     if "tried →" in said:
         others = {}
     elif "→" not in said:
         others["top"] = others["low"]
+    tried = rule_of(rule)
     with pytest.raises(InvalidInput) as caught:
-        check_together({**others, "tried": rule_of(rule)}, "tried")
+        check_together({**others, "tried": tried.rule}, "tried", tried.at)
     assert caught.value.place == place and said in str(caught.value.detail)
 
 

@@ -8,7 +8,7 @@ import pytest
 from policies.forms.standard import templates as forms
 from policies.segments.definition import parse_segments
 from policies.segments.rule import RuleError, parse_rule
-from policies.segments.templates import segment_templates
+from policies.segments.templates import Parameter, ParameterType, SegmentTemplate, segment_templates
 from policies.segments.text import read
 from tests.conftest import ROOT
 
@@ -53,3 +53,16 @@ def test_a_value_that_is_none_is_refused_by_the_name_of_its_parameter(values: di
 def test_a_parameter_that_there_is_not_is_refused_with_those_that_were_meant() -> None:
     with pytest.raises(RuleError, match="no parameter 'windw': did you mean 'window'"):
         segment_templates()["over-65-low-adherence"].with_values({"windw": "1d"})
+
+
+def test_values_that_each_fit_and_make_no_rule_together_are_refused() -> None:
+    bounds = [
+        Parameter(name=name, type=ParameterType.NUMBER, meaning="A bound.", default=1) for name in ("low", "high")
+    ]
+    between = SegmentTemplate(
+        template="x", name="X", description="", rule="age between {low} and {high}", parameters=bounds
+    )
+    assert between.with_values({"low": 1, "high": 1}) == read("age between 1 and 1")
+    with pytest.raises(RuleError, match="the lower bound first") as refused:
+        between.with_values({"low": 2})
+    assert refused.value.place == ""

@@ -13,6 +13,7 @@ from fastapi.responses import RedirectResponse, Response
 from pydantic import ValidationError
 from starlette.datastructures import FormData
 
+from api.cursors import LONGEST
 from api.pages.manager.choices import Choices, number
 from api.pages.manager.faults import said
 from api.pages.manager.rule_form import ROOT, Row, all_rows, blank, changed, read_rows, rows_of
@@ -22,9 +23,9 @@ from api.segments import editing_service as editing
 from api.segments import service as segments
 from api.segments import trying_service as trying
 from api.segments import vocabulary_service
-from api.segments.editing_schemas import NewSegment, SegmentChange
+from api.segments.editing_schemas import NewSegment, Reviving, SegmentChange
 from api.segments.rules import rule_of
-from api.segments.trying_schemas import Preview, TriedRule
+from api.segments.trying_schemas import ComparedRule, Preview, TriedRule
 from api.services import Services, Serving
 from infra.errors import InvalidInput, Refused
 from policies.segments.rule import Rule, parse_rule
@@ -120,7 +121,7 @@ async def build(request: Request, serving: Serving, visiting: Visiting, clinic: 
     draft, do = _draft(form), str(form.get("do", ""))
     try:
         if do == "review":
-            return await _reviewed(request, serving, visiting, draft)
+            return await _reviewed(request, serving, visiting, draft, form)
         if do == "save":
             asked = SegmentChange(rule=draft.rule, fires="fires" in form)
             await editing.change(serving, visiting.caller, clinic, segment, asked, draft.tag)
@@ -128,6 +129,20 @@ async def build(request: Request, serving: Serving, visiting: Visiting, clinic: 
     except (InvalidInput, Refused) as error:
         return await _faulty(request, serving, visiting, draft, error)
     return await _worked_on(request, serving, visiting, draft, do)
+
+
+@router.post("/{segment}/revive")
+async def revive(request: Request, serving: Serving, visiting: Visiting, clinic: str, segment: str) -> Response:
+    """Have an archived segment back, by its stored rule or the one that was held."""
+    form = await request.form()
+    visiting.sent(str(form.get("csrf", "")))
+    draft, fires = _draft(form), "fires" in form
+    asked = Reviving(rule=draft.rule, fires=fires) if form.get("rule") else Reviving(fires=fires)
+    try:
+        await editing.revive(serving, visiting.caller, clinic, segment, asked)
+    except (InvalidInput, Refused) as error:
+        return await _faulty(request, serving, visiting, draft, error)
+    return RedirectResponse(f"/clinics/{clinic}/segments/{segment}", 303)
 
 
 def _draft(form: FormData) -> Draft:
@@ -138,7 +153,7 @@ def _draft(form: FormData) -> Draft:
     draft = Draft(None, own.get("text", ""), words, own.get("tag", ""))
     if held := own.get("rule"):
         try:
-            draft.take(rule_of(json.loads(held)))
+            draft.take(rule_of(json.loads(held)).rule)
         except (InvalidInput, ValueError, RecursionError):
             draft.text = ""
     elif f"{ROOT}.kind" in own:
@@ -150,7 +165,7 @@ async def _worked_on(request: Request, serving: Services, visiting: Visitor, dra
     """The builder after one of its buttons, or after something was typed (`live`)."""
     try:
         if do == "text":
-            draft.take(rule_of(draft.text))
+            draft.take(rule_of(draft.text).rule)
         elif draft.root is not None:
             draft.root = changed(draft.root, do)
         draft.judged = do == "preview"
@@ -158,7 +173,7 @@ async def _worked_on(request: Request, serving: Services, visiting: Visitor, dra
             draft.faults = {"unfinished": "A value is still to be typed."} if draft.judged else {}
         else:
             draft.preview = await _tried(serving, visiting, request.path_params["clinic"], draft)
-            draft.text = write(rule_of(draft.rule))
+            draft.text = write(rule_of(draft.rule).rule)
     except InvalidInput as error:
         where = error.place.removeprefix("body.").removeprefix("rule, ")
         draft.faults = {"text" if do == "text" else "rule": f"{where}: {error.detail or error.message}"}
@@ -174,10 +189,11 @@ async def _tried(serving: Services, visiting: Visitor, clinic: str, draft: Draft
     return await trying.preview(serving, visiting.caller, clinic, TriedRule(rule=draft.rule, limit=SAMPLE))
 
 
-async def _reviewed(request: Request, serving: Services, visiting: Visitor, draft: Draft) -> Response:
-    """What the changed rule would change, by name, before it is saved."""
+async def _reviewed(request: Request, serving: Services, visiting: Visitor, draft: Draft, form: FormData) -> Response:
+    """What the changed rule, or of an archived segment the stored one, would change, by name, before it is saved."""
     clinic, segment = request.path_params["clinic"], request.path_params["segment"]
-    asked = TriedRule(rule=draft.rule, limit=NAMED)
+    stored, cursor = "stored" in form, str(form.get("cursor", ""))[:LONGEST] or None
+    asked = ComparedRule(**{} if stored else {"rule": draft.rule}, limit=NAMED, cursor=cursor)
     difference = await trying.compare(serving, visiting.caller, clinic, segment, asked)
     found, _ = await segments.read_definition(serving, visiting.caller, clinic, segment)
     return page(
@@ -187,9 +203,10 @@ async def _reviewed(request: Request, serving: Services, visiting: Visitor, draf
         clinic=await serving.directory.find(clinic),
         segment=found,
         difference=difference,
-        text=write(rule_of(draft.rule)),
-        held=json.dumps(draft.rule),
+        text=found.text if stored else write(rule_of(draft.rule).rule),
+        held="" if stored else json.dumps(draft.rule),
         tag=draft.tag,
+        first=cursor is None,
     )
 
 
@@ -200,6 +217,9 @@ async def _builder(request: Request, serving: Services, visiting: Visitor, draft
         return page(request, "manager/builder_preview.html", draft=draft)
     clinic, slug = request.path_params["clinic"], request.path_params.get("segment")
     known = await segments.list_segments(serving, visiting.caller, clinic)
+    segment = next((each for each in known.segments if each["slug"] == slug), None)
+    if slug and segment is None:  # it is archived
+        (segment,) = (await segments.read_segment(serving, visiting.caller, clinic, slug)).segments
     words = await vocabulary_service.vocabulary(serving, visiting.caller, clinic)
     return page(
         request,
@@ -207,7 +227,7 @@ async def _builder(request: Request, serving: Services, visiting: Visitor, draft
         status,
         visitor=visiting,
         clinic=known.clinic,
-        segment=next((each for each in known.segments if each["slug"] == slug), None),
+        segment=segment,
         draft=draft,
         choices=Choices(words, [each for each in known.segments if each["slug"] != slug]),
         number=number,

@@ -20,6 +20,8 @@ RULES = {
     "changed_meanwhile": N_("Somebody else changed it meanwhile. Look at what it is now, then save again."),
     "used_by": N_("Other segments name it, and would mean nothing without it."),
     "archived": N_("It is archived already."),
+    "not_archived": N_("It is not archived any more: somebody had it back already."),
+    "broken": N_("The rule that is saved is none any more. Another one takes its place."),
     "too_many": N_("There are as many as there may be."),
 }
 

@@ -21,8 +21,8 @@ from policies.segments.rule import (
     Rule,
     RuleError,
     leaves,
-    parse_rule,
 )
+from policies.segments.text import take
 
 GROUPS = ("all", "any", "none")
 MANY = ("status", "service", "modality")
@@ -89,7 +89,7 @@ class Row:
         if self.kind in GROUPS:
             return {} if self.parts else {"kind": "a group needs a part"}
         try:
-            parse_rule(self.json())
+            take(self.json())
         except RuleError as error:
             return {error.place.split(".")[0] or "value": str(error)}
         return {}

@@ -1,4 +1,4 @@
-"""How a segment is kept: its words, its versions, another like it, archived and wanted again."""
+"""How a segment is kept: its words, its versions, another like it, put away."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from api.pages.manager.faults import said
 from api.pages.visitors import Csrf, Visiting, Visitor, page
 from api.segments import editing_service as editing
 from api.segments import service as segments
-from api.segments.editing_schemas import Archiving, NewSegment, Reviving, SegmentChange
+from api.segments.editing_schemas import Archiving, NewSegment, SegmentChange
 from api.services import Services, Serving
 from api.webhooks import service as webhooks
 from infra.errors import InvalidInput, Refused
@@ -91,14 +91,6 @@ async def archive(
     except (ValueError, Refused) as error:
         faults = said(error) if isinstance(error, Refused) else {"reason": "Say why."}
         return await _settings(request, serving, visiting, 422, form="archive", asked={}, faults=faults)
-    return _to(clinic, segment)
-
-
-@router.post("/revive")
-async def revive(serving: Serving, visiting: Visiting, clinic: str, segment: str, csrf: Csrf = "") -> Response:
-    """Have an archived segment back."""
-    visiting.sent(csrf)
-    await editing.revive(serving, visiting.caller, clinic, segment, Reviving())
     return _to(clinic, segment)
 
 
