@@ -22,8 +22,7 @@ UNSAID = {
     "another_log": OF_THE_PAGE, "no_checkpoint": OF_THE_PAGE, "only_with_its_files": OF_THE_PAGE,
     "no_name": OF_THE_PAGE, "no_form": OF_THE_PAGE,
     "not_evaluated": IN_DETAIL, "takes_too_long": IN_DETAIL, "no_rule": IN_DETAIL,
-    "ended": ERROR_PAGE, "test_waits": ERROR_PAGE, "not_archived": ERROR_PAGE, "broken": ERROR_PAGE,
-    "try_again": ERROR_PAGE,
+    "ended": ERROR_PAGE, "test_waits": ERROR_PAGE, "try_again": ERROR_PAGE,
 }  # fmt: skip
 
 
