@@ -39,8 +39,9 @@ _FOUND = sql.SQL("p.version")
 _STANDS_ALREADY = sql.SQL(
     f"select g.guardianship_id {STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
 )  # nosec B608 # constants
-# Guardians leave one after the other, so that the last one is known.
-_HOLD = sql.SQL("select person_id from operational.person where person_id = %(dependent)s for no key update")
+# Guardians come and leave one after the other, so that the last one is known.
+_HOLD = sql.SQL("""
+select person_id from operational.person where person_id = %(dependent)s and deleted_at is null for no key update""")
 _END = sql.SQL(f"""
 update operational.guardianship as g
 set ends_on = {TODAY}, was_until = g.ends_on, ended_by = %(by)s, end_reason = %(reason)s
@@ -135,6 +136,11 @@ async def begin(
     return row["guardianship_id"], row["majority_age"]
 
 
+async def hold(work: Work, dependent: UUID) -> bool:
+    """Have whoever becomes or ceases to be the guardian of somebody wait until this work is done; False if deleted."""
+    return bool(await work.run(_HOLD, dependent=dependent))
+
+
 async def find(work: Work, action: Action, dependent: UUID | None, *, own: bool) -> UUID:
     """The caller or a dependent of today.
 
@@ -200,6 +206,15 @@ async def let_go(work: Work, dependent: UUID, reason: DeletionReason) -> None:
     if state["registered"]:
         raise Refused("a patient of a clinic needs a guardian", place="path.dependent", rule="last_guardian")
     await work.run(_DELETE, person=dependent, by=work.caller.principal.person_id, reason=reason.value)
+
+
+async def is_on_their_own(work: Work, person: UUID) -> bool:
+    """Whether somebody, in whose context the work is, is known to be of age, with no account and no guardian of today.
+
+    To act on it, `hold` them first.
+    """
+    (state,) = await work.run(_CARED_FOR, dependent=person)
+    return not state["cared_for"] and await is_of_age(work, person)
 
 
 async def own_guardians(grant: Grant) -> list[dict[str, Any]]:

@@ -188,6 +188,11 @@ async def is_provisional(work: Work, person: UUID) -> bool:
     return bool(await work.run(_PROVISIONAL, person=person))
 
 
+async def is_registered(work: Work, clinic_id: int, person: UUID) -> bool:
+    """Whether the person whom the work serves is a patient of its clinic, and not deleted; held as that."""
+    return bool(await work.run(_FRESH_REGISTRATION, clinic=clinic_id, person=person))
+
+
 async def open_account(work: Work, person: UUID, *roles: Role) -> None:
     """Make the person whom the work serves an account's, with a login that says nothing of them, and these roles.
 

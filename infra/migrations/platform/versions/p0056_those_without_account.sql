@@ -1,0 +1,4 @@
+-- A clinic's staff has a code sent for a patient without account and guardian: whoever answers it becomes that very
+-- person's account. It says nothing of whose a booking was.
+alter table operational.verification
+    add column claims boolean not null default false check (clinic_id is not null or not claims);
