@@ -120,9 +120,12 @@ async def begin(
     One that an adult dependent agreed to ends at no age, one on a legal basis on its day.
 
     Raises:
+        NotThere: the dependent went with the last guardian meanwhile.
         Refused: they are one already, or were one until today, or the role was taken from them.
     """
     guardian, principal = work.caller.principal.person_id, work.caller.principal.principal_id
+    if not await hold(work, dependent):
+        raise NotThere("no such thing")
     conflict = Refused("a guardian already", place="body", rule="guardian_already")
     if await work.run(_STANDS_ALREADY, dependent=dependent, guardian=guardian):
         raise conflict
