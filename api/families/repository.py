@@ -56,6 +56,8 @@ select
     exists (
         select from operational.registration as r where r.person_id = %(dependent)s and r.deleted_at is null
     ) as registered""")  # nosec B608 # constants
+_ELSEWHERE = sql.SQL("""
+select clinic_id from operational.registration where person_id = %(person)s and clinic_id <> %(clinic)s limit 1""")
 _DELETE = sql.SQL("""
 update operational.person set deleted_at = clock_timestamp(), deleted_by = %(by)s, delete_reason = %(reason)s
 where person_id = %(person)s and deleted_at is null""")
@@ -211,13 +213,14 @@ async def let_go(work: Work, dependent: UUID, reason: DeletionReason) -> None:
     await work.run(_DELETE, person=dependent, by=work.caller.principal.person_id, reason=reason.value)
 
 
-async def is_on_their_own(work: Work, person: UUID) -> bool:
+async def is_on_their_own(work: Work, person: UUID, clinic_id: int) -> bool:
     """Whether somebody, in whose context the work is, is known to be of age, with no account and no guardian of today.
 
-    To act on it, `hold` them first.
+    And was never a patient of another clinic, which this one has no say over. To act on it, `hold` them first.
     """
     (state,) = await work.run(_CARED_FOR, dependent=person)
-    return not state["cared_for"] and await is_of_age(work, person)
+    elsewhere = await work.run(_ELSEWHERE, person=person, clinic=clinic_id)
+    return not state["cared_for"] and not elsewhere and await is_of_age(work, person)
 
 
 async def own_guardians(grant: Grant) -> list[dict[str, Any]]:

@@ -21,7 +21,8 @@ async def claim(serving: Services, caller: Caller, clinic: str, patient: str, as
     Raises:
         NotThere: not the caller's clinic, or no such patient of it.
         InvalidInput: no email address.
-        Refused: the patient has an account or a guardian, or is not known to be of age: which of them is not said.
+        Refused: the patient has an account or a guardian, is another clinic's too, or is not known to be of age;
+            which of these is not said.
     """
     async with serving.gateway.work(caller, Access(Action.VERIFICATION_START, Resource(clinic))) as work:
         if work.clinic is None:
@@ -29,7 +30,7 @@ async def claim(serving: Services, caller: Caller, clinic: str, patient: str, as
         email = _email(asked)
         clinic_id = work.clinic.clinic_id
         person = await families.person_of_patient(work, clinic_id, as_id(patient))
-        if not await families.is_on_their_own(work, person):
+        if not await families.is_on_their_own(work, person, clinic_id):
             raise Refused("not on their own", place="path.patient", rule="cared_for")
         begun = await repository.start(
             work, serving.codec, person_id=person, clinic_id=clinic_id, channel="email", contact=email, claims=True

@@ -138,7 +138,7 @@ async def _for_the_patient(work: Work, codec: FieldCodec, proven: Proven, holder
         raise InvalidInput("is of age", place="birth_date", rule="of_age")
     person, clinic = proven.person_id, proven.clinic_id or 0
     there = await families.hold(work, person) and await people.is_registered(work, clinic, person)
-    if not there or not await families.is_on_their_own(work, person):
+    if not there or not await families.is_on_their_own(work, person, clinic):
         raise InvalidInput("nobody's to take up any more", place="code", rule="not_good")
     return await _for_someone_new(work, codec, proven, holder, asked)
 

@@ -39,7 +39,10 @@ NOT_ASKED = {
     "reminded_already": N_("They were reminded within the last twelve hours."),
     "asked_already": N_("They were asked within the last week."),
     "not_to_come": N_("This appointment is over or cancelled."),
-    "cared_for": N_("No code was sent: they have an account or a guardian already, or are not known to be of age."),
+    "cared_for": N_(
+        "No code was sent: they have an account or a guardian already, are not known to be of age, or have to do with "
+        "more than this clinic."
+    ),
     "missing": N_("That is no email address."),
     "not_valid": N_("That is no email address."),
 }
