@@ -82,6 +82,7 @@ class Action(StrEnum):
     IMPERSONATION_LIST = "impersonation.list"
     IMPERSONATION_END = "impersonation.end"
     IMPERSONATION_REVIEW = "impersonation.review"  # by the patient
+    VERIFICATION_START = "verification.start"  # by the clinic, of a patient
     VERIFICATION_ANSWER = "verification.answer"
     VERIFICATION_RENEW = "verification.renew"
     PASSWORD_FORGET = "password.forget"  # nosec B105 # the name of an action

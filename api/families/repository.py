@@ -39,8 +39,9 @@ _FOUND = sql.SQL("p.version")
 _STANDS_ALREADY = sql.SQL(
     f"select g.guardianship_id {STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
 )  # nosec B608 # constants
-# Guardians leave one after the other, so that the last one is known.
-_HOLD = sql.SQL("select person_id from operational.person where person_id = %(dependent)s for no key update")
+# Guardians come and leave one after the other, so that the last one is known.
+_HOLD = sql.SQL("""
+select person_id from operational.person where person_id = %(dependent)s and deleted_at is null for no key update""")
 _END = sql.SQL(f"""
 update operational.guardianship as g
 set ends_on = {TODAY}, was_until = g.ends_on, ended_by = %(by)s, end_reason = %(reason)s
@@ -55,6 +56,8 @@ select
     exists (
         select from operational.registration as r where r.person_id = %(dependent)s and r.deleted_at is null
     ) as registered""")  # nosec B608 # constants
+_ELSEWHERE = sql.SQL("""
+select clinic_id from operational.registration where person_id = %(person)s and clinic_id <> %(clinic)s limit 1""")
 _DELETE = sql.SQL("""
 update operational.person set deleted_at = clock_timestamp(), deleted_by = %(by)s, delete_reason = %(reason)s
 where person_id = %(person)s and deleted_at is null""")
@@ -119,9 +122,12 @@ async def begin(
     One that an adult dependent agreed to ends at no age, one on a legal basis on its day.
 
     Raises:
+        NotThere: the dependent went with the last guardian meanwhile.
         Refused: they are one already, or were one until today, or the role was taken from them.
     """
     guardian, principal = work.caller.principal.person_id, work.caller.principal.principal_id
+    if not await hold(work, dependent):
+        raise NotThere("no such thing")
     conflict = Refused("a guardian already", place="body", rule="guardian_already")
     if await work.run(_STANDS_ALREADY, dependent=dependent, guardian=guardian):
         raise conflict
@@ -133,6 +139,11 @@ async def begin(
     if not await work.run(_ROLE, principal=principal):
         raise Refused("may be nobody's guardian", place="body", rule="role_revoked")
     return row["guardianship_id"], row["majority_age"]
+
+
+async def hold(work: Work, dependent: UUID) -> bool:
+    """Have whoever becomes or ceases to be the guardian of somebody wait until this work is done; False if deleted."""
+    return bool(await work.run(_HOLD, dependent=dependent))
 
 
 async def find(work: Work, action: Action, dependent: UUID | None, *, own: bool) -> UUID:
@@ -200,6 +211,16 @@ async def let_go(work: Work, dependent: UUID, reason: DeletionReason) -> None:
     if state["registered"]:
         raise Refused("a patient of a clinic needs a guardian", place="path.dependent", rule="last_guardian")
     await work.run(_DELETE, person=dependent, by=work.caller.principal.person_id, reason=reason.value)
+
+
+async def is_on_their_own(work: Work, person: UUID, clinic_id: int) -> bool:
+    """Whether somebody, in whose context the work is, is known to be of age, with no account and no guardian of today.
+
+    And was never a patient of another clinic, which this one has no say over. To act on it, `hold` them first.
+    """
+    (state,) = await work.run(_CARED_FOR, dependent=person)
+    elsewhere = await work.run(_ELSEWHERE, person=person, clinic=clinic_id)
+    return not state["cared_for"] and not elsewhere and await is_of_age(work, person)
 
 
 async def own_guardians(grant: Grant) -> list[dict[str, Any]]:

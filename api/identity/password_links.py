@@ -13,7 +13,11 @@ from infra.errors import InvalidInput
 from policies.words import AccountAction
 
 _LIVE = """used_at is null and expires_at > statement_timestamp()"""
-_IS_LIVE = f"select 1 from operational.password_link where token_hash = %s and {_LIVE}"  # nosec B608 # a constant
+_LOGIN = f"""
+select p.login
+from operational.password_link as l
+inner join operational.principal as p on p.principal_id = l.principal_id and p.disabled_at is null
+where l.token_hash = %s and {_LIVE}"""  # nosec B608 # a constant
 _USE = f"""
 update operational.password_link set used_at = statement_timestamp() where token_hash = %s and {_LIVE}
 returning principal_id"""  # nosec B608 # a constant
@@ -28,25 +32,38 @@ _END_SESSIONS = """
 update operational.session set revoked_at = statement_timestamp() where principal_id = %s and revoked_at is null"""
 
 
-async def set_password(serving: Services, request: Request, token: str, password: str) -> None:
-    """Set the password of the account that the link was made for; its sessions, tokens and other links end.
+async def login_of(serving: Services, token: str) -> str | None:
+    """The login of the account that the link was made for, or None if it is not good any more."""
+    async with serving.pool.connection() as connection:
+        return await _login_of(connection, token)
+
+
+async def set_password(serving: Services, request: Request, token: str, password: str) -> str:
+    """Set the password of the account that the link was made for, and say by which login it signs in.
+
+    Its sessions, tokens and other links end.
 
     Raises:
         InvalidInput: the password is too short or too long; the link is unknown, used or too old; names the field.
         TooMany: this address tried too often.
     """
     _check(password)
-    hashed_token = hashlib.sha256(token.encode()).digest()
     async with serving.pool.connection() as connection:
         await serving.attempts.take(connection, address_name(origin(request)))
-        live = await (await connection.execute(_IS_LIVE, [hashed_token])).fetchone()
+        login = await _login_of(connection, token)
     # Nobody has work done for a link that is none.
-    new = await passwords.hashed(password) if live else ""
+    new = await passwords.hashed(password) if login else ""
     async with serving.pool.connection() as connection:
-        if not live or not await _set(connection, request, hashed_token, new):
+        if not login or not await _set(connection, request, _hashed(token), new):
             await record(connection, account_event(request, AccountAction.PASSWORD_SET, None))
             raise InvalidInput("the link is not good, or not any more", place="token", rule="not_good")
         await serving.attempts.give(connection, address_name(origin(request)))
+    return login
+
+
+async def _login_of(connection: Connection, token: str) -> str | None:
+    found = await (await connection.execute(_LOGIN, [_hashed(token)])).fetchone()
+    return found["login"] if found else None
 
 
 async def _set(connection: Connection, request: Request, hashed_token: bytes, new: str) -> bool:
@@ -63,6 +80,10 @@ async def _set(connection: Connection, request: Request, hashed_token: bytes, ne
         known = await principals.by_id(connection, principal_id, "")
         await record(connection, account_event(request, AccountAction.PASSWORD_SET, known))
     return True
+
+
+def _hashed(token: str) -> bytes:
+    return hashlib.sha256(token.encode()).digest()
 
 
 def _check(password: str) -> None:

@@ -44,9 +44,10 @@ class NewPassword(Written):
 
 
 class PasswordSet(BaseModel):
-    """Done: sign in with it."""
+    """Done: sign in with it and this login, or the email, unless an older account has proven that too."""
 
     status: str = "set"
+    login: str
 
 
 @router.post("/passwords")
@@ -55,8 +56,7 @@ async def set_password(
 ) -> PasswordSet:
     """Set a password with the link of a message. Wrong, used and too old are one answer."""
     given = asked or NewPassword()
-    await password_links.set_password(serving, request, given.token, given.password)
-    return PasswordSet()
+    return PasswordSet(login=await password_links.set_password(serving, request, given.token, given.password))
 
 
 @published.get("/jwks.json")

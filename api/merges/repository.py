@@ -49,6 +49,17 @@ where f.clinic_id = %(clinic)s and f.patient_id = %(other)s and exists (
 )""")
 _MOVE = sql.SQL("""
 update operational.{} set patient_id = %(kept)s where clinic_id = %(clinic)s and patient_id = %(other)s""")
+# What waits to be told, or to be tried again, is the kept patient's to hear, at that account; but no campaign twice.
+_MOVE_MESSAGES = sql.SQL("""
+update operational.message as m
+set patient_id = r.patient_id, person_id = r.person_id,
+    about_id = case when m.about_id = %(other)s then r.patient_id else m.about_id end
+from operational.registration as r
+where r.clinic_id = %(clinic)s and r.patient_id = %(kept)s and m.clinic_id = %(clinic)s and m.patient_id = %(other)s
+    and m.state in ('pending', 'dead') and m.copied_from is null and not exists (
+        select from operational.message as k
+        where m.kind = 'campaign' and k.kind = 'campaign' and k.about_id = m.about_id and k.patient_id = %(kept)s
+    )""")
 # Who adds a record to it meanwhile comes before, or finds it deleted.
 _HOLD = sql.SQL("""
 select from operational.registration where clinic_id = %(clinic)s and patient_id = %(other)s for update""")
@@ -94,6 +105,7 @@ async def merge(work: Work, kept: UUID, other: UUID) -> None:
     for table in MOVED:
         await work.run(_MOVE.format(sql.Identifier(table)), clinic=clinic, kept=kept, other=other, conflict=conflict)
     await work.run(_REVIVE, clinic=clinic, kept=kept)
+    await work.run(_MOVE_MESSAGES, clinic=clinic, kept=kept, other=other)
     by = work.caller.principal.principal_id
     for row in await work.run(_DELETE, clinic=clinic, other=other, by=by, reason=MERGED):
         await work.serve(row["person_id"])

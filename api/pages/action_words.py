@@ -59,6 +59,7 @@ WORDS: dict[str, str] = {
     Action.IMPERSONATION_LIST: N_("Listed impersonations"),
     Action.IMPERSONATION_END: N_("Ended an impersonation"),
     Action.IMPERSONATION_REVIEW: N_("Looked up who acted as them"),
+    Action.VERIFICATION_START: N_("Had a code sent to a patient, for an account"),
     Action.VERIFICATION_ANSWER: N_("Answered a verification"),
     Action.VERIFICATION_RENEW: N_("Asked for a new code"),
     Action.PASSWORD_FORGET: N_("Asked for a new password"),

@@ -1,6 +1,4 @@
-"""A forgotten password: a link to the email that the account has proven, and one answer whether there is one or not."""
-
-import secrets
+"""A forgotten password: a link to the email that an account has proven, and one answer whether there is one or not."""
 
 from api.gateway import Access, Caller
 from api.identity import codes
@@ -12,7 +10,7 @@ from policies.words import Action
 
 
 async def forget(serving: Services, caller: Caller, email: str) -> None:
-    """Have a link sent that sets a new password. The old one stands until it is used.
+    """Have a link sent for each account that has proven the email. Until one is used the old password stands.
 
     Raises:
         InvalidInput: no email address at all.
@@ -21,6 +19,5 @@ async def forget(serving: Services, caller: Caller, email: str) -> None:
     await codes.take_attempt(serving, caller)
     async with serving.gateway.work(caller, Access(Action.PASSWORD_FORGET)) as work:
         await work.record()
-        person = await people.account_of(work, serving.codec, "email", canonical("email", email))
-        await work.serve(person)
-        await repository.send_link(work, serving.codec, person, secrets.token_urlsafe(32))
+        found = await people.accounts_by_email(work, serving.codec, canonical("email", email))
+        await repository.send_links(work, serving.codec, found)

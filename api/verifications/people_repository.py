@@ -14,7 +14,7 @@ from api.gateway import Work
 from infra.encryption.blind_index import digests
 from infra.encryption.codec import Place
 from infra.encryption.columns import ACCOUNT_CONTACT
-from infra.encryption.contacts import OF_ACCOUNT, canonical
+from infra.encryption.contacts import OF_ACCOUNT, SHARED, canonical
 from infra.encryption.data_keys import fresh_key
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import Refused
@@ -37,7 +37,7 @@ where person_id = %(person)s""")
 _EMPTY_CONTACT = sql.SQL("""
 update operational.account_contact set phone = null, email = null where person_id = %(person)s""")
 _FORGET_DIGEST = sql.SQL("""
-delete from operational.blind_index where person_id = %(person)s and field = %(field)s""")
+delete from operational.blind_index where person_id = %(person)s and field = any(%(fields)s)""")
 # `blind_index.LOOKUP`, and whose account it is.
 _ACCOUNT_OF = sql.SQL("""
 select distinct p.person_id
@@ -141,7 +141,7 @@ async def store_contacts(work: Work, codec: FieldCodec, person: UUID, contacts: 
     for channel, contact in contacts.items():
         if contact:
             await _write(work, codec, _WRITE_CONTACT, person, channel, canonical(channel, contact))
-            await work.run(_FORGET_DIGEST, person=person, field=OF_ACCOUNT + channel)
+            await work.run(_FORGET_DIGEST, person=person, fields=[OF_ACCOUNT + channel, SHARED + channel])
 
 
 async def own_contact(work: Work, codec: FieldCodec, person: UUID, channel: str) -> str | None:
@@ -162,27 +162,35 @@ async def proven_email(work: Work, codec: FieldCodec, person: UUID) -> str | Non
 async def verify_contact(
     work: Work, codec: FieldCodec, person: UUID, channel: str, contact: str, *, shared: bool
 ) -> None:
-    """Keep a proven contact of the person whom the work serves; who has it first is found by it."""
+    """Keep a proven contact of the person whom the work serves; who has it first signs in by it."""
     await work.run(_CONTACT_ROW, person=person)
     await work.run(_LOCK_CONTACT, person=person)
     await _write(work, codec, _VERIFY_CONTACT, person, channel, contact, shared=shared)
-    if shared:
-        await work.run(_FORGET_DIGEST, person=person, field=OF_ACCOUNT + channel)
-    else:
-        await sealing.index_contact(work, codec, person, OF_ACCOUNT + channel, contact)
+    await work.run(_FORGET_DIGEST, person=person, fields=[OF_ACCOUNT + channel, SHARED + channel])
+    if channel == "email" or not shared:
+        await sealing.index_contact(work, codec, person, (SHARED if shared else OF_ACCOUNT) + channel, contact)
 
 
 async def account_of(work: Work, codec: FieldCodec, channel: str, contact: str) -> UUID | None:
-    """The person whose account has verified this contact."""
-    field = OF_ACCOUNT + channel
-    made = digests(codec, await sealing.index_keys(work, codec, field), field, contact)
-    found = await work.run(_ACCOUNT_OF, field=field, versions=list(made), digests=list(made.values()))
-    return found[0]["person_id"] if len(found) == 1 else None
+    """The person whose account has verified this contact, first of those who share it."""
+    found = await _accounts_by(work, codec, OF_ACCOUNT + channel, contact)
+    return found[0] if len(found) == 1 else None
+
+
+async def accounts_by_email(work: Work, codec: FieldCodec, email: str) -> list[UUID]:
+    """Everybody whose account has verified this email, who share it too; in one order, in which they are held."""
+    found = [await _accounts_by(work, codec, kind + "email", email) for kind in (OF_ACCOUNT, SHARED)]
+    return sorted(set().union(*found))
 
 
 async def is_provisional(work: Work, person: UUID) -> bool:
     """Whether the person whom the work serves is nobody's account yet, and held as that."""
     return bool(await work.run(_PROVISIONAL, person=person))
+
+
+async def is_registered(work: Work, clinic_id: int, person: UUID) -> bool:
+    """Whether the person whom the work serves is a patient of its clinic, and not deleted; held as that."""
+    return bool(await work.run(_FRESH_REGISTRATION, clinic=clinic_id, person=person))
 
 
 async def open_account(work: Work, person: UUID, *roles: Role) -> None:
@@ -268,6 +276,12 @@ async def retire(work: Work, person: UUID, reason: str, by: UUID) -> None:
     `by` is a principal, or, where nobody has signed in, the person who has proven to be the other one.
     """
     await work.run(_RETIRE_PERSON, person=person, reason=reason, by=by)
+
+
+async def _accounts_by(work: Work, codec: FieldCodec, field: str, contact: str) -> list[UUID]:
+    made = digests(codec, await sealing.index_keys(work, codec, field), field, contact)
+    found = await work.run(_ACCOUNT_OF, field=field, versions=list(made), digests=list(made.values()))
+    return [row["person_id"] for row in found]
 
 
 async def _write(

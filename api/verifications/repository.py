@@ -47,12 +47,13 @@ where (contact_digest = any((select %(digests)s::bytea[])::bytea[]) or person_id
     and sent_at > statement_timestamp() - interval '1 day'""")
 _BEGIN = sql.SQL("""
 insert into operational.verification
-    (verification_id, person_id, clinic_id, channel, contact, contact_digest, code_digest, codes, tries, expires_at)
-values (%(verification)s, %(person)s, %(clinic)s, %(channel)s, %(contact)s, %(contact_digest)s, %(code_digest)s,
-    %(codes)s, %(tries)s, statement_timestamp() + make_interval(mins => %(minutes)s))""")
+    (verification_id, person_id, clinic_id, claims, channel, contact, contact_digest, code_digest, codes, tries,
+    expires_at)
+values (%(verification)s, %(person)s, %(clinic)s, %(claims)s, %(channel)s, %(contact)s, %(contact_digest)s,
+    %(code_digest)s, %(codes)s, %(tries)s, statement_timestamp() + make_interval(mins => %(minutes)s))""")
 _OPEN = sql.SQL("""
-select verification_id, person_id, clinic_id, channel, contact, code_digest, codes, expires_at > statement_timestamp()
-    as live
+select verification_id, person_id, clinic_id, claims, channel, contact, code_digest, codes,
+    expires_at > statement_timestamp() as live
 from operational.verification
 where verification_id = %(verification)s and answered_at is null for no key update""")
 _ANSWERED = sql.SQL("""
@@ -61,6 +62,14 @@ _RENEW = sql.SQL("""
 update operational.verification set code_digest = %(code_digest)s, codes = codes + 1, tries = 0,
     sent_at = statement_timestamp(), expires_at = statement_timestamp() + make_interval(mins => %(minutes)s)
 where verification_id = %(verification)s""")
+# One that is being answered is not waited for: whoever answers holds it, and waits for others with the same contact.
+_END_OTHERS = sql.SQL("""
+update operational.verification set answered_at = statement_timestamp()
+where verification_id in (
+    select verification_id from operational.verification
+    where person_id = %(person)s and clinic_id = %(clinic)s and answered_at is null and verification_id <> %(newest)s
+    for no key update skip locked
+)""")
 # Verifications of the same contact wait for each other, whichever version of the key they know.
 _ALONE = sql.SQL("""
 select pg_advisory_xact_lock(hashtextextended(encode(d, 'hex'), 0))
@@ -78,21 +87,32 @@ class Started:
 
 @dataclass(frozen=True)
 class Proven:
-    """A contact that a code has proven: whose registration it is about, and at which clinic."""
+    """A contact that a code has proven: whose registration it is about, and at which clinic.
+
+    `claims`: the clinic's staff had the code sent for that very person to have an account; nobody booked.
+    """
 
     verification_id: UUID
     person_id: UUID
     clinic_id: int | None
     channel: str
     contact: str
+    claims: bool = False
 
 
 async def start(
-    work: Work, codec: FieldCodec, *, person_id: UUID, clinic_id: int | None, channel: str, contact: str
+    work: Work,
+    codec: FieldCodec,
+    *,
+    person_id: UUID,
+    clinic_id: int | None,
+    channel: str,
+    contact: str,
+    claims: bool = False,
 ) -> Started:
     """A new verification of a contact, its code on the way unless the contact had too many.
 
-    Nothing can be sent to a phone yet: its verification waits for nobody's code.
+    Nothing can be sent to a phone yet: its verification waits for nobody's code. `claims` as in `Proven`.
 
     Raises:
         InvalidInput: no phone number or email; names the field.
@@ -102,7 +122,7 @@ async def start(
     place = Place(_CONTACT.place, "contact", str(verification_id))
     newest, *_ = await sealing.purpose_keys(work, codec, _PURPOSE)
     values: dict[str, Any] = {
-        "verification": verification_id, "person": person_id, "clinic": clinic_id, "channel": channel,
+        "verification": verification_id, "person": person_id, "clinic": clinic_id, "channel": channel, "claims": claims,
         "contact": codec.seal(newest, place, contact.encode()), "contact_digest": found[0],
         "code_digest": (await _code_digests(work, codec, verification_id, code))[0],
     }  # fmt: skip
@@ -113,6 +133,11 @@ async def start(
     if sends:
         await _send(work, codec, Proven(verification_id, person_id, clinic_id, channel, contact), code)
     return Started(verification_id, sends, sent["verifications"] if sent else 0)
+
+
+def end_others(work: Work, newest: Started, *, person_id: UUID, clinic_id: int) -> None:
+    """Have what went to other contacts of the person prove nothing any more."""
+    work.later(_END_OTHERS, person=person_id, clinic=clinic_id, newest=newest.verification_id)
 
 
 async def renew(work: Work, codec: FieldCodec, verification_id: UUID | None) -> None:
@@ -191,7 +216,7 @@ async def _proven(work: Work, codec: FieldCodec, row: dict[str, Any]) -> Proven:
     keys = await sealing.purpose_keys(work, codec, _PURPOSE)
     place = Place(_CONTACT.place, "contact", str(row["verification_id"]))
     contact = codec.open(keys, place, row["contact"]).decode()
-    return Proven(row["verification_id"], row["person_id"], row["clinic_id"], row["channel"], contact)
+    return Proven(row["verification_id"], row["person_id"], row["clinic_id"], row["channel"], contact, row["claims"])
 
 
 async def _code_digests(work: Work, codec: FieldCodec, verification_id: UUID, code: str) -> list[bytes]:

@@ -1,12 +1,12 @@
-"""Answering a verification: without signing in, by its id and the code that went to the contact."""
+"""Answering a verification: without signing in, by its id and the code that went there. And beginning one, by staff."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Body
 
-from api.services import Anybody, Serving
-from api.verifications import forgotten, service
-from api.verifications.schemas import Answer, CodeSent, Forgotten, LinkSent, Verified
+from api.services import Anybody, ApiCaller, Serving
+from api.verifications import claiming, forgotten, service
+from api.verifications.schemas import Answer, Claiming, CodeSent, Forgotten, LinkSent, Verified
 
 router = APIRouter(tags=["verifications"])
 
@@ -23,6 +23,14 @@ async def answer_verification(
 async def renew_code(serving: Serving, caller: Anybody, verification: str) -> CodeSent:
     """Have a new code sent to the contact; the old one is good no more. Unknown ids get the same answer."""
     return await service.renew(serving, caller, verification)
+
+
+@router.post("/clinics/{clinic}/patients/{patient}/verifications", status_code=202)
+async def start_verification(
+    serving: Serving, caller: ApiCaller, clinic: str, patient: str, asked: Annotated[Claiming | None, Body()] = None
+) -> CodeSent:
+    """Have a code sent by which an adult patient without account and guardian has an account. Staff never sees it."""
+    return await claiming.claim(serving, caller, clinic, patient, asked or Claiming())
 
 
 @router.post("/passwords/forgotten", status_code=202)

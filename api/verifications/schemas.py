@@ -39,6 +39,12 @@ class Answer(Written):
     )
 
 
+class Claiming(Written):
+    """Where the code goes by which a patient has an account of their own."""
+
+    email: str = Field(default="", max_length=320)
+
+
 class Verified(BaseModel):
     """Done: what there is to know about it comes to the contact."""
 

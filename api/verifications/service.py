@@ -10,6 +10,7 @@ import unicodedata
 from datetime import UTC, date, datetime
 from uuid import UUID
 
+from api.families import repository as families
 from api.gateway import Access, Caller, Work
 from api.identity import codes
 from api.messages import repository as messages
@@ -95,6 +96,9 @@ async def _settle(work: Work, codec: FieldCodec, proven: Proven, asked: Answer) 
         shared = holder not in (None, proven.person_id)
         await people.verify_contact(work, codec, proven.person_id, proven.channel, proven.contact, shared=shared)
         return
+    if proven.claims:
+        await _welcome(work, codec, proven, await _for_the_patient(work, codec, proven, holder, asked))
+        return
     if not await people.is_provisional(work, proven.person_id):
         raise InvalidInput("the booking is somebody's already", place="code", rule="not_good")
     settle = {
@@ -122,6 +126,21 @@ async def _for_someone_new(work: Work, codec: FieldCodec, proven: Proven, holder
     """A person of their own, who is reached by a contact that may be found to be another's."""
     await _open(work, codec, proven, proven.person_id, Role.PATIENT, shared=holder is not None)
     return proven.person_id
+
+
+async def _for_the_patient(work: Work, codec: FieldCodec, proven: Proven, holder: UUID | None, asked: Answer) -> UUID:
+    """The patient for whom the clinic's staff had the code sent, with an account of their own from here on.
+
+    Raises:
+        InvalidInput: not on their own any more, or no patient of the clinic; or said to be a dependent.
+    """
+    if asked.booked_for is BookedFor.DEPENDENT:
+        raise InvalidInput("is of age", place="birth_date", rule="of_age")
+    person, clinic = proven.person_id, proven.clinic_id or 0
+    there = await families.hold(work, person) and await people.is_registered(work, clinic, person)
+    if not there or not await families.is_on_their_own(work, person, clinic):
+        raise InvalidInput("nobody's to take up any more", place="code", rule="not_good")
+    return await _for_someone_new(work, codec, proven, holder, asked)
 
 
 async def _for_dependent(

@@ -43,12 +43,14 @@ class Indexed:
 PROFILE = Encrypted("profile", "person_id", ("phone", "email", "address", "policy_number", "emergency_contacts"))
 ACCOUNT_CONTACT = Encrypted("account_contact", "person_id", ("phone", "email"))
 PEOPLE = (PROFILE, ACCOUNT_CONTACT)
-# An account is found by what it verified alone, and by what it does not share with an older one.
+# An account signs in by what it verified alone, and does not share with an older one. All who share an email are found
+# to be sent a link by it.
 INDEXES = (
     Indexed("phone", PROFILE, "phone"),
     Indexed("email", PROFILE, "email"),
     Indexed("account_phone", ACCOUNT_CONTACT, "phone", "p.phone_verified_at is not null and not p.phone_shared"),
     Indexed("account_email", ACCOUNT_CONTACT, "email", "p.email_verified_at is not null and not p.email_shared"),
+    Indexed("shared_account_email", ACCOUNT_CONTACT, "email", "p.email_verified_at is not null and p.email_shared"),
 )
 # Of a guardian by law: where the code goes.
 LEGAL_GUARDIAN = Encrypted("guardian_invitation", "invitation_id", ("contact",))

@@ -12,8 +12,9 @@ import phonenumbers
 from infra.errors import InvalidInput
 
 INDEXED = ("phone", "email")
-# Before the kind in the names of an account's contacts.
+# Before the kind in the names of an account's contacts; and of one that an older account has proven as well.
 OF_ACCOUNT = "account_"
+SHARED = "shared_account_"
 NO_COUNTRY = "ZZ"
 _PHONE = re.compile(r"\+?[0-9 ()./-]+(?:(?:;ext=|ext\.?|x|#) ?[0-9]{1,7})?", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
@@ -41,12 +42,12 @@ def canonical(field: str, value: str, country: str = NO_COUNTRY) -> str:
 def indexed(field: str, value: str) -> bytes:
     """What the blind index of a stored value is made of: equal for what people take for equal.
 
-    `field` is a column of the profile, or the same of an account with `account_` before it.
+    `field` is a column of the profile, or the same of an account with `account_` or `shared_account_` before it.
 
     Raises:
         InvalidInput: not in the form that `canonical` gives.
     """
-    if field.removeprefix(OF_ACCOUNT) == "phone":
+    if field.removeprefix(SHARED).removeprefix(OF_ACCOUNT) == "phone":
         return _phone(value, NO_COUNTRY).split(";")[0].encode()
     folded = unicodedata.normalize("NFKC", _email(value)).casefold()
     return unicodedata.normalize("NFKC", folded).encode()

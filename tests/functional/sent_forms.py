@@ -155,3 +155,11 @@ def _of_newcomers(house: House) -> Iterator[tuple[str, httpx.Response]]:
     api.cookies.clear()
     asked = {**fields(api.get(f"/verify/{verification}").text), "code": code[1], "booked_for": "self"}
     yield "/verify sent", api.post(f"/verify/{verification}", data=asked)
+    posting.send(house.world, None)
+    mail = browsers.get("admin", "/mailbox").text.split("To stork@example.org")[1]
+    link = re.search(r"/password/[\w-]+", mail)
+    assert link
+    api.cookies.clear()
+    page = api.get(link[0])
+    yield "/password", page
+    yield "/password sent", api.post(link[0], data={**fields(page.text), "password": PASSWORD})

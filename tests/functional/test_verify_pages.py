@@ -2,7 +2,7 @@
 
 import pytest
 from access_world import PASSWORD, World
-from in_browser import fits
+from in_browser import fits, looked_at
 from playwright.sync_api import Page
 
 from tests.integration.provisional import Mailbox, book, mailbox
@@ -39,9 +39,13 @@ def test_a_booking_is_confirmed_and_the_account_gets_a_password(
     assert page.get_by_role("heading", name="Confirmed").is_visible()
     page.goto(mailbox.links()[-1])
     assert fits(page)
+    login = page.get_by_label("Login").input_value()
+    looked_at(page, "password")
     page.get_by_label("New password").fill(PASSWORD)
     page.get_by_role("button", name="Set it").click()
-    assert page.url.endswith("/sign-in")
+    assert login.startswith("p-") and page.get_by_text(login).is_visible() and fits(page)
+    looked_at(page, "password-set")
+    page.get_by_role("link", name="Sign in").click()
     page.get_by_label("Login").fill(email)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()

@@ -8,7 +8,7 @@ from access_world import CHICK, FINCH, NEWS, WREN, insert
 from booking import at
 from browsing import Browsers
 from furnishing import seen_today
-from good_writes import carried
+from good_writes import carried, on_their_own
 from legal import COURT, SEEN
 from things import Things
 
@@ -164,6 +164,7 @@ def _of_staff(family: Family) -> list[Form]:
         _about(family, "staff.north", f"{appointment}/move", starts_at=at(40)[LOCAL], **asked),
         _about(family, "staff.north", f"{appointment}/remind"),
         Form("staff.north", f"{NORTH}/patients/{world.patients['north', WREN]}/consent-request"),
+        Form("staff.north", f"{on_their_own(family)}/account", {"email": "grown@example.org"}),
         Form("staff.north", f"{NORTH}/book", {**new, "key": str(uuid4())}),
         Form("staff.north", f"{NORTH}/merges/{case}", {"decision": "distinct"}),
         Form("staff.north", brought, {"digest": digest}, file=archive),

@@ -68,9 +68,19 @@ def of_care(family: Family) -> list[Write]:
         Write("staff.north", "POST", "/clinics/north/bookings", ask(patient=someone()), _key()),
         Write("staff.north", "POST", f"{of_finch}/forms", {"templates": ["pain"]}),
         Write("staff.north", "POST", f"{of_finch}/consents/request"),
+        Write("staff.north", "POST", f"{on_their_own(family)}/verifications", {"email": "grown@example.org"}),
         Write("specialist.north", "POST", f"{of_finch}/plans", new),
         *(Write(login, method, f"/clinics/north/{path}", body) for login, method, path, body in care),
     ]
+
+
+def on_their_own(family: Family) -> str:
+    """Where north has a patient of age who has no account and no guardian."""
+    person = family.world.newcomer("north")
+    born = "insert into operational.profile (person_id, birth_date) values (%s, '1990-01-01')"
+    family.world.change(f"{born} on conflict (person_id) do update set birth_date = excluded.birth_date", person)
+    find = "select patient_id from operational.registration where person_id = %s"
+    return f"/clinics/north/patients/{family.world.look(find, person)[0][0]}"
 
 
 def of_managers(family: Family) -> list[Write]:

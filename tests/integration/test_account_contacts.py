@@ -12,10 +12,13 @@ from provisional import MAIL, NOT_GOOD, Mailbox, book, login_of, mailbox, verifi
 
 from api import account_care, accounts
 from api.messages.port import MessageKind
+from infra.encryption.rotation.book import Kind
 from policies.words import Role
 from tests.integration.campaigning import text_of
+from tests.integration.pages_of import fields
 from tests.integration.posting import mail_server
 from tests.integration.posting import send as send_mail
+from tests.integration.sealed_people import turn
 
 __all__ = ["mailbox"]
 
@@ -224,6 +227,47 @@ def test_a_forgotten_password_is_set_by_a_link_to_the_proven_email(
     assert events == [(12, 0)]
 
 
+def test_whoever_shares_an_email_learns_their_login_and_has_links_sent_too(
+    fresh: World, running: Api, mailbox: Mailbox
+) -> None:
+    first, second = book(fresh, "north"), book(fresh, "south")
+    verified(running, mailbox, first)
+    token = mailbox.links()[-1].removeprefix("/password/")
+    logins = [login_of(fresh, first.person)]
+    told = running.post("/v1/passwords", json={"token": token, "password": PASSWORD})
+    assert told.json() == {"status": "set", "login": logins[0]}
+    verified(running, mailbox, second, booked_for="someone_new")
+    logins.append(login_of(fresh, second.person))
+    link = mailbox.links()[-1]
+    page = running.get(link).text
+    assert logins[1] in page and logins[0] not in page
+    done = running.post(link, data={**fields(page), "password": PASSWORD})
+    assert done.status_code == 200 and logins[1] in done.text and 'href="/sign-in"' in done.text
+    assert logins[1] not in running.get(link).text, "good once"
+    assert (sign_in(running, logins[1]), sign_in(running, MAIL)) == (200, 200)
+    assert sorted(login_behind(running, each) for each in forgotten(fresh, running)) == sorted(logins)
+    # Whoever signs in by the email may give it up: who shares it is reached by it still, and another key finds them.
+    headers = access_world.sign_in(running, MAIL)
+    changed = running.put(CONTACTS, json={"email": "new@example.org"}, headers=headers).json()
+    assert prove(running, mailbox, changed) == 200
+    turn(fresh.server, Kind.INDEX)
+    (link,) = forgotten(fresh, running)
+    assert login_behind(running, link) == logins[1]
+    assert running.post("/v1/passwords", json={"token": link, "password": "quite another one"}).status_code == 200
+    assert sign_in(running, logins[1], "quite another one") == 200 and sign_in(running, logins[0]) == 200
+
+
+def test_who_shared_an_email_before_its_index_is_in_it_with_the_next_rotation(
+    fresh: World, running: Api, mailbox: Mailbox
+) -> None:
+    verified(running, mailbox, book(fresh, "north"))
+    verified(running, mailbox, book(fresh, "south"), booked_for="someone_new")
+    fresh.change("delete from operational.blind_index where field = 'shared_account_email'")
+    assert len(forgotten(fresh, running)) == 1
+    turn(fresh.server, Kind.INDEX)
+    assert len(forgotten(fresh, running)) == 2
+
+
 def test_one_account_gets_so_many_links_in_a_day(fresh: World, running: Api, mailbox: Mailbox) -> None:
     running.post("/v1/passwords", json={"token": link(fresh, running, mailbox), "password": PASSWORD})
     for _ in range(4):
@@ -250,6 +294,27 @@ def test_whoever_asks_an_address_gets_so_many_codes_of_accounts_in_a_day(fresh: 
     other = {"email": "other@example.org"}
     assert running.put(CONTACTS, json=other, headers=access_world.sign_in(running, "heron")).status_code == 200
     assert fresh.look("select sum(codes) from operational.verification") == [(16,)]
+
+
+def forgotten(world: World, api: Api) -> list[str]:
+    """The tokens of the links that come for a forgotten password, each alone in a mail that names nobody."""
+    with mail_server() as (mailman, smtp):
+        send_mail(world, smtp, times=3)
+        mailman.came.clear()
+        assert forget(api, MAIL).text == '{"status":"sent"}'
+        send_mail(world, smtp, times=3)
+    assert {to for to, _ in mailman.came} == {MAIL}
+    mails = [text_of(message_from_bytes(mail)) for _, mail in mailman.came]
+    found = [re.findall(r"https://cloister\.example/password/(\S+)", mail) for mail in mails]
+    assert {len(each) for each in found} == {1} and not any("p-" in mail or "Canary" in mail for mail in mails)
+    return [token for (token,) in found]
+
+
+def login_behind(api: Api, token: str) -> str:
+    """The login that the page of a link says."""
+    found = re.search(r'id="login" value="([^"]+)"', api.get(f"/password/{token}").text)
+    assert found
+    return found[1]
 
 
 def forget(api: Api, email: str) -> httpx.Response:

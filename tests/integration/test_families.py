@@ -10,8 +10,10 @@ import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
 from families import CHILD, NOT_THERE, TODAY, add, call, dependents, invitation, join
 
+from infra.database import connect_admin
 from policies.guardianship import OTHER_AGES, majority_age
 from policies.words import Role
+from tests.integration.test_deletions_of_appointments import until_somebody_waits
 
 
 def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World) -> None:
@@ -244,6 +246,41 @@ def test_a_clinics_patient_is_not_left_without_a_guardian(fresh: World) -> None:
         answer = call(api, "finch", "DELETE", f"me/dependents/{fresh.guardianship}", {"reason": "no_longer"})
         assert answer.json()["errors"] == [{"place": "path.dependent", "rule": "last_guardian"}]
         assert dependents(api, "finch")
+
+
+def test_who_joins_while_the_last_guardian_leaves_has_the_child(fresh: World) -> None:
+    """Whoever joins holds the child first: the other leaves afterwards, and is not the last."""
+    whose = f"me/dependents/{fresh.guardianship}"
+    with access_world.client(fresh.server) as api, ThreadPoolExecutor(2) as pool:
+        code = invitation(api, "finch", whose)
+        with connect_admin(fresh.server) as admin, admin.transaction():
+            admin.execute("lock table operational.principal_role in share mode")  # who joins comes no further
+            joining = pool.submit(join, api, "heron", code)
+            until_somebody_waits(fresh, admin.info.backend_pid)
+            leaving = pool.submit(call, api, "finch", "DELETE", whose, {"reason": "moved_away"})
+            until_somebody_waits_for_who_waits(fresh, admin.info.backend_pid)
+        assert (joining.result(30).status_code, leaving.result(30).status_code) == (201, 200)
+        (found,) = dependents(api, "heron")
+        assert found["name"] == CHICK and dependents(api, "finch") == []
+
+
+def test_whom_the_last_guardian_took_along_nobody_joins(fresh: World) -> None:
+    whose = f"me/dependents/{fresh.guardianship}"
+    with access_world.client(fresh.server) as api, ThreadPoolExecutor(1) as pool:
+        code = invitation(api, "finch", whose)
+        with connect_admin(fresh.server) as leaving, leaving.transaction():
+            gone = "deleted_at = now(), deleted_by = person_id, delete_reason = 'moved_away'"
+            leaving.execute(f"update operational.person set {gone} where person_id = %s", [fresh.people[CHICK]])
+            joining = pool.submit(join, api, "wren", code)
+            until_somebody_waits(fresh, leaving.info.backend_pid)
+        assert joining.result(30).json() == NOT_THERE
+    assert fresh.look("select count(*) from operational.guardianship") == [(1,)]
+
+
+def until_somebody_waits_for_who_waits(world: World, pid: int) -> None:
+    """Until a connection waits for one that waits for this one."""
+    ((first,),) = world.look("select pid from pg_stat_activity where %s = any(pg_blocking_pids(pid))", pid)
+    until_somebody_waits(world, first)
 
 
 _SLOWLY = """

@@ -1,11 +1,16 @@
 """Doubtful registrations: staff of the clinic decides, and what is merged moves whole."""
 
+from uuid import uuid4
+
 import access_world
 import pytest
 from access_world import DELETED, FINCH, HERON, WREN, Api, World
 
 from api.merges.repository import MOVED
+from api.messages.post import revive
 from api.verifications import people_repository as people
+from tests.integration.booking import ask, post
+from tests.integration.posting import give_email, mail_server, send
 from tests.integration.provisional import in_work
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
@@ -91,6 +96,39 @@ def test_a_registration_that_was_deleted_comes_back_with_the_merge(fresh: World)
     assert alive == [(True,)]
 
 
+def test_what_waits_to_be_told_goes_to_the_patient_who_is_kept(fresh: World) -> None:
+    kept, other = fresh.patients["north", FINCH], fresh.patients["north", WREN]
+    give_email(fresh, FINCH, "finch@example.org")
+    campaign = (
+        "insert into operational.message (message_id, kind, clinic_id, patient_id, person_id, about_id, state)"
+        " select gen_random_uuid(), 'campaign', clinic_id, patient_id, person_id, %s, 'dead'"
+        " from operational.registration where patient_id = any(%s)"
+    )
+    with access_world.client(fresh.server) as api, mail_server() as (mailman, smtp):
+        staff = access_world.sign_in(api, "staff.north")
+        assert post(api, staff, ask(patient={"id": str(other)})).status_code == 201
+        asking = "/v1/clinics/north/patients/{}/consents/request"
+        assert api.post(asking.format(other), headers=staff).status_code == 202
+        fresh.change("update operational.message set state = 'dead' where kind = 'consent_request'")
+        one, both = uuid4(), uuid4()
+        fresh.change(campaign, one, [other])
+        fresh.change(campaign, both, [kept, other])
+        assert decide(api, fresh, "merge") == 200
+        again = api.post(asking.format(kept), headers=staff)
+        assert again.json()["errors"][0]["rule"] == "asked_already"
+        kinds = "('booking_confirmed', 'consent_request')"
+        whose = "select patient_id, person_id = %s from operational.message where"
+        found = fresh.look(f"{whose} kind in {kinds}", fresh.people[FINCH])
+        assert found == [(kept, True)] * 2
+        assert fresh.look(f"{whose} about_id = %s", fresh.people[FINCH], one) == [(kept, True)]
+        twice = fresh.look(f"{whose} about_id = %s", fresh.people[FINCH], both)
+        assert sorted(twice) == sorted([(kept, True), (other, False)]), "nobody gets one twice"
+        fresh.change("update operational.message set state = 'stopped' where about_id = any(%s)", [one, both])
+        assert revive(fresh.server) == 1
+        send(fresh, smtp, times=2)
+        assert [to for to, _ in mailman.came] == ["finch@example.org"] * 2
+
+
 @pytest.mark.check(34)
 def test_a_deleted_registration_goes_to_nobody_by_a_code(fresh: World) -> None:
     provisional, clinic = fresh.newcomer("north"), fresh.clinic_ids["north"]
@@ -121,7 +159,7 @@ def test_every_table_of_a_patient_is_moved(fresh: World) -> None:
         "profile_tombstone",  # a revocation is of the registration that it was of
         "sharing_limit",  # so is any other end of sharing
         "webhook_delivery",  # says whom it told of at the time
-        "message",  # says to whom it was sent at the time
+        "message",  # says to whom it was sent at the time; what waits is moved
         "outbox",  # a queue, filled by triggers
     }
     rows = fresh.look(

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Form, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import Response
 
 from api.identity import password_links
 from api.pages.faults import Faults, of, read_as
@@ -96,9 +96,9 @@ async def forget(
 
 
 @router.get("/password/{token}")
-async def password_form(request: Request, serving: Serving) -> Response:
-    """The form for a new password; the same for every token, whether there is one or not."""
-    return form_page(request, serving, "entry/password.html", place="")
+async def password_form(request: Request, serving: Serving, token: str) -> Response:
+    """The form for a new password, with the login that it is for while the link is good."""
+    return await _password_page(request, serving, token)
 
 
 @router.post("/password/{token}")
@@ -109,14 +109,21 @@ async def set_password(
     form: Annotated[str, Form(max_length=100)] = "",
     password: Annotated[str, Form(max_length=1024)] = "",
 ) -> Response:
-    """Set the password, and lead on to the sign-in."""
+    """Set the password, say with which login it goes, and lead on to the sign-in."""
     if not of_own_page(request, serving, form):
-        return form_page(request, serving, "entry/password.html", 400, place="")
+        return await _password_page(request, serving, token, 400)
     try:
-        await password_links.set_password(serving, request, token, password)
+        login = await password_links.set_password(serving, request, token, password)
     except InvalidInput as error:
-        return form_page(request, serving, "entry/password.html", 422, place=error.place)
-    return RedirectResponse("/sign-in", 303)
+        return await _password_page(request, serving, token, 422, place=error.place)
+    return page(request, "entry/password_set.html", login=login)
+
+
+async def _password_page(
+    request: Request, serving: Services, token: str, status: int = 200, *, place: str = ""
+) -> Response:  # fmt: skip
+    login = await password_links.login_of(serving, token)
+    return form_page(request, serving, "entry/password.html", status, place=place, login=login)
 
 
 def _verify_page(

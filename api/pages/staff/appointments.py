@@ -18,6 +18,8 @@ from api.pages.texts import N_
 from api.pages.times import around, as_typed, at_clinic, day_of
 from api.pages.visitors import Csrf, Cursor, Visiting, Visitor, page
 from api.services import Services, Serving
+from api.verifications import claiming
+from api.verifications.schemas import Claiming
 from infra.errors import InvalidInput, NotThere, Refused
 from policies.appointments import Reason, Step
 from policies.words import Role
@@ -37,10 +39,20 @@ NOT_ASKED = {
     "reminded_already": N_("They were reminded within the last twelve hours."),
     "asked_already": N_("They were asked within the last week."),
     "not_to_come": N_("This appointment is over or cancelled."),
+    "cared_for": N_(
+        "No code was sent: they have an account or a guardian already, are not known to be of age, or have to do with "
+        "more than this clinic."
+    ),
+    "missing": N_("That is no email address."),
+    "not_valid": N_("That is no email address."),
 }
 DONE = {
     "reminded": N_("A reminder is on its way, if they can be reached."),
     "asked": N_("They are asked to sign, if they can be reached."),
+    "offered": N_(
+        "A code is on its way to that address, unless it had too many. "
+        "Whoever enters it has the account of this patient from then on."
+    ),
     "booked_without_code": N_(
         "It is booked. No code was sent, since nothing can be sent to a phone: "
         "without an email the patient has no account here."
@@ -147,6 +159,27 @@ async def ask_for_consent(
         refused = NOT_ASKED.get(error.rule, OTHERWISE)
         return await _page(request, serving, visiting, clinic, day, None, 409, refused=refused)
     return _back(clinic, day, "asked")
+
+
+@router.post("/patients/{patient}/account")
+async def offer_account(
+    request: Request,
+    serving: Serving,
+    visiting: Visiting,
+    clinic: str,
+    patient: str,
+    day: Typed = "",
+    email: Annotated[str, Form(max_length=320)] = "",
+    csrf: Csrf = "",
+) -> Response:
+    """Have a code sent to the patient, by which they have an account of their own."""
+    visiting.sent(csrf)
+    try:
+        await claiming.claim(serving, visiting.caller, clinic, patient, Claiming(email=email))
+    except (InvalidInput, Refused) as error:
+        status, refused = 422 if isinstance(error, InvalidInput) else 409, NOT_ASKED.get(error.rule, OTHERWISE)
+        return await _page(request, serving, visiting, clinic, day, None, status, refused=refused)
+    return _back(clinic, day, "offered")
 
 
 def _back(clinic: str, day: str, done: str = "") -> Response:
