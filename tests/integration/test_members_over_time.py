@@ -106,6 +106,16 @@ def test_an_edit_neither_keeps_old_members_nor_touches_those_who_stay(clinic: Se
     ]
 
 
+def test_who_comes_back_before_anybody_was_evaluated_has_left_and_entered(clinic: SegmentClinic) -> None:
+    """Whoever looked in between saw nobody."""
+    clinic.lose("a")
+    clinic.patient("a", birth_date=BORN)
+    assert clinic.feed("old", after=1) == [("a", kind, "correction", False) for kind in ("left", "entered")]
+    assert clinic.run() == (0, 0) and clinic.members("old") == "a"
+    clinic.patient("a", birth_date=BORN)  # was there
+    assert clinic.run() == (0, 0) and clinic.feed("old", after=3) == []
+
+
 def test_an_edit_that_was_saved_to_fire_fires_once(clinic: SegmentClinic) -> None:
     clinic.save("old", {**OLD, "value": 80}, fires=True)
     clinic.run()
