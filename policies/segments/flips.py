@@ -59,9 +59,9 @@ def course_of(condition: Condition, patient: Patient, as_of: date) -> Course:
 
 
 def looks(condition: Condition, patient: Patient, as_of: date) -> int:
-    """How often `course_of` looks at a row or a constant: at each of them on each day on which the condition may change.
+    """How often `course_of` looks at a row: at each of them on each day on which the condition may change.
 
-    To find the rows and days at all is as much as some days.
+    Constants are looked at as well; and to find the rows and days at all is as much as some days.
     """
     narrowed = _narrowed(condition, patient, as_of)
     constants = len(condition.value) if isinstance(condition.value, list) else 1
