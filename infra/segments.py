@@ -133,11 +133,12 @@ inner join segment_version as v on v.segment_id = s.segment_id and v.version = s
 where s.archived_at is null
 """
 _COUNTS = """
-select s.slug, count(m.patient_id) filter (
+select s.slug, count(k.patient_id) filter (
     where not d.profile_dependent or (h.patient_id is null and p.patient_id is null))
 from segment as s
 inner join segment_dependence as d on d.segment_id = s.segment_id
 left join segment_member as m on m.segment_id = s.segment_id and m.left_at is null
+left join raw_patients as k on k.patient_id = m.patient_id
 left join withdrawal as h on h.patient_id = m.patient_id
 left join (
     select distinct p.patient_id

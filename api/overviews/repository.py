@@ -54,6 +54,7 @@ moved as materialized (
     select t.segment_id, t.entered_at, t.left_at
     from segment_stay as t
     inner join segment as s on s.segment_id = t.segment_id and s.archived_at is null
+    inner join raw_patients as p on p.patient_id = t.patient_id
     where t.patient_id not in (select patient_id from withheld) or not t.profile_dependent
 ),
 -- What a segment gained or lost on each day; all that was before the first day stands on the day before it.
@@ -75,6 +76,7 @@ present as (
     select m.segment_id, count(*) as members
     from segment_member as m
     inner join segment_dependence as d on d.segment_id = m.segment_id
+    inner join raw_patients as p on p.patient_id = m.patient_id
     where m.left_at is null and (not d.profile_dependent or m.patient_id not in (select patient_id from withheld))
     group by m.segment_id
 )

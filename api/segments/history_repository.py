@@ -70,6 +70,7 @@ moved as materialized (
         (t.entered_at at time zone %(zone)s)::date as entered_on, t.entered_by,
         (t.left_at at time zone %(zone)s)::date as left_on, t.left_by
     from segment_stay as t
+    inner join raw_patients as p on p.patient_id = t.patient_id
     where
         t.segment_id = %(segment)s
         and (t.patient_id not in (select patient_id from withheld) or not t.profile_dependent)

@@ -23,6 +23,7 @@ present as (
     select m.segment_id, count(*) as members
     from segment_member as m
     inner join segment_dependence as d on d.segment_id = m.segment_id
+    inner join raw_patients as p on p.patient_id = m.patient_id
     where
         m.left_at is null and {which_members}
         and (not d.profile_dependent or m.patient_id not in (select patient_id from withheld))

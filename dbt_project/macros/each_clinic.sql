@@ -33,6 +33,7 @@ do $clinic$
 declare
     run_as_of constant date := {{ dbt.string_literal(clinic.as_of) }};
     run_stamp constant timestamptz := {{ dbt.string_literal(var('run_at')) }};
+    clinic_as_of date;
     clinic_started timestamptz;
     clinic_seconds double precision;
     clinic_sqlstate text;
@@ -54,7 +55,13 @@ begin
         {{ record_build(run_id, model_name, slug) }}
         {%- endif %}
         clinic_seconds := extract(epoch from clock_timestamp() - clinic_started);
+        {%- if model.name == 'segment_member' %}
+        select as_of into clinic_as_of from segment_clock;
+        {%- endif %}
         set local role none;
+        {%- if model.name == 'segment_member' %}
+        {{ record_day(slug) }}
+        {%- endif %}
         insert into pipeline.clinic_run (invocation_id, model, clinic, status, sql_seconds)
         values ({{ run_id }}, {{ model_name }}, {{ slug }}, 'done', clinic_seconds);
     exception when query_canceled or others then
@@ -75,4 +82,12 @@ $clinic$;
             {{ model_name }}, (select operational.role_clinic()), 'operations', 'permit', '{}', '{identifier}',
             {{ run_id }}::uuid, count(*)
         from raw_patients;
+{% endmacro %}
+
+
+{# For which day the members stand from now on, as `record_day` of the live worker: a later model may fail. #}
+{% macro record_day(slug) %}
+        insert into pipeline.member_day (clinic, as_of)
+        select {{ slug }}, clinic_as_of where clinic_as_of is not null
+        on conflict (clinic) do update set as_of = excluded.as_of, passed_at = clock_timestamp();
 {% endmacro %}

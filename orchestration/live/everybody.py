@@ -8,8 +8,8 @@ from psycopg.types.json import Jsonb
 from orchestration.clinics import ClinicDay
 from orchestration.live.dead import Poisoned, is_poison
 from orchestration.live.lane import Lane
-from orchestration.live.queue import state
-from orchestration.live.record import record
+from orchestration.live.queue import State, state
+from orchestration.live.record import record, record_day
 from orchestration.programs import evaluate, middle, note_broken, sound_segments, store_program
 from policies.segments.reconcile import compile_noted, compile_program
 
@@ -43,6 +43,7 @@ def evaluate_all(lane: Lane, clinic: ClinicDay, *, wait: bool = False) -> bool:
                 raise Poisoned([], [], error) from None
             raise
         record(lane.connection, clinic.slug, None, {})
+        _note_first_day(lane, clinic, standing)
         return True
 
 
@@ -65,4 +66,11 @@ def note_evaluated(lane: Lane, clinic: ClinicDay, rules: int) -> bool:
         program = compile_noted(sound_segments(lane.connection))
         given = [standing.as_of or clinic.as_of, standing.at, Jsonb(program.parameters)]
         psycopg.RawCursor(lane.connection).execute(program.statement, given)
+        _note_first_day(lane, clinic, standing)
         return True
+
+
+def _note_first_day(lane: Lane, clinic: ClinicDay, standing: State) -> None:
+    """Members who were evaluated for the first time stand for the day of that; others for the day that they had."""
+    if standing.as_of is None:
+        record_day(lane.connection, clinic.slug, clinic.as_of)

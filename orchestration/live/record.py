@@ -1,6 +1,7 @@
 """What a unit of work leaves in the access log, and in the clinic's own book of units."""
 
 from collections.abc import Mapping
+from datetime import date
 from uuid import UUID, uuid4
 
 import psycopg
@@ -36,6 +37,12 @@ def record(connection: psycopg.Connection, slug: str, taken: Taken | None, moved
     connection.execute(f"/* {slug} */ {_RECORD}", given, prepare=True)
 
 
+def record_day(connection: psycopg.Connection, slug: str, day: date | None) -> None:
+    """Note for which day a clinic's members stand, as the last thing that the clinic's builder does."""
+    connection.execute("set local role none")
+    connection.execute(_DAY, [slug, day])
+
+
 def record_retry(connection: psycopg.Connection, patients: int) -> None:
     """The event of an operator's retry, in a transaction of the clinic's; whose rows it moved, the units tell."""
     row = connection.execute("select operational.role_clinic()").fetchone()
@@ -45,6 +52,11 @@ def record_retry(connection: psycopg.Connection, patients: int) -> None:
     )  # fmt: skip
 
 
+# The pipeline's own table, for whoever shows the members and cannot see the clinic's clock.
+_DAY = """
+insert into pipeline.member_day (clinic, as_of) values (%s, %s)
+on conflict (clinic) do update set as_of = excluded.as_of, passed_at = clock_timestamp()
+"""
 # The batch's rows have the time of the event, by which they are found.
 _RECORD = """
 with event as (

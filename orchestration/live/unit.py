@@ -17,7 +17,7 @@ from orchestration.live.dead import Poisoned, is_poison
 from orchestration.live.lane import Lane
 from orchestration.live.midnight import pass_midnight
 from orchestration.live.queue import State, Taken, state, take
-from orchestration.live.record import record
+from orchestration.live.record import record, record_day
 from orchestration.live.withdrawal import holds_too_much, withdraw
 from orchestration.reevaluate import reevaluate
 
@@ -115,13 +115,5 @@ def begin_day(lane: Lane, clinic: ClinicDay, now: datetime, *, wait: bool = Fals
     with lane.alone(clinic.slug, wait=wait) as got:
         if got and pass_midnight(lane.connection, clinic.slug, now) is not None:
             day = state(lane.connection, clinic.slug).as_of  # by the database's clock, and its time zone of the clinic
-            lane.connection.execute("set local role none")
-            lane.connection.execute(_DAY, [clinic.slug, day])
+            record_day(lane.connection, clinic.slug, day)
         return got
-
-
-# The pipeline's own table, for whoever shows the members and cannot see the clinic's clock.
-_DAY = """
-insert into pipeline.member_day (clinic, as_of) values (%s, %s)
-on conflict (clinic) do update set as_of = excluded.as_of, passed_at = clock_timestamp()
-"""

@@ -48,9 +48,14 @@ def _first(column: str) -> str:
 
 
 # Exact, of numbers as they are written: doubles would add up to another sum in another order of the rows, and the
-# mean of 0.7, 0.1 and 0.1 would be less than 0.3. The zero brings the digits that a quotient is given.
+# mean of 0.7, 0.1 and 0.1 would be less than 0.3. The zero brings the digits that a quotient is given: so many that it
+# is nearest to the same double as the mean itself. Of few decimals 80 do, of any double's 600. What is nearest to zero,
+# up to half of the least double, PostgreSQL would refuse to make one of.
+_SUM, _COUNT = (f"{aggregate} filter (where {{where}})" for aggregate in ("sum(number::numeric)", "count(number)"))
 _MEAN = (
-    "((sum(number::numeric) filter (where {where}) + 0e-40) / count(number) filter (where {where}))::double precision"
+    f"(case when scale({_SUM}) <= 20 then (({_SUM} + 0e-80) / {_COUNT})::double precision"
+    f" when abs({_SUM}) <= {_COUNT} * 2.47032822920623272088284396434110686183e-324 then 0"
+    f" else (({_SUM} + 0e-600) / {_COUNT})::double precision end)"
 )
 
 # Both arrays are aggregates of the pass around this query.

@@ -11,6 +11,7 @@ A segment that others name is worked out once for each patient, in a layer below
 putting its expression into theirs, which doubles with each layer where a segment names two.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -25,6 +26,8 @@ from policies.segments.references import levels, named
 from policies.segments.rule import AllOf, InSegment, Not, Rule, RuleError
 
 MOST_MEASURES = 1000
+# Of one layer: each takes two columns, of which PostgreSQL selects at most 1,664.
+MOST_NAMED = 800
 _CAST = {ValueType.NUMBER: "double precision", ValueType.DATE: "date", ValueType.TEXT: "text"}
 
 
@@ -104,8 +107,8 @@ def compile_verdicts(segments: list[ActiveSegment], *, given: bool = False) -> V
         given: for the patients of `$4`, an array of ids, alone.
 
     Raises:
-        RuleError: the segments together ask for more measures than a row of PostgreSQL has columns, or one names
-            another that is not there, or itself.
+        RuleError: the segments together ask for more measures, or name more others, than a row of PostgreSQL has
+            columns, or one names another that is not there, or itself.
     """
     build, only, ordered = _Build(), GIVEN if given else [], _ordered(segments)
     holds = _holds({segment.slug: segment.rule for segment in ordered}, build)
@@ -178,6 +181,8 @@ def _layer(rules: dict[str, Rule], build: _Build) -> None:
     """Give each segment that another names a column of its own."""
     found = levels(rules)
     asked = set[str]().union(*map(named, rules.values()))
+    if max(Counter(found[slug] for slug in asked).values(), default=0) > MOST_NAMED:
+        raise RuleError(f"more than {MOST_NAMED} of the clinic's segments on one level are named by others")
     for slug in [slug for slug in found if slug in asked]:
         while len(build.layers) <= found[slug]:
             build.layers.append([])

@@ -8,6 +8,7 @@ rule names are explained once, beside the rule.
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import accumulate
 from typing import Any
 
 from policies.segments.condition import Condition
@@ -86,8 +87,9 @@ def explain(rule: Rule, patient: Patient, as_of: date, segments: Mapping[str, Ru
     """
     others = segments or {}
     asked = {write(found): found for each in (rule, *others.values()) for found in conditions(each)}
-    if sum(looks(found, patient, as_of) for found in asked.values()) > MOST_LOOKS:
-        raise RuleError("it takes too long to explain")
+    for looked in accumulate(looks(found, patient, as_of) for found in asked.values()):
+        if looked > MOST_LOOKS:
+            raise RuleError("it takes too long to explain")
     return explain_by(rule, others, lambda condition: _explained(condition, patient, as_of))
 
 

@@ -21,6 +21,9 @@ from policies.segments.values import Row
 from policies.segments.windows import Window
 
 HORIZON_DAYS = 3653
+# As measured: what is spent on a row before any day is looked at, in days, and on so many constants as on a row.
+DAYS_OF_FINDING = 10
+CONSTANTS_A_ROW = 4
 # Comparisons of these units with a constant change as that many days or years have passed.
 _DAYS, _YEARS = "days", "years"
 
@@ -56,9 +59,14 @@ def course_of(condition: Condition, patient: Patient, as_of: date) -> Course:
 
 
 def looks(condition: Condition, patient: Patient, as_of: date) -> int:
-    """How often `course_of` looks at a row: at each of them on each day on which the condition may change."""
+    """How often `course_of` looks at a row: at each of them on each day on which the condition may change.
+
+    Constants are looked at as well; and to find the rows and days at all is as much as some days.
+    """
     narrowed = _narrowed(condition, patient, as_of)
-    return len(_rows(condition, narrowed)) * (1 + len(_days_of_change(condition, narrowed, as_of)))
+    constants = len(condition.value) if isinstance(condition.value, list) else 1
+    looked_at = len(_rows(condition, narrowed)) + constants // CONSTANTS_A_ROW
+    return looked_at * (DAYS_OF_FINDING + len(_days_of_change(condition, narrowed, as_of)))
 
 
 def _narrowed(condition: Condition, patient: Patient, as_of: date) -> Patient:
@@ -93,13 +101,33 @@ def _course(steps: Iterable[tuple[date, Verdict]]) -> Course:
 def _days_of_change(condition: Condition, patient: Patient, after: date) -> list[date]:
     """Every day on which the condition may change, and perhaps some on which it does not."""
     marks, window, unit = _marks(condition, patient), _window(condition), condition.definition.unit
-    found = {mark.toordinal() + shift for mark in marks for shift in _shifts(condition)}
+    first, last = after.toordinal() + 1, min(after.toordinal() + HORIZON_DAYS, date.max.toordinal())
+    found = _shifted([mark.toordinal() for mark in marks], _shifts(condition), first, last)
     if window:
         found |= {_leaves(mark, window) for mark in marks}
     if unit == _YEARS:
         found |= {_birthday(mark, after.year + ahead) for mark in marks for ahead in range(HORIZON_DAYS // 365 + 1)}
-    first, last = after.toordinal() + 1, min(after.toordinal() + HORIZON_DAYS, date.max.toordinal())
     return [date.fromordinal(day) for day in sorted(found) if first <= day <= last]
+
+
+def _shifted(marks: list[int], shifts: set[int], first: int, last: int) -> set[int]:
+    """The days from the first to the last that are so many days beside a mark.
+
+    A day is a bit, and all marks are shifted at once: of thousands of days and constants there are millions of pairs.
+    """
+    if not marks or first > last:
+        return set()
+    lowest, highest, days = min(marks), max(marks), last - first + 1
+    bits = bytearray((highest - lowest) // 8 + 1)
+    for mark in marks:
+        bits[(mark - lowest) // 8] |= 1 << (mark - lowest) % 8
+    found = 0
+    for shift in shifts:
+        if lowest + shift <= last and highest + shift >= first:
+            begin = max(first - shift - lowest, 0)  # of the bits that come to lie between
+            part = int.from_bytes(bits[begin // 8 : (begin + days) // 8 + 1], "little") >> begin % 8
+            found |= part << max(lowest + shift - first, 0)
+    return {first + day for day in range(days) if found >> day & 1}
 
 
 def _rows(condition: Condition, patient: Patient) -> Sequence[Row]:

@@ -32,7 +32,7 @@ from uuid import UUID
 from policies.segments.compiler import ActiveSegment, Rules, Told, compile_told, rules_of
 from policies.segments.references import profile_dependent, reached
 
-RECONCILE_VERSION = 8
+RECONCILE_VERSION = 9
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ def compile_program(
     ending = _RECONCILE_GIVEN if given else _RECONCILE_FLIPS if flips else _RECONCILE
     if middle:
         kept = replace(told, told="select * from " + _VERDICTS)  # nosec B608 # a constant
-        return _program(segments, kept, _changes(segments, kept, given) + ending, _KEEP.format(told=told.told))
-    return _program(segments, told, _changes(segments, told, given) + ending)
+        return _program(segments, kept, _changes(kept, given) + ending, _KEEP.format(told=told.told))
+    return _program(segments, told, _changes(told, given) + ending)
 
 
 def compile_noted(segments: list[ActiveSegment]) -> Program:
@@ -92,7 +92,7 @@ def compile_drift(segments: list[ActiveSegment]) -> Program:
         RuleError: the segments do not compile together.
     """
     told = compile_told(segments, flips=False)
-    return _program(segments, told, _changes(segments, told, given=False) + _DRIFT)
+    return _program(segments, told, _changes(told, given=False) + _DRIFT)
 
 
 def compile_trial(segments: list[ActiveSegment]) -> Program:
@@ -124,7 +124,6 @@ def _listed(segments: list[ActiveSegment]) -> list[dict[str, Any]]:
             "rules": _digest([by_slug[other] for other in others]),
             "profile_dependent": dependent,
             "place": place,
-            "named": sorted(str(by_slug[other].segment_id) for other in others - {slug}),
         }
         for place, (slug, others, dependent) in enumerate(_dependence(rules_of(segments)))
     ]
@@ -145,7 +144,7 @@ def _digest(segments: list[ActiveSegment]) -> str:
     return hashlib.sha256(" ".join(versions).encode()).hexdigest()
 
 
-def _changes(segments: list[ActiveSegment], told: Told, given: bool) -> str:
+def _changes(told: Told, given: bool) -> str:
     """What differs between members as they are kept and as they should be, each with its cause, or null for none.
 
     One full join, which is hashed or merged whatever the planner believes of the table's size: an anti-join over a
@@ -153,8 +152,6 @@ def _changes(segments: list[ActiveSegment], told: Told, given: bool) -> str:
     joined behind it: what belongs to a segment or a patient is known on both sides.
     """
     of_given = " where patient_id = any($4::uuid[])" if given else ""
-    # Most clinics' segments name no others, and pay for no look at them.
-    naming = any(others != {slug} for slug, others, _ in _dependence(rules_of(segments)))
     return f"""with {told.passes}noted as (
     -- Of several causes the first one counts, which is also the first in the alphabet.
     select patient_id, min(cause) as cause, bool_or(fires) as may_fire
@@ -166,7 +163,7 @@ told as (
     select verdicts.*, noted.cause, noted.may_fire
     from ({told.told}) as verdicts left join noted using (patient_id) offset 0
 ),
-listed as materialized ({_LISTED.format(place=len(told.parameters), unless=_NAMED_QUIETLY if naming else "")}),
+listed as materialized ({_LISTED.format(place=len(told.parameters))}),
 segments as (
     -- In the order of the verdicts.
     select array_agg(segment_id order by place) as ids, array_agg(version order by place) as versions,
@@ -212,24 +209,19 @@ changed as materialized (
 
 _VERDICTS = "pg_temp.segment_verdict"
 _KEEP = "create temporary table segment_verdict on commit drop as {told}"
+# `names_quiet_one` is the clinic's own function, and asked of those alone whose own versions fire.
 _LISTED = """
     select rule.*, rule.rules is distinct from state.rules as renewed,
         coalesce((
             select bool_and(saved.fires) from segment_version as saved
             where saved.segment_id = rule.segment_id and saved.version <= rule.version
                 and saved.version > coalesce(state.version, 0)
-        ), false){unless} as fires
+        ), false) and not names_quiet_one(rule.segment_id) as fires
     from jsonb_to_recordset($3 -> {place}) as rule (
-        segment_id uuid, version integer, rules text, profile_dependent boolean, place integer, named uuid[]
+        segment_id uuid, version integer, rules text, profile_dependent boolean, place integer
     )
     left join segment_state as state on state.segment_id = rule.segment_id
 """
-# Whom a quiet version of a segment that it names moves, no difference of its own showed.
-_NAMED_QUIETLY = """ and not exists (
-            select from segment_state as other
-            inner join segment_version as quiet on quiet.segment_id = other.segment_id and quiet.version > other.version
-            where other.segment_id = any(rule.named) and not quiet.fires
-        )"""
 _STAY = "segment_member as stay"
 # Through the few segments, so that the index of present members serves each patient.
 _STAY_GIVEN = """segment
@@ -333,7 +325,7 @@ _KNOWN_STILL = {"known": "flips_known and not stale.everybody", "source": " cros
 _RECONCILE = _STALE + _OF_ALL.format(**_KNOWN_STILL) + _EVALUATED + _WRITE
 _RECONCILE_FLIPS = _FLIP.format(kept="patient_flip") + _OF_ALL.format(known="true", source="") + _EVALUATED + _WRITE
 _RECONCILE_GIVEN = _FLIP_OF_GIVEN + _OF_GIVEN + _WRITE
-_NOTED = f"""with listed as materialized ({_LISTED.format(place=0, unless="")}),
+_NOTED = f"""with listed as materialized ({_LISTED.format(place=0)}),
 everybody as (delete from changed_patient where patient_id is null){_EVALUATED}
 update segment_clock set as_of = $1, flips_known = true, at = greatest(at, $2)
 """  # nosec B608 # constants

@@ -1,19 +1,24 @@
 """The Dagster job: it marks as built what is built, names what failed, keeps no patient data."""
 
+import asyncio
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 from operational_rows import CANARY, Rows
+from psycopg import AsyncConnection, sql
+from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
+from api.directory import ClinicEntry, at_present
 from infra.database import Server, connect_admin
 from infra.errors import InvalidInput
+from infra.roles import ClinicKind, Login
 from infra.segments import add_segments
 from orchestration import mart_state, quality
 from orchestration.build import Plan, build
@@ -119,6 +124,32 @@ def test_current_marts_are_left_alone_until_something_changes(module_server: Ser
     assert shown[Asset.PATIENTS]["south"] == {"rows_written": 1, "rows_deleted": 0, "patients": 1}
     assert shown["patient_summary"]["south"] == {"dagster/partition_row_count": len(summaries)}
     assert materialize(module_server, as_of=date(2024, 7, 1), clinics=["north"]).done == ["north"]
+
+
+def test_members_stand_for_the_day_of_a_build_that_failed_behind_them(module_server: Server, rows: Rows) -> None:
+    """What is explained and tried is of the day that the members stand for, whatever else is still to be built."""
+    materialize(module_server, as_of=AS_OF, clinics=["south"])
+    builder = sql.Identifier(module_server.roles.clinic("south", ClinicKind.BUILDER))
+    table = sql.SQL("insert on clinic_south.segment_report")
+    rows.admin.execute(sql.SQL("revoke {} from {}").format(table, builder))
+    try:
+        failed = materialize(module_server, as_of=AS_OF + timedelta(days=1), clinics=["south"]).failed["south"]
+    finally:
+        rows.admin.execute(sql.SQL("grant {} to {}").format(table, builder))
+    assert failed.step == "segment_report"
+    assert _day(module_server) == AS_OF + timedelta(days=1)
+    materialize(module_server, as_of=AS_OF, clinics=["south"])
+    assert _day(module_server) == AS_OF
+
+
+def _day(at: Server) -> date | None:
+    """The day that the members of south stand for, as the service knows it."""
+
+    async def known() -> date | None:
+        async with await AsyncConnection.connect(**at.parameters(Login.SERVICE), row_factory=dict_row) as connection:
+            return (await at_present(connection, ClinicEntry(2, "south", "South", "UTC", None, None, []))).as_of
+
+    return asyncio.run(known())
 
 
 @pytest.mark.check(42)

@@ -1,20 +1,26 @@
 """Deleted is marked with a reason and by whom, gone from every read, and back by an admin's hand."""
 
+import json
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
 import access_world
 import psycopg
 import pytest
-from access_world import DELETED, FINCH, HERON, Api, World
+from access_world import DELETED, FINCH, HERON, WREN, Api, World
 from booking import as_key, ask, errors, post, someone
 from psycopg import sql
 
 from infra.database import clinic_transaction, connect
 from infra.roles import ClinicKind, Login
-from orchestration.ingest.sources import SOURCES
+from orchestration.ingest.load import ingest
+from orchestration.ingest.sources import SOURCES, Asset
+from tests.integration.live_twins import evaluate
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
+EVERYBODY = "/v1/clinics/north/segments/everybody"
+AS_OF = date(2026, 11, 30)
 
 
 def call(api: Api, login: str, path: str, body: Any = None) -> Any:
@@ -70,6 +76,42 @@ def test_a_deleted_registration_is_gone_from_every_read_and_load_and_comes_back(
     events = fresh.look("select action, decision, patients from audit.access_event where action like 'record.%%'"
                         " and decision = 'permit' order by occurred_at")  # fmt: skip
     assert events == [("record.delete", "permit", 1), ("record.restore", "permit", 1)]
+
+
+@pytest.mark.check(34)
+@pytest.mark.check(47)
+def test_who_comes_back_between_a_load_and_an_evaluation_enters_for_whoever_pulled_meanwhile(fresh: World) -> None:
+    """Wren shares no profile, and of whom nothing was told of it there is nothing to forget and tell anew."""
+    path = f"north/deletions/registration/{fresh.patients['north', WREN]}"
+    fresh.change("delete from clinic_north.segment_member")
+    with access_world.client(fresh.server) as api:
+        _load(fresh)
+        evaluate(fresh.server, "north", AS_OF)
+        everybody, _ = _pulled(api)
+        assert call(api, "staff.north", path, {"reason": "mistake"}).is_success
+        _load(fresh)
+        copy, cursor = _pulled(api)
+        assert len(copy) == len(everybody) - 1
+        assert call(api, "admin", f"{path}/undo").is_success
+        _load(fresh)
+        evaluate(fresh.server, "north", AS_OF)
+        query = {"after": cursor}
+        changes = api.get(f"{EVERYBODY}/changes", headers=access_world.sign_in(api, "manager.north"), params=query)
+        for change in changes.json()["changes"]:
+            (copy.add if change["kind"] == "entered" else copy.discard)(change["patient_id"])
+        assert copy == everybody == _pulled(api)[0]
+
+
+def _load(world: World) -> None:
+    for asset in Asset:
+        ingest(world.server, "north", asset, uuid4())
+
+
+def _pulled(api: Api) -> tuple[set[str], str]:
+    """Who is in a pull, and the position in the feed from which on it is to be followed."""
+    headers = {**access_world.sign_in(api, "manager.north"), "accept": "application/x-ndjson"}
+    *lines, last = map(json.loads, api.get(f"{EVERYBODY}/members", headers=headers).text.splitlines())
+    return {line["patient_id"] for line in lines}, last["complete"]["feed_cursor"]
 
 
 @pytest.mark.check(34)

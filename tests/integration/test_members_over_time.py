@@ -8,6 +8,7 @@ import pytest
 
 from infra.database import Server, connect_admin
 from tests.integration.segment_clinic import AS_OF, FIRST_RUN, OLD, RECENT, SEEN, SegmentClinic
+from tests.spec.segments.tables import Row
 
 BORN = date(1950, 1, 1)
 
@@ -105,6 +106,16 @@ def test_an_edit_neither_keeps_old_members_nor_touches_those_who_stay(clinic: Se
     ]
 
 
+def test_who_comes_back_before_anybody_was_evaluated_has_left_and_entered(clinic: SegmentClinic) -> None:
+    """Whoever looked in between saw nobody."""
+    clinic.lose("a")
+    clinic.patient("a", birth_date=BORN)
+    assert clinic.feed("old", after=1) == [("a", kind, "correction", False) for kind in ("left", "entered")]
+    assert clinic.run() == (0, 0) and clinic.members("old") == "a"
+    clinic.patient("a", birth_date=BORN)  # was there
+    assert clinic.run() == (0, 0) and clinic.feed("old", after=3) == []
+
+
 def test_an_edit_that_was_saved_to_fire_fires_once(clinic: SegmentClinic) -> None:
     clinic.save("old", {**OLD, "value": 80}, fires=True)
     clinic.run()
@@ -143,6 +154,42 @@ def test_a_quiet_edit_fires_nobody_through_a_segment_that_names_it(clinic: Segme
     clinic.save("frail", {"in_segment": "old"}, fires=True)
     assert clinic.run() == (0, 2)
     assert clinic.feed("frail", after=3) == [("c", "left", "rule", True)]
+
+
+NOBODY: Row = {"measure": "age", "op": ">", "value": 200}
+
+
+def test_a_quiet_edit_of_a_segment_that_no_run_has_followed_yet_fires_nobody(clinic: SegmentClinic) -> None:
+    """Its first version is shown by whoever begins to name it."""
+    clinic.save("new", NOBODY)
+    clinic.save("either", {"any": [{"in_segment": "new"}, {"in_segment": "old"}]}, fires=True)
+    clinic.save("watched", {"in_segment": "either"}, fires=True)
+    clinic.run()
+    assert clinic.feed("watched", after=1) == [("a", "entered", "rule", True)]
+    clinic.save("newer", NOBODY)
+    clinic.save("either", {"any": [{"in_segment": "newer"}, {"in_segment": "old"}]}, fires=True)
+    clinic.save("watched", {"all": [{"in_segment": "either"}]}, fires=True)
+    clinic.save("newer", {"measure": "age", "op": "<", "value": 30})
+    clinic.run()
+    assert clinic.feed("watched", after=2) == clinic.feed("newer", after=2) == [("b", "entered", "rule", False)]
+
+
+@pytest.mark.parametrize("through", ["old", "frail"])
+def test_a_quiet_edit_of_a_segment_that_is_named_no_longer_fires_nobody(clinic: SegmentClinic, through: str) -> None:
+    """Both rules of who named it are evaluated without whom the quiet one took: nobody is shown to leave."""
+    clinic.save("frail", {"in_segment": "old"}, fires=True)
+    clinic.save("watched", {"in_segment": through}, fires=True)
+    clinic.run()
+    clinic.save("old", NOBODY)
+    clinic.save("frail", NOBODY, fires=True)
+    clinic.save("watched", {"not": NOBODY}, fires=True)
+    clinic.save("watched", NOBODY, fires=True)
+    clinic.run()
+    assert clinic.feed("watched", after=2) == [("a", "left", "rule", False)]
+    clinic.save("old", OLD)
+    clinic.save("watched", OLD, fires=True)
+    clinic.run()
+    assert clinic.feed("watched", after=3) == [("a", "entered", "rule", True)]
 
 
 def test_before_the_first_run_a_quiet_version_keeps_the_next_one_quiet(clinic: SegmentClinic) -> None:

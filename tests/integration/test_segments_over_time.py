@@ -11,6 +11,8 @@ import pytest
 from access_world import FINCH, HERON, WREN, Api, World
 from pages_of import browser_sign_in
 
+from infra.segments import count_members
+
 NORTH = "/v1/clinics/north/segments"
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 Headers = dict[str, str]
@@ -265,6 +267,27 @@ def test_whom_the_clinic_deleted_is_told_to_have_left_and_no_more(filled: World,
     (change,) = got(api, manager, "empty/changes")["changes"]
     assert (change["kind"], change["patient_id"]) == ("left", str(gone)) and "name" not in change
     assert there_at(api, manager, "empty", "2026-02-06T12:00Z") == []
+    filled.change("delete from clinic_north.segment_member where patient_id = %s", gone)
+
+
+@pytest.mark.check(34)
+def test_whom_the_clinic_deleted_no_number_counts(filled: World, api: Api, manager: Headers) -> None:
+    """Numbers and lists are of the same patients: before an evaluation has them leave, and on days before that."""
+
+    def told(slug: str) -> list[Any]:
+        segments = api.get(NORTH, headers=manager).json()["segments"]
+        (listed,) = (each for each in segments if each["slug"] == slug)
+        overview = api.get("/v1/clinics/north/overview", headers=manager).json()["segments"]
+        (shown,) = (each for each in overview if each["slug"] == slug)
+        (counted,) = (each for each in count_members(filled.server, ["north"]) if each.segment == slug)
+        days = got(api, manager, f"{slug}/days", **{"from": "2026-02-01", "to": "2026-02-08"})["days"]
+        return [got(api, manager, slug)["members"], listed["members"], shown, counted.members, days]
+
+    before, gone = told("everybody"), uuid4()
+    _stay(filled, "north", "everybody", gone, 5, "2026-02-05T12:00Z", 6, "2026-02-06T12:00Z")
+    _stay(filled, "north", "everybody", gone, 7, "2026-02-07T12:00Z", None, None)
+    assert told("everybody") == before
+    assert len(there_at(api, manager, "everybody", None)) == before[0] == 2
     filled.change("delete from clinic_north.segment_member where patient_id = %s", gone)
 
 

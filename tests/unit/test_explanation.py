@@ -7,9 +7,10 @@ from uuid import UUID
 
 import pytest
 
+from policies.segments import explanation
 from policies.segments.catalogue import CATALOGUE
 from policies.segments.condition import Condition
-from policies.segments.explanation import MOST_SOURCES, explain
+from policies.segments.explanation import MOST_LOOKS, MOST_SOURCES, explain
 from policies.segments.measure import FactTable
 from policies.segments.missing import Lacking, Missing, missing_from
 from policies.segments.reference import rows_of
@@ -207,6 +208,14 @@ def test_what_would_take_too_long_is_refused_before_it_begins() -> None:
     with pytest.raises(RuleError, match="too long"):
         explain(long, daily, AS_OF)
     assert explain(short, daily, AS_OF).whole.holds is False
+
+
+def test_once_it_is_too_much_no_more_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[Condition] = []
+    monkeypatch.setattr(explanation, "looks", lambda found, *_: looked.append(found) or MOST_LOOKS)
+    with pytest.raises(RuleError, match="too long"):
+        explain(read(" or ".join(f"age > {years}" for years in range(100))), patient({}), AS_OF)
+    assert len(looked) == 2
 
 
 def test_every_measure_of_facts_has_a_case_above() -> None:

@@ -83,3 +83,13 @@ def test_ten_years_are_looked_at_and_no_day_more() -> None:
     for day, seen in ((last, last), (last + timedelta(days=1), None)):
         booked = patient({FactTable.APPOINTMENTS: [visit(1, str(day))]})
         assert explain(read("appointments.count > 0"), booked, AS_OF).whole.course.changes_on == seen
+
+
+def test_constants_however_far_away_are_looked_at_on_their_days_alone() -> None:
+    """As many as a list has, and visits at both ends of time."""
+    far = [-(10.0**15), *range(1, 4000, 8), 3_652_058, 10**15]
+    rule = read(f"appointments.days_since_last in {[float(days) for days in far]}")
+    seen_on = AS_OF - timedelta(days=4)
+    steps = explain(rule, seen("0001-01-01", str(seen_on), "9999-12-31"), AS_OF).whole.course.steps[1:]
+    days = {seen_on + timedelta(days=days + beside) for days in range(1, 4000, 8) for beside in (0, 1)}
+    assert {day for day, _ in steps} == {day for day in days if 0 < (day - AS_OF).days <= HORIZON_DAYS}

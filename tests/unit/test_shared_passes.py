@@ -8,8 +8,9 @@ from uuid import UUID
 import pytest
 
 from bench.segments_rules import TWENTY
-from policies.segments.compiler import ActiveSegment, compile_told
+from policies.segments.compiler import MOST_NAMED, ActiveSegment, compile_told
 from policies.segments.passes import FENCE
+from policies.segments.rule import RuleError
 from policies.segments.text import read
 
 MEASURES = 12
@@ -43,3 +44,22 @@ def test_clinics_that_share_rules_share_what_is_compiled_whatever_their_segments
     there = [replace(segment, segment_id=UUID(int=99 - segment.segment_id.int), version=2) for segment in here]
     assert compile_told(here) is compile_told(there)
     assert compile_told(here) is not compile_told(here[1:])
+
+
+def test_more_segments_on_one_level_than_a_row_has_columns_for_are_refused_with_flips_or_without() -> None:
+    """Each that others name takes a column for its verdict, and another one for its flip day."""
+
+    def naming(of: str, by: str, many: int) -> list[ActiveSegment]:
+        return [_named(f"{by}-{n}", f'in_segment("{of}-{n}") and in_segment("{of}-{n + 1}")') for n in range(many)]
+
+    below = [_named(f"a-{n}", f"age > {n}") for n in range(MOST_NAMED + 1)]
+    lower, upper = naming("a", "b", MOST_NAMED), naming("b", "c", MOST_NAMED - 1)
+    compile_told([*below[:-1], *lower[:-1], *upper[:-1]])
+    for segments in ([*below, *lower], [*below, *lower, *upper]):
+        for flips in (True, False):
+            with pytest.raises(RuleError, match=f"more than {MOST_NAMED} .* are named"):
+                compile_told(segments, flips=flips)
+
+
+def _named(slug: str, rule: str) -> ActiveSegment:
+    return ActiveSegment(UUID(int=1), 1, read(rule), slug)

@@ -40,6 +40,32 @@ ANSWERS = Spec(
         (is_("answers.mean", "=", 0.3, form="pain", question="share"), "d"),  # the sum of doubles would be less
     ],
 )
+# Of the least numbers that there are, and such as a quotient of few digits would be nearest to another number for.
+TINY = Spec(
+    DAY,
+    {
+        "raw_patients": FOUR,
+        "raw_answers": """
+        patient | answered_at          | number
+        a       | 2024-05-31T08:00:00Z | 5e-324
+        a       | 2024-05-31T08:00:00Z | 0
+        a       | 2024-05-31T08:00:00Z | 0
+        b       | 2024-05-31T08:00:00Z | 5e-324
+        b       | 2024-05-31T08:00:00Z | 0
+        c       | 2024-05-31T08:00:00Z | -5e-324
+        d       | 2024-05-31T08:00:00Z | 2e-30
+        d       | 2024-05-31T08:00:00Z | 2e-30
+        d       | 2024-05-31T08:00:00Z | 1e-30
+        """,
+    },
+    [
+        (is_("answers.mean", "=", 0, **PAIN), "a"),
+        (is_("answers.mean", "=", 5e-324, **PAIN), "b"),
+        (is_("answers.mean", "<", 0, **PAIN), "c"),
+        (is_("answers.mean", "=", 5e-30 / 3, **PAIN), "d"),
+        (is_("answers.max", "=", 5e-324, **PAIN), "ab"),
+    ],
+)
 # The rows of one form belong together: several options of one question. Ids follow the order of the rows.
 CHOICES = Spec(
     DAY,
@@ -194,4 +220,4 @@ EDGES = Spec(
         (is_("answers.max_date", "=", "2025-01-01", window="31d", **PAIN), "a"),
     ],
 )  # fmt: skip
-SPECS = [ANSWERS, CHOICES, WORDS, CHANGED_KIND, EDGES]
+SPECS = [ANSWERS, TINY, CHOICES, WORDS, CHANGED_KIND, EDGES]

@@ -1,0 +1,7 @@
+"""See the SQL file of the same name."""
+
+from infra.migrations.sql_file import run_beside
+
+revision = "c0019"
+down_revision = "c0017"
+upgrade = run_beside(__file__)
