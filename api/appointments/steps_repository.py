@@ -1,7 +1,7 @@
 """Steps in the database: an appointment held until the work ends, who has time for it, and what becomes of it."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -182,12 +182,13 @@ async def free(
 
 
 async def check_again(work: Work, held: Held, refused: Refused, *, specialist: str | None) -> None:
-    """Whether what is booked may have its time again, deleted or hidden before; of the specialist if it gave theirs up.
+    """Whether what is to come may have its time again, deleted or hidden before; its specialist's if it gave that up.
 
     Raises:
         Refused: as given; specialist or patient has something else then.
     """
-    if held.status != Status.BOOKED:
+    is_to_come = held.starts_at is not None and held.starts_at > datetime.now(UTC)
+    if held.status != Status.BOOKED or not is_to_come:
         return
     found = await free(work, held, specialist, held.starts_at, held.ends_at)
     if found["specialist_taken"] or found["patient_taken"]:

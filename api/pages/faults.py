@@ -30,7 +30,7 @@ RULES = {
     "patient_double_booked": N_("The same person has another appointment then. Choose another time."),
     "unknown": N_("Choose one of these."),
     "not_offered": N_("The specialist does not offer this."),
-    "not_offered_then": N_("The clinic offers no appointment then. Its free times are shown where you book."),
+    "not_offered_then": N_("The clinic offers no appointment then. Have its free times shown."),
     "closed": N_("This is not offered now."),
     "has_begun": N_("It has begun already."),
     "no_number": N_("This is no number."),

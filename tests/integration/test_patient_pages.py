@@ -189,6 +189,10 @@ def test_an_appointment_is_booked_once_moved_and_cancelled(family: Family, brows
     one, list_ = f"/me/appointments/{booked[0]['id']}", "/me/appointments"
     past = browsers.post("wren", one + "/move", list_, 422, clinic="north", starts_at="2020-01-01T10:00")
     assert "This is over." in past.text
+    offered = {"clinic": "north", "offer": "visit/Dr. North", "do": "times"}
+    free = browsers.post("wren", one + "/move", list_, 200, starts_at=asked["starts_at"], **offered).text
+    assert f'name="starts_at" value="{day:%Y-%m-%d}T11:30"' in free
+    assert f'name="starts_at" value="{asked["starts_at"]}"' not in free, "it is taken, by itself"
     browsers.post("wren", one + "/move", list_, clinic="north", starts_at=f"{day:%Y-%m-%d}T11:30")
     assert "11:30" in browsers.get("wren", list_).text
     assert "no video room here" in browsers.get("wren", one + "/video", 409).text

@@ -189,6 +189,16 @@ def test_what_an_import_brought_comes_back_to_no_time_that_was_booked_meanwhile(
         )
 
 
+def test_what_is_over_comes_back_beside_whatever_was_then(world: World, api: Api) -> None:
+    staff, of_wren = sign_in(api, "staff.north"), {"patient_id": world.patients["north", WREN]}
+    deleted, hidden = bring(world, -720), bring(world, -700, **of_wren, confidential=True)
+    bring(world, -720), bring(world, -700, **of_wren, specialist=JUNIOR)
+    path = f"/v1/clinics/north/deletions/appointment/{deleted}"
+    assert api.post(path, json={"reason": "mistake"}, headers=staff).status_code == 200
+    assert api.post(f"{path}/undo", headers=sign_in(api, "admin")).status_code == 200
+    assert show(api, "wren", hidden).is_success
+
+
 def show(api: Api, who: str, appointment: str, at_clinic: str = "me") -> Any:
     """Have a hidden appointment shown again."""
     path = f"/v1/{at_clinic}/appointments/{appointment}/confidential"

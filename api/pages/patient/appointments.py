@@ -9,10 +9,12 @@ from api.appointments import service
 from api.appointments.schemas import Reasoned, Rescheduling
 from api.confidential import service as confidential
 from api.confidential.service import Marking
+from api.pages.booking_form import AND, ordered
 from api.pages.faults import of
+from api.pages.free_times import asked_for, free_times
 from api.pages.patient.whose import AsWhose, Whose, show
 from api.pages.texts import N_
-from api.pages.times import as_typed, at_clinic
+from api.pages.times import as_typed
 from api.pages.visitors import Csrf, Cursor
 from api.pages.visits import has_room, is_to_come, room_is_open
 from api.services import Services, Serving
@@ -58,12 +60,20 @@ async def move(
     appointment: str,
     clinic: Annotated[str, Form(max_length=60)] = "",
     starts_at: Annotated[str, Form(max_length=40)] = "",
+    offer: Annotated[str, Form(max_length=300)] = "",
+    do: Annotated[str, Form(max_length=40)] = "",
     csrf: Csrf = "",
 ) -> Response:
-    """Move an appointment to another time of its clinic's clock."""
+    """Move an appointment to another time of its clinic's clock, or look when its specialist is free."""
     whose.visitor.sent(csrf)
     entry = await serving.directory.find(clinic)
-    asked = Rescheduling.model_construct(starts_at=at_clinic(starts_at, entry.time_zone if entry else "UTC"))
+    wanted = ordered(offer, starts_at, entry)
+    if asked_for(do) and entry:
+        free = await free_times(serving, whose.caller, entry, wanted, do)
+        return await _page(
+            request, serving, whose, None, moving={"id": appointment, "typed": starts_at, "free": free, "faults": {}}
+        )
+    asked = Rescheduling.model_construct(starts_at=wanted.starts_at)
     try:
         await service.own_step(serving, whose.caller, appointment, Step.RESCHEDULE, asked, whose.dependent)
     except (InvalidInput, Refused) as error:
@@ -123,5 +133,5 @@ async def _page(
         request, serving, whose, "patient/appointments.html", status,
         to_come=to_come, others=[each for each in found.appointments if not is_to_come(each)], next=found.next,
         first=cursor is None, statuses=STATUSES, room_is_open=room_is_open, has_room=has_room,
-        as_typed=as_typed, **values,
+        as_typed=as_typed, and_=AND, **values,
     )  # fmt: skip
