@@ -78,6 +78,7 @@ class OwnAppointment(BaseModel):
     clinic: str
     clinic_name: str
     service: str
+    service_name: str
     modality: str
     specialist: str | None
     status: Status
