@@ -1,7 +1,12 @@
 """The pages have a phrase for everything that an event can say."""
 
+from datetime import UTC, date, datetime, tzinfo
+
+import pytest
+
+from api.pages import show
 from api.pages.action_words import ACTIONS, WORDS
-from api.pages.show import words
+from api.pages.show import due, words
 from policies.words import AccountAction, Action, ProcessAction
 
 
@@ -15,3 +20,17 @@ def test_every_action_has_a_phrase_and_a_place_in_the_filter() -> None:
 def test_other_codes_lose_their_underscores() -> None:
     assert words("clinic_manager") == "clinic manager"
     assert words(None) == ""
+
+
+class LateInTheEvening(datetime):
+    """Half past eleven in London: the next day in Berlin already, and not yet in Recife."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+        return datetime(2026, 3, 4, 23, 30, tzinfo=UTC).astimezone(tz)
+
+
+def test_what_is_due_is_over_by_the_clinics_day(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(show, "datetime", LateInTheEvening)
+    said = [due(date(2026, 3, on), zone) for on in (4, 5) for zone in ("Europe/Berlin", "America/Recife")]
+    assert said == ["was due on 4 March 2026", "due by 4 March 2026", "due by 5 March 2026", "due by 5 March 2026"]
