@@ -24,7 +24,7 @@ from policies.forms.question import (
     fits,
 )
 from policies.forms.template import Score, Template
-from policies.text import LONGEST_IDENTIFIER, fault_of_identifier, fault_of_text
+from policies.text import LONGEST_IDENTIFIER, fault_of_name, fault_of_text
 
 Answers = dict[str, Any]
 
@@ -192,4 +192,4 @@ def _fault_of_words(answer: Any, longest: int) -> str | None:
 
 
 def _fault_of_signature(answer: Any) -> str | None:
-    return _fault_of_words(answer, LONGEST_IDENTIFIER) or fault_of_identifier(answer)
+    return _fault_of_words(answer, LONGEST_IDENTIFIER) or fault_of_name(answer)
