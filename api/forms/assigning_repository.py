@@ -143,16 +143,11 @@ async def assign(work: Work, patient_id: UUID, templates: Sequence[str], *, occa
 def assign_later(work: Work, patient_id: UUID, occasions: Mapping[str, Sequence[str]], *, today: date) -> None:
     """Assign what a booking brings, with the next statement of the work that is read: each template once.
 
-    An occasion is one of `registering` or the id of an appointment, whose forms are hidden if it is; of two that bring
-    the same template it is the first one's. An intake or consent form, and what registering brings, comes only if the
-    patient has none to answer, and no consent form while its consent stands.
+    An occasion begins with REGISTRATION or is the id of an appointment, whose forms are hidden if it is; of two that
+    bring the same template it is the first one's. An intake or consent form, and what registering brings, comes only if
+    the patient has none to answer, and no consent form while its consent stands.
     """
     work.later(_BOOKED, **_assigned(patient_id, occasions, today))
-
-
-def registering(again: UUID | None = None) -> str:
-    """The occasion of a new registration, or of one that came back by the booking `again`."""
-    return f"{REGISTRATION} {again}" if again else REGISTRATION
 
 
 def withdraw_later(work: Work, patient_id: UUID, appointment_id: UUID, why: str = CANCELLED) -> None:
