@@ -12,7 +12,7 @@ from infra.audit import record_process
 from infra.database import Server, connect, set_context
 from infra.errors import InvalidInput
 from infra.roles import Login
-from policies.text import fault_of_identifier
+from policies.text import fault_of_identifier, fault_of_name
 from policies.words import CLINIC_ROLES, PLATFORM_ROLES, AccountAction, Role
 
 _SPECIALIST = """
@@ -37,7 +37,7 @@ def add_user(at: Server, login: str, name: str, role: Role, clinic: str | None, 
             the login or name holds characters that do not show.
     """
     check_identifier(login, "login")
-    check_identifier(name, "name")
+    check_name(name, "name")
     if role not in CLINIC_ROLES | PLATFORM_ROLES:
         raise InvalidInput(f"'{role.value}' is not a role that an operator gives", place="role")
     if (role in CLINIC_ROLES) != (clinic is not None):
@@ -86,12 +86,25 @@ def find_principal(at: Server, login: str) -> UUID:
 
 
 def check_identifier(text: str, place: str) -> None:
-    """Make sure that a name people compare by eye holds nothing that does not show.
+    """Make sure that a login people compare by eye holds nothing that does not show.
 
     Raises:
         InvalidInput: it does, or is empty.
     """
-    if not text.strip() or fault_of_identifier(text):
+    _check(text, place, fault_of_identifier(text))
+
+
+def check_name(text: str, place: str) -> None:
+    """The same of a name, which may hold joiners.
+
+    Raises:
+        InvalidInput: it holds what does not show, or is empty.
+    """
+    _check(text, place, fault_of_name(text))
+
+
+def _check(text: str, place: str, fault: str | None) -> None:
+    if not text.strip() or fault:
         raise InvalidInput("empty, too long, or with characters that do not show", place=place)
 
 

@@ -13,7 +13,7 @@ from infra.database import Server, connect, set_context
 from infra.errors import InvalidInput
 from infra.roles import Login
 from policies.opening_hours import USUAL, WEEKDAYS, spans
-from policies.text import fault_of_identifier
+from policies.text import fault_of_name
 from policies.words import ProcessAction
 from policies.written import Written
 
@@ -83,7 +83,7 @@ class BookingSettings(Written):
     @model_validator(mode="after")
     def _known(self) -> "BookingSettings":
         for name in self.specialists:
-            if fault_of_identifier(name):
+            if fault_of_name(name):
                 raise ValueError("a specialist's name holds characters that do not show")
         for slug, service in self.services.items():
             if set(service.specialists) - set(self.specialists):

@@ -18,7 +18,7 @@ from policies.audit.note import Verifier
 from policies.detached_jws import BadSignature, UnknownKey, verify
 from policies.fhir.types import is_restricted
 from policies.fhir.withheld import without_profile
-from policies.text import fault_of_identifier
+from policies.text import fault_of_identifier, without_joiners
 
 FORMAT = "cloister-export/1"
 STREAM = "exports"
@@ -212,7 +212,7 @@ def same_person(found: Contents, name: str, birth_date: date | None) -> bool:
 
 
 def _folded(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", without_joiners(name)).casefold().split())
 
 
 def plain_name(text: str) -> str:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from api.account_admin import repository
 from api.account_admin.schemas import Account, Accounts, AddedAccount, NewAccount, RoleChange
-from api.accounts import check_identifier
+from api.accounts import check_identifier, check_name
 from api.bodies import given
 from api.gateway import Access, Caller, Work
 from api.identity.booking_pages import refuse_page
@@ -61,7 +61,7 @@ async def add(serving: Services, caller: Caller, asked: NewAccount | None) -> Ad
         wanted = given(asked)
         check_identifier(wanted.login, "body.login")
         refuse_page(wanted.login)
-        check_identifier(wanted.name, "body.name")
+        check_name(wanted.name, "body.name")
         role, clinic_id = await _role(serving, wanted)
         account_id = await repository.add(work, wanted.login, wanted.name)
         _name(work, account_id, role, clinic_id)

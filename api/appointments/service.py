@@ -184,7 +184,7 @@ async def take(
         check_offered(change.starts_at, clinic, held.hours, held.minutes)
     row = await steps.change(work, held, change)
     _have_forms_follow(work, held, change.status, today)
-    if taken in (Step.RESCHEDULE, Step.CANCEL):
+    if _is_told(held, change, now):
         await tell(serving, work, held, clinic, row)
     row.pop("version")
     return Changed(**row)
@@ -209,6 +209,14 @@ def _change(held: Held, taken: Step, asked: Reasoned, role: Role) -> Change:
             raise Refused("it is so already", place="body.status", rule="same")
         return Change(taken, role, reason, asked.status, *as_it_was)
     return Change(taken, role, reason, TO[taken], *as_it_was)
+
+
+def _is_told(held: Held, change: Change, now: datetime) -> bool:
+    """Whether the patient is told: of another time, a cancellation, and a correction that makes one to come or not."""
+    if change.step is not Step.CORRECT:
+        return change.step in (Step.RESCHEDULE, Step.CANCEL)
+    to_come = held.starts_at is not None and held.starts_at > now
+    return to_come and Status.CANCELLED in (held.status, change.status)
 
 
 def _have_forms_follow(work: Work, held: Held, status: Status, today: date) -> None:

@@ -73,8 +73,8 @@ select
 from seen
 group by principal_id, date_trunc('hour', occurred_at)
 having count(distinct patient_id) >= %(bulk)s""")  # nosec B608 # constants
-# The last word of a name without a case or accents: good enough for a list that people look through.
-_FAMILY = r"lower(regexp_replace(normalize(trim({}), nfd), '^.*\s|[\u0300-\u036f]', '', 'g'))"
+# The last word of a name without a case, accents or joiners: good enough for a list that people look through.
+_FAMILY = r"lower(regexp_replace(normalize(trim({}), nfd), '^.*\s|[\u0300-\u036f\u200c\u200d]', '', 'g'))"
 _SAME_NAME = sql.SQL(f"""
 select a.principal_id, a.patient_id
 from unnest(%(principals)s::uuid[], %(patients)s::uuid[]) as a (principal_id, patient_id)

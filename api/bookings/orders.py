@@ -13,7 +13,7 @@ from api.idempotency import RequestDigests, checked
 from api.identity.principals import Principal
 from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput, Refused
-from policies.text import fault_of_identifier
+from policies.text import fault_of_name
 
 ROOM_BYTES = 32
 
@@ -117,7 +117,7 @@ def _contacts(patient: BookedPatient) -> Contacts | None:
     if patient.source_id and not given:
         return None
     name = unicodedata.normalize("NFC", patient.name.strip())
-    if not name or fault_of_identifier(name):
+    if not name or fault_of_name(name):
         raise InvalidInput("no name", place="body.patient.name", rule="not_valid" if name else "missing")
     if not patient.email and not patient.phone:
         raise _missing("patient.email")

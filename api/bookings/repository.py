@@ -142,14 +142,15 @@ class Plan:
 
 @dataclass(frozen=True)
 class Registered:
-    """A patient of the clinic, held until the work ends; `fresh` if this booking made or revived the registration.
+    """A patient of the clinic, held until the work ends; `fresh` if this booking made the registration, or revived it.
 
-    `address` is where somebody new is told of it: nobody has proven it yet.
+    `came_back` if it was revived. `address` is where somebody new is told of it: nobody has proven it yet.
     """
 
     patient_id: UUID
     person_id: UUID
     fresh: bool = False
+    came_back: bool = False
     address: str | None = None
 
 
@@ -270,7 +271,7 @@ async def _alive(work: Work, order: Order, row: dict[str, Any]) -> Registered:
         raise NotThere("no such patient")
     if row["is_taken"]:
         raise patient_taken()
-    return Registered(row["patient_id"], row["person_id"], fresh=row["is_deleted"])
+    return Registered(row["patient_id"], row["person_id"], fresh=row["is_deleted"], came_back=row["is_deleted"])
 
 
 def _span(order: Order, ends_at: datetime) -> dict[str, Any]:

@@ -31,7 +31,6 @@ from policies.access.model import Resource
 from policies.opening_hours import USUAL, free
 from policies.words import Action, Role
 
-REGISTRATION = "registration"
 # Confirmations to one address that nobody has proven, in a day, of all clinics; the booking goes on without.
 MOST_CONFIRMED = 3
 TOO_MANY = "too_many"
@@ -185,7 +184,8 @@ async def _arrange(work: Work, wanted: Order, plan: Plan, patient: Registered, r
     ends_at = _ends_at(wanted, plan)
     hold = patient.patient_id == wanted.new_patient and booking_pages.is_page(work.caller.principal)
     repository.appoint_later(work, wanted, plan, patient.patient_id, ends_at, role, hold=hold)
-    occasions = {REGISTRATION: plan.registration_templates if patient.fresh else []}
+    again = f" {wanted.appointment_id}" if patient.came_back else ""
+    occasions = {forms.REGISTRATION + again: plan.registration_templates if patient.fresh else []}
     occasions[str(wanted.appointment_id)] = plan.templates or []
     forms.assign_later(work, patient.patient_id, occasions, today=wanted.today)
     await work.send()

@@ -7,7 +7,7 @@ The API and the pages share it.
 import re
 from typing import Any
 
-from api.accounts import check_identifier
+from api.accounts import check_name
 from api.bodies import given
 from api.clinic_settings import repository
 from api.clinic_settings.schemas import (
@@ -61,7 +61,7 @@ async def save_bookings(serving: Services, caller: Caller, clinic: str, asked: B
     async with serving.gateway.work(caller, Access(Action.CLINIC_SETTINGS_SAVE, Resource(clinic))) as work:
         wanted = given(asked)
         for name in wanted.specialists:
-            check_identifier(name, "body.specialists")
+            check_name(name, "body.specialists")
         await _check_forms(work, wanted.registration_forms, "body.registration_forms")
         await work.record()
         await repository.save_bookings(work, wanted)
@@ -80,7 +80,7 @@ async def save_service(
         wanted = given(asked)
         if not SLUG.fullmatch(service):
             raise InvalidInput("no slug", place="path.service", rule="no_slug")
-        check_identifier(wanted.name, "body.name")
+        check_name(wanted.name, "body.name")
         known = (await _check_forms(work, wanted.forms, "body.forms"))["specialists"]
         if set(wanted.specialists) - set(known):
             raise InvalidInput("no such specialist", place="body.specialists", rule="no_specialist")

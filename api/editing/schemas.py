@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput
 from policies.emergency_contacts import MOST
-from policies.text import fault_of_identifier
+from policies.text import fault_of_identifier, fault_of_name
 from policies.written import Day, Written
 
 OLDEST_YEARS = 130
@@ -43,12 +43,9 @@ def _born(day: date) -> date:
 
 
 _VISIBLE = r"[^\s]"
-Line = Annotated[
-    str,
-    Field(min_length=1, max_length=200, pattern=_VISIBLE),
-    AfterValidator(partial(_checked, fault_of_identifier)),
-]
-Name = Line
+_Short = Annotated[str, Field(min_length=1, max_length=200, pattern=_VISIBLE)]
+Line = Annotated[_Short, AfterValidator(partial(_checked, fault_of_identifier))]
+Name = Annotated[_Short, AfterValidator(partial(_checked, fault_of_name))]
 BirthDate = Annotated[Day, AfterValidator(_born)]
 Sex = Literal["female", "male", "other", "unknown"]
 BloodType = Literal["A+", "A-", "B+", "B-", "AB+", "AB-", "O+", "O-"]
@@ -62,7 +59,7 @@ class EditedContact(Written):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Line
+    name: Name
     relationship: Line
     phone: Phone
 

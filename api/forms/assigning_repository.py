@@ -9,6 +9,8 @@ from psycopg import sql
 
 from api.gateway import Work
 
+# What registering is for. Who comes back registers anew: an occasion that begins with this one.
+REGISTRATION = "registration"
 # Why the forms of an appointment are deleted: what one of these took is brought back by its own undo alone.
 CANCELLED = "the appointment was cancelled"
 DELETED = "the appointment was deleted"
@@ -38,7 +40,8 @@ where {wanted}
 order by t.template, n.place
 on conflict (clinic_id, patient_id, template, occasion) where occasion is not null and deleted_at is null do nothing
 returning form_id""")
-# An intake or a consent is the patient's, not one visit's. A hidden one is as none to a guardian who books.
+# An intake or a consent is the patient's, not one visit's, and what registering brought still waits for who comes back.
+# A hidden one is as none to a guardian who books.
 _WANTED = sql.SQL("""
 not exists (
     select from operational.form as f
@@ -46,7 +49,11 @@ not exists (
         f.clinic_id = t.clinic_id and f.patient_id = %(patient)s and f.template = t.template and f.deleted_at is null
         and (
             f.occasion = n.occasion
-            or t.kind in ('intake', 'consent') and f.status in ('pending', 'in_progress')
+            or (
+                t.kind in ('intake', 'consent')
+                or starts_with(n.occasion, %(registration)s) and starts_with(f.occasion, %(registration)s)
+            )
+                and f.status in ('pending', 'in_progress')
                 and coalesce(f.expires_on >= %(today)s::date, true) and (h.confidential or not f.confidential)
         )
 )
@@ -136,9 +143,9 @@ async def assign(work: Work, patient_id: UUID, templates: Sequence[str], *, occa
 def assign_later(work: Work, patient_id: UUID, occasions: Mapping[str, Sequence[str]], *, today: date) -> None:
     """Assign what a booking brings, with the next statement of the work that is read: each template once.
 
-    An occasion is `registration` or the id of an appointment, whose forms are hidden if it is; of two that bring the
-    same template it is the first one's. An intake or consent form comes only if the patient has none to answer, and no
-    consent form while its consent stands.
+    An occasion begins with REGISTRATION or is the id of an appointment, whose forms are hidden if it is; of two that
+    bring the same template it is the first one's. An intake or consent form, and what registering brings, comes only if
+    the patient has none to answer, and no consent form while its consent stands.
     """
     work.later(_BOOKED, **_assigned(patient_id, occasions, today))
 
@@ -159,5 +166,5 @@ def _assigned(patient_id: UUID, occasions: Mapping[str, Sequence[str]], today: d
     pairs = [(template, occasion) for occasion, templates in occasions.items() for template in templates]
     return {
         "patient": patient_id, "today": today, "templates": [template for template, _ in pairs],
-        "occasions": [occasion for _, occasion in pairs],
+        "occasions": [occasion for _, occasion in pairs], "registration": REGISTRATION,
     }  # fmt: skip

@@ -36,6 +36,7 @@ RULES = {
     "no_number": N_("This is no number."),
     "no_whole_number": N_("This is no whole number."),
     "not_finite": N_("This number is too large."),
+    "sum_too_large": N_("This is too large a number to be added to other answers."),
     "too_small": N_("This is less than can be."),
     "too_large": N_("This is more than can be."),
     "no_option": N_("Choose one of these."),

@@ -34,8 +34,8 @@ WEEKDAYS = (
 def add_filters(env: Environment) -> None:
     """Give templates the functions of this module."""
     env.filters.update(
-        day=day, weekday=weekday, moment=moment, appointed=appointed, clock=clock, lasting=lasting, number=number,
-        count=count, signed=signed, percent=percent, words=words, cause=cause, fault=said,
+        day=day, due=due, weekday=weekday, moment=moment, appointed=appointed, clock=clock, lasting=lasting,
+        number=number, count=count, signed=signed, percent=percent, words=words, cause=cause, fault=said,
         check=check, breach=breach, rule=rule, measured=measured,
     )  # fmt: skip
     env.globals["once"] = once
@@ -48,6 +48,12 @@ def day(value: date | None) -> str:
         return say(N_("not yet"))
     parts = {"day": value.day, "month": say(MONTHS[value.month - 1]), "year": value.year}
     return say(N_("%(day)s %(month)s %(year)s")) % parts
+
+
+def due(value: date, zone: str) -> str:
+    """Until which day of a clinic's calendar something is to be done, or was."""
+    is_over = value < datetime.now(ZoneInfo(zone)).date()
+    return say(N_("was due on %(day)s") if is_over else N_("due by %(day)s")) % {"day": day(value)}
 
 
 def weekday(value: date) -> str:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from policies.text import fault_of_identifier
+from policies.text import fault_of_name
 from policies.written import Day, Written
 
 MOST_EXERCISES = 25
@@ -15,7 +15,7 @@ LONGEST_DAYS = 366
 
 
 def _visible(text: str) -> str:
-    if fault_of_identifier(text):
+    if fault_of_name(text):
         raise ValueError("a character that no name has")
     return text
 

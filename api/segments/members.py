@@ -28,9 +28,12 @@ _THEN = {
     "dependent": "(d.profile_dependent or m.profile_dependent)",
 }
 _WITHHELD = WITHHELD.format(patient=sql.SQL("p.patient_id"))
+# A name is found without the joiners that it may have been written with.
+_SEARCHED = r"translate(lower({}), U&'\200C\200D', '')"
 FOLLOWING = sql.SQL("(%(after)s::uuid is null or m.patient_id > %(after)s)")
 FOLLOWING_NAMED = sql.SQL(
-    "(%(after)s::uuid is null or m.patient_id > %(after)s) and strpos(lower(p.name), lower(%(named)s)) > 0"
+    "(%(after)s::uuid is null or m.patient_id > %(after)s)"
+    f" and strpos({_SEARCHED.format('p.name')}, {_SEARCHED.format('%(named)s')}) > 0"
 )
 
 

@@ -24,7 +24,7 @@ from api.verifications.schemas import Answer, BookedFor, CodeSent, Verified
 from infra.encryption.field_codec import FieldCodec
 from infra.errors import InvalidInput
 from policies.guardianship import stands
-from policies.text import fault_of_identifier
+from policies.text import fault_of_identifier, fault_of_name
 from policies.words import Action, Role
 
 LINK_HOURS = 72
@@ -69,10 +69,12 @@ def _check(asked: Answer) -> None:
     """Whatever the state of things, a new dependent has a relationship and a birth date, and the holder a name."""
     if asked.booked_for is not BookedFor.DEPENDENT or asked.dependent is not None:
         return
-    for place, text in (("relationship", asked.relationship), ("holder_name", asked.holder_name)):
+    for place, text, fault_of in (
+        ("relationship", asked.relationship, fault_of_identifier), ("holder_name", asked.holder_name, fault_of_name)
+    ):  # fmt: skip
         if not text.strip():
             raise InvalidInput("is missing", place=place, rule="missing")
-        if fault := fault_of_identifier(text):
+        if fault := fault_of(text):
             raise InvalidInput("holds what a name does not", place=place, rule=fault)
     _born(asked)
 

@@ -23,8 +23,8 @@ from policies.forms.question import (
     TextQuestion,
     fits,
 )
-from policies.forms.template import Template
-from policies.text import LONGEST_IDENTIFIER, fault_of_identifier, fault_of_text
+from policies.forms.template import Score, Template
+from policies.text import LONGEST_IDENTIFIER, fault_of_name, fault_of_text
 
 Answers = dict[str, Any]
 
@@ -61,14 +61,19 @@ def checked(template: Template, given: Mapping[str, Any], *, whole: bool) -> Ans
     """
     if not set(given) <= {question.id for question in template.questions}:
         raise WrongAnswer("", "no_such_question")
-    answers, wrong = sifted(template.questions, given, whole=whole)
+    answers, wrong = sifted(template.questions, given, whole=whole, summed=template.scores)
     if wrong:
         raise WrongAnswer(*next(iter(wrong.items())))
     return answers
 
 
-def sifted(questions: Sequence[Question], given: Mapping[str, Any], *, whole: bool) -> tuple[Answers, dict[str, str]]:
-    """The good answers to the questions that show, and by question the rule that an answer breaks; in their order."""
+def sifted(
+    questions: Sequence[Question], given: Mapping[str, Any], *, whole: bool, summed: Sequence[Score] = ()
+) -> tuple[Answers, dict[str, str]]:
+    """The good answers to the questions that show, and by question the rule that an answer breaks; in their order.
+
+    With the scores as `summed`, the largest answer to a sum that is none that could be kept breaks a rule as well.
+    """
     answers: Answers = {}
     wrong: dict[str, str] = {}
     for question in questions:
@@ -82,7 +87,7 @@ def sifted(questions: Sequence[Question], given: Mapping[str, Any], *, whole: bo
             wrong[question.id] = rule
         else:
             answers[question.id] = answer
-    return answers, wrong
+    return answers, wrong | _faults_of_sums(summed, answers)
 
 
 def shows(question: Asked, answers: Mapping[str, Any]) -> bool:
@@ -93,17 +98,25 @@ def shows(question: Asked, answers: Mapping[str, Any]) -> bool:
 
 def scores(template: Template, answers: Mapping[str, Any]) -> dict[str, float]:
     """The scores that can be worked out: of each, all questions are answered."""
-    return {
-        score.id: math.fsum(answers[question] for question in score.sum_of)
-        for score in template.scores
-        if all(question in answers for question in score.sum_of)
-    }
+    return {score.id: _sum(score, answers) for score in template.scores if set(score.sum_of) <= set(answers)}
 
 
 def rows(template: Template, answers: Mapping[str, Any]) -> list[AnswerRow]:
     """The typed rows of checked answers and of their scores. Free text and signatures are in none."""
     found = [row for question in template.questions for row in _rows(question, answers.get(question.id))]
     return found + [AnswerRow(name, number=value) for name, value in scores(template, answers).items()]
+
+
+def _sum(score: Score, answers: Mapping[str, Any]) -> float:
+    return math.fsum(answers[question] for question in score.sum_of)
+
+
+def _faults_of_sums(summed: Sequence[Score], answers: Answers) -> dict[str, str]:
+    return {
+        max(score.sum_of, key=lambda question: abs(answers[question])): "sum_too_large"
+        for score in summed
+        if set(score.sum_of) <= set(answers) and abs(_sum(score, answers)) >= LARGEST_NUMBER
+    }
 
 
 def _rows(question: Question, answer: Any) -> Sequence[AnswerRow]:
@@ -179,4 +192,4 @@ def _fault_of_words(answer: Any, longest: int) -> str | None:
 
 
 def _fault_of_signature(answer: Any) -> str | None:
-    return _fault_of_words(answer, LONGEST_IDENTIFIER) or fault_of_identifier(answer)
+    return _fault_of_words(answer, LONGEST_IDENTIFIER) or fault_of_name(answer)

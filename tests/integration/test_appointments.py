@@ -190,7 +190,7 @@ def test_own_appointments_of_every_clinic_come_in_pages(world: World, api: Api) 
     whole = api.get("/v1/me/appointments", headers=finch).json()
     assert whole["next"] is None
     assert {found["clinic"] for found in whole["appointments"]} == {"north", "south"}
-    assert {"Call"} <= {found["service"] for found in whole["appointments"]}
+    assert {("call", "Call")} <= {(found["service"], found["service_name"]) for found in whole["appointments"]}
     paged, cursor = [], None
     while cursor is not None or not paged:
         page = api.get(

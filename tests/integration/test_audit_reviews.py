@@ -54,7 +54,7 @@ def test_who_has_access_today_and_when_they_last_used_it(
 def nightly(world: World) -> Iterator[UUID]:
     """Dr. Finch of north, who looked at Finch and others on a night of long ago, and at Finch a month before."""
     ((principal,),) = world.look("select principal_id from operational.principal where login = 'specialist.north'")
-    world.change("update operational.principal set display_name = 'Dr. Fïnch' where principal_id = %s", principal)
+    world.change("update operational.principal set display_name = 'Dr. F\u200cïnch' where principal_id = %s", principal)
     night = datetime.now(UTC).replace(hour=1, minute=0, second=0, microsecond=0) - timedelta(days=1)
     _read(world, principal, night, world.patients["north", FINCH], *(uuid4() for _ in range(reviews.BULK_PATIENTS)))
     _read(world, principal, night - timedelta(days=20), world.patients["north", FINCH])

@@ -222,9 +222,8 @@ def test_an_appointments_forms_are_hidden_with_it_and_so_are_later_ones(family: 
     with connect(Login.SERVICE, at=family.world.server) as connection:
         set_context(connection, clinic_id=family.world.clinic_ids["north"])
         patient = family.world.patients["north", CHICK]
-        values = {"patient": patient, "templates": ["pain"], "occasions": [item], "today": today()}
-        connection.execute(assigning._BOOKED, values)
-        connection.execute(assigning._BOOKED, {**values, "occasions": ["another"]})
+        for occasion in (item, "another"):
+            connection.execute(assigning._BOOKED, assigning._assigned(patient, {occasion: ["pain"]}, today()))
     assert [hidden for _, hidden in family.world.look(forms, item)] == [True]
     assert [hidden for _, hidden in family.world.look(forms, "another")] == [False]
 

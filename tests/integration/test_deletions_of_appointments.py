@@ -1,4 +1,6 @@
-"""What is to come is cancelled with its registration, never left where nobody sees it; who has it is told."""
+"""What is to come is cancelled with its registration, never left where nobody sees it; who has it is told, of a
+correction as well.
+"""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -130,6 +132,36 @@ def test_who_has_an_appointment_is_told_that_it_is_deleted_and_that_it_is_back(f
             assert call(api, "admin", f"{path}/undo").is_success
             send(fresh, smtp)
     assert calendars(mailman.came) == [("wren@example.org", "CANCEL", 1), ("wren@example.org", "REQUEST", 2)]
+
+
+@pytest.mark.parametrize(
+    ("stands", "corrected", "told"),
+    [
+        ("cancelled", "booked", [("REQUEST", 2)]),
+        ("arrived", "cancelled", [("CANCEL", 2)]),
+        ("arrived", "booked", []),
+        ("noshow", "fulfilled", []),
+    ],
+)
+def test_who_has_an_appointment_to_come_is_told_that_a_correction_cancels_it_or_takes_that_back(
+    fresh: World, stands: str, corrected: str, told: list[tuple[str, int]]
+) -> None:
+    give_email(fresh, WREN, "wren@example.org")
+    with access_world.client(fresh.server) as api, mail_server() as (mailman, smtp):
+        coming, over = (book(fresh, api, hour, id=str(fresh.patients["north", WREN])) for hour in (1, 2))
+        send(fresh, smtp)
+        mailman.came.clear()
+        past(fresh, over, minutes=5)
+        for appointment in (coming, over):
+            fresh.change(
+                "update operational.appointment set status = %s where appointment_id = %s", stands, appointment
+            )
+            step(
+                api, access_world.sign_in(api, "staff.north"), appointment, "correct", status=corrected, reason="other"
+            )
+            send(fresh, smtp)
+    assert status(fresh, coming, over) == [corrected] * 2
+    assert [mail[1:] for mail in calendars(mailman.came)] == told
 
 
 @pytest.mark.check(39)

@@ -7,10 +7,10 @@ from typing import Any
 
 import access_world
 import pytest
-from access_world import CHICK, FINCH, WREN, Api, World
+from access_world import CHICK, FINCH, HERON, WREN, Api, World
 
 from infra.database import Server
-from tests.integration.booking import as_key, ask, at, newcomer, post
+from tests.integration.booking import as_key, ask, at, newcomer, post, sign_in
 from tests.integration.records import Family, add_chick, days, today
 
 USUAL = ["intake", "profile_sharing_consent"]
@@ -124,3 +124,63 @@ def test_the_newest_version_says_what_a_template_is(family: Family) -> None:
     for hours in (9, 10):
         book_wren(family, hours)
     assert to_answer(family.world, family.world.patients["north", WREN]) == {"turned": 2}
+
+
+def come_back(family: Family, patient: str, hours: float) -> None:
+    """Heron's registration deleted, and revived by a booking of their own."""
+    path = f"/clinics/north/deletions/registration/{patient}"
+    family.done("staff.north", "POST", path, {"reason": "moved_away"})
+    book(family.api, sign_in(family.api, "heron"), hours)
+
+
+def registered(family: Family) -> str:
+    """Heron as a patient of north, who is asked for all that registering asks for, and nothing else."""
+    offer(family.world, [], [*USUAL, "mood"])
+    book(family.api, sign_in(family.api, "heron"), 9)
+    found = "select r.patient_id::text from operational.registration as r inner join operational.person as p"
+    ((patient,),) = family.world.look(
+        f"{found} using (person_id) where p.name = %s and r.clinic_id = %s", HERON, family.world.clinic_ids["north"]
+    )
+    assert to_answer(family.world, patient) == ONCE | {"mood": 1}
+    return str(patient)
+
+
+def form_ids(family: Family) -> dict[str, str]:
+    listed = family.done("heron", "GET", "/me/forms")["forms"]
+    return {form["template"]: form["id"] for form in listed if form["status"] == "pending"}
+
+
+@pytest.mark.check(17)
+def test_who_comes_back_is_asked_anew_for_what_they_answered_and_the_consent_that_they_revoked(family: Family) -> None:
+    patient, ids = registered(family), form_ids(family)
+    shown = family.done("heron", "GET", f"/me/forms/{ids['profile_sharing_consent']}")["consent"]
+    signed = {"answers": {"signature": "H"}, "consent": {key: shown[key] for key in ("text_version", "sha256")}}
+    family.done("heron", "POST", f"/me/forms/{ids['profile_sharing_consent']}/complete", signed)
+    family.done("heron", "POST", f"/me/forms/{ids['intake']}/complete", {"answers": {"reason": "knee"}})
+    come_back(family, patient, 10)
+    assert to_answer(family.world, patient) == {"intake": 1, "mood": 1}, "the consent stands"
+    family.done("heron", "POST", "/me/consents/revoke", {"clinic": "north", "purpose": "profile_sharing"})
+    come_back(family, patient, 11)
+    assert to_answer(family.world, patient) == ONCE | {"mood": 1}
+
+
+@pytest.mark.check(39)
+def test_who_comes_back_is_asked_for_nothing_twice(family: Family) -> None:
+    patient, ids = registered(family), form_ids(family)
+    family.done("heron", "PUT", f"/me/forms/{ids['intake']}/answers", {"answers": {"reason": "knee"}})
+    for hours in (10, 11):
+        come_back(family, patient, hours)
+        assert to_answer(family.world, patient) == ONCE | {"mood": 1}
+    family.world.change("update operational.form set confidential = true where form_id = %s", ids["mood"])
+    come_back(family, patient, 12)
+    assert to_answer(family.world, patient, hidden=False) == ONCE | {"mood": 1}, "a hidden one is as none"
+
+
+def test_what_registering_anew_brought_stays_though_its_visit_is_cancelled(family: Family) -> None:
+    patient, ids = registered(family), form_ids(family)
+    family.done("heron", "POST", f"/me/forms/{ids['intake']}/complete", {"answers": {"reason": "knee"}})
+    come_back(family, patient, 10)
+    for visit in family.done("heron", "GET", "/me/appointments")["appointments"]:
+        if visit["status"] == "booked":
+            family.done("heron", "POST", f"/me/appointments/{visit['id']}/cancel")
+    assert to_answer(family.world, patient) == ONCE | {"mood": 1}

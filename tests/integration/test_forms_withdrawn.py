@@ -165,14 +165,14 @@ def test_a_form_that_becomes_a_hidden_visits_is_hidden(family: Family) -> None:
 
 
 @pytest.mark.check(34)
-@pytest.mark.parametrize("minutes", [None, 5])
-def test_forms_go_with_an_appointment_that_is_deleted_and_come_back_with_it(
-    family: Family, minutes: int | None
-) -> None:
+@pytest.mark.parametrize("stands", ["to come", "has begun", "arrived"])
+def test_forms_go_with_an_appointment_that_is_deleted_and_come_back_with_it(family: Family, stands: str) -> None:
     visit = book_wren(family, 9)
     before = forms_of(family.world, visit)
-    if minutes:
-        past(family.world, visit, minutes=minutes)
+    if stands != "to come":
+        past(family.world, visit, minutes=5)
+    if stands == "arrived":
+        step(family, visit, "arrive")
     delete(family, visit)
     assert {row[2:] for row in forms_of(family.world, visit)} == {(True, "staff.north", GONE)}
     undo(family, visit)

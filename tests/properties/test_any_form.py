@@ -24,6 +24,7 @@ JUNK: st.SearchStrategy[Any] = st.recursive(
 )
 DAYS = st.dates(date(1990, 1, 1), date(2030, 12, 31))
 VALUES = ("a", "b", "c")
+SUM = {"type": "number"}
 
 
 @st.composite
@@ -70,7 +71,7 @@ def forms(draw: st.DrawFn) -> dict[str, Any]:
 def likely(question: dict[str, Any]) -> st.SearchStrategy[Any]:
     """Answers that mostly fit."""
     kinds: dict[str, st.SearchStrategy[Any]] = {
-        "number": st.integers(-6, 6) | st.floats(-6, 6),
+        "number": st.integers(-6, 6) | st.floats(-6, 6) | st.sampled_from([9 * 10**14, 5e14, -9e14]),
         "scale": st.integers(-3, 6),
         "choice": st.sampled_from(VALUES),
         "multi_choice": st.lists(st.sampled_from(VALUES), max_size=3),
@@ -137,7 +138,8 @@ def reference(form: dict[str, Any], given_: dict[str, Any], *, whole: bool) -> d
             kept[question["id"]] = answer
         else:
             return None
-    return kept
+    totals = [[kept.get(name) for name in score["sum_of"]] for score in form["scores"]]
+    return None if any(None not in parts and not right(SUM, sum(parts)) for parts in totals) else kept
 
 
 def odd_signature(question: dict[str, Any], answer: Any) -> bool:

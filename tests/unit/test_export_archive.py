@@ -212,6 +212,7 @@ def test_only_name_and_birth_date_together_tell_who_it_is() -> None:
     found = Contents("Ana  María Pérez", date(1990, 2, 28), {}, {}, restricted=False)
     born = found.birth_date
     assert same_person(found, "ana maría PÉREZ", born)
+    assert same_person(found, "Ana María Pé\u200crez", born)
     assert not same_person(found, "ana maría PÉREZ", None)
     assert not same_person(replace(found, birth_date=None), "ana maría PÉREZ", None)
     assert not same_person(found, "Ana Pérez", born)

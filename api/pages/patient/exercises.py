@@ -32,22 +32,23 @@ def due(plan: Plan, day: date) -> list[PlanExercise]:
     ]
 
 
-def runs(plan: Plan) -> bool:
-    """Whether a plan is not over."""
-    return plan.ends_on is None or plan.ends_on >= plan.today
+def runs(plan: Plan, day: date | None = None) -> bool:
+    """Whether a plan is not over, today or on another day."""
+    return plan.ends_on is None or plan.ends_on >= (day or plan.today)
 
 
 @router.get("/exercises")
 async def exercises_page(
     request: Request, serving: Serving, whose: AsWhose, day: str = "", refused: bool = False
 ) -> Response:
-    """The plans that run, with the exercises of today or yesterday; and those that are over."""
+    """The plans that run, or ran yesterday, with the exercises of that day; and those that are over."""
     plans = (await service.list_own(serving, whose.caller, whose.dependent)).plans
+    ago = timedelta(days=1 if day == "yesterday" else 0)
+    running = [plan for plan in plans if runs(plan, plan.today - ago)]
     return await show(
         request, serving, whose, "patient/exercises.html", 409 if refused else 200,
-        running=[plan for plan in plans if runs(plan)], over=[plan for plan in plans if not runs(plan)],
-        yesterday=day == "yesterday", due=due, weekdays=WEEKDAYS, every_day=EVERY_DAY, refused=refused,
-        day_long=timedelta(days=1),
+        running=running, over=[plan for plan in plans if plan not in running], ago=ago, yesterday=bool(ago), due=due,
+        weekdays=WEEKDAYS, every_day=EVERY_DAY, refused=refused,
     )  # fmt: skip
 
 

@@ -79,7 +79,7 @@ async def fill(request: Request, serving: Serving, whose: AsWhose, form: str) ->
             return whose.to("/forms")
         await service.save(serving, whose.caller, form, Saving(answers=given), whose.dependent, version)
     except InvalidInput:
-        _, faults = sifted(found.questions, given, whole=whole)
+        _, faults = sifted(found.questions, given, whole=whole, summed=found.scores)
         return await _page(request, serving, whose, found, given, 422, faults=faults, version=version, was=was)
     except Refused as error:  # what another one saved stays, but where this form changes the same
         newest = await service.read_own(serving, whose.caller, form, whose.dependent)
