@@ -201,13 +201,13 @@ def test_whoever_ceases_to_be_a_guardian_sees_nothing_and_takes_along_what_they_
     guardians: Guardians, login: str, path: str
 ) -> None:
     world, api = guardians.world, guardians.api
+    if login == "chick":  # of age, who ends what they agreed to
+        come_of_age(world)
+        world.change("update operational.guardianship set agreed = true where dependent_id = %s", world.people[CHICK])
     guardians.says("finch", OF_FINCH)
     guardians.says("heron", OF_HERON)
     of_finch = guardians.reads("finch").headers["etag"]
     tag = guardians.reads("heron").headers["etag"]
-    if login == "chick":  # of age, who ends what they agreed to
-        come_of_age(world)
-        world.change("update operational.guardianship set agreed = true where dependent_id = %s", world.people[CHICK])
     heron = guardians.at["heron"].removeprefix("me/dependents/")
     ended = api.request("DELETE", f"/v1/{path.format(**guardians.at, id=heron)}",
                         headers=access_world.sign_in(api, login), json={"reason": "no_longer"})  # fmt: skip
