@@ -14,12 +14,15 @@ _OF_ENTRY = {"name", "relationship", "phone"}
 Entry = dict[str, str]
 
 
-def visible(kept: str | None, entered_by: str | None = None) -> list[Entry] | str | None:
-    """All of them, or what a guardian entered: a list, the text of an import, or None if there is none."""
+def visible(kept: str | None) -> list[Entry] | str | None:
+    """All of them: a list, the text of an import, or None if there is none."""
     found = _entries(kept)
-    if entered_by is not None:
-        return [_told(each) for each in found or [] if each.get(_BY) == entered_by] or None
     return kept if found is None else [_told(each) for each in found]
+
+
+def entered(kept: str | None, by: str) -> list[Entry] | None:
+    """Those that one guardian entered; None if there is none."""
+    return [_told(each) for each in _entries(kept) or [] if each.get(_BY) == by] or None
 
 
 def replaced(kept: str | None, given: list[Entry] | None, entered_by: str | None = None) -> str | None:

@@ -32,6 +32,7 @@ Day = Annotated[date, WrittenDay]
 
 
 def _make_exact(schema: Any) -> None:
+    """Make a model's own fields exact, in place: other models in it stand there by reference, so that none changes."""
     if isinstance(schema, list | tuple):
         for part in schema:
             _make_exact(part)

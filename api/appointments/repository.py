@@ -55,7 +55,8 @@ select w.*, (
     from (
         select
             a.appointment_id as id, c.slug as clinic, c.name as clinic_name, a.service,
-            coalesce(s.name, a.service) as service_name, a.modality, a.specialist, a.status, a.starts_on, a.starts_at, a.ends_at, a.confidential,
+            coalesce(s.name, a.service) as service_name, a.modality, a.specialist, a.status, a.starts_on,
+            a.starts_at, a.ends_at, a.confidential,
             coalesce(a.starts_at, a.starts_on::timestamp at time zone 'UTC') as position
         from operational.registration as r
         inner join operational.clinic as c on c.clinic_id = r.clinic_id

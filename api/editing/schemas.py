@@ -6,12 +6,12 @@ from functools import partial
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import PydanticCustomError
 
 from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput
-from policies.emergency_contacts import MOST
+from policies.emergency_contacts import MOST, Entry
 from policies.text import fault_of_identifier, fault_of_name
 from policies.written import Day, Written
 
@@ -54,10 +54,22 @@ Email = Annotated[str, Field(max_length=254), AfterValidator(partial(_contact, "
 Conditions = Annotated[list[Line], Field(max_length=50)]
 
 
+# As a file may have brought it.
+Said = Annotated[str, Field(max_length=2000)]
+
+
 class EditedContact(Written):
-    """Whom to call."""
+    """Whom to call: as the caller sees it already, or complete, as in `CompleteContact`."""
 
     model_config = ConfigDict(extra="forbid")
+
+    name: Said
+    relationship: Said
+    phone: Said
+
+
+class CompleteContact(Written):
+    """Whom to call, with all that a new entry needs."""
 
     name: Name
     relationship: Line
@@ -83,12 +95,26 @@ class Edit(Written):
     policy_number: Line | None = None
     emergency_contacts: Annotated[list[EditedContact], Field(max_length=MOST_AT_ALL)] | None = Field(
         default=None,
-        description=f"All that the caller sees of them: at most {MOST}, or as many as they are already.",
+        description=f"All that the caller sees of them: at most {MOST}, or as many as they are already. "
+        "Those stay as they are, whatever a file left out; others need a name, a relationship, and a phone as above.",
     )
 
     def changes(self) -> dict[str, Any]:
         """The fields that were sent, as a profile shows them."""
         return self.model_dump(include=self.model_fields_set)
+
+
+def complete(entry: Entry, place: str) -> Entry:
+    """An entry that is new, in the form it is stored in.
+
+    Raises:
+        InvalidInput: a part is missing or not valid; names the first.
+    """
+    try:
+        return CompleteContact.model_validate(entry).model_dump()
+    except ValidationError as error:
+        fault = error.errors()[0]
+        raise InvalidInput("not complete", place=f"{place}.{fault['loc'][0]}", rule=fault["type"]) from None
 
 
 class Edited(BaseModel):

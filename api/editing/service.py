@@ -6,14 +6,14 @@ from typing import Any
 from api.bodies import given
 from api.editing import repository
 from api.editing.repository import CONTACTS
-from api.editing.schemas import Edit, Edited, History, PastEdit
+from api.editing.schemas import Edit, Edited, History, PastEdit, complete
 from api.entity_tags import matches, of_shown
 from api.gateway import Access, Caller
 from api.me.service import OWN, author, named, person_of
 from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import InvalidInput, Refused
-from policies.emergency_contacts import MOST, Entry, replaced, visible
+from policies.emergency_contacts import MOST, Entry, entered, replaced, visible
 from policies.guardianship import of_age_on
 from policies.words import Action
 
@@ -25,7 +25,7 @@ async def edit(
 
     Raises:
         NotThere: no such dependent, or not the caller's today.
-        InvalidInput: nothing was sent, or not of which version.
+        InvalidInput: nothing was sent, or not of which version; an emergency contact that is new is not complete.
         Refused: somebody else changed it meanwhile; of somebody with a guardian, a birth date that is known,
             or a first one that makes them of age.
     """
@@ -42,11 +42,12 @@ async def edit(
         seen = _seen(before, entered_by)
         if not matches(of_shown(serving.digests, seen), if_match):
             raise Refused("changed meanwhile", place="header.if-match", rule="changed_meanwhile")
-        changes = {name: value for name, value in _meant(changes, entered_by).items() if value != seen[name]}
+        changes = {name: value for name, value in _meant(changes, seen, entered_by).items() if value != seen[name]}
         if "birth_date" in changes and before["guarded_until"] is not None:
             _check_birth_date(before, changes["birth_date"])
         if CONTACTS in changes:
             _check_count(changes[CONTACTS], seen[CONTACTS])
+            await repository.check_author(work, person, entered_by)
         if changes:
             await repository.remember(work, serving.codec, person, {name: before[name] for name in changes})
             await repository.write(work, serving.codec, person, _kept(before, changes, entered_by))
@@ -76,13 +77,21 @@ def _check_birth_date(before: dict[str, Any], birth_date: date) -> None:
 
 def _seen(before: dict[str, Any], entered_by: str | None) -> dict[str, Any]:
     """The profile as it is shown to whoever edits it."""
-    return {field.value: before[field.value] for field in OWN} | {CONTACTS: visible(before[CONTACTS], entered_by)}
+    kept = before[CONTACTS]
+    contacts = visible(kept) if entered_by is None else entered(kept, entered_by)
+    return {field.value: before[field.value] for field in OWN} | {CONTACTS: contacts}
 
 
-def _meant(changes: dict[str, Any], entered_by: str | None) -> dict[str, Any]:
-    """The changes as they are meant: a guardian who names nobody entered nobody."""
-    nobody = entered_by is not None and CONTACTS in changes and not changes[CONTACTS]
-    return changes | {CONTACTS: None} if nobody else changes
+def _meant(changes: dict[str, Any], seen: dict[str, Any], entered_by: str | None) -> dict[str, Any]:
+    """The changes as they are meant: a guardian who names nobody entered nobody, and what is seen already stays."""
+    if not changes.get(CONTACTS):
+        nobody = entered_by is not None and CONTACTS in changes
+        return changes | {CONTACTS: None} if nobody else changes
+    known = seen[CONTACTS] if isinstance(seen[CONTACTS], list) else []
+    given = enumerate(changes[CONTACTS])
+    return changes | {
+        CONTACTS: [each if each in known else complete(each, f"body.{CONTACTS}.{place}") for place, each in given]
+    }
 
 
 def _check_count(given: list[Entry] | None, seen: list[Entry] | str | None) -> None:

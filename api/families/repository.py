@@ -199,18 +199,19 @@ async def end(work: Work, guardianship: UUID | None, dependent: UUID, reason: De
     return rows[0]
 
 
-async def let_go(work: Work, dependent: UUID, reason: DeletionReason) -> None:
-    """Mark a dependent as deleted whom nobody cares for any more, if no clinic knows them.
+async def let_go(work: Work, dependent: UUID, reason: DeletionReason) -> bool:
+    """Mark a dependent as deleted whom nobody cares for any more, if no clinic knows them; whether it was done.
 
     Raises:
         Refused: a clinic's patient would be left without anybody.
     """
     (state,) = await work.run(_CARED_FOR, dependent=dependent)
     if state["cared_for"]:
-        return
+        return False
     if state["registered"]:
         raise Refused("a patient of a clinic needs a guardian", place="path.dependent", rule="last_guardian")
     await work.run(_DELETE, person=dependent, by=work.caller.principal.person_id, reason=reason.value)
+    return True
 
 
 async def is_on_their_own(work: Work, person: UUID, clinic_id: int) -> bool:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from api.bodies import given
+from api.editing.repository import take_out_entered
 from api.families import contact_repository as contacts
 from api.families import invitation_repository as invitations
 from api.families import repository
@@ -124,7 +125,8 @@ async def leave(serving: Services, caller: Caller, dependent: str, asked: Ending
         ending = given(asked)
         person = await repository.find(work, Action.DEPENDENT_LEAVE, as_id(dependent), own=False)
         ended = await repository.end(work, as_id(dependent), person, ending.reason)
-        await repository.let_go(work, person, ending.reason)
+        if not await repository.let_go(work, person, ending.reason):  # whoever is restored has them again
+            await take_out_entered(work, serving.codec, person, ended["guardian_id"])
         await _tell(serving, work, person)
     return Ended(**ended)
 
@@ -169,6 +171,7 @@ async def end_guardian(serving: Services, caller: Caller, guardianship: str, ask
         await work.record()
         await repository.check_of_age(work, me)
         ended = await repository.end(work, as_id(guardianship), me, ending.reason)
+        await take_out_entered(work, serving.codec, me, ended["guardian_id"])
         await _tell(serving, work, ended["guardian_id"])
     return Ended(**ended)
 
@@ -206,6 +209,7 @@ async def end_co_guardian(
         await work.serve(person)
         await repository.check_inviting(work, person, own=False)
         ended = await repository.end(work, which, person, ending.reason)
+        await take_out_entered(work, serving.codec, person, ended["guardian_id"])
         await _tell(serving, work, person, ended["guardian_id"])
     return Ended(**ended)
 

@@ -24,9 +24,8 @@ async def read_profile(serving: Services, caller: Caller, dependent: str | None 
     Raises:
         NotThere: the caller is no patient; no such dependent, or not the caller's today.
     """
-    fields = OWN
-    if caller.principal.acting is not None:  # contacts are for nobody else
-        fields = tuple(field for field in fields if not is_contact(field))
+    acting = caller.principal.acting is not None  # contacts are for nobody else
+    fields = tuple(field for field in OWN if not (acting and is_contact(field)))
     access = Access(Action.PERSON_READ, person_of(caller, dependent), named(fields, dependent))
     grant = await serving.gateway.person(caller, access)
     row = await repository.profile(grant, as_id(dependent or ""), fields, own=dependent is None)

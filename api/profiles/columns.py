@@ -9,7 +9,7 @@ from infra.encryption.codec import Place
 from infra.encryption.data_keys import KEY_ARRAYS, stored_keys
 from infra.encryption.field_codec import FieldCodec
 from policies.classification import ProfileField, is_contact, needs_consent
-from policies.emergency_contacts import visible
+from policies.emergency_contacts import entered, visible
 
 # A profile `q` as these columns, and the keys `k` that its contacts were sealed with.
 _KEY_COLUMNS = sql.SQL("k.key_ids, k.wrapped, k.kek_ids, k.kek_versions")
@@ -64,6 +64,8 @@ def shown(
         if stored is None or not is_contact(field):
             return stored
         text = codec.open(keys, Place(_TABLE, field.value, person), stored).decode()
-        return visible(text, entered_by) if field is ProfileField.EMERGENCY_CONTACTS else text
+        if field is not ProfileField.EMERGENCY_CONTACTS:
+            return text
+        return visible(text) if entered_by is None else entered(text, entered_by)
 
     return {field.value: value(field) for field in fields}

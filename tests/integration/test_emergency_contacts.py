@@ -12,10 +12,12 @@ from browsing import Browsers
 from exporting import export, validate
 from impersonating import act_as
 
+from infra.database import connect_admin
 from infra.encryption.rotation.book import Kind
 from tests.integration.records import add_chick
 from tests.integration.sealed_people import turn
 from tests.integration.test_editing import at_clinic, edit, read
+from tests.integration.test_sealer import wait_until
 
 FIELD = "emergency_contacts"
 PREVIOUS = "select previous from operational.profile_history"
@@ -23,6 +25,11 @@ PREVIOUS = "select previous from operational.profile_history"
 
 def called(name: str, phone: str = "+4930901833") -> dict[str, str]:
     return {"name": name, "relationship": "aunt", "phone": phone}
+
+
+def come_of_age(world: World) -> None:
+    born = datetime.now(UTC).date() - timedelta(days=20 * 366)
+    world.change("update operational.profile set birth_date = %s where person_id = %s", born, world.people[CHICK])
 
 
 OF_FINCH, OF_HERON, OF_CHICK = called("Canary Lark"), called("Canary Owl", "+4930901844"), called("Canary Tit")
@@ -154,19 +161,78 @@ def test_what_the_person_changes_is_theirs_and_what_they_leave_is_the_guardians_
     assert guardians.sees("chick") == [OF_CHICK, {**OF_FINCH, "relationship": "friend"}]
 
 
+@pytest.mark.check(52)
+@pytest.mark.parametrize("brought", [AUNT["name"], "Canary " * 60])
+def test_what_a_file_left_out_is_taken_as_it_is_and_a_new_one_is_complete(
+    guardians: Guardians, brought: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = f"body.{FIELD}"
+    monkeypatch.setitem(CONTACTS, FIELD, brought)
+    access_world._contacts(guardians.world)
+    guardians.says("finch", OF_FINCH)
+    shown = guardians.sees("chick")
+    assert shown[0]["phone"] == "" and len(shown) == 2
+    guardians.says("chick", *shown, OF_CHICK)
+    assert guardians.sees("chick") == [*shown, OF_CHICK] and guardians.sees("finch") == [OF_FINCH]
+    for wrong, part, rule in (
+        ({**shown[0], "name": "Canary Rook"}, "relationship", "string_too_short"),
+        ({**OF_CHICK, "phone": ""}, "phone", "not_valid"),
+        ({**OF_CHICK, "name": "x" * 201}, "name", "string_too_long"),
+    ):
+        refused = guardians.says("chick", *shown, wrong, status=422).json()["errors"]
+        assert refused == [{"place": f"{place}.2.{part}", "rule": rule}]
+    # Of others' a guardian leaves out as little as of their own.
+    assert guardians.says("finch", shown[0], status=422).json()["errors"][0]["place"].startswith(f"{place}.0")
+    browsers, form = Browsers(guardians.api), "/me/profile/edit"
+    before = guardians.reads("chick").json()
+    typed = {name: value for name, value in before.items() if isinstance(value, str)}
+    for status, own in ((422, {**OF_CHICK, "phone": ""}), (303, OF_HERON)):
+        all_rows = {f"{FIELD}.{row}.{part}": each[part] for row, each in enumerate([*shown, own]) for part in each}
+        page = browsers.get("chick", form).text
+        browsers.send("chick", form, page, status, **typed, **all_rows)
+    assert guardians.reads("chick").json() == {**before, FIELD: [*shown, OF_HERON]}
+
+
 @pytest.mark.check(33)
-def test_a_former_guardian_sees_nothing_and_what_they_entered_stays(guardians: Guardians) -> None:
+@pytest.mark.parametrize(
+    ("login", "path"), [("heron", "{heron}"), ("finch", "{finch}/guardians/{id}"), ("chick", "me/guardians/{id}")]
+)
+def test_whoever_ceases_to_be_a_guardian_sees_nothing_and_takes_along_what_they_entered(
+    guardians: Guardians, login: str, path: str
+) -> None:
     world, api = guardians.world, guardians.api
+    if login == "chick":  # of age, who ends what they agreed to
+        come_of_age(world)
+        world.change("update operational.guardianship set agreed = true where dependent_id = %s", world.people[CHICK])
+    guardians.says("finch", OF_FINCH)
     guardians.says("heron", OF_HERON)
+    of_finch = guardians.reads("finch").headers["etag"]
     tag = guardians.reads("heron").headers["etag"]
-    left = api.request("DELETE", f"/v1/{guardians.at['heron']}", headers=access_world.sign_in(api, "heron"),
-                       json={"reason": "no_longer"})  # fmt: skip
-    assert left.status_code == 200
+    heron = guardians.at["heron"].removeprefix("me/dependents/")
+    ended = api.request("DELETE", f"/v1/{path.format(**guardians.at, id=heron)}",
+                        headers=access_world.sign_in(api, login), json={"reason": "no_longer"})  # fmt: skip
+    assert ended.status_code == 200, ended.text
     assert guardians.reads("heron").status_code == 404
     for body in ({FIELD: [OF_HERON]}, {FIELD: None}):
         assert edit(api, "heron", body, guardians.at["heron"], tag).status_code == 404
-    assert guardians.sees("finch") is None
-    assert at_clinic(world, api, "north", CHICK)[FIELD] == [AUNT, OF_HERON]
+    assert guardians.sees("finch") == [OF_FINCH] and guardians.reads("finch").headers["etag"] == of_finch
+    assert at_clinic(world, api, "north", CHICK)[FIELD] == guardians.sees("chick") == [AUNT, OF_FINCH]
+    edits = api.get("/v1/me/profile/history", headers=access_world.sign_in(api, "chick")).json()["edits"]
+    assert edits[0]["previous"] == {FIELD: [AUNT, OF_FINCH, OF_HERON]}
+
+
+@pytest.mark.check(33)
+def test_nobody_enters_any_who_ceases_to_be_a_guardian_meanwhile(guardians: Guardians) -> None:
+    world = guardians.world
+    with connect_admin(world.server) as ending, ThreadPoolExecutor(1) as pool:
+        with ending.transaction():
+            ending.execute("select from operational.person where person_id = %s for update", [world.people[CHICK]])
+            entering = pool.submit(guardians.says, "heron", OF_HERON, tag="*", status=404)
+            wait_until(lambda: bool(world.look("select from pg_locks where not granted")))
+            ending.execute("update operational.guardianship set ends_on = current_date - 1"
+                           " where guardian_id = %s", [world.people[HERON]])  # fmt: skip
+        entering.result(timeout=30)
+    assert guardians.sees("chick") == CONTACTS[FIELD]
 
 
 @pytest.mark.check(33)
@@ -174,8 +240,7 @@ def test_whoever_comes_of_age_has_all_of_them_and_the_guardians_none(guardians: 
     world = guardians.world
     guardians.says("finch", OF_FINCH)
     guardians.says("heron", OF_HERON)
-    born = datetime.now(UTC).date() - timedelta(days=20 * 366)
-    world.change("update operational.profile set birth_date = %s where person_id = %s", born, world.people[CHICK])
+    come_of_age(world)
     for login in ("finch", "heron"):
         assert guardians.reads(login).status_code == 404
     assert guardians.sees("chick") == [AUNT, OF_FINCH, OF_HERON]

@@ -14,6 +14,7 @@ from infra.database import connect_admin
 from policies.guardianship import OTHER_AGES, majority_age
 from policies.words import Role
 from tests.integration.test_deletions_of_appointments import until_somebody_waits
+from tests.integration.test_editing import edit
 
 
 def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World) -> None:
@@ -127,6 +128,8 @@ def test_a_child_that_went_with_the_last_guardian_is_brought_back_by_an_admin(fr
     with access_world.client(fresh.server) as api:
         child = add(api, "wren").json()["id"]
         undo = f"dependents/{child}/undo"
+        called = {"emergency_contacts": [{"name": "Owl", "relationship": "aunt", "phone": "+4930901899"}]}
+        edit(api, "wren", called, f"me/dependents/{child}")
         assert call(api, "admin", "POST", undo).json() == NOT_THERE, "nobody is deleted"
         assert call(api, "wren", "DELETE", f"me/dependents/{child}", {"reason": "mistake"}).status_code == 200
         assert dependents(api, "wren") == []
@@ -134,6 +137,7 @@ def test_a_child_that_went_with_the_last_guardian_is_brought_back_by_an_admin(fr
         assert call(api, "admin", "POST", "dependents/nothing/undo").json() == NOT_THERE
         assert call(api, "admin", "POST", undo).status_code == 204
         assert [each["id"] for each in dependents(api, "wren")] == [child]
+        assert called.items() <= call(api, "wren", "GET", f"me/dependents/{child}/profile").json().items()
         assert call(api, "admin", "POST", undo).json() == NOT_THERE
     events = fresh.look(
         "select decision, count(*) from audit.access_event where action = 'dependent.restore' group by 1"

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from policies.emergency_contacts import Entry, replaced, visible
+from policies.emergency_contacts import Entry, entered, replaced, visible
 
 ANN, BOB = "ann", "bob"
 KEPT_OF_NOBODY = [None, "Aunt +4930901821", "{", "[1]", '[{"name": "x"}]', "[" * 2000]
@@ -21,40 +21,40 @@ def both() -> str | None:
 
 def test_each_guardian_sees_what_they_entered_and_the_person_all_without_its_authors() -> None:
     kept = both()
-    assert visible(kept, ANN) == [entry("a")] and visible(kept, BOB) == [entry("b")]
+    assert entered(kept, ANN) == [entry("a")] and entered(kept, BOB) == [entry("b")]
     assert visible(kept) == [entry("own"), entry("a"), entry("b")]
-    assert visible(kept, "") is None and visible(kept, "somebody") is None
+    assert entered(kept, "") is None and entered(kept, "somebody") is None
 
 
 @pytest.mark.parametrize("given", [None, [], [entry("a")], [entry("b"), entry("own")], [entry("x")] * 7])
 def test_whatever_a_guardian_says_the_others_stay(given: list[Entry] | None) -> None:
     kept = replaced(both(), given, ANN)
-    assert visible(kept, ANN) == (given or None) and visible(kept, BOB) == [entry("b")]
+    assert entered(kept, ANN) == (given or None) and entered(kept, BOB) == [entry("b")]
     assert visible(replaced(kept, None, ANN)) == [entry("own"), entry("b")]
 
 
 def test_what_the_person_leaves_as_it_is_stays_its_guardians_and_what_they_change_is_their_own() -> None:
     kept = replaced(both(), [entry("b"), entry("a two"), entry("own")])
     assert visible(kept) == [entry("b"), entry("a two"), entry("own")]
-    assert visible(kept, ANN) is None and visible(kept, BOB) == [entry("b")]
+    assert entered(kept, ANN) is None and entered(kept, BOB) == [entry("b")]
     assert replaced(kept, None) is None and visible(replaced(kept, [])) == []
 
 
 def test_of_two_that_are_alike_each_keeps_its_guardian() -> None:
     kept = replaced(replaced(None, [entry("same")], ANN), [entry("same")], BOB)
     again = replaced(kept, [entry("same"), entry("same"), entry("same")])
-    assert visible(again, ANN) == visible(again, BOB) == [entry("same")]
+    assert entered(again, ANN) == entered(again, BOB) == [entry("same")]
     once = replaced(kept, [entry("same")])
-    assert [visible(once, ANN), visible(once, BOB)].count(None) == 1
+    assert [entered(once, ANN), entered(once, BOB)].count(None) == 1
 
 
 @pytest.mark.parametrize("kept", KEPT_OF_NOBODY, ids=lambda kept: str(kept)[:10])
 def test_the_text_of_an_import_is_no_guardians_and_stays_beside_theirs(kept: str | None) -> None:
-    assert visible(kept, ANN) is None and visible(kept) == kept
+    assert entered(kept, ANN) is None and visible(kept) == kept
     assert replaced(kept, [entry("own")]) == json.dumps([entry("own")])
     added = replaced(kept, [entry("a")], ANN)
     others = [] if kept is None else [{"name": kept, "relationship": "", "phone": ""}]
-    assert visible(added) == [*others, entry("a")] and visible(added, BOB) is None
+    assert visible(added) == [*others, entry("a")] and entered(added, BOB) is None
     assert visible(replaced(added, None, ANN)) == (others or None)
 
 

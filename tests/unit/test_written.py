@@ -11,7 +11,7 @@ from fastapi.params import Body
 from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from api.app import ROUTERS
 from api.bodies import Moment
@@ -85,6 +85,15 @@ def test_no_body_and_no_query_takes_a_number_for_a_day() -> None:
     assert found == set()
 
 
+class Plain(BaseModel):
+    whole: int = 0
+
+
+class WithPlain(Written):
+    plain: Plain
+    plains: list[Plain]
+
+
 class Colour(StrEnum):
     RED = "red"
 
@@ -140,6 +149,14 @@ def test_parts_are_as_exact_and_say_where(sent: dict[str, Any], place: tuple[str
     with pytest.raises(ValidationError) as refused:
         TypeAdapter(Whole | None).validate_python(sent)
     assert [fault["loc"] for fault in refused.value.errors()] == [place]
+
+
+def test_another_model_in_one_that_is_written_stays_as_it_is() -> None:
+    class Later(BaseModel):
+        plain: Plain
+
+    assert WithPlain.model_validate({"plain": {"whole": "1"}, "plains": []}).plain == Plain(whole=1)
+    assert Plain.model_validate({"whole": "1"}) == Later.model_validate({"plain": {"whole": "1"}}).plain
 
 
 def test_what_json_can_only_write_as_a_text_is_taken() -> None:
