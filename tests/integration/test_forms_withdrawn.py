@@ -249,7 +249,7 @@ def test_what_went_before_it_was_said_with_which_act_comes_back_as_well(family: 
     delete(family, deleted)
     step(family, cancelled, "cancel")
     family.world.change("update operational.form set delete_reason = %s where delete_reason = %s", REASON, GONE)
-    family.world.change((VERSIONS / "p0053_why_forms_went.sql").read_text(encoding="utf-8"))
+    family.world.change((VERSIONS / "p0052_why_forms_went.sql").read_text(encoding="utf-8"))
     reasons = [{row[4] for row in forms_of(family.world, visit)} for visit in (deleted, cancelled)]
     assert reasons == [{GONE}, {REASON}]
     undo(family, deleted)

@@ -2,6 +2,6 @@
 
 from infra.migrations.sql_file import run_beside
 
-revision = "p0056"
-down_revision = "p0053"
+revision = "p0052"
+down_revision = "p0051"
 upgrade = run_beside(__file__)

@@ -3,5 +3,5 @@
 from infra.migrations.sql_file import run_beside
 
 revision = "p0053"
-down_revision = "p0051"
+down_revision = "p0052"
 upgrade = run_beside(__file__)

@@ -2,6 +2,6 @@
 
 from infra.migrations.sql_file import run_beside
 
-revision = "c0019"
+revision = "c0018"
 down_revision = "c0017"
 upgrade = run_beside(__file__)
