@@ -116,6 +116,8 @@ class Work(Recorded):
     @asynccontextmanager
     async def viewing(self) -> AsyncIterator[None]:
         """In a work that began in the clinic's mart: see the clinic's records meanwhile, and not its mart."""
+        if not self._own:
+            raise ValueError("the work is of no mart")  # and would stay the viewer
         self.view()
         yield
         self.enter(self._own)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
 
-from api.segments.naming import RuleWarning
+from api.segments.naming import Warnings
 from api.segments.rules import AskedRule, RuleOrStored
 from policies.segments.rule import Slug
 from policies.segments.templates import SegmentTemplate
@@ -76,9 +76,7 @@ class Saved(BaseModel):
     slug: str
     version: int
     changed: bool = Field(description="Whether anything is another now.")
-    warnings: list[RuleWarning] = Field(
-        default_factory=list, description="Names in the rule that the clinic does not have; they may come later."
-    )
+    warnings: Warnings = Field(default_factory=list)
 
 
 class SegmentTemplates(BaseModel):

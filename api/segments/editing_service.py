@@ -10,7 +10,7 @@ from api.entity_tags import matches
 from api.gateway import Access, Caller, Work
 from api.segments import editing_repository as repository
 from api.segments.editing_schemas import Archiving, Enabling, NewSegment, Reviving, Saved, SegmentChange
-from api.segments.naming import of_values, warnings
+from api.segments.naming import missing_aside, of_values, warnings
 from api.segments.rules import dependent, no_rule, rule_of
 from api.segments.service import entity_tag
 from api.segments.stored import sent_or_stored, together
@@ -90,8 +90,9 @@ async def add(serving: Services, caller: Caller, clinic: str, asked: NewSegment 
         asked = given(asked)
         new = rule_of(asked.rule)
         saved, tag = await _add(edit, asked.name, asked.description, new, fires=asked.fires)
-        saved.warnings = await warnings(edit.work, new)
-        return saved, tag
+        missing = await missing_aside(edit.work, new)
+    saved.warnings = await warnings(missing)
+    return saved, tag
 
 
 async def enable(
@@ -118,8 +119,9 @@ async def enable(
             saved, tag = Saved(slug=known.slug, version=known.version, changed=False), known.tag
         else:
             saved, tag = await _add(edit, asked.name or found.name, found.description, new, fires=asked.fires)
-        saved.warnings = of_values(await warnings(edit.work, new), found, asked.values)
-        return saved, tag
+        missing = await missing_aside(edit.work, new)
+    saved.warnings = of_values(await warnings(missing), found, asked.values)
+    return saved, tag
 
 
 async def change(
@@ -146,8 +148,8 @@ async def change(
         if new is not None and version != before.version:
             await edit.put(before.segment_id, version, new, fires=asked.fires)
         tag = entity_tag(version, name, description, archived=False)
-        said = [] if new is None else await warnings(edit.work, new)
-        return Saved(slug=slug, version=version, changed=tag != before.tag, warnings=said), tag
+        missing = None if new is None else await missing_aside(edit.work, new)
+    return Saved(slug=slug, version=version, changed=tag != before.tag, warnings=await warnings(missing)), tag
 
 
 async def archive(
@@ -188,8 +190,9 @@ async def revive(
         new, version = sent_or_stored(asked, before.rule), before.version + 1
         await repository.change(edit.work, before.segment_id, before.name, before.description, version)
         await edit.put(before.segment_id, version, new, fires=asked.fires)
-        tag, said = entity_tag(version, before.name, before.description, archived=False), await warnings(edit.work, new)
-        return Saved(slug=slug, version=version, changed=True, warnings=said), tag
+        missing = await missing_aside(edit.work, new)
+    tag = entity_tag(version, before.name, before.description, archived=False)
+    return Saved(slug=slug, version=version, changed=True, warnings=await warnings(missing)), tag
 
 
 @asynccontextmanager

@@ -1,13 +1,16 @@
 """What a rule names that its clinic does not have, told beside the answer."""
 
+import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated
 
 from pydantic import BaseModel, Field
 
 from api.gateway import Grant, Work
 from api.segments import naming_repository as repository
 from api.segments.rules import PLACE
-from policies.segments.names import Kind, Unknown, Words, asked_in, unknown_in
+from policies.segments.names import MOST_TOLD, Kind, Named, Places, Unknown, Words, asked_in, first_told, unknown_in
 from policies.segments.rule import located
 from policies.segments.templates import SegmentTemplate
 from policies.segments.text import WrittenRule
@@ -25,16 +28,56 @@ class RuleWarning(BaseModel):
     near: list[str] = Field(description="What may have been meant, the likeliest first.")
 
 
-async def warnings(at: Grant | Work, written: WrittenRule) -> list[RuleWarning]:
-    """What the clinic does not have of what a rule names; it may come later."""
-    forms = {named.name for _, named in asked_in(written.rule) if named.kind is Kind.FORM}
-    if not asked_in(written.rule):
-        return []
+Warnings = Annotated[
+    list[RuleWarning],
+    Field(
+        description=f"Names in the rule that the clinic does not have, each once, the first {MOST_TOLD};"
+        " they may come later."
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """What a clinic does not have of what a rule names, beside what it has."""
+
+    written: WrittenRule
+    found: Places
+    catalogue: Words
+    records: Words
+
+
+async def missing(at: Grant | Work, written: WrittenRule) -> Missing | None:
+    """What the clinic does not have of what a rule names, if there is anything; it may come later."""
+    asked = asked_in(written.rule)
+    if not asked:
+        return None
+    forms = {named.name for named in asked if named.kind is Kind.FORM}
     catalogue = Words.of(await repository.catalogue(at, sorted(forms)))
     # Most rules name what is in the catalogue, and pay for no look at records.
-    if found := unknown_in(written.rule, catalogue):
-        found = unknown_in(written.rule, catalogue, await _records(at, found))
-    return [_warning(each, located(PLACE, written.at(each.place))) for each in found]
+    found = unknown_in(asked, catalogue)
+    if not found:
+        return None
+    records = await _records(at, found)
+    return Missing(written, unknown_in(asked, catalogue, records), catalogue, records)
+
+
+async def missing_aside(work: Work, written: WrittenRule) -> Missing | None:
+    """The same within a work, of which nothing may fail by it: None where it could not be seen soon."""
+    async with repository.aside(work):
+        return await missing(work, written)
+    return None
+
+
+async def warnings(found: Missing | None) -> list[RuleWarning]:
+    """What is missing, told; after the transaction, since a clinic may have any number of names."""
+    # All of them are compared with each: not on the thread that serves everybody.
+    return await asyncio.to_thread(_warnings, found) if found else []
+
+
+def _warnings(found: Missing) -> list[RuleWarning]:
+    told = first_told(found.found, found.catalogue, found.records)
+    return [_warning(each, located(PLACE, found.written.at(each.place))) for each in told]
 
 
 def of_values(found: list[RuleWarning], template: SegmentTemplate, values: Mapping[str, object]) -> list[RuleWarning]:
@@ -43,12 +86,12 @@ def of_values(found: list[RuleWarning], template: SegmentTemplate, values: Mappi
     return [each.model_copy(update={"place": chosen.get(each.name, "body.values")}) for each in found]
 
 
-async def _records(at: Grant | Work, missing: list[Unknown]) -> Words:
-    def of(kind: Kind) -> list[Unknown]:
-        return [each for each in missing if each.named.kind is kind]
+async def _records(at: Grant | Work, unknown: Places) -> Words:
+    def of(kind: Kind) -> list[Named]:
+        return [named for named in unknown if named.kind is kind]
 
-    forms = {each.named.name for each in of(Kind.FORM)} | {each.named.form or "" for each in of(Kind.QUESTION)}
-    choosing = {each.named.form or "" for each in of(Kind.OPTION)}
+    forms = {named.name for named in of(Kind.FORM)} | {named.form or "" for named in of(Kind.QUESTION)}
+    choosing = {named.form or "" for named in of(Kind.OPTION)}
     wanted = {"services": bool(of(Kind.SERVICE)), "near_forms": bool(of(Kind.FORM))}
     return Words.of(await repository.recorded(at, **wanted, forms=sorted(forms), choosing=sorted(choosing)))
 

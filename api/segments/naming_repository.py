@@ -1,12 +1,18 @@
 """Names that a clinic's rules may use: those of its catalogue, and those that its records have; of no patient."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
+import psycopg
+import structlog
 from psycopg import sql
 
 from api.gateway import Grant, Work
+from infra.log import where
 from policies.segments.names import Kind, Named
+
+log = structlog.get_logger()
 
 # Of forms in whatever version: answers to an older one are still asked about.
 _CATALOGUE = sql.SQL("""
@@ -36,6 +42,23 @@ select distinct 'question', question, template, null from raw_answers where temp
 union all
 select distinct 'option', choice, template, question
 from raw_answers where choice is not null and template = any(%(choosing)s)""")
+
+_BEFORE = sql.SQL("savepoint aside")
+_BRIEFLY = sql.SQL("set local statement_timeout = '1s'")
+# Whether it failed or not: the role and the limit are again those of before.
+_BACK = sql.SQL("rollback to savepoint aside")
+
+
+@asynccontextmanager
+async def aside(work: Work) -> AsyncIterator[None]:
+    """A look that leaves its work as it was, and holds it up for moments; if it fails the work goes on without it."""
+    await work.run(_BEFORE)  # to the end, with all that waited: what refuses that is no failure of the look
+    work.later(_BRIEFLY)
+    try:
+        yield
+    except psycopg.Error as error:
+        log.warning("names of a rule not looked up", sqlstate=error.sqlstate, **where(error))
+    work.later(_BACK)
 
 
 async def catalogue(at: Grant | Work, forms: Sequence[str]) -> list[Named]:

@@ -7,14 +7,11 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.cursors import LONGEST
-from api.segments.naming import RuleWarning
+from api.segments.naming import Warnings
 from api.segments.rules import AskedRule, RuleOrStored
 from policies.written import Written
 
 MostNamed = Annotated[int, Field(ge=0, le=100, description="The most patients to name; of fewer than ten all are.")]
-Warnings = Annotated[
-    list[RuleWarning], Field(description="Names in the rule that the clinic does not have; they may come later.")
-]
 
 
 class TriedRule(Written):

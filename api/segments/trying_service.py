@@ -10,7 +10,7 @@ from api.bodies import given
 from api.directory import ClinicEntry
 from api.gateway import Access, Caller, Grant
 from api.segments import trying_repository as repository
-from api.segments.naming import warnings
+from api.segments.naming import missing, warnings
 from api.segments.rules import PLACE, rule_of
 from api.segments.stored import sent_or_stored, together
 from api.segments.trying_repository import Pair, Place
@@ -39,7 +39,7 @@ async def preview(serving: Services, caller: Caller, clinic: str, asked: TriedRu
     async with serving.gateway.open(caller, Access(Action.SEGMENT_PREVIEW, Resource(clinic))) as grant:
         asked = given(asked)
         new, (stored, _) = rule_of(asked.rule), await _stored(grant)
-        rules, said = together(stored, _UNSAVED, new), await warnings(grant, new)
+        rules, unknown = together(stored, _UNSAVED, new), await missing(grant, new)
         segments, as_of = _active(_behind(rules, [_UNSAVED])), as_of_day(grant.clinic)
         tried = next(segment.segment_id for segment in segments if segment.slug == _UNSAVED)
         rows = await repository.preview(grant, segments, tried, as_of, asked.limit)
@@ -47,7 +47,7 @@ async def preview(serving: Services, caller: Caller, clinic: str, asked: TriedRu
         as_of=as_of,
         profile_dependent=profile_dependent(rules[_UNSAVED], rules),
         sample=_patients(rows),
-        warnings=said,
+        warnings=await warnings(unknown),
         **{count: rows[0][count] for count in ("patients", "members", "undecided")},
     )
 
@@ -57,12 +57,13 @@ async def compare(serving: Services, caller: Caller, clinic: str, slug: str, ask
 
     Raises:
         NotThere: no such segment, or not the caller's to manage; the cursor is none of this difference.
-        InvalidInput: nothing was sent, or no rule, or one that takes too long; names the place.
+        InvalidInput: no rule was sent, or one that takes too long; names the place.
         Refused: no rule was sent, and what is stored is none any more.
     """
+    asked = asked or ComparedRule()
     access = Access(Action.SEGMENT_COMPARE, Resource(clinic, slug), archived_too=True)
     async with serving.gateway.open(caller, access) as grant:
-        asked, (stored, own), as_of = given(asked), await _stored(grant), as_of_day(grant.clinic)
+        (stored, own), as_of = await _stored(grant), as_of_day(grant.clinic)
         if grant.segment and not grant.segment.archived and asked.says_nothing:
             raise InvalidInput("no rule", place=PLACE, rule="missing")
         new = sent_or_stored(asked, own)
@@ -71,7 +72,7 @@ async def compare(serving: Services, caller: Caller, clinic: str, slug: str, ask
         changed, rules = together(stored, slug, new), sound_rules(stored)
         affected = _users(changed, slug)
         segments = _active(_behind(rules | _as_they_would_be(changed, affected), [*affected, *map(_tried, affected)]))
-        said = await warnings(grant, new)
+        unknown = await missing(grant, new)
         rows = await repository.compare(grant, segments, _pairs(segments, affected), slug, as_of, after, asked.limit)
     named = [row for row in rows if not row["behind"]]
     more = any(row["followed"] for row in named)
@@ -80,7 +81,7 @@ async def compare(serving: Services, caller: Caller, clinic: str, slug: str, ask
         entering=_patients(row for row in named if row["kind"] == "entered"),
         leaving=_patients(row for row in named if row["kind"] == "left"),
         next=serving.cursors.seal(_written(after, named), *bound_to) if more else None,
-        warnings=said,
+        warnings=await warnings(unknown),
         **_counts(rows[0], slug),
     )
 

@@ -53,7 +53,11 @@ def near_names(word: str, known: Iterable[str]) -> list[str]:
 
 def near(word: str, known: Iterable[str]) -> str:
     """What somebody may have meant, as the end of a message; empty if nothing is like it."""
-    found = near_names(word, known)
+    return did_you_mean(near_names(word, known))
+
+
+def did_you_mean(found: list[str]) -> str:
+    """Near names as the end of a message; empty if there are none."""
     return f": did you mean {' or '.join(map(repr, found))}?" if found else ""
 
 

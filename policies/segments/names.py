@@ -6,9 +6,13 @@ That is no fault, since the form may come later; whoever writes the rule is told
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import islice
 
-from policies.segments.condition import Condition, near, near_names, shown
+from policies.segments.condition import Condition, did_you_mean, near_names, shown
 from policies.segments.rule import Rule, join, leaves
+
+# A rule may have thousands of names; whoever wrote it mends these first.
+MOST_TOLD = 20
 
 
 class Kind(StrEnum):
@@ -28,6 +32,10 @@ class Named:
     name: str
     form: str | None = None
     question: str | None = None
+
+
+# Names of a rule, each once with its first place there.
+Places = Mapping[Named, str]
 
 
 @dataclass(frozen=True)
@@ -59,46 +67,58 @@ class Unknown:
     place: str
     named: Named
     near: list[str]
-    message: str
+
+    @property
+    def message(self) -> str:
+        """What is not there, in words, and what may have been meant."""
+        named = self.named
+        what = {
+            Kind.SERVICE: f"no service {shown(named.name)} at this clinic",
+            Kind.FORM: f"no form template {shown(named.name)} at this clinic",
+            Kind.QUESTION: f"no question {shown(named.name)} of the form {shown(named.form)} at this clinic",
+            Kind.OPTION: f"no option {shown(named.name)} of {shown(named.question)} of the form {shown(named.form)}",
+        }[named.kind]
+        return what + did_you_mean(self.near)
 
 
-def asked_in(rule: Rule) -> list[tuple[str, Named]]:
-    """Every name in a rule that a clinic may have or not, with its place."""
-    return [each for place, leaf in leaves(rule) if isinstance(leaf, Condition) for each in _asked(place, leaf)]
+def asked_in(rule: Rule) -> Places:
+    """Every name in a rule that a clinic may have or not, in reading order."""
+    found: dict[Named, str] = {}
+    for place, leaf in leaves(rule):
+        for at, named in _asked(place, leaf) if isinstance(leaf, Condition) else ():
+            found.setdefault(named, at)
+    return found
 
 
-def unknown_in(rule: Rule, catalogue: Words, records: Words = NOTHING) -> list[Unknown]:
-    """The names in a rule that neither the clinic's catalogue nor its records have.
+def unknown_in(asked: Places, catalogue: Words, records: Words = NOTHING) -> Places:
+    """Those of the names that neither the clinic's catalogue nor its records have.
 
     Of a form that is not there no question is looked at, nor options of a question of which the catalogue knows none:
     an import may bring any.
     """
-    found: list[Unknown] = []
-    for place, named in asked_in(rule):
+    found: dict[Named, str] = {}
+    for named, place in asked.items():
         known = catalogue.beside(named)
         if named.kind is Kind.OPTION and not known:
             continue
-        if named.name not in known | records.beside(named) and not _missing_before(named, found):
-            # What patients chose is nobody's suggestion.
-            found.append(_unknown(place, named, known if named.kind is Kind.OPTION else known | records.beside(named)))
+        there = named.name in known or named.name in records.beside(named)
+        if not there and not (named.kind is Kind.QUESTION and Named(Kind.FORM, named.form or "") in found):
+            found[named] = place
     return found
 
 
-def _missing_before(named: Named, found: list[Unknown]) -> bool:
-    """Whether the form that a question is of is not there itself."""
-    return named.kind is Kind.QUESTION and any(
-        each.named.kind is Kind.FORM and each.named.name == named.form for each in found
-    )
+def first_told(unknown: Places, catalogue: Words, records: Words) -> list[Unknown]:
+    """The first of the unknown names, with what may have been meant: that is looked for among all that there are."""
+    return [
+        Unknown(place, named, near_names(named.name, _suggested(named, catalogue, records)))
+        for named, place in islice(unknown.items(), MOST_TOLD)
+    ]
 
 
-def _unknown(place: str, named: Named, known: frozenset[str]) -> Unknown:
-    what = {
-        Kind.SERVICE: f"no service {shown(named.name)} at this clinic",
-        Kind.FORM: f"no form template {shown(named.name)} at this clinic",
-        Kind.QUESTION: f"no question {shown(named.name)} of the form {shown(named.form)} at this clinic",
-        Kind.OPTION: f"no option {shown(named.name)} of {shown(named.question)} of the form {shown(named.form)}",
-    }[named.kind]
-    return Unknown(place, named, near_names(named.name, known), what + near(named.name, known))
+def _suggested(named: Named, catalogue: Words, records: Words) -> frozenset[str]:
+    # What patients chose is nobody's suggestion.
+    known = catalogue.beside(named)
+    return known if named.kind is Kind.OPTION else known | records.beside(named)
 
 
 def _asked(place: str, leaf: Condition) -> Iterator[tuple[str, Named]]:

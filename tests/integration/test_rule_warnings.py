@@ -1,6 +1,8 @@
 """Names in a rule that the clinic does not have: told wherever the rule comes in, and no hindrance to saving it."""
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -8,8 +10,10 @@ import access_world
 import pytest
 from access_world import FINCH, Api, World
 from pages_of import browser_sign_in
+from psycopg import sql
 
 from infra.database import connect_admin
+from infra.roles import Group
 
 NORTH = "/v1/clinics/north/segments"
 SOUTH = "/v1/clinics/south/segments"
@@ -18,6 +22,7 @@ OLDER = [{"id": "score", "type": "scale"}, {"id": "sleep", "type": "choice", "op
 NEWER = [{"id": "score", "type": "scale"}, {"id": "kind", "type": "choice", "options": OPTIONS}]
 PAINFUL = 'answers.latest(form="back", question="score") > 3'
 Headers = dict[str, str]
+Failing = Callable[[World], AbstractContextManager[None]]
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -137,6 +142,59 @@ def test_it_is_saved_all_the_same_and_each_answer_tells_it(world: World, api: Ap
         " using (segment_id, version) where s.slug = 'warned'"
     )
     assert saved["not"]["form"] == "bcak"
+
+
+def test_of_many_names_the_first_twenty_are_told_each_once(api: Api, manager: Headers) -> None:
+    texts = [f"visit {number}" for number in range(1000)]
+    many = {"measure": "appointments.count", "service": texts, "op": "=", "value": 0}
+    again = {**many, "service": ["visit", *texts[:2], *(f"hydro {number}" for number in range(900))]}
+    said = told(api, manager, {"any": [many, again, many, again]})
+    assert [place for place, _, _ in said] == [f"body.rule.any.0.service.{index}" for index in range(20)]
+    assert all(near == ["visit"] for _, _, near in said)
+    few = {"any": [{**many, "service": ["new", "visit", "new"]}, {**many, "service": ["newer", "new"]}]}
+    assert [place for place, _, _ in told(api, manager, few)] == [
+        "body.rule.any.0.service.0", "body.rule.any.1.service.0",
+    ]  # fmt: skip
+
+
+@contextmanager
+def _revoked(world: World) -> Iterator[None]:
+    """Nobody may see the catalogue."""
+    viewer = sql.Identifier(world.server.roles.of(Group.VIEWER))
+    with connect_admin(world.server) as admin:
+        admin.execute(sql.SQL("revoke select on operational.form_template from {}").format(viewer))
+        try:
+            yield
+        finally:
+            admin.execute(sql.SQL("grant select on operational.form_template to {}").format(viewer))
+
+
+@contextmanager
+def _locked(world: World) -> Iterator[None]:
+    """Somebody holds the mart's forms, for as long as it takes."""
+    with connect_admin(world.server) as admin, admin.transaction():
+        admin.execute("lock table clinic_north.raw_forms in access exclusive mode")
+        yield
+
+
+@pytest.mark.parametrize("failing", [_revoked, _locked])
+def test_a_rule_is_saved_though_its_names_cannot_be_looked_up(
+    world: World, api: Api, manager: Headers, failing: Failing
+) -> None:
+    slug, rule = f"unseen{failing.__name__}".replace("_", "-"), 'forms.completed(form="bcak") = 0'
+    with failing(world):
+        added = api.post(NORTH, headers=manager, json={"slug": slug, "name": "Unseen", "rule": rule})
+        assert (added.status_code, added.json()["warnings"]) == (201, [])
+        match = manager | {"If-Match": added.headers["etag"]}
+        changed = api.patch(f"{NORTH}/{slug}", headers=match, json={"rule": f"not {rule}"})
+        assert (changed.status_code, changed.json()["warnings"], changed.json()["version"]) == (200, [], 2)
+    ((version,),) = world.look("select version from clinic_north.segment where slug = %s", slug)
+    events = world.look(
+        "select decision from audit.access_event where action = 'segment.edit' and resource_id = %s", slug
+    )
+    assert (version, events) == (2, [("permit",)] * 2)
+    match["If-Match"] = changed.headers["etag"]
+    assert len(api.patch(f"{NORTH}/{slug}", headers=match, json={"rule": rule}).json()["warnings"]) == 1
 
 
 def test_of_a_template_the_parameter_is_named(api: Api, manager: Headers) -> None:

@@ -54,6 +54,7 @@ def test_whom_it_would_bring_back_is_named_before_and_recorded(
 ) -> None:
     found = difference(api, manager, slug)
     assert [found[name] for name in ("before", "after", "entered", "left")] == [0, 2, 2, 0]
+    assert api.post(f"{NORTH}/{slug}/diff", headers=manager).json() == found  # nor need it be said
     assert sorted(patient["name"] for patient in found["entering"]) == sorted([FINCH, WREN])
     (event,) = world.look(
         "select resource_id, patients from audit.access_event where action = 'segment.compare'"
@@ -63,7 +64,9 @@ def test_whom_it_would_bring_back_is_named_before_and_recorded(
     assert difference(api, manager, slug, rule="age > 65")["entered"] == 1
     assert difference(api, manager, slug, rule=DAYS)["entered"] == 2
     assert api.post(f"{NORTH}/{slug}/revive", headers=manager).json()["version"] == 2
-    assert fault(api.post(f"{NORTH}/{slug}/diff", headers=manager, json={})) == (422, "body.rule", "missing")
+    for nothing in ({}, {"json": {}}):
+        found = api.post(f"{NORTH}/{slug}/diff", headers=manager, **nothing)
+        assert fault(found) == (422, "body.rule", "missing")
 
 
 def test_until_a_run_has_followed_its_members_are_still_there(

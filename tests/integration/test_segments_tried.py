@@ -238,7 +238,8 @@ def test_what_is_asked_badly_is_refused_by_its_place(api: Api, manager: Headers)
         assert places(path, {"rule": "age > 1", "limit": 101}) == ["body.limit"]
         assert [places(path, {"rule": odd}) for odd in (1, None, [], {}, True)] == [["body.rule"]] * 5
         assert places(path, {}) == ["body.rule"]
-        assert places(path, None) == ["body"]
+    assert places("preview", None) == ["body"]
+    assert places("elders/diff", None) == ["body.rule"]  # of an archived one it would be the stored one
 
 
 def test_two_versions_that_are_too_much_together_are_refused(api: Api, manager: Headers) -> None:
