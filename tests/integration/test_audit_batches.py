@@ -42,6 +42,8 @@ class Past:
         event, self.now = uuid4(), self.now + timedelta(minutes=1)
         patients = len(moved) if count is None else count
         with connect_admin(self.world.server) as admin:
+            # Three hours ago another month may have been.
+            admin.execute("select audit.ensure_month(%s::date)", [self.now])
             admin.execute(
                 _EVENT, [event, self.now, action, what, model, self.world.clinic_ids[clinic], patients, batch]
             )
