@@ -16,7 +16,8 @@ VOCABULARY = {word.value for kind in (Action, AccountAction, ProcessAction) for 
 
 def of_a_patient(text: str) -> bool:
     """Whether a text holds a name, contact, answer, secret or birth date of somebody who was made up for the tests."""
-    return "canary" in text.lower() or access_world.PHONE[-6:] in text or access_world.BIRTH in text
+    # Of the phone its eight digits of any country: six some random id may have.
+    return "canary" in text.lower() or access_world.PHONE[-8:] in text or access_world.BIRTH in text
 
 
 def told(answer: httpx.Response) -> str:
