@@ -1,5 +1,7 @@
 """The API's pool of connections, each as the service's login."""
 
+from typing import Any
+
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import AsyncConnectionPool
@@ -15,7 +17,7 @@ CONNECTIONS = 16
 WAIT_SECONDS = 10.0
 
 
-def limited(at: Server, login: Login, timeout_ms: int) -> dict[str, str]:
+def limited(at: Server, login: Login, timeout_ms: int) -> dict[str, Any]:
     """Libpq parameters of a login whose queries, and rests within a transaction, end after `timeout_ms`."""
     parameters = at.parameters(login)
     parameters["options"] += f" -c statement_timeout={timeout_ms} -c idle_in_transaction_session_timeout={timeout_ms}"

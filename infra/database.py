@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import psycopg
@@ -45,7 +46,7 @@ class Server:
             admin = {"host": str(socket_folder(chosen.home)), "dbname": EMBEDDED_DATABASE, "user": "postgres"}
         return cls(admin, RoleNames(chosen.role_prefix), chosen.home / "secrets")
 
-    def parameters(self, login: Login) -> dict[str, str]:
+    def parameters(self, login: Login) -> dict[str, Any]:
         """Libpq parameters for one login; its password lies in the secrets folder."""
         return {
             **self.admin,
@@ -88,7 +89,7 @@ def connect(login: Login, *, at: Server | None = None, autocommit: bool = False)
     """
     place = at or server()
     try:
-        return psycopg.connect(**place.parameters(login), autocommit=autocommit)  # type: ignore[arg-type]
+        return psycopg.connect(**place.parameters(login), autocommit=autocommit)
     except psycopg.OperationalError as error:
         raise unavailable(error) from None
 
@@ -96,9 +97,9 @@ def connect(login: Login, *, at: Server | None = None, autocommit: bool = False)
 def connect_admin(at: Server | None = None, *, dbname: str | None = None) -> psycopg.Connection:
     """Connect as the administrator, for set-up only: the embedded superuser or `DATABASE_URL`'s role."""
     place = at or server()
-    parameters = {**place.admin, "dbname": dbname or place.admin.get("dbname", "postgres")}
+    parameters: dict[str, Any] = {**place.admin, "dbname": dbname or place.admin.get("dbname", "postgres")}
     try:
-        return psycopg.connect(**parameters, autocommit=True)  # type: ignore[arg-type]
+        return psycopg.connect(**parameters, autocommit=True)
     except psycopg.OperationalError as error:
         raise unavailable(error) from None
 

@@ -1,5 +1,6 @@
 """Signing in with an email or a phone number: by blind index, of what accounts have verified."""
 
+from typing import Any
 from uuid import UUID
 
 from api.database import Connection
@@ -33,7 +34,7 @@ async def account_of(connection: Connection, codec: FieldCodec, typed: str) -> U
     return found[0]["principal_id"] if len(found) == 1 else None
 
 
-def _digests(codec: FieldCodec, rows: list[dict[str, object]], field: str, typed: str) -> list[tuple[int, bytes]]:
+def _digests(codec: FieldCodec, rows: list[dict[str, Any]], field: str, typed: str) -> list[tuple[int, bytes]]:
     keys = [_key(row) for row in rows if row["purpose"] == index_purpose(field)]
     try:
         return list(digests(codec, keys, field, canonical(FIELDS[field], typed)).items())
@@ -41,6 +42,6 @@ def _digests(codec: FieldCodec, rows: list[dict[str, object]], field: str, typed
         return []
 
 
-def _key(row: dict[str, object]) -> IndexKey:
+def _key(row: dict[str, Any]) -> IndexKey:
     _, version, *stored = row.values()
-    return IndexKey(version, StoredKey(*stored))  # type: ignore[arg-type]
+    return IndexKey(version, StoredKey(*stored))

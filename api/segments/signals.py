@@ -79,7 +79,7 @@ class Signals:
 
     async def _listen(self) -> None:
         parameters = limited(self._at, Login.SERVICE, settings().statement_timeout_ms)
-        made = psycopg.AsyncConnection.connect(**parameters, autocommit=True, row_factory=dict_row)  # type: ignore[arg-type]
+        made = psycopg.AsyncConnection.connect(**parameters, autocommit=True, row_factory=dict_row)
         async with await made as connection:
             await connection.execute(f"listen {CHANNEL}")
             while True:

@@ -150,6 +150,6 @@ async def run(at: Server, chosen: Settings, *, once: bool, attached: int | None)
 @asynccontextmanager
 async def _listening(at: Server) -> AsyncIterator[psycopg.AsyncConnection]:
     parameters = at.parameters(Login.COURIER)
-    async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:  # type: ignore[arg-type]
+    async with await psycopg.AsyncConnection.connect(**parameters, autocommit=True) as connection:
         await connection.execute(f"listen {CHANNEL}")
         yield connection

@@ -1,9 +1,12 @@
 """`cloister audit`: the sealed log: exporting and verifying it, and its keys."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from infra.audit_tree.streams import Stream as LogStream
 
 audit_app = typer.Typer(help="The sealed audit log: export, verify, keys, archive.", no_args_is_help=True)
 key_app = typer.Typer(help="The keys that checkpoints are signed with.", no_args_is_help=True)
@@ -101,7 +104,7 @@ def rotate() -> None:
     typer.echo(f"signing with {rotate_key(server())} from the next checkpoint on")
 
 
-def _stream(name: str):  # type: ignore[no-untyped-def]
+def _stream(name: str) -> "LogStream":
     from infra.audit_tree.streams import STREAMS
     from infra.errors import InvalidInput
 

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from infra.cli.export import export_app
 from infra.cli.keys import keys_app
 from infra.cli.sample import sample
 from infra.errors import CloisterError, InvalidInput
+
+if TYPE_CHECKING:
+    from policies.segments.definition import SegmentDefinition
 
 app = typer.Typer()
 app.command()(demo)
@@ -171,7 +174,7 @@ def _chosen(clinics: list[str] | None, everyone: bool) -> list[str]:
     return list(clinics or []) or all_clinics(server())
 
 
-def _definitions(path: Path) -> "list":  # type: ignore[type-arg]
+def _definitions(path: Path) -> "list[SegmentDefinition]":
     from policies.segments.definition import parse_segments
     from policies.segments.rule import RuleError
 
