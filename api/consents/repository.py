@@ -109,7 +109,7 @@ select %(clinic_id)s, %(purpose)s, %(text_version)s, %(body)s, sha256(convert_to
     greatest(%(required_from)s::timestamptz, case when %(required_from)s::timestamptz is not null then t.now end)
 from (select clock_timestamp() as now) as t
 returning {_TEXT}""")  # nosec B608 # constants
-# Whose signature ends by this text.
+# Whose signature stands now, and then where older ones end then.
 _ASK_AGAIN = sql.SQL("""
 insert into operational.message (message_id, kind, clinic_id, patient_id, person_id, about_id)
 select gen_random_uuid(), 'consent_request', r.clinic_id, r.patient_id, r.person_id, r.patient_id
@@ -118,7 +118,7 @@ inner join operational.registration as r
     on r.clinic_id = c.clinic_id and r.person_id = c.person_id and r.deleted_at is null
 where
     c.clinic_id = %(clinic_id)s and c.purpose = %(purpose)s and c.state = 'signed'
-    and c.expires_at >= %(required_from)s
+    and coalesce(c.expires_at, 'infinity') >= coalesce(%(required_from)s::timestamptz, statement_timestamp())
 returning patient_id""")
 _PURPOSES = [purpose.value for purpose in ConsentPurpose]
 
@@ -225,8 +225,10 @@ async def publish(
     return rows[0]
 
 
-async def ask_again(work: Work, *, clinic_id: int, purpose: ConsentPurpose, required_from: datetime) -> list[UUID]:
-    """Queue a request to sign for each patient whose signature ends when a newer text is required; who they are."""
+async def ask_again(
+    work: Work, *, clinic_id: int, purpose: ConsentPurpose, required_from: datetime | None
+) -> list[UUID]:
+    """Queue a request to sign for each patient whose signature stands, at least until a newer text is required."""
     rows = await work.run(_ASK_AGAIN, clinic_id=clinic_id, purpose=purpose.value, required_from=required_from)
     return [row["patient_id"] for row in rows]
 

@@ -110,7 +110,7 @@ async def list_texts(serving: Services, caller: Caller, clinic: str) -> Publishe
 
 
 async def publish(serving: Services, caller: Caller, clinic: str, asked: Publishing | None) -> PublishedText:
-    """Publish a new version of a text; where it is required, whoever signed an older one is asked to sign again.
+    """Publish a new version of a text: whoever signed an older one is asked to sign again.
 
     Raises:
         NotThere: not the caller's to do.
@@ -121,12 +121,11 @@ async def publish(serving: Services, caller: Caller, clinic: str, asked: Publish
         text = given(asked)
         if work.clinic is None:
             raise NotThere("no such thing")
-        clinic_id, asked_again = work.clinic.clinic_id, []
+        clinic_id = work.clinic.clinic_id
         row = await repository.publish(work, clinic_id=clinic_id, **text.model_dump())
-        if row["required_from"] is not None:
-            asked_again = await repository.ask_again(
-                work, clinic_id=clinic_id, purpose=text.purpose, required_from=row["required_from"]
-            )
+        asked_again = await repository.ask_again(
+            work, clinic_id=clinic_id, purpose=text.purpose, required_from=row["required_from"]
+        )
         await work.record(*asked_again)
     return PublishedText(**row)
 

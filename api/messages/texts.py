@@ -61,8 +61,8 @@ TEXTS: dict[MessageKind, tuple[str, str]] = {
         "Something to read and sign",
         (
             "A clinic has a text for you to read, and to sign if you agree.\n\nFind it here: {link}\n\n"
-            "Where you agreed to an older text before, or somebody who cared for you agreed for you, that ends unless"
-            " you agree yourself."
+            "Where you agreed to an older text before, or somebody who cared for you agreed for you, that may end"
+            " unless you agree yourself."
         ),
     ),
     MessageKind.PASSWORD_LINK: (

@@ -213,18 +213,20 @@ def test_a_revocation_waits_for_a_writer_of_the_mart(fresh: World) -> None:
             assert answer.result() == 201
 
 
-def test_whoever_signed_is_asked_again_once_a_newer_text_is_required(fresh: World) -> None:
+@pytest.mark.parametrize("ends_in", [None, timedelta(days=30)])
+def test_whoever_signed_is_asked_again_when_there_is_a_newer_text(fresh: World, ends_in: timedelta | None) -> None:
+    """Whether or not their signature ends by it; and nobody else, of neither clinic."""
     give_email(fresh, FINCH, "finch@example.org")
+    give_email(fresh, WREN, "wren@example.org")
     with access_world.client(fresh.server) as api, mail_server() as (mailman, smtp):
-        publish(api, "v2")
+        answer = publish(api, "v2", NOW + ends_in if ends_in else None)
         send(fresh, smtp)
-        assert not mailman.came, "nothing ends by it"
-        answer = publish(api, "v3", NOW + timedelta(days=30))
-        send(fresh, smtp)
+        ((to, mail),) = mailman.came
         call(api, "finch", "POST", "me/consents/revoke", {"clinic": "north", "purpose": "profile_sharing"})
-        publish(api, "v4", NOW + timedelta(days=20))
+        publish(api, "v3", NOW + timedelta(days=20))
+        publish(api, "v4")
         send(fresh, smtp)
-    ((to, mail),) = mailman.came
+    assert len(mailman.came) == 1, "what was revoked is asked for no more"
     assert to == "finch@example.org" and b"https://cloister.example/consents" in mail and b"north" not in mail
     recorded = fresh.look(
         "select d.patient_id from audit.disclosure as d inner join audit.access_event as e using (event_id)"

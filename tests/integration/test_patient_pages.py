@@ -142,6 +142,9 @@ def test_a_consent_is_signed_as_it_was_shown_and_revoked(family: Family, browser
 
     assert state() == "signed"
     assert "Signed" in browsers.get("wren", "/me/consents").text
+    family.done("manager.north", "POST", "/clinics/north/consent-texts", {**text, "text_version": "2032"})
+    for page in ("/me", "/me/consents"):
+        assert f'href="{at}">' in browsers.get("wren", page).text and state() == "signed"
     browsers.post("wren", at + "/revoke", at)
     assert state() == "revoked"
     browsers.post("wren", at + "/revoke", at)
@@ -153,6 +156,22 @@ def test_a_consent_is_signed_as_it_was_shown_and_revoked(family: Family, browser
     browsers.get("wren", f"/me/receipts/{event}", 404)
     browsers.get("wren", "/me/consents/north/made_up", 404)
     browsers.get("wren", "/me/consents/nowhere/communications", 404)
+
+
+def test_a_newer_text_asks_again_until_it_is_signed(family: Family, browsers: Browsers) -> None:
+    """What was signed stands meanwhile. Of two clinics the one that published asks."""
+    at, asks = "/me/consents/north/profile_sharing", "a newer text"
+    pages = ("/me/consents", at)
+    browsers.api.post(at, data=fields(browsers.get("finch", at).text))  # as a test before may have revoked it
+    texts = {"purpose": "profile_sharing", "body": "More than before."}
+    standing = [c["state"] for c in family.done("finch", "GET", "/me/consents")["consents"]]
+    assert not [page for page in pages if asks in browsers.get("finch", page).text]
+    family.done("manager.north", "POST", "/clinics/north/consent-texts", {**texts, "text_version": "2040"})
+    assert standing == [c["state"] for c in family.done("finch", "GET", "/me/consents")["consents"]]
+    assert [browsers.get("finch", page).text.count(asks) for page in pages] == [1, 1]
+    assert "To read and decide" in browsers.get("finch", "/me").text
+    assert browsers.api.post(at, data=fields(browsers.get("finch", at).text)).status_code == 303
+    assert not [page for page in pages if asks in browsers.get("finch", page).text]
 
 
 def test_the_links_of_messages_lead_to_these_pages(browsers: Browsers) -> None:
