@@ -109,7 +109,7 @@ select %(clinic_id)s, %(purpose)s, %(text_version)s, %(body)s, sha256(convert_to
     greatest(%(required_from)s::timestamptz, case when %(required_from)s::timestamptz is not null then t.now end)
 from (select clock_timestamp() as now) as t
 returning {_TEXT}""")  # nosec B608 # constants
-# Whose signature stands now, and then where older ones end then.
+# Whose signature stands now, and then where older ones end then; a message on its way leads to this text too.
 _ASK_AGAIN = sql.SQL("""
 insert into operational.message (message_id, kind, clinic_id, patient_id, person_id, about_id)
 select gen_random_uuid(), 'consent_request', r.clinic_id, r.patient_id, r.person_id, r.patient_id
@@ -119,6 +119,11 @@ inner join operational.registration as r
 where
     c.clinic_id = %(clinic_id)s and c.purpose = %(purpose)s and c.state = 'signed'
     and coalesce(c.expires_at, 'infinity') >= coalesce(%(required_from)s::timestamptz, statement_timestamp())
+    and not exists (
+        select from operational.message as m
+        where m.clinic_id = r.clinic_id and m.about_id = r.patient_id and m.kind = 'consent_request'
+            and m.state = 'pending'
+    )
 returning patient_id""")
 _PURPOSES = [purpose.value for purpose in ConsentPurpose]
 

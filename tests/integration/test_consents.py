@@ -236,6 +236,15 @@ def test_whoever_signed_is_asked_again_when_there_is_a_newer_text(fresh: World, 
     assert recorded == [(fresh.patients["north", FINCH],)]
 
 
+def test_two_texts_in_a_row_are_one_message(fresh: World) -> None:
+    give_email(fresh, FINCH, "finch@example.org")
+    with access_world.client(fresh.server) as api, mail_server() as (mailman, smtp):
+        for versions, came in ((("v2", "v3"), 1), (("v4",), 2)):
+            assert [publish(api, version).status_code for version in versions] == [201] * len(versions)
+            send(fresh, smtp)
+            assert len(mailman.came) == came
+
+
 @pytest.mark.check(17)
 def test_a_new_text_asks_again_from_the_day_it_is_required(fresh: World) -> None:
     with access_world.client(fresh.server) as api:
