@@ -1,8 +1,6 @@
 """What becomes of appointments to come that are marked as deleted, or whose registration is."""
 
-from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from api.appointments import coming_repository as repository
 from api.appointments.schemas import Reasoned
@@ -45,8 +43,7 @@ async def follow_undo(serving: Services, work: Work, clinic: ClinicEntry, patien
     held = await hold(work, {"clinic_id": clinic.clinic_id, "appointment_id": appointment})
     refused = Refused("another is in its place", place="path.record", rule="double_booked")
     await check_again(work, held, refused, specialist=held.specialist)
-    today = datetime.now(ZoneInfo(clinic.time_zone)).date()
-    forms.bring_back_later(work, patient, appointment, forms.DELETED, today=today)
+    forms.bring_back_later(work, patient, appointment, forms.DELETED, today=clinic.today)
     await _tell(serving, work, clinic, appointment, Status.BOOKED)
 
 

@@ -102,7 +102,7 @@ async def list_day(
     async with serving.gateway.open(caller, access) as grant:
         if grant.clinic is None:
             raise NotThere("no such clinic")
-        chosen = day or datetime.now(ZoneInfo(grant.clinic.time_zone)).date()
+        chosen = day or grant.clinic.today
         bound_to = ("appointments", grant.clinic.clinic_id, chosen, own, caller.principal.principal_id)
         after = serving.cursors.open_event(cursor, *bound_to) if cursor else None
         rows, more = await repository.of_day(grant, chosen, after, limit, own=own)

@@ -1,10 +1,9 @@
 """Trying rules before they are saved: whom one means, and what it would change."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 from api.bodies import given
 from api.directory import ClinicEntry
@@ -104,7 +103,7 @@ def as_of_day(clinic: ClinicEntry | None) -> date:
     """
     if clinic is None:
         raise NotThere("no such clinic")
-    return clinic.as_of or datetime.now(UTC).astimezone(ZoneInfo(clinic.time_zone)).date()
+    return clinic.as_of or clinic.today
 
 
 async def _stored(grant: Grant) -> tuple[dict[str, Rule | None], Rule | None]:
