@@ -28,7 +28,7 @@ async def cancel_all(serving: Services, work: Work, clinic: ClinicEntry, patient
         await take(serving, work, held, clinic, Step.CANCEL, asked, Role.CLINIC_STAFF)
 
 
-async def follow_mark(serving: Services, work: Work, clinic: ClinicEntry, patient: UUID, appointment: UUID) -> None:
+async def follow_deletion(serving: Services, work: Work, clinic: ClinicEntry, patient: UUID, appointment: UUID) -> None:
     """An appointment is deleted: its forms go with it, and of one to come the patient is told, as of a cancellation."""
     forms.withdraw_later(work, patient, appointment, forms.DELETED)
     await _tell(serving, work, clinic, appointment, Status.CANCELLED)
