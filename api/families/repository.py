@@ -225,8 +225,9 @@ async def is_on_their_own(work: Work, person: UUID, clinic_id: int) -> bool:
     And was never a patient of another clinic, which this one has no say over. To act on it, `hold` them first.
     """
     (state,) = await work.run(_CARED_FOR, dependent=person)
-    elsewhere = await work.run(_ELSEWHERE, person=person, clinic=clinic_id)
-    return not state["cared_for"] and not elsewhere and await is_of_age(work, person)
+    if state["cared_for"] or await work.run(_ELSEWHERE, person=person, clinic=clinic_id):
+        return False
+    return await is_of_age(work, person)
 
 
 async def own_guardians(grant: Grant) -> list[dict[str, Any]]:
