@@ -38,8 +38,7 @@ CATEGORIES = {
 # Reads of a clinic's records in the operational zone, and not of its mart.
 OF_RECORDS = frozenset({
     Action.MERGE_LIST, Action.TEMPLATE_READ, Action.FORM_LIST, Action.CONSENT_CHECK, Action.CONSENT_TEXT_LIST,
-    Action.SERVICE_LIST, Action.APPOINTMENT_LIST, Action.AGENDA_READ, Action.SEGMENT_VOCABULARY, Action.WEBHOOK_LIST,
-    Action.QUARANTINE_LIST,
+    Action.SERVICE_LIST, Action.APPOINTMENT_LIST, Action.AGENDA_READ, Action.WEBHOOK_LIST, Action.QUARANTINE_LIST,
 })  # fmt: skip
 # Works that begin in a clinic's mart: its segments are the clinic's own, and no other zone's.
 OF_CAMPAIGNS = frozenset({Action.SEGMENT_REACH, Action.CAMPAIGN_SEND, Action.CAMPAIGN_READ, Action.CAMPAIGN_STOP})

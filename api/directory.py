@@ -3,6 +3,7 @@
 import time
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from psycopg import sql
 
@@ -44,6 +45,11 @@ class ClinicEntry:
     built_at: datetime | None
     # What failed when it was last checked, by asset and check.
     failing_checks: list[str]
+
+    @property
+    def today(self) -> date:
+        """The clinic's own today."""
+        return datetime.now(ZoneInfo(self.time_zone)).date()
 
 
 async def at_present(connection: Connection, clinic: ClinicEntry) -> ClinicEntry:

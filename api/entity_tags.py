@@ -25,7 +25,7 @@ def of_shown(digests: RequestDigests, shown: Mapping[str, Any]) -> str:
 
 
 def of_version(version: int) -> str:
-    """The tag of one thing by its version."""
+    """The tag of one thing by its version: a strong one."""
     return f'"{version}"'
 
 

@@ -25,18 +25,18 @@ def entered(kept: str | None, by: str) -> list[Entry] | None:
     return [_told(each) for each in _entries(kept) or [] if each.get(_BY) == by] or None
 
 
-def replaced(kept: str | None, given: list[Entry] | None, entered_by: str | None = None) -> str | None:
+def replaced(kept: str | None, given: list[Entry] | None, author: str | None = None) -> str | None:
     """What is kept once the person says that these are all, or a guardian that these are theirs.
 
     An entry that the person leaves as it is stays that guardian's; whatever a guardian says, all others stay.
     """
     before = _entries(kept)
-    if entered_by is None:
+    if author is None:
         return None if given is None else _text(_with_authors(given, before or []))
     if before is None:  # in one line, as a form can show it
         before = [{"name": " ".join(kept.split()), "relationship": "", "phone": ""}] if kept else []
-    others = [each for each in before if each.get(_BY) != entered_by]
-    own = [{**each, _BY: entered_by} for each in given or []]
+    others = [each for each in before if each.get(_BY) != author]
+    own = [{**each, _BY: author} for each in given or []]
     return _text(others + own) if others or own else None
 
 

@@ -49,9 +49,10 @@ def fault_of_name(text: str) -> str | None:
     Persian: a part of the rules CONTEXTJ of internationalised domain names (RFC 5892, appendices A.1 and A.2), which
     know more scripts that join.
     """
-    if len(text) > LONGEST_IDENTIFIER:
+    if len(text) > LONGEST_IDENTIFIER:  # before any joiner is looked at: what surrounds it is copied for each
         return fault_of_text(text) or "too_long"
-    return _fault_of_line(text, {place for place in range(len(text)) if _joiner_shows(text, place)})
+    joiners = (place for place, character in enumerate(text) if character in (ZWNJ, ZWJ))
+    return _fault_of_line(text, {place for place in joiners if _joiner_shows(text, place)})
 
 
 def without_joiners(text: str) -> str:
@@ -60,8 +61,9 @@ def without_joiners(text: str) -> str:
 
 
 def _joiner_shows(text: str, place: int) -> bool:
+    """Whether the joiner at this place changes how the text is written."""
     before, character, after = text[:place], text[place], text[place + 1 :]
-    if character not in (ZWNJ, ZWJ) or not before:
+    if not before:
         return False
     if unicodedata.combining(before[-1]) == _VIRAMA:
         return True

@@ -5,7 +5,8 @@ from uuid import UUID
 
 from psycopg import sql
 
-from api.appointments.steps_repository import Held, Whose, hold
+from api.appointments.held import Held, Whose
+from api.appointments.steps_repository import hold
 from api.gateway import Work
 
 _HOLD_DAYS = sql.SQL("select operational.hold_days_soon(%(clinic)s)")

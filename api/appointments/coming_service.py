@@ -1,8 +1,6 @@
 """What becomes of appointments to come that are marked as deleted, or whose registration is."""
 
-from datetime import datetime
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from api.appointments import coming_repository as repository
 from api.appointments.schemas import Reasoned
@@ -30,7 +28,7 @@ async def cancel_all(serving: Services, work: Work, clinic: ClinicEntry, patient
         await take(serving, work, held, clinic, Step.CANCEL, asked, Role.CLINIC_STAFF)
 
 
-async def follow_mark(serving: Services, work: Work, clinic: ClinicEntry, patient: UUID, appointment: UUID) -> None:
+async def follow_deletion(serving: Services, work: Work, clinic: ClinicEntry, patient: UUID, appointment: UUID) -> None:
     """An appointment is deleted: its forms go with it, and of one to come the patient is told, as of a cancellation."""
     forms.withdraw_later(work, patient, appointment, forms.DELETED)
     await _tell(serving, work, clinic, appointment, Status.CANCELLED)
@@ -45,8 +43,7 @@ async def follow_undo(serving: Services, work: Work, clinic: ClinicEntry, patien
     held = await hold(work, {"clinic_id": clinic.clinic_id, "appointment_id": appointment})
     refused = Refused("another is in its place", place="path.record", rule="double_booked")
     await check_again(work, held, refused, specialist=held.specialist)
-    today = datetime.now(ZoneInfo(clinic.time_zone)).date()
-    forms.bring_back_later(work, patient, appointment, forms.DELETED, today=today)
+    forms.bring_back_later(work, patient, appointment, forms.DELETED, today=clinic.today)
     await _tell(serving, work, clinic, appointment, Status.BOOKED)
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 from api.appointments import repository
 from api.appointments import steps_repository as steps
+from api.appointments.held import Change, Held, Whose
 from api.appointments.schemas import (
     Changed,
     ClinicAppointment,
@@ -18,7 +19,6 @@ from api.appointments.schemas import (
     Rescheduling,
     VideoLink,
 )
-from api.appointments.steps_repository import Change, Held, Whose
 from api.bookings import calendar
 from api.bookings.calendar import Entry
 from api.bookings.times import check_offered, check_time
@@ -102,7 +102,7 @@ async def list_day(
     async with serving.gateway.open(caller, access) as grant:
         if grant.clinic is None:
             raise NotThere("no such clinic")
-        chosen = day or datetime.now(ZoneInfo(grant.clinic.time_zone)).date()
+        chosen = day or grant.clinic.today
         bound_to = ("appointments", grant.clinic.clinic_id, chosen, own, caller.principal.principal_id)
         after = serving.cursors.open_event(cursor, *bound_to) if cursor else None
         rows, more = await repository.of_day(grant, chosen, after, limit, own=own)
@@ -215,8 +215,7 @@ def _is_told(held: Held, change: Change, now: datetime) -> bool:
     """Whether the patient is told: of another time, a cancellation, and a correction that makes one to come or not."""
     if change.step is not Step.CORRECT:
         return change.step in (Step.RESCHEDULE, Step.CANCEL)
-    to_come = held.starts_at is not None and held.starts_at > now
-    return to_come and Status.CANCELLED in (held.status, change.status)
+    return held.is_to_come(now) and Status.CANCELLED in (held.status, change.status)
 
 
 def _have_forms_follow(work: Work, held: Held, status: Status, today: date) -> None:

@@ -1,19 +1,19 @@
 """Steps in the database: an appointment held until the work ends, who has time for it, and what becomes of it."""
 
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
 from psycopg import sql
 
+from api.appointments.held import Change, Held
 from api.appointments.statements import at_clinic, of_family
 from api.bookings.statements import OF_PATIENT, OF_SPECIALIST, is_taken
 from api.gateway import Work
 from infra.clinic_settings import DAYS_AHEAD, USUAL_MINUTES
 from infra.errors import NotThere, Refused
 from policies.appointments import FREEING, Status, Step
-from policies.words import Action, Role
+from policies.words import Action
 
 # First of all, as in a booking: the time zone by which a day is told changes no more until the work ends.
 _HELD = sql.SQL(f"""
@@ -61,48 +61,6 @@ set status = %(status)s, starts_at = %(starts_at)s, ends_at = %(ends_at)s,
 from operational.clinic as c
 where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s and c.clinic_id = a.clinic_id
 returning a.appointment_id as id, a.status, a.starts_at, a.ends_at, a.specialist, a.version""")
-
-
-@dataclass(frozen=True)
-class Whose:
-    """An appointment, and who is told of it."""
-
-    clinic_id: int
-    appointment_id: UUID
-    person_id: UUID
-    patient_id: UUID
-    confidential: bool
-
-
-@dataclass(frozen=True)
-class Held(Whose):
-    """An appointment as it stands, held until the work ends."""
-
-    service: str
-    specialist: str | None
-    status: str
-    starts_on: date
-    starts_at: datetime | None
-    ends_at: datetime | None
-    minutes: int
-    specialists: list[str] | None
-    is_open: bool | None
-    days_ahead: int
-    hours: dict[str, str] | None
-
-
-@dataclass(frozen=True)
-class Change:
-    """What an appointment becomes, by which step, in which role and why; without a `day` it is that of `starts_at`."""
-
-    step: Step
-    role: Role
-    reason: str | None
-    status: Status
-    day: date | None
-    starts_at: datetime | None
-    ends_at: datetime | None
-    specialist: str | None
 
 
 async def find(work: Work, appointment: UUID | None) -> Held:
@@ -187,8 +145,7 @@ async def check_again(work: Work, held: Held, refused: Refused, *, specialist: s
     Raises:
         Refused: as given; specialist or patient has something else then.
     """
-    is_to_come = held.starts_at is not None and held.starts_at > datetime.now(UTC)
-    if held.status != Status.BOOKED or not is_to_come:
+    if held.status != Status.BOOKED or not held.is_to_come(datetime.now(UTC)):
         return
     found = await free(work, held, specialist, held.starts_at, held.ends_at)
     if found["specialist_taken"] or found["patient_taken"]:

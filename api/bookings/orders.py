@@ -3,9 +3,8 @@
 import secrets
 import unicodedata
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 from api.bookings.schemas import BookedPatient, Booking, Verification
 from api.directory import ClinicEntry
@@ -45,11 +44,6 @@ class Order:
     new_patient: UUID = field(default_factory=uuid4)
     new_person: UUID = field(default_factory=uuid4)
     room: str = field(default_factory=lambda: secrets.token_urlsafe(ROOM_BYTES))
-
-    @property
-    def today(self) -> date:
-        """Today at the clinic."""
-        return datetime.now(ZoneInfo(self.clinic.time_zone)).date()
 
     @property
     def verification(self) -> Verification:

@@ -194,7 +194,7 @@ async def register_person(work: Work, order: Order, person: UUID, ends_at: datet
     found = await work.run(_BY_PERSON, **values)
     if found:
         return await _alive(work, order, found[0])
-    await work.run(_REGISTER, **values, patient=order.new_patient, today=order.today)
+    await work.run(_REGISTER, **values, patient=order.new_patient, today=order.clinic.today)
     row = (await work.run(_BY_PERSON, **values))[0]
     return Registered(row["patient_id"], person, fresh=True)
 

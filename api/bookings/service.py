@@ -173,7 +173,7 @@ async def _newcomer(serving: Services, work: Work, wanted: Order, new: Contacts)
         raise NoMoreCodes(CODES_AGAIN_SECONDS)
     await people.register_newcomer(
         work, serving.codec, person, new.name, {"email": new.email, "phone": new.phone},
-        clinic=clinic, patient=wanted.new_patient, today=wanted.today,
+        clinic=clinic, patient=wanted.new_patient, today=wanted.clinic.today,
     )  # fmt: skip
     # Only of somebody new: an address that came with a patient's id is nobody's yet.
     return Registered(wanted.new_patient, person, fresh=True, address=new.email)
@@ -187,7 +187,7 @@ async def _arrange(work: Work, wanted: Order, plan: Plan, patient: Registered, r
     again = f" {wanted.appointment_id}" if patient.came_back else ""
     occasions = {forms.REGISTRATION + again: plan.registration_templates if patient.fresh else []}
     occasions[str(wanted.appointment_id)] = plan.templates or []
-    forms.assign_later(work, patient.patient_id, occasions, today=wanted.today)
+    forms.assign_later(work, patient.patient_id, occasions, today=wanted.clinic.today)
     await work.send()
     return ends_at
 

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from api.appointments import coming_repository
-from api.appointments.coming_service import cancel_all, follow_mark, follow_undo
+from api.appointments.coming_service import cancel_all, follow_deletion, follow_undo
 from api.bodies import given
 from api.deletions import repository
 from api.deletions.schemas import Deleting, Marked, RecordKind
@@ -34,7 +34,7 @@ async def delete(
         if of is RecordKind.REGISTRATION:
             await cancel_all(serving, work, at, which, reason)
         elif of is RecordKind.APPOINTMENT:
-            await follow_mark(serving, work, at, patient, which)
+            await follow_deletion(serving, work, at, patient, which)
     return Marked(kind=of, id=which, deleted=True)
 
 

@@ -8,14 +8,12 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
-from api.families.repository import STANDING
 from api.gateway import Work
 from api.me.statements import STANDS, statement
 from api.sealing import index_contact, person_keys, purpose_keys
 from infra.encryption.codec import Place
 from infra.encryption.contacts import INDEXED
 from infra.encryption.field_codec import FieldCodec
-from infra.errors import NotThere
 from policies.classification import ProfileField, is_contact
 from policies.emergency_contacts import entered, replaced, visible
 from policies.words import Action
@@ -40,9 +38,6 @@ where p.person_id = %(person)s
 for no key update of p, q""").format(
     stands=sql.SQL(STANDS), columns=sql.SQL(", ").join(sql.Identifier("q", name) for name in _NAMES)
 )
-_STANDS = sql.SQL(
-    f"select g.guardianship_id {STANDING} and g.dependent_id = %(person)s and g.guardian_id::text = %(guardian)s"
-)  # nosec B608 # constants
 _RENAME = sql.SQL("update operational.person set name = %(name)s where person_id = %(person)s")
 # What people say of themselves is newer than any file's assertion.
 _WRITE = sql.SQL("""
@@ -79,16 +74,6 @@ async def lock(work: Work, codec: FieldCodec, person: UUID) -> dict[str, Any]:
         if is_contact(name) and row[name] is not None:
             row[name] = codec.open(keys, Place(_PROFILE, name, str(person)), row[name]).decode()
     return row
-
-
-async def check_author(work: Work, person: UUID, guardian: str | None) -> None:
-    """See that a guardian, if it is one who enters contacts, still is one now that the profile is locked.
-
-    Raises:
-        NotThere: they ceased to be one since they were found.
-    """
-    if guardian is not None and not await work.run(_STANDS, person=person, guardian=guardian):
-        raise NotThere("no such thing")
 
 
 async def take_out_entered(work: Work, codec: FieldCodec, person: UUID, guardian: UUID) -> None:

@@ -8,11 +8,12 @@ from api.editing import repository
 from api.editing.repository import CONTACTS
 from api.editing.schemas import Edit, Edited, History, PastEdit, complete
 from api.entity_tags import matches, of_shown
+from api.families import repository as families
 from api.gateway import Access, Caller
-from api.me.service import OWN, author, named, person_of
+from api.me.service import OWN, author_of, named, person_of
 from api.profiles.service import as_id
 from api.services import Services
-from infra.errors import InvalidInput, Refused
+from infra.errors import InvalidInput, NotThere, Refused
 from policies.emergency_contacts import MOST, Entry, entered, replaced, visible
 from policies.guardianship import of_age_on
 from policies.words import Action
@@ -31,7 +32,7 @@ async def edit(
     """
     fields = named(asked.model_fields_set if asked else (), dependent)
     access = Access(Action.PERSON_EDIT, person_of(caller, dependent), fields)
-    entered_by = author(caller, dependent)
+    author = author_of(caller, dependent)
     async with serving.gateway.work(caller, access) as work:
         changes = given(asked).changes()
         if if_match is None:
@@ -39,18 +40,19 @@ async def edit(
         found = await repository.find(work, Action.PERSON_EDIT, as_id(dependent or ""), own=dependent is None)
         person = found["person_id"]
         before = await repository.lock(work, serving.codec, person)
-        seen = _seen(before, entered_by)
+        seen = _seen(before, author)
         if not matches(of_shown(serving.digests, seen), if_match):
             raise Refused("changed meanwhile", place="header.if-match", rule="changed_meanwhile")
-        changes = {name: value for name, value in _meant(changes, seen, entered_by).items() if value != seen[name]}
+        changes = {name: value for name, value in _meant(changes, seen, author).items() if value != seen[name]}
         if "birth_date" in changes and before["guarded_until"] is not None:
             _check_birth_date(before, changes["birth_date"])
         if CONTACTS in changes:
             _check_count(changes[CONTACTS], seen[CONTACTS])
-            await repository.check_author(work, person, entered_by)
+            if author is not None and not await families.is_guardian(work, person, caller.principal.person_id):
+                raise NotThere("no such thing")  # since they were found, while the profile was waited for
         if changes:
             await repository.remember(work, serving.codec, person, {name: before[name] for name in changes})
-            await repository.write(work, serving.codec, person, _kept(before, changes, entered_by))
+            await repository.write(work, serving.codec, person, _kept(before, changes, author))
     return Edited(version=of_shown(serving.digests, seen | changes), changed=sorted(changes))
 
 
@@ -75,17 +77,17 @@ def _check_birth_date(before: dict[str, Any], birth_date: date) -> None:
         raise Refused("is of age", place="body.birth_date", rule="of_age")
 
 
-def _seen(before: dict[str, Any], entered_by: str | None) -> dict[str, Any]:
+def _seen(before: dict[str, Any], author: str | None) -> dict[str, Any]:
     """The profile as it is shown to whoever edits it."""
     kept = before[CONTACTS]
-    contacts = visible(kept) if entered_by is None else entered(kept, entered_by)
+    contacts = visible(kept) if author is None else entered(kept, author)
     return {field.value: before[field.value] for field in OWN} | {CONTACTS: contacts}
 
 
-def _meant(changes: dict[str, Any], seen: dict[str, Any], entered_by: str | None) -> dict[str, Any]:
+def _meant(changes: dict[str, Any], seen: dict[str, Any], author: str | None) -> dict[str, Any]:
     """The changes as they are meant: a guardian who names nobody entered nobody, and what is seen already stays."""
     if not changes.get(CONTACTS):
-        nobody = entered_by is not None and CONTACTS in changes
+        nobody = author is not None and CONTACTS in changes
         return changes | {CONTACTS: None} if nobody else changes
     known = seen[CONTACTS] if isinstance(seen[CONTACTS], list) else []
     given = enumerate(changes[CONTACTS])
@@ -100,11 +102,11 @@ def _check_count(given: list[Entry] | None, seen: list[Entry] | str | None) -> N
         raise InvalidInput("too many", place=f"body.{CONTACTS}", rule="too_long")
 
 
-def _kept(before: dict[str, Any], changes: dict[str, Any], entered_by: str | None) -> dict[str, Any]:
+def _kept(before: dict[str, Any], changes: dict[str, Any], author: str | None) -> dict[str, Any]:
     """The fields that change as they are stored."""
     if CONTACTS not in changes:
         return changes
-    return changes | {CONTACTS: replaced(before[CONTACTS], changes[CONTACTS], entered_by)}
+    return changes | {CONTACTS: replaced(before[CONTACTS], changes[CONTACTS], author)}
 
 
 def _past(row: dict[str, Any], *, by_me: bool) -> PastEdit:

@@ -20,13 +20,13 @@ Row = Mapping[str, Any]
 _COLUMNS = {"number": "number", "scale": "number", "choice": "choice", "multi_choice": "choice", "date": "day"}
 
 
-def carried_of(row: Row, fields: Sequence[ProfileField], codec: FieldCodec, entered_by: str | None) -> Carried:
+def carried_of(row: Row, fields: Sequence[ProfileField], codec: FieldCodec, author: str | None) -> Carried:
     """What a person carries away; a guardian those emergency contacts that they entered.
 
     Raises:
         Undecryptable: a contact or answer was altered, moved, or sealed with another key.
     """
-    profile = shown(dict(row), fields, codec, entered_by=entered_by)
+    profile = shown(dict(row), fields, codec, author=author)
     born = profile.get(ProfileField.BIRTH_DATE.value)
     day = born.isoformat() if born else None
     keys = _keys(row["form_keys"])

@@ -12,7 +12,7 @@ from api.exports.content import carried_of
 from api.exports.readable import page
 from api.exports.schemas import Exporting
 from api.gateway import Access, Caller
-from api.me.service import OWN, author, named, person_of
+from api.me.service import OWN, author_of, named, person_of
 from api.profiles.service import as_id
 from api.services import Services
 from infra.exports.archive import pack
@@ -52,7 +52,7 @@ async def make(serving: Services, caller: Caller, asked: Exporting | None, depen
     access = Access(Action.EXPORT_MAKE, person_of(caller, dependent), named(OWN, dependent) | RECORDS)
     grant = await serving.gateway.person(caller, access)
     row = await repository.carried(grant, as_id(dependent or ""), given(asked).clinic, OWN, own=dependent is None)
-    carried = carried_of(row, OWN, serving.codec, author(caller, dependent))
+    carried = carried_of(row, OWN, serving.codec, author_of(caller, dependent))
     log = await access_log.lines(serving.pool, carried.clinic, row["accesses"])
     export_id = uuid4()
     subject = subject_of(serving, export_id, row["person_id"])

@@ -36,7 +36,7 @@ insert into operational.principal_role as r (principal_id, role) values (%(princ
 on conflict (principal_id, role, clinic_id) do update set role = excluded.role where r.revoked_at is null
 returning r.role""")
 _FOUND = sql.SQL("p.version")
-_STANDS_ALREADY = sql.SQL(
+_IS_GUARDIAN = sql.SQL(
     f"select g.guardianship_id {STANDING} and g.dependent_id = %(dependent)s and g.guardian_id = %(guardian)s"
 )  # nosec B608 # constants
 # Guardians come and leave one after the other, so that the last one is known.
@@ -129,7 +129,7 @@ async def begin(
     if not await hold(work, dependent):
         raise NotThere("no such thing")
     conflict = Refused("a guardian already", place="body", rule="guardian_already")
-    if await work.run(_STANDS_ALREADY, dependent=dependent, guardian=guardian):
+    if await is_guardian(work, dependent, guardian):
         raise conflict
     await work.run(_EMPTY_PROFILE, person=dependent)
     values: dict[str, Any] = {"relationship": relationship, "agreed": agreed, "basis": basis, "ends_on": ends_on}
@@ -144,6 +144,11 @@ async def begin(
 async def hold(work: Work, dependent: UUID) -> bool:
     """Have whoever becomes or ceases to be the guardian of somebody wait until this work is done; False if deleted."""
     return bool(await work.run(_HOLD, dependent=dependent))
+
+
+async def is_guardian(work: Work, dependent: UUID, guardian: UUID | None) -> bool:
+    """Whether somebody is a guardian of the dependent today, in whose context the work is."""
+    return bool(await work.run(_IS_GUARDIAN, dependent=dependent, guardian=guardian))
 
 
 async def find(work: Work, action: Action, dependent: UUID | None, *, own: bool) -> UUID:
@@ -220,8 +225,9 @@ async def is_on_their_own(work: Work, person: UUID, clinic_id: int) -> bool:
     And was never a patient of another clinic, which this one has no say over. To act on it, `hold` them first.
     """
     (state,) = await work.run(_CARED_FOR, dependent=person)
-    elsewhere = await work.run(_ELSEWHERE, person=person, clinic=clinic_id)
-    return not state["cared_for"] and not elsewhere and await is_of_age(work, person)
+    if state["cared_for"] or await work.run(_ELSEWHERE, person=person, clinic=clinic_id):
+        return False
+    return await is_of_age(work, person)
 
 
 async def own_guardians(grant: Grant) -> list[dict[str, Any]]:

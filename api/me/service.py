@@ -29,7 +29,7 @@ async def read_profile(serving: Services, caller: Caller, dependent: str | None 
     access = Access(Action.PERSON_READ, person_of(caller, dependent), named(fields, dependent))
     grant = await serving.gateway.person(caller, access)
     row = await repository.profile(grant, as_id(dependent or ""), fields, own=dependent is None)
-    found = shown(row, fields, serving.codec, entered_by=author(caller, dependent))
+    found = shown(row, fields, serving.codec, author=author_of(caller, dependent))
     return found, of_shown(serving.digests, found)
 
 
@@ -95,7 +95,7 @@ def named(fields: Iterable[str], dependent: str | None) -> frozenset[str]:
     return frozenset(entered.get(field, field) for field in fields)
 
 
-def author(caller: Caller, dependent: str | None) -> str | None:
+def author_of(caller: Caller, dependent: str | None) -> str | None:
     """Whose emergency contacts of a dependent the caller has: their own, by the id of the person; of oneself all."""
     return None if dependent is None else str(caller.principal.person_id or "")
 

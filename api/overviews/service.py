@@ -9,7 +9,6 @@ from api.gateway import Access, Caller
 from api.overviews import repository
 from api.overviews.schemas import Overview, SegmentSize, Visits
 from api.segments.counts import are_exact
-from api.segments.history_service import today_at
 from api.segments.service import clinic_of
 from api.segments.trying_service import as_of_day
 from api.services import Services
@@ -28,7 +27,7 @@ async def overview(serving: Services, caller: Caller, clinic: str) -> Overview:
     """
     async with serving.gateway.open(caller, Access(Action.CLINIC_OVERVIEW, Resource(clinic))) as grant:
         entry, as_of = clinic_of(grant.clinic), as_of_day(grant.clinic)
-        first = today_at(entry) - timedelta(days=DAYS - 1)
+        first = entry.today - timedelta(days=DAYS - 1)
         row = await repository.overview(grant, serving.overviews, as_of, DAYS, first - timedelta(days=1))
     shown = _exact(row, first) if are_exact(serving.gateway, caller.principal, clinic) else _rounded(row)
     return Overview(clinic=clinic, as_of=as_of, built_at=entry.built_at, first_day=first, **shown)

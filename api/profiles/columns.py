@@ -50,7 +50,7 @@ def columns(fields: Iterable[ProfileField]) -> tuple[sql.Composable, sql.Composa
 
 
 def shown(
-    row: dict[str, Any], fields: Iterable[ProfileField], codec: FieldCodec, *, entered_by: str | None = None
+    row: dict[str, Any], fields: Iterable[ProfileField], codec: FieldCodec, *, author: str | None = None
 ) -> dict[str, Any]:
     """The fields of a row that was read with `columns`; of emergency contacts, of one guardian, theirs.
 
@@ -66,6 +66,6 @@ def shown(
         text = codec.open(keys, Place(_TABLE, field.value, person), stored).decode()
         if field is not ProfileField.EMERGENCY_CONTACTS:
             return text
-        return visible(text) if entered_by is None else entered(text, entered_by)
+        return visible(text) if author is None else entered(text, author)
 
     return {field.value: value(field) for field in fields}

@@ -10,7 +10,7 @@ from api.entity_tags import matches
 from api.gateway import Access, Caller, Work
 from api.segments import editing_repository as repository
 from api.segments.editing_schemas import Archiving, Enabling, NewSegment, Reviving, Saved, SegmentChange
-from api.segments.naming import missing_aside, of_values, warnings
+from api.segments.naming import of_values, unknown_names_aside, warnings
 from api.segments.rules import dependent, no_rule, rule_of
 from api.segments.service import entity_tag
 from api.segments.stored import sent_or_stored, together
@@ -90,8 +90,8 @@ async def add(serving: Services, caller: Caller, clinic: str, asked: NewSegment 
         asked = given(asked)
         new = rule_of(asked.rule)
         saved, tag = await _add(edit, asked.name, asked.description, new, fires=asked.fires)
-        missing = await missing_aside(edit.work, new)
-    saved.warnings = await warnings(missing)
+        unknown = await unknown_names_aside(edit.work, new)
+    saved.warnings = await warnings(unknown)
     return saved, tag
 
 
@@ -119,8 +119,8 @@ async def enable(
             saved, tag = Saved(slug=known.slug, version=known.version, changed=False), known.tag
         else:
             saved, tag = await _add(edit, asked.name or found.name, found.description, new, fires=asked.fires)
-        missing = await missing_aside(edit.work, new)
-    saved.warnings = of_values(await warnings(missing), found, asked.values)
+        unknown = await unknown_names_aside(edit.work, new)
+    saved.warnings = of_values(await warnings(unknown), found, asked.values)
     return saved, tag
 
 
@@ -148,8 +148,8 @@ async def change(
         if new is not None and version != before.version:
             await edit.put(before.segment_id, version, new, fires=asked.fires)
         tag = entity_tag(version, name, description, archived=False)
-        missing = None if new is None else await missing_aside(edit.work, new)
-    return Saved(slug=slug, version=version, changed=tag != before.tag, warnings=await warnings(missing)), tag
+        unknown = None if new is None else await unknown_names_aside(edit.work, new)
+    return Saved(slug=slug, version=version, changed=tag != before.tag, warnings=await warnings(unknown)), tag
 
 
 async def archive(
@@ -190,9 +190,9 @@ async def revive(
         new, version = sent_or_stored(asked, before.rule), before.version + 1
         await repository.change(edit.work, before.segment_id, before.name, before.description, version)
         await edit.put(before.segment_id, version, new, fires=asked.fires)
-        missing = await missing_aside(edit.work, new)
+        unknown = await unknown_names_aside(edit.work, new)
     tag = entity_tag(version, before.name, before.description, archived=False)
-    return Saved(slug=slug, version=version, changed=True, warnings=await warnings(missing)), tag
+    return Saved(slug=slug, version=version, changed=True, warnings=await warnings(unknown)), tag
 
 
 @asynccontextmanager

@@ -5,9 +5,7 @@ from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
-from api.directory import ClinicEntry
 from api.gateway import Access, Caller, Grant
 from api.segments import history_repository as repository
 from api.segments.counts import are_exact, day_with_rounded
@@ -120,7 +118,7 @@ async def list_days(
     """
     async with serving.gateway.open(caller, Access(Action.SEGMENT_READ, Resource(clinic, segment))) as grant:
         entry = clinic_of(grant.clinic)
-        today = today_at(entry)
+        today = entry.today
         to = last or today
         if to > today:
             raise InvalidInput("days to come", place="query.to", rule="in_the_future")
@@ -144,7 +142,7 @@ async def read_with_days(
     """
     async with serving.gateway.open(caller, Access(Action.SEGMENT_READ, Resource(clinic, segment))) as grant:
         definition = await definition_of(grant)
-        last = today_at(clinic_of(grant.clinic))
+        last = clinic_of(grant.clinic).today
         found = await repository.with_days(grant, last - timedelta(days=days - 1), last)
     _, told_days = _told(serving, caller, clinic, segment, found.pop("days"))
     shown, _ = await defined(serving, caller, clinic, found, definition)
@@ -163,11 +161,6 @@ def _by_cause(row: dict[str, Any]) -> dict[str, Any]:
     """A day with those causes alone that moved anybody."""
     moved = {name: {cause: n for cause, n in row[name].items() if n} for name in ("entered_by", "left_by")}
     return row | moved
-
-
-def today_at(clinic: ClinicEntry) -> date:
-    """The clinic's own today."""
-    return datetime.now(UTC).astimezone(ZoneInfo(clinic.time_zone)).date()
 
 
 def _position(text: str) -> tuple[int, UUID]:

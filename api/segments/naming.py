@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from api.gateway import Grant, Work
-from api.segments import naming_repository as repository
+from api.segments import vocabulary_repository as repository
+from api.segments.aside import aside
 from api.segments.rules import PLACE
 from policies.segments.names import MOST_TOLD, Kind, Named, Places, Unknown, Words, asked_in, first_told, unknown_in
 from policies.segments.rule import located
@@ -38,7 +39,7 @@ Warnings = Annotated[
 
 
 @dataclass(frozen=True)
-class Missing:
+class UnknownNames:
     """What a clinic does not have of what a rule names, beside what it has."""
 
     written: WrittenRule
@@ -47,7 +48,7 @@ class Missing:
     records: Words
 
 
-async def missing(at: Grant | Work, written: WrittenRule) -> Missing | None:
+async def unknown_names(at: Grant | Work, written: WrittenRule) -> UnknownNames | None:
     """What the clinic does not have of what a rule names, if there is anything; it may come later."""
     asked = asked_in(written.rule)
     if not asked:
@@ -59,23 +60,23 @@ async def missing(at: Grant | Work, written: WrittenRule) -> Missing | None:
     if not found:
         return None
     records = await _records(at, found)
-    return Missing(written, unknown_in(asked, catalogue, records), catalogue, records)
+    return UnknownNames(written, unknown_in(asked, catalogue, records), catalogue, records)
 
 
-async def missing_aside(work: Work, written: WrittenRule) -> Missing | None:
+async def unknown_names_aside(work: Work, written: WrittenRule) -> UnknownNames | None:
     """The same within a work, of which nothing may fail by it: None where it could not be seen soon."""
-    async with repository.aside(work):
-        return await missing(work, written)
+    async with aside(work):
+        return await unknown_names(work, written)
     return None
 
 
-async def warnings(found: Missing | None) -> list[RuleWarning]:
-    """What is missing, told; after the transaction, since a clinic may have any number of names."""
+async def warnings(found: UnknownNames | None) -> list[RuleWarning]:
+    """The unknown names, told; after the transaction, since a clinic may have any number of names."""
     # All of them are compared with each: not on the thread that serves everybody.
     return await asyncio.to_thread(_warnings, found) if found else []
 
 
-def _warnings(found: Missing) -> list[RuleWarning]:
+def _warnings(found: UnknownNames) -> list[RuleWarning]:
     told = first_told(found.found, found.catalogue, found.records)
     return [_warning(each, located(PLACE, found.written.at(each.place))) for each in told]
 

@@ -124,7 +124,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Place:
+class Reached:
     """How far a difference has been named: the last patient who would enter, and the last who would leave, if any."""
 
     entered: UUID | None = None
@@ -156,7 +156,7 @@ async def compare(
     pairs: Sequence[Pair],
     slug: str,
     as_of: date,
-    after: Place,
+    after: Reached,
     limit: int,
 ) -> list[dict[str, Any]]:
     """Up to `limit` patients each of those who would enter and leave a segment, after a place; each has the totals.

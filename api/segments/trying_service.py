@@ -1,19 +1,18 @@
 """Trying rules before they are saved: whom one means, and what it would change."""
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
-from zoneinfo import ZoneInfo
 
 from api.bodies import given
 from api.directory import ClinicEntry
 from api.gateway import Access, Caller, Grant
 from api.segments import trying_repository as repository
-from api.segments.naming import missing, warnings
+from api.segments.naming import unknown_names, warnings
 from api.segments.rules import PLACE, rule_of
 from api.segments.stored import sent_or_stored, together
-from api.segments.trying_repository import Pair, Place
+from api.segments.trying_repository import Pair, Reached
 from api.segments.trying_schemas import ComparedRule, Difference, NamedPatient, Preview, Size, TriedRule
 from api.services import Services
 from infra.errors import InvalidInput, NotThere
@@ -39,7 +38,7 @@ async def preview(serving: Services, caller: Caller, clinic: str, asked: TriedRu
     async with serving.gateway.open(caller, Access(Action.SEGMENT_PREVIEW, Resource(clinic))) as grant:
         asked = given(asked)
         new, (stored, _) = rule_of(asked.rule), await _stored(grant)
-        rules, unknown = together(stored, _UNSAVED, new), await missing(grant, new)
+        rules, unknown = together(stored, _UNSAVED, new), await unknown_names(grant, new)
         segments, as_of = _active(_behind(rules, [_UNSAVED])), as_of_day(grant.clinic)
         tried = next(segment.segment_id for segment in segments if segment.slug == _UNSAVED)
         rows = await repository.preview(grant, segments, tried, as_of, asked.limit)
@@ -68,19 +67,19 @@ async def compare(serving: Services, caller: Caller, clinic: str, slug: str, ask
             raise InvalidInput("no rule", place=PLACE, rule="missing")
         new = sent_or_stored(asked, own)
         bound_to = ("difference", clinic, slug, caller.principal.principal_id, write(new.rule))
-        after = _place(serving.cursors.open(asked.cursor, *bound_to)) if asked.cursor else Place()
+        after = _reached(serving.cursors.open(asked.cursor, *bound_to)) if asked.cursor else Reached()
         changed, rules = together(stored, slug, new), sound_rules(stored)
         affected = _users(changed, slug)
         segments = _active(_behind(rules | _as_they_would_be(changed, affected), [*affected, *map(_tried, affected)]))
-        unknown = await missing(grant, new)
+        unknown = await unknown_names(grant, new)
         rows = await repository.compare(grant, segments, _pairs(segments, affected), slug, as_of, after, asked.limit)
-    named = [row for row in rows if not row["behind"]]
-    more = any(row["followed"] for row in named)
+    shown = [row for row in rows if not row["behind"]]
+    more = any(row["followed"] for row in shown)
     return Difference(
         as_of=as_of,
-        entering=_patients(row for row in named if row["kind"] == "entered"),
-        leaving=_patients(row for row in named if row["kind"] == "left"),
-        next=serving.cursors.seal(_written(after, named), *bound_to) if more else None,
+        entering=_patients(row for row in shown if row["kind"] == "entered"),
+        leaving=_patients(row for row in shown if row["kind"] == "left"),
+        next=serving.cursors.seal(_written(after, shown), *bound_to) if more else None,
         warnings=await warnings(unknown),
         **_counts(rows[0], slug),
     )
@@ -104,7 +103,7 @@ def as_of_day(clinic: ClinicEntry | None) -> date:
     """
     if clinic is None:
         raise NotThere("no such clinic")
-    return clinic.as_of or datetime.now(UTC).astimezone(ZoneInfo(clinic.time_zone)).date()
+    return clinic.as_of or clinic.today
 
 
 async def _stored(grant: Grant) -> tuple[dict[str, Rule | None], Rule | None]:
@@ -113,16 +112,16 @@ async def _stored(grant: Grant) -> tuple[dict[str, Rule | None], Rule | None]:
     return {slug: readable(rule) for slug, rule in rules.items()}, readable(own)
 
 
-def _place(text: str) -> Place:
+def _reached(text: str) -> Reached:
     """Where a cursor goes on."""
     entered, _, left = text.partition(" ")
-    return Place(UUID(entered) if entered else None, UUID(left) if left else None)
+    return Reached(UUID(entered) if entered else None, UUID(left) if left else None)
 
 
-def _written(after: Place, named: list[dict[str, Any]]) -> str:
+def _written(after: Reached, shown: list[dict[str, Any]]) -> str:
     """Where the next page goes on: behind the last who were named, or as far as it was on a side of which none were."""
     last = {"entered": after.entered, "left": after.left}
-    last |= {row["kind"]: row["patient_id"] for row in named if row["patient_id"] is not None}
+    last |= {row["kind"]: row["patient_id"] for row in shown if row["patient_id"] is not None}
     return f"{last['entered'] or ''} {last['left'] or ''}"
 
 

@@ -166,9 +166,12 @@ async def verify_contact(
     await work.run(_CONTACT_ROW, person=person)
     await work.run(_LOCK_CONTACT, person=person)
     await _write(work, codec, _VERIFY_CONTACT, person, channel, contact, shared=shared)
-    await work.run(_FORGET_DIGEST, person=person, fields=[OF_ACCOUNT + channel, SHARED + channel])
-    if channel == "email" or not shared:
-        await sealing.index_contact(work, codec, person, (SHARED if shared else OF_ACCOUNT) + channel, contact)
+    found_by, other = (SHARED, OF_ACCOUNT) if shared else (OF_ACCOUNT, SHARED)
+    is_found = channel == "email" or not shared
+    forgotten = [other] if is_found else [found_by, other]
+    await work.run(_FORGET_DIGEST, person=person, fields=[kind + channel for kind in forgotten])
+    if is_found:
+        await sealing.index_contact(work, codec, person, found_by + channel, contact)
 
 
 async def account_of(work: Work, codec: FieldCodec, channel: str, contact: str) -> UUID | None:

@@ -45,14 +45,15 @@ from operational.verification
 where (contact_digest = any((select %(digests)s::bytea[])::bytea[]) or person_id = %(person)s)
     and (clinic_id is not null) = %(booked)s
     and sent_at > statement_timestamp() - interval '1 day'""")
+# `claims` is the column of `on_their_own`: renamed, it would break what still serves while a clinic upgrades.
 _BEGIN = sql.SQL("""
 insert into operational.verification
     (verification_id, person_id, clinic_id, claims, channel, contact, contact_digest, code_digest, codes, tries,
     expires_at)
-values (%(verification)s, %(person)s, %(clinic)s, %(claims)s, %(channel)s, %(contact)s, %(contact_digest)s,
+values (%(verification)s, %(person)s, %(clinic)s, %(on_their_own)s, %(channel)s, %(contact)s, %(contact_digest)s,
     %(code_digest)s, %(codes)s, %(tries)s, statement_timestamp() + make_interval(mins => %(minutes)s))""")
 _OPEN = sql.SQL("""
-select verification_id, person_id, clinic_id, claims, channel, contact, code_digest, codes,
+select verification_id, person_id, clinic_id, claims as on_their_own, channel, contact, code_digest, codes,
     expires_at > statement_timestamp() as live
 from operational.verification
 where verification_id = %(verification)s and answered_at is null for no key update""")
@@ -89,7 +90,7 @@ class Started:
 class Proven:
     """A contact that a code has proven: whose registration it is about, and at which clinic.
 
-    `claims`: the clinic's staff had the code sent for that very person to have an account; nobody booked.
+    `on_their_own`: the clinic's staff had the code sent for that very person to have an account; nobody booked.
     """
 
     verification_id: UUID
@@ -97,7 +98,7 @@ class Proven:
     clinic_id: int | None
     channel: str
     contact: str
-    claims: bool = False
+    on_their_own: bool = False
 
 
 async def start(
@@ -108,11 +109,11 @@ async def start(
     clinic_id: int | None,
     channel: str,
     contact: str,
-    claims: bool = False,
+    on_their_own: bool = False,
 ) -> Started:
     """A new verification of a contact, its code on the way unless the contact had too many.
 
-    Nothing can be sent to a phone yet: its verification waits for nobody's code. `claims` as in `Proven`.
+    Nothing can be sent to a phone yet: its verification waits for nobody's code. `on_their_own` as in `Proven`.
 
     Raises:
         InvalidInput: no phone number or email; names the field.
@@ -122,7 +123,8 @@ async def start(
     place = Place(_CONTACT.place, "contact", str(verification_id))
     newest, *_ = await sealing.purpose_keys(work, codec, _PURPOSE)
     values: dict[str, Any] = {
-        "verification": verification_id, "person": person_id, "clinic": clinic_id, "channel": channel, "claims": claims,
+        "verification": verification_id, "person": person_id, "clinic": clinic_id, "channel": channel,
+        "on_their_own": on_their_own,
         "contact": codec.seal(newest, place, contact.encode()), "contact_digest": found[0],
         "code_digest": (await _code_digests(work, codec, verification_id, code))[0],
     }  # fmt: skip
@@ -216,7 +218,9 @@ async def _proven(work: Work, codec: FieldCodec, row: dict[str, Any]) -> Proven:
     keys = await sealing.purpose_keys(work, codec, _PURPOSE)
     place = Place(_CONTACT.place, "contact", str(row["verification_id"]))
     contact = codec.open(keys, place, row["contact"]).decode()
-    return Proven(row["verification_id"], row["person_id"], row["clinic_id"], row["channel"], contact, row["claims"])
+    return Proven(
+        row["verification_id"], row["person_id"], row["clinic_id"], row["channel"], contact, row["on_their_own"]
+    )
 
 
 async def _code_digests(work: Work, codec: FieldCodec, verification_id: UUID, code: str) -> list[bytes]:

@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Body
 
 from api.services import Anybody, ApiCaller, Serving
-from api.verifications import claiming, forgotten, service
-from api.verifications.schemas import Answer, Claiming, CodeSent, Forgotten, LinkSent, Verified
+from api.verifications import forgotten, on_their_own, service
+from api.verifications.schemas import Answer, CodeSent, Forgotten, LinkSent, Starting, Verified
 
 router = APIRouter(tags=["verifications"])
 
@@ -27,10 +27,10 @@ async def renew_code(serving: Serving, caller: Anybody, verification: str) -> Co
 
 @router.post("/clinics/{clinic}/patients/{patient}/verifications", status_code=202)
 async def start_verification(
-    serving: Serving, caller: ApiCaller, clinic: str, patient: str, asked: Annotated[Claiming | None, Body()] = None
+    serving: Serving, caller: ApiCaller, clinic: str, patient: str, asked: Annotated[Starting | None, Body()] = None
 ) -> CodeSent:
     """Have a code sent by which an adult patient without account and guardian has an account. Staff never sees it."""
-    return await claiming.claim(serving, caller, clinic, patient, asked or Claiming())
+    return await on_their_own.start(serving, caller, clinic, patient, asked or Starting())
 
 
 @router.post("/passwords/forgotten", status_code=202)

@@ -39,7 +39,7 @@ class Answer(Written):
     )
 
 
-class Claiming(Written):
+class Starting(Written):
     """Where the code goes by which a patient has an account of their own."""
 
     email: str = Field(default="", max_length=320)

@@ -98,7 +98,7 @@ async def _settle(work: Work, codec: FieldCodec, proven: Proven, asked: Answer) 
         shared = holder not in (None, proven.person_id)
         await people.verify_contact(work, codec, proven.person_id, proven.channel, proven.contact, shared=shared)
         return
-    if proven.claims:
+    if proven.on_their_own:
         await _welcome(work, codec, proven, await _for_the_patient(work, codec, proven, holder, asked))
         return
     if not await people.is_provisional(work, proven.person_id):

@@ -17,8 +17,8 @@ from policies.words import Category, Decision, ProcessAction, Purpose
 _LAST = UUID(int=2**128 - 1)
 # Of a segment that was put away: who left it, by its archiving too though no automation acts on that, and whom to
 # forget; of who came in nothing.
-_IS_TOLD = """case when s.archived_at is null then {change}.fires
-    else {change}.kind = 'forget' or ({change}.kind = 'left' and ({change}.fires or {change}.cause = 'rule')) end"""
+_IS_TOLD = """case when s.archived_at is null then c.fires
+    else c.kind = 'forget' or (c.kind = 'left' and (c.fires or c.cause = 'rule')) end"""
 # By segment, so that its indexes serve.
 _AHEAD = f"""
 with clock as (select run as reached from segment_clock),
@@ -31,7 +31,7 @@ ahead as (
         where
             c.segment_id = s.segment_id and c.run >= %(run)s::bigint
             and (c.run, c.segment_id, c.patient_id) > (%(run)s::bigint, %(segment)s::uuid, %(patient)s::uuid)
-            and c.kind = any(%(kinds)s::text[]) and {_IS_TOLD.format(change="c")}
+            and c.kind = any(%(kinds)s::text[]) and {_IS_TOLD}
         order by c.run, c.patient_id
         limit %(limit)s
     ) as t
@@ -55,7 +55,7 @@ cross join lateral (
 ) as t
 left join raw_patients as p on p.patient_id = t.patient_id
 where t.kind = 'forget' or ((p.patient_id is not null or t.kind = 'left') and not {withheld})""").format(
-    is_told=sql.SQL(_IS_TOLD.format(change="c")), withheld=_WITHHELD
+    is_told=sql.SQL(_IS_TOLD), withheld=_WITHHELD
 )
 # As one short text, which psycopg prepares once.
 _TELL = " ".join(recorded(_TOLD, sql.SQL("run"), disclosing=True).split())

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from api.bodies import given
-from api.entity_tags import matches
+from api.entity_tags import matches, of_version
 from api.gateway import Access, Caller, Work
 from api.profiles.service import as_id
 from api.services import Services
@@ -57,7 +57,7 @@ async def read(serving: Services, caller: Caller, clinic: str, webhook: str) -> 
         rows = await repository.webhooks(grant, as_id(webhook))
         if not rows:
             raise NotThere("no such webhook")
-    return Webhook.model_validate(rows[0]), entity_tag(rows[0])
+    return Webhook.model_validate(rows[0]), of_version(rows[0]["version"])
 
 
 async def add(serving: Services, caller: Caller, clinic: str, asked: NewWebhook | None) -> Secret:
@@ -194,11 +194,6 @@ async def list_deliveries(
     return Deliveries(deliveries=[Delivery.model_validate(row) for row in page], next=following)
 
 
-def entity_tag(row: dict[str, Any]) -> str:
-    """A webhook's version as RFC 9110 writes a strong entity tag."""
-    return f'"{row["version"]}"'
-
-
 @asynccontextmanager
 async def _editing(
     serving: Services, caller: Caller, clinic: str, webhook: str, segments: list[UUID] | None = None
@@ -230,5 +225,5 @@ def _check_url(url: str) -> None:
 def _check_version(before: dict[str, Any], if_match: str | None) -> None:
     if if_match is None:
         raise InvalidInput("says no version", place="header.if-match", rule="missing")
-    if not matches(entity_tag(before), if_match):
+    if not matches(of_version(before["version"]), if_match):
         raise Stale("changed meanwhile", place="header.if-match", rule="changed_meanwhile")

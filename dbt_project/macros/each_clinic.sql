@@ -85,7 +85,7 @@ $clinic$;
 {% endmacro %}
 
 
-{# For which day the members stand from now on, as `record_day` of the live worker: a later model may fail. #}
+{# For which day the members stand from now on, as `record_day` of orchestration/live/record.py: a later model may fail. #}
 {% macro record_day(slug) %}
         insert into pipeline.member_day (clinic, as_of)
         select {{ slug }}, clinic_as_of where clinic_as_of is not null

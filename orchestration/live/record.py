@@ -53,6 +53,7 @@ def record_retry(connection: psycopg.Connection, patients: int) -> None:
 
 
 # The pipeline's own table, for whoever shows the members and cannot see the clinic's clock.
+# Builds write it too: `record_day` of dbt_project/macros/each_clinic.sql.
 _DAY = """
 insert into pipeline.member_day (clinic, as_of) values (%s, %s)
 on conflict (clinic) do update set as_of = excluded.as_of, passed_at = clock_timestamp()

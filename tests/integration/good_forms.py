@@ -204,7 +204,7 @@ def _of_segments(family: Family) -> list[Form]:
         Form("manager.north", f"{one}/messages/{campaign}/stop"),
         Form("manager.north", f"{SEGMENTS}/elders/undecided/{chick}"),
         Form("manager.north", f"{put_away}/archive", {"reason": "mistake"}),
-        Form("manager.north", f"{put_away}/revive"),
+        Form("manager.north", f"{put_away}/revive", {"stored": "yes"}),
     ]
 
 

@@ -31,6 +31,7 @@ from orchestration.live.midnight import pass_midnight
 from tests.integration.importing import bring as import_files
 from tests.integration.live_twins import TWINS, bring, evaluate, load, noted, save
 from tests.integration.test_sealer import wait_until
+from tests.integration.waiting import until_somebody_waits
 
 # In Berlin the 11th has begun; a zone farther west is in the 10th still.
 LATE = datetime(2024, 6, 10, 22, 30, tzinfo=UTC)
@@ -415,7 +416,7 @@ def test_a_consent_is_withdrawn_while_a_clinic_moves(fresh: World) -> None:
                 other.execute("select from operational.appointment where starts_at = %s for update", [LATE])
                 place = {"time_zone": WEST, "country": "US"}
                 saving = pool.submit(api.put, PATH.format("north"), headers=admins, json=place)
-                wait_until(lambda: bool(fresh.look("select from pg_locks where not granted")))
+                until_somebody_waits(fresh, other.info.backend_pid)
                 asked = {"clinic": "north", "purpose": "profile_sharing"}
                 assert api.post("/v1/me/consents/revoke", headers=finch, json=asked).status_code == 201
                 assert not saving.done()

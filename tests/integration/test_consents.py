@@ -18,6 +18,7 @@ from infra.errors import InvalidInput
 from infra.roles import Login
 from policies.guardianship import of_age_on
 from tests.integration.posting import give_email, mail_server, send
+from tests.integration.waiting import until_somebody_waits
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 SHOWN = {"text_version": "v1", "sha256": "00" * 32}
@@ -363,15 +364,6 @@ def test_a_signature_and_what_ends_it_wait_for_each_other(fresh: World, other: s
         with one.transaction():
             one.execute(*first)
             waiting = pool.submit(lambda: two.execute(*second))
-            until_blocked(fresh, two.info.backend_pid, by=one.info.backend_pid)
+            until_somebody_waits(fresh, one.info.backend_pid)
         waiting.result(timeout=30)
     assert fresh.look(_FALSE_ENDS, chick) == [(1, 1, 0)]
-
-
-def until_blocked(world: World, pid: int, by: int) -> None:
-    """Until one connection waits for another; what does not wait is a failure."""
-    for _ in range(100):
-        if world.look("select %s = any(pg_blocking_pids(%s))", by, pid) == [(True,)]:
-            return
-        threading.Event().wait(0.05)
-    raise AssertionError("did not wait")

@@ -2,7 +2,6 @@
 correction as well.
 """
 
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes
 from typing import Any
@@ -16,6 +15,7 @@ from test_deletions import NOT_THERE, call
 
 from infra.database import connect_admin
 from tests.integration.posting import give_email, mail_server, send
+from tests.integration.waiting import until_somebody_waits
 
 
 def book(world: World, api: Api, hour: float, clinic: str = "north", **patient: Any) -> str:
@@ -178,13 +178,3 @@ def test_what_is_booked_while_the_registration_is_deleted_is_cancelled_too(fresh
             until_somebody_waits(fresh, booker.info.backend_pid)
         waiting.result(timeout=30)
     assert status(fresh, late) == ["cancelled"]
-
-
-def until_somebody_waits(world: World, pid: int) -> None:
-    """Until a connection waits for another; if none does, that is a failure."""
-    waiting = "select count(*) > 0 from pg_stat_activity where %s = any(pg_blocking_pids(pid))"
-    for _ in range(100):
-        if world.look(waiting, pid) == [(True,)]:
-            return
-        threading.Event().wait(0.05)
-    raise AssertionError("nobody waits")

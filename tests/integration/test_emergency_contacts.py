@@ -17,7 +17,7 @@ from infra.encryption.rotation.book import Kind
 from tests.integration.records import add_chick
 from tests.integration.sealed_people import turn
 from tests.integration.test_editing import at_clinic, edit, read
-from tests.integration.test_sealer import wait_until
+from tests.integration.waiting import until_somebody_waits
 
 FIELD = "emergency_contacts"
 PREVIOUS = "select previous from operational.profile_history"
@@ -228,7 +228,7 @@ def test_nobody_enters_any_who_ceases_to_be_a_guardian_meanwhile(guardians: Guar
         with ending.transaction():
             ending.execute("select from operational.person where person_id = %s for update", [world.people[CHICK]])
             entering = pool.submit(guardians.says, "heron", OF_HERON, tag="*", status=404)
-            wait_until(lambda: bool(world.look("select from pg_locks where not granted")))
+            until_somebody_waits(world, ending.info.backend_pid)
             ending.execute("update operational.guardianship set ends_on = current_date - 1"
                            " where guardian_id = %s", [world.people[HERON]])  # fmt: skip
         entering.result(timeout=30)

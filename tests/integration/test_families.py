@@ -13,8 +13,8 @@ from families import CHILD, NOT_THERE, TODAY, add, call, dependents, invitation,
 from infra.database import connect_admin
 from policies.guardianship import OTHER_AGES, majority_age
 from policies.words import Role
-from tests.integration.test_deletions_of_appointments import until_somebody_waits
 from tests.integration.test_editing import edit
+from tests.integration.waiting import until_somebody_waits, until_somebody_waits_for_who_waits
 
 
 def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World) -> None:
@@ -279,12 +279,6 @@ def test_whom_the_last_guardian_took_along_nobody_joins(fresh: World) -> None:
             until_somebody_waits(fresh, leaving.info.backend_pid)
         assert joining.result(30).json() == NOT_THERE
     assert fresh.look("select count(*) from operational.guardianship") == [(1,)]
-
-
-def until_somebody_waits_for_who_waits(world: World, pid: int) -> None:
-    """Until a connection waits for one that waits for this one."""
-    ((first,),) = world.look("select pid from pg_stat_activity where %s = any(pg_blocking_pids(pid))", pid)
-    until_somebody_waits(world, first)
 
 
 _SLOWLY = """

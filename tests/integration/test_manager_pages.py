@@ -366,7 +366,7 @@ def test_a_segment_is_renamed_duplicated_archived_and_had_back(pages: Api) -> No
     assert send(pages, f"{SEGMENTS}/old/archive", settings, reason="replaced").status_code == 303
     assert "Archived by manager.north" in got(pages, f"{SEGMENTS}/old")
     assert "Older" in got(pages, SEGMENTS, archived="1") and "Older" not in got(pages, SEGMENTS)
-    assert send(pages, f"{SEGMENTS}/old/revive", f"{SEGMENTS}/old").status_code == 303
+    assert send(pages, f"{SEGMENTS}/old/revive", f"{SEGMENTS}/old", stored="yes").status_code == 303
     assert "Older" in got(pages, SEGMENTS)
 
 

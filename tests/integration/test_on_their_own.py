@@ -19,7 +19,7 @@ from infra.database import connect_admin
 from policies.guardianship import of_age_on
 from policies.words import Role
 from tests.integration.records import Family, today
-from tests.integration.test_deletions_of_appointments import until_somebody_waits
+from tests.integration.waiting import until_somebody_waits
 
 __all__ = ["mailbox"]
 MAIL = "chick@example.org"

@@ -3,7 +3,7 @@
 import pytest
 
 from policies.segments.references import in_order, levels, named, profile_dependent
-from policies.segments.rule import Rule, RuleError, parse_rule
+from policies.segments.rule import Rule, RuleError
 from policies.segments.text import read
 
 RATE = "adherence.completion_rate(30d) < 0.5"
@@ -56,11 +56,6 @@ def test_the_place_of_a_circle_is_in_the_rule_that_it_begins_with() -> None:
         in_order(rules(a='age > 1 or in_segment("b")', b=f'{RATE} and not in_segment("a")'))
     first = str(caught.value).rsplit(": ", 1)[1][0]
     assert caught.value.place == {"a": "any.1.in_segment", "b": "all.1.not.in_segment"}[first]
-
-
-def test_a_rule_is_the_same_wherever_in_a_text_it_stands() -> None:
-    assert read('   in_segment("a")') == read('in_segment("a")') == parse_rule({"in_segment": "a"})
-    assert read('in_segment("a")') != read('in_segment("b")')
 
 
 def test_naming_goes_forty_segments_deep_and_no_deeper() -> None:

@@ -137,12 +137,17 @@ async def revive(request: Request, serving: Serving, visiting: Visiting, clinic:
     form = await request.form()
     visiting.sent(str(form.get("csrf", "")))
     draft, fires = _draft(form), "fires" in form
-    asked = Reviving(rule=draft.rule, fires=fires) if form.get("rule") else Reviving(fires=fires)
+    asked = Reviving(**_asked_rule(form, draft), fires=fires)
     try:
         await editing.revive(serving, visiting.caller, clinic, segment, asked)
     except (InvalidInput, Refused) as error:
         return await _faulty(request, serving, visiting, draft, error)
     return RedirectResponse(f"/clinics/{clinic}/segments/{segment}", 303)
+
+
+def _asked_rule(form: FormData, draft: Draft) -> dict[str, Any]:
+    """The rule that a form means, as a field of what is asked; none where it means the stored one."""
+    return {} if "stored" in form else {"rule": draft.rule}
 
 
 def _draft(form: FormData) -> Draft:
@@ -192,8 +197,8 @@ async def _tried(serving: Services, visiting: Visitor, clinic: str, draft: Draft
 async def _reviewed(request: Request, serving: Services, visiting: Visitor, draft: Draft, form: FormData) -> Response:
     """What the changed rule, or of an archived segment the stored one, would change, by name, before it is saved."""
     clinic, segment = request.path_params["clinic"], request.path_params["segment"]
-    stored, cursor = "stored" in form, str(form.get("cursor", ""))[:LONGEST] or None
-    asked = ComparedRule(**{} if stored else {"rule": draft.rule}, limit=NAMED, cursor=cursor)
+    asked_rule, cursor = _asked_rule(form, draft), str(form.get("cursor", ""))[:LONGEST] or None
+    asked = ComparedRule(**asked_rule, limit=NAMED, cursor=cursor)
     difference = await trying.compare(serving, visiting.caller, clinic, segment, asked)
     found, _ = await segments.read_definition(serving, visiting.caller, clinic, segment)
     return page(
@@ -203,8 +208,8 @@ async def _reviewed(request: Request, serving: Services, visiting: Visitor, draf
         clinic=await serving.directory.find(clinic),
         segment=found,
         difference=difference,
-        text=found.text if stored else write(rule_of(draft.rule).rule),
-        held="" if stored else json.dumps(draft.rule),
+        text=write(rule_of(draft.rule).rule) if asked_rule else found.text,
+        held=json.dumps(draft.rule) if asked_rule else "",
         tag=draft.tag,
         first=cursor is None,
     )

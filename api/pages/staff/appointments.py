@@ -13,13 +13,14 @@ from api.appointments.schemas import Reasoned, Rescheduling
 from api.messages import service as messages
 from api.pages.faults import of
 from api.pages.patient.appointments import OTHERWISE, STATUSES
-from api.pages.specialist.agenda import REFUSED, STEPS
+from api.pages.specialist.agenda import REFUSED as STEP_REFUSED
+from api.pages.specialist.agenda import STEPS
 from api.pages.texts import N_
 from api.pages.times import around, as_typed, at_clinic, day_of
 from api.pages.visitors import Csrf, Cursor, Visiting, Visitor, page
 from api.services import Services, Serving
-from api.verifications import claiming
-from api.verifications.schemas import Claiming
+from api.verifications import on_their_own
+from api.verifications.schemas import Starting
 from infra.errors import InvalidInput, NotThere, Refused
 from policies.appointments import Reason, Step
 from policies.words import Role
@@ -35,7 +36,7 @@ REASONS = {
     Reason.ENTERED_WRONGLY: N_("It was entered wrongly"),
     Reason.OTHER: N_("Another reason"),
 }
-NOT_ASKED = {
+REFUSED = {
     "reminded_already": N_("They were reminded within the last twelve hours."),
     "asked_already": N_("They were asked within the last week."),
     "not_to_come": N_("This appointment is over or cancelled."),
@@ -49,7 +50,7 @@ NOT_ASKED = {
 DONE = {
     "reminded": N_("A reminder is on its way, if they can be reached."),
     "asked": N_("They are asked to sign, if they can be reached."),
-    "offered": N_(
+    "code_sent": N_(
         "A code is on its way to that address, unless it had too many. "
         "Whoever enters it has the account of this patient from then on."
     ),
@@ -95,7 +96,7 @@ async def take(
     try:
         await service.step(serving, visiting.caller, clinic, appointment, taken, asked)
     except Refused as error:
-        refused = REFUSED.get(error.rule, OTHERWISE)
+        refused = STEP_REFUSED.get(error.rule, OTHERWISE)
         return await _page(request, serving, visiting, clinic, day, None, 409, refused=refused)
     return _back(clinic, day)
 
@@ -122,7 +123,7 @@ async def move(
     except (InvalidInput, Refused) as error:
         status = 422 if isinstance(error, InvalidInput) else 409
         moving = {"id": appointment, "typed": starts_at, "faults": of(error)}
-        refused = None if "starts_at" in moving["faults"] else REFUSED.get(error.rule, OTHERWISE)
+        refused = None if "starts_at" in moving["faults"] else STEP_REFUSED.get(error.rule, OTHERWISE)
         return await _page(request, serving, visiting, clinic, day, None, status, moving=moving, refused=refused)
     return _back(clinic, at.date().isoformat() if at else day)
 
@@ -142,7 +143,7 @@ async def remind(
     try:
         await messages.remind(serving, visiting.caller, clinic, appointment)
     except Refused as error:
-        refused = NOT_ASKED.get(error.rule, OTHERWISE)
+        refused = REFUSED.get(error.rule, OTHERWISE)
         return await _page(request, serving, visiting, clinic, day, None, 409, refused=refused)
     return _back(clinic, day, "reminded")
 
@@ -156,13 +157,13 @@ async def ask_for_consent(
     try:
         await messages.request_consent(serving, visiting.caller, clinic, patient)
     except Refused as error:
-        refused = NOT_ASKED.get(error.rule, OTHERWISE)
+        refused = REFUSED.get(error.rule, OTHERWISE)
         return await _page(request, serving, visiting, clinic, day, None, 409, refused=refused)
     return _back(clinic, day, "asked")
 
 
 @router.post("/patients/{patient}/account")
-async def offer_account(
+async def start_verification(
     request: Request,
     serving: Serving,
     visiting: Visiting,
@@ -175,11 +176,11 @@ async def offer_account(
     """Have a code sent to the patient, by which they have an account of their own."""
     visiting.sent(csrf)
     try:
-        await claiming.claim(serving, visiting.caller, clinic, patient, Claiming(email=email))
+        await on_their_own.start(serving, visiting.caller, clinic, patient, Starting(email=email))
     except (InvalidInput, Refused) as error:
-        status, refused = 422 if isinstance(error, InvalidInput) else 409, NOT_ASKED.get(error.rule, OTHERWISE)
+        status, refused = 422 if isinstance(error, InvalidInput) else 409, REFUSED.get(error.rule, OTHERWISE)
         return await _page(request, serving, visiting, clinic, day, None, status, refused=refused)
-    return _back(clinic, day, "offered")
+    return _back(clinic, day, "code_sent")
 
 
 def _back(clinic: str, day: str, done: str = "") -> Response:

@@ -5,14 +5,14 @@ from api.gateway import Access, Caller
 from api.profiles.service import as_id
 from api.services import Services
 from api.verifications import repository
-from api.verifications.schemas import Claiming, CodeSent
+from api.verifications.schemas import CodeSent, Starting
 from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput, NotThere, Refused
 from policies.access.model import Resource
 from policies.words import Action
 
 
-async def claim(serving: Services, caller: Caller, clinic: str, patient: str, asked: Claiming) -> CodeSent:
+async def start(serving: Services, caller: Caller, clinic: str, patient: str, asked: Starting) -> CodeSent:
     """Have a code sent by which the patient has an account of their own; who had one before needs the new one.
 
     Whoever has the mail takes it up, and nobody else: the clinic sees no code, and is not told if the address had too
@@ -33,14 +33,15 @@ async def claim(serving: Services, caller: Caller, clinic: str, patient: str, as
         if not await families.is_on_their_own(work, person, clinic_id):
             raise Refused("not on their own", place="path.patient", rule="cared_for")
         begun = await repository.start(
-            work, serving.codec, person_id=person, clinic_id=clinic_id, channel="email", contact=email, claims=True
-        )
+            work, serving.codec,
+            person_id=person, clinic_id=clinic_id, channel="email", contact=email, on_their_own=True,
+        )  # fmt: skip
         if begun.sent:
             repository.end_others(work, begun, person_id=person, clinic_id=clinic_id)
     return CodeSent()
 
 
-def _email(asked: Claiming) -> str:
+def _email(asked: Starting) -> str:
     if not asked.email:
         raise InvalidInput("is missing", place="email", rule="missing")
     return canonical("email", asked.email)
