@@ -2,6 +2,7 @@
 
 Measures come out of one pass per fact table, each distinct one computed once; then the boolean
 trees are evaluated over the joined row. Cost grows with distinct measures, not with segments.
+Plans are a table of their own, made of the days of adherence: who asks for both reads these twice.
 
 Parameters of the text: `$1` the as-of date, `$3` a jsonb array with every constant of the rules
 (`$2` is left to whoever wraps it). Nothing of a rule stands in the text but names from the catalogue.

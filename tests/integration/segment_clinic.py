@@ -91,6 +91,15 @@ class SegmentClinic:
         self.admin.execute("delete from raw_patients where patient_id = %s", [UUID(int=ord(letter))])
         self.note(letter, "correction")
 
+    def make_up(self, slug: str, letter: str) -> None:
+        """A member whom no run has found."""
+        self._enter()
+        self.admin.execute(
+            "insert into segment_member (segment_id, patient_id, entered_at, entered_run, version, entered_by,"
+            " fires_in) select segment_id, %s, %s, 1, version, 'data', false from segment where slug = %s",
+            [UUID(int=ord(letter)), FIRST_RUN, slug],
+        )
+
     def note(self, letter: str | None, cause: str | None) -> None:
         """Why a patient, or everybody, may have changed."""
         self._enter()

@@ -215,10 +215,15 @@ def test_a_member_changed_by_hand_is_drift_in_its_clinic_alone(module_server: Se
     rows.admin.execute("delete from clinic_north.segment_member where patient_id in"
                        " (select patient_id from clinic_north.segment_member limit 1)")  # fmt: skip
     assert drifted() == {"north": {"visited": 1}}
+    # One is lost, and another one is made up.
+    rows.admin.execute("insert into clinic_north.segment_member (segment_id, patient_id, entered_at, entered_run,"
+                       " version, entered_by, fires_in) select segment_id, gen_random_uuid(), now(), 1, 1, 'data',"
+                       " false from clinic_north.segment where slug = 'visited'")  # fmt: skip
+    assert drifted() == {"north": {"visited": 2}}
     # A clinic whose rules are none hides nothing of the others.
     (saved,) = rows.admin.execute("select rule from clinic_south.segment_version").fetchone() or ()
     rows.admin.execute("update clinic_south.segment_version set rule = '{}'")
-    assert drifted() == {"north": {"visited": 1}, "south": {NOT_EVALUATED: 1}}
+    assert drifted() == {"north": {"visited": 2}, "south": {NOT_EVALUATED: 1}}
     rows.admin.execute("update clinic_south.segment_version set rule = %s", [Jsonb(saved)])
 
 

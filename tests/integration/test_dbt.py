@@ -21,6 +21,7 @@ from policies.words import ProcessAction
 AS_OF = date(2024, 6, 30)
 CLINICS = today_everywhere(["north", "south"], AS_OF)
 MARTS = ("patient_summary", "appointment_report", "segment_report")
+BUILT = (*MARTS, "segment_member", "segment_state", "segment_clock")
 
 
 @pytest.fixture
@@ -220,8 +221,21 @@ def test_a_data_test_fails_the_clinic_that_breaks_it(server: Server, rows: Rows)
 
 @pytest.mark.check(46)
 def test_a_run_over_one_clinic_leaves_the_other_as_it_was(server: Server, rows: Rows) -> None:
+    """Though both have rows of before, and something to bring up to date."""
+    run_dbt(server, CLINICS)
+    for clinic in ("north", "south"):
+        rows.appointment(clinic, rows.patient(clinic), date(2024, 5, 3))
+        load(server, clinic)
+    before = {(clinic, name): as_it_lies(rows, clinic, name) for clinic in ("north", "south") for name in BUILT}
+    assert all(before["south", name] for name in BUILT)
     run_dbt(server, CLINICS[:1])
-    assert rows.raw("north", "patient_summary") and rows.raw("south", "patient_summary") == []
+    moved = {key for key, found in before.items() if as_it_lies(rows, *key) != found}
+    assert {clinic for clinic, _ in moved} == {"north"} and {name for _, name in moved} >= {*MARTS, "segment_member"}
+
+
+def as_it_lies(rows: Rows, clinic: str, table: str) -> list[tuple[object, ...]]:
+    """A table's rows, each with the transaction that wrote it."""
+    return rows.raw(clinic, table, "xmin::text, *")
 
 
 def test_each_clinic_has_a_day_of_its_own(server: Server, rows: Rows) -> None:

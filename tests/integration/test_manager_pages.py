@@ -11,12 +11,13 @@ from uuid import UUID, uuid4
 import access_world
 import httpx
 import pytest
-from access_world import FINCH, WREN, Api, World
+from access_world import BIRTH, CONTACTS, FINCH, PHONE, WREN, Api, World
 from pages_of import browser_sign_in, fields, send
 
 from api.gateway import Access, Gateway
 from api.identity.principals import Principal
 from infra.database import connect_admin
+from policies.segments.catalogue import CATALOGUE
 from policies.words import Action
 
 SEGMENTS = "/clinics/north/segments"
@@ -168,6 +169,24 @@ def test_members_are_found_by_a_part_of_their_name_which_no_address_holds(world:
     assert pages.post(f"{ONE}/find", data={"csrf": "x", "named": "a"}).status_code == 404
 
 
+@pytest.mark.check(12)
+def test_nobody_is_found_by_anything_but_a_name(world: World, pages: Api) -> None:
+    """Not even by what Finch shares with the clinic, and its mart holds."""
+    mart, patient = "clinic_north.raw_patients", world.patients["north", FINCH]
+    told = {"sex": "female", "blood_type": "AB+", "insurance_type": "public", "external_id": "H-20501"}
+    world.change(
+        f"update {mart} set {', '.join(f'{column} = %s' for column in told)}, chronic_conditions = '{{asthma}}',"
+        " allergies = '{nuts}' where patient_id = %s", *told.values(), patient,
+    )  # fmt: skip
+    ((held,),) = world.look(f"select p::text from {mart} as p where patient_id = %s", patient)
+    known = [BIRTH, BIRTH[:4], "asthma", "nuts", *told.values()]
+    assert [value for value in known if value not in held] == []
+    for value in (*known, *CONTACTS.values(), PHONE[-5:], str(patient)):
+        found = send(pages, f"{ONE}/find", ONE, named=value)
+        assert FINCH not in found.text and "No member of this segment has such a name" in found.text, value
+    assert FINCH in send(pages, f"{ONE}/find", ONE, named=FINCH).text
+
+
 def test_members_come_by_the_page_and_so_does_what_a_search_finds(pages: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("api.pages.manager.segments.MEMBERS_A_PAGE", 1)
     first = got(pages, ONE)
@@ -249,6 +268,13 @@ def test_the_builder_starts_from_the_templates_of_the_catalogue(pages: Api, mana
     for each in known:
         page = got(pages, new, template=each["template"])
         assert f'name="slug" type="text" value="{each["template"]}"' in page and 'id="preview"' in page
+
+
+def test_the_builder_offers_each_measure_of_the_catalogue_and_no_other(pages: Api) -> None:
+    new = f"{SEGMENTS}/new"
+    offered = re.search(r'name="r\.0\.measure".*?</select>', send(pages, new, new, **ROWS).text, re.DOTALL)
+    assert offered
+    assert re.findall(r'<option value="([^"]+)"', offered[0]) == list(CATALOGUE)
 
 
 def test_markup_in_names_and_rules_is_text_on_every_page(world: World, pages: Api) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import date, timedelta
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -375,3 +376,8 @@ def test_drift_is_what_changed_without_a_cause(clinic: SegmentClinic) -> None:
     clinic.visit("b", cause=None)
     clinic.admin.execute("delete from segment_member where entered_by = 'data'")
     assert [row[1:] for row in clinic.drift()] == [(2, 0)]
+
+
+def test_drift_is_a_member_too_many_as_well(clinic: SegmentClinic) -> None:
+    clinic.make_up("seen", "b")
+    assert clinic.drift() == [(UUID(int=2), 0, 1)]

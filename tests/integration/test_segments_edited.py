@@ -12,6 +12,8 @@ from policies.segments.catalogue import describe
 from policies.segments.definition import RESERVED
 from policies.segments.rule import DEEPEST_RULE
 from policies.segments.schema import rule_schema
+from policies.segments.templates import segment_templates
+from policies.segments.text import write
 
 NORTH = "/v1/clinics/north/segments"
 SOUTH = "/v1/clinics/south/segments"
@@ -205,6 +207,19 @@ def test_a_template_is_enabled_with_chosen_values_once(api: Api, manager: Header
     assert api.post(f"{NORTH}/templates/none", headers=manager).json() == NOT_THERE
     offered = api.get("/v1/segments/templates", headers=manager).json()["templates"]
     assert len(offered) == 3 and {p["default"] for p in offered[1]["parameters"]} == {30, "intake"}
+
+
+def test_each_template_is_enabled_as_it_is_offered(api: Api, manager: Headers) -> None:
+    offered = api.get("/v1/segments/templates", headers=manager).json()["templates"]
+    assert {each["template"] for each in offered} == set(segment_templates())
+    for each in offered:
+        slug, chosen = f"{each['template']}-here", {part["name"]: part["default"] for part in each["parameters"]}
+        answer = api.post(
+            f"{NORTH}/templates/{each['template']}", headers=manager, json={"slug": slug, "values": chosen}
+        )
+        assert (answer.status_code, answer.json()["slug"], answer.json()["changed"]) == (200, slug, True)
+        found, usual = read(api, manager, slug), segment_templates()[each["template"]].with_values({})
+        assert (found["name"], found["text"]) == (each["name"], write(usual))
 
 
 @pytest.mark.check(41)

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import uuid4
@@ -11,10 +11,14 @@ import access_world
 import httpx
 import pytest
 from access_world import FINCH, HERON, WREN, Api, World
+from psycopg import sql
 
+from api.gateway import Grant
 from api.guard import LARGEST_BODY
+from api.segments import trying_repository
 from bench.hostile_rules import json_rules, text_rules
 from infra.database import connect_admin
+from infra.roles import ClinicKind
 from infra.settings import settings
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
@@ -78,6 +82,35 @@ def test_a_rule_that_is_not_saved_names_whom_it_means_and_leaves_them_in_the_log
     assert len(newest_event(world)[2]) == 2
     nobody = tried(api, manager, "registration.days < 0")
     assert nobody["sample"] == [] and newest_event(world) == ("segment.preview", "north", [])
+
+
+_WHO = sql.SQL("""
+select current_user as role, array(
+    select c.oid::regclass::text from pg_class as c
+    where c.relnamespace::regnamespace::text like 'clinic\\_%%' and c.relkind in ('r', 'p', 'v')
+        and has_table_privilege(c.oid, 'insert, update, delete, truncate')
+    order by 1
+) as writes""")
+
+
+def test_a_rule_is_tried_as_the_clinics_reader_who_writes_rules_alone(
+    world: World, api: Api, manager: Headers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[dict[str, Any]] = []
+
+    def watched(evaluate: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def looked(grant: Grant, *given: Any) -> Any:
+            seen.extend(await grant.look(_WHO))
+            return await evaluate(grant, *given)
+
+        return looked
+
+    for name in ("preview", "compare"):
+        monkeypatch.setattr(trying_repository, name, watched(getattr(trying_repository, name)))
+    tried(api, manager, "age > 65")
+    tried(api, manager, "age > 65", "elders/diff")
+    reader = world.server.roles.clinic("north", ClinicKind.READER)
+    assert seen == [{"role": reader, "writes": ["segment", "segment_version"]}] * 2
 
 
 @pytest.mark.check(21)

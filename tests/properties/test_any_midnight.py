@@ -1,6 +1,6 @@
 """Any rules, any data, any days: evaluated on their flip days, patients are where a full evaluation puts them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from infra.database import Server, connect_admin
 from infra.roles import ClinicKind
 from orchestration.live.midnight import pass_midnight
+from policies.segments.reference import holds
+from policies.segments.rule import parse_rule
 from tests.integration.segment_clinic import SegmentClinic
 from tests.properties.segment_strategies import AS_OF, PATIENTS, patients, rules, tables
 from tests.spec.segments.tables import Row, put
@@ -81,13 +83,23 @@ def noted(clinic: SegmentClinic) -> str:
     return "".join(chr(patient.int) for (patient,) in rows)
 
 
+def meant(as_of: date, rows: Mapping[str, list[Row]], asked: list[Row]) -> list[str]:
+    """The members of each rule as the reference has them."""
+    rules = dict(zip(RULES, map(parse_rule, asked), strict=True))
+    known = {str(one.columns["patient"]): one for one in patients(rows)}
+    return [
+        "".join(sorted(letter for letter, patient in known.items() if holds(rules[slug], patient, as_of, rules)))
+        for slug in RULES
+    ]
+
+
 @pytest.mark.check(45)
 @hypothesis.settings(
     max_examples=hypothesis.settings().max_examples // 10,
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
 )
 @hypothesis.given(stories())
-def test_after_any_midnights_members_and_causes_are_those_of_a_full_evaluation(
+def test_after_any_midnights_members_are_those_of_the_reference_and_causes_those_of_a_full_evaluation(
     module_server: Server,
     connection: psycopg.Connection,
     story: tuple[date, dict[str, list[Row]], list[Row], list[Step]],
@@ -96,9 +108,12 @@ def test_after_any_midnights_members_and_causes_are_those_of_a_full_evaluation(
     with connection.transaction(force_rollback=True):
         live = begin(SegmentClinic(connection, module_server, "north"), as_of, rows, asked)
         full = begin(SegmentClinic(connection, module_server, "south"), as_of, rows, asked)
+        assert [live.members(slug) for slug in RULES] == meant(as_of, rows, asked)
         began = {clinic.slug: clinic.last_run() for clinic in (live, full)}
+        seen = [*rows["raw_appointments"]]
         for step in steps:
             as_of += timedelta(days=step.days)
+            seen += [{"patient": letter, "starts_on": as_of - timedelta(days=ago)} for letter, ago in step.visits]
             for clinic in (live, full):
                 for letter, ago in step.visits:
                     clinic.visit(letter, as_of - timedelta(days=ago))
@@ -112,6 +127,8 @@ def test_after_any_midnights_members_and_causes_are_those_of_a_full_evaluation(
                 live.run(as_of, flips=step.by_all)
             full.run(as_of, middle="b")
             assert noted(live) == ""
+            expected = meant(as_of, {**rows, "raw_appointments": seen}, asked)
+            assert [full.members(slug) for slug in RULES] == expected
             for slug in RULES:
                 assert live.members(slug) == full.members(slug)
                 told = [sorted(clinic.feed(slug, after=began[clinic.slug])) for clinic in (live, full)]

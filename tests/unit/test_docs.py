@@ -16,6 +16,8 @@ from orchestration.importing.fields import ENTITIES
 from policies.segments.condition import OPERATORS, Operator
 from policies.segments.definition import parse_segments
 from policies.segments.document import measures_table
+from policies.segments.rule import conditions
+from policies.segments.text import take
 from policies.words import ImpersonationReason
 from tests.conftest import ROOT
 
@@ -65,6 +67,25 @@ def test_the_example_of_the_docs_is_the_missions_first_segment() -> None:
     assert example
     first = json.loads((ROOT / "samples" / "mission.rules.json").read_text())[0]
     assert parse_segments(example[1])[0].rule == parse_segments(json.dumps(first))[0].rule
+
+
+def rule_texts(page: str) -> Iterator[str]:
+    """The rules that a page writes as texts: line by line in the block of the text form, and within its sentences."""
+    form = re.search(r"^## The text form$.*?^```$(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    assert form
+    yield from form[1].strip().splitlines()
+    sentences = re.sub(r"^```.*?^```$", "", page, flags=re.DOTALL | re.MULTILINE)
+    for span in re.findall(r"`([^`]+ [<>=]+ [^`]+)`", sentences):
+        yield span.removeprefix('"rule": "').removesuffix('"')
+    for block in re.findall(r'^```json\n(\{"kind": "condition".*?)^```$', page, re.DOTALL | re.MULTILINE):
+        yield json.loads(block)["condition"]["text"]
+
+
+def test_every_rule_that_the_docs_write_as_a_text_is_one() -> None:
+    found = [take(text).rule for text in rule_texts(SEGMENTS)]
+    assert len(found) >= 9
+    operators = {condition.op for rule in found for condition in conditions(rule)}
+    assert operators >= {">", "<", "=", ">=", "between", "contains_any", "is_unknown"}
 
 
 def test_every_setting_is_documented_and_nothing_else() -> None:

@@ -1,6 +1,7 @@
 """Segment templates: the mission's examples, with the values that a clinic chooses."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -23,6 +24,14 @@ def test_the_forms_that_they_name_are_standard_ones() -> None:
     named = {p.default for s in segment_templates().values() for p in s.parameters if p.name == "form"}
     assert named == {"intake", "pain"} and named <= set(forms())
     assert "score" in {question.id for question in forms()["pain"].questions}
+
+
+@pytest.mark.parametrize("template", segment_templates().values(), ids=lambda template: template.template)
+def test_each_number_and_window_of_a_template_is_the_clinics_choice_but_for_none_at_all(
+    template: SegmentTemplate,
+) -> None:
+    fixed = re.sub(r"\{[a-z_]+\}", "", template.rule)
+    assert {found.strip() for found in re.findall(r"[^\s(]*\s?\d\S*", fixed)} <= {"= 0"}
 
 
 def test_values_that_a_clinic_chooses_stand_in_the_rule() -> None:

@@ -7,32 +7,81 @@ from uuid import UUID
 
 import pytest
 
-from bench.segments_rules import TWENTY
-from policies.segments.compiler import MOST_NAMED, ActiveSegment, compile_told
+from bench.segments_rules import FIVE, TWENTY
+from policies.segments.compiler import MOST_NAMED, ActiveSegment, compile_told, compile_verdicts
 from policies.segments.passes import FENCE
-from policies.segments.rule import RuleError
+from policies.segments.reconcile import compile_program
+from policies.segments.rule import RuleError, conditions
 from policies.segments.text import read
 
 MEASURES = 12
-TABLES = 5
+TABLES = ("raw_patients", "raw_appointments", "raw_answers", "raw_forms", "raw_adherence")
+PROGRESS = "adherence.plan_progress > 0"
+
+
+def _active(rules: dict[str, str]) -> list[ActiveSegment]:
+    return [ActiveSegment(UUID(int=n), 1, read(text), slug) for n, (slug, text) in enumerate(rules.items())]
 
 
 def _twenty() -> list[ActiveSegment]:
-    return [ActiveSegment(UUID(int=n), 1, read(text), slug) for n, (slug, text) in enumerate(TWENTY.items())]
+    return _active(TWENTY)
 
 
-def test_twenty_segments_read_each_table_once_and_work_out_twelve_measures() -> None:
-    segments = _twenty()
-    compiled = compile_told(segments, flips=False)
-    text = compiled.passes + compiled.told
-    tables = Counter(re.findall(r"\bfrom (raw_\w+)", text))
-    assert len(segments) == 20
-    assert tables == dict.fromkeys(("raw_patients", "raw_appointments", "raw_answers", "raw_forms", "raw_adherence"), 1)
+def _text(segments: list[ActiveSegment], *, given: bool = False, flips: bool = True) -> str:
+    compiled = compile_told(segments, given=given, flips=flips)
+    return compiled.passes + compiled.told
+
+
+def _read(text: str) -> Counter[str]:
+    """How often each table is read."""
+    return Counter(re.findall(r"\bfrom (raw_\w+)", text))
+
+
+def _asked(rules: dict[str, str]) -> set[str]:
+    """The measures of some rules, each with its window and arguments."""
+    found = (one for segment in _active(rules) for one in conditions(segment.rule))
+    return {one.model_dump_json(exclude={"op", "value"}) for one in found}
+
+
+@pytest.mark.parametrize(("rules", "number"), [(FIVE, 5), (TWENTY, 20)])
+def test_five_segments_and_twenty_read_each_table_once_and_work_out_twelve_measures(
+    rules: dict[str, str], number: int
+) -> None:
+    segments = _active(rules)
+    text = _text(segments, flips=False)
+    assert len(segments) == number
+    assert _read(text) == dict.fromkeys(TABLES, 1)
     columns = re.findall(r" as (raw_[a-z]+_[0-9]+)\b", text)
     assert len(columns) == len(set(columns)) == MEASURES
 
 
-@pytest.mark.parametrize(("given", "ordered"), [(False, TABLES), (True, 0)])
+def test_the_five_ask_for_the_same_measures_as_the_twenty() -> None:
+    assert _asked(FIVE) == _asked(TWENTY) and len(_asked(FIVE)) == MEASURES
+
+
+@pytest.mark.parametrize("flips", [False, True])
+def test_the_progress_of_a_plan_beside_other_adherence_reads_the_days_twice_and_no_more(flips: bool) -> None:
+    """It is of one plan: the days are added up by plan, and only then are plans compared."""
+    plan = {"far": PROGRESS, "half": "adherence.plan_progress >= 0.5", "none": "adherence.plan_progress is unknown"}
+    beside = {"lazy": "adherence.completion_rate(30d) < 0.5", "idle": "adherence.days_since_last > 14"}
+    assert _read(_text(_active(plan), flips=flips)) == {"raw_patients": 1, "raw_adherence": 1}
+    assert _read(_text(_active(beside), flips=flips)) == {"raw_patients": 1, "raw_adherence": 1}
+    assert _read(_text(_active(beside | plan), flips=flips)) == {"raw_patients": 1, "raw_adherence": 2}
+
+
+def test_of_given_patients_each_subquery_reads_them_alone() -> None:
+    """A filter around a pass over everybody would leave it a pass over everybody."""
+    segments = _active(TWENTY | {"far": PROGRESS})
+    verdicts = compile_verdicts(segments, given=True)
+    texts = [_text(segments, given=True, flips=flips) for flips in (False, True)]
+    for text in (*texts, verdicts.passes + verdicts.source, compile_program(segments, given=True).statement):
+        assert _read(text) == dict.fromkeys(TABLES, 1) | {"raw_adherence": 2}
+        found = re.findall(r"\bfrom (raw_\w+)\s+(where patient_id = any\(\$4::uuid\[\]\))?", text)
+        assert [table for table, only in found if not only] == []
+    assert "$4" not in _text(segments)
+
+
+@pytest.mark.parametrize(("given", "ordered"), [(False, len(TABLES)), (True, 0)])
 def test_of_everybody_all_passes_come_in_one_order_to_be_merged(given: bool, ordered: int) -> None:
     compiled = compile_told(_twenty(), given=given, flips=False)
     text = compiled.passes + compiled.told

@@ -18,20 +18,27 @@ SPECS = [*patients.SPECS, *appointments.SPECS, *forms.SPECS, *answers.SPECS, *ad
 CASES = [(spec, rule, expected) for spec in SPECS for rule, expected in spec.holds]
 
 
+def said(value: object) -> str:
+    """What a case is called."""
+    if isinstance(value, Spec):
+        return f"{value.as_of}-{'-'.join(name.removeprefix('raw_') for name in value.tables)}"
+    return str(value).replace("'", "") or "nobody"
+
+
 @pytest.fixture(scope="module")
 def clinic(module_server: Server) -> Iterator[psycopg.Connection]:
     with connect(Login.PIPELINE, at=module_server) as connection:
         yield connection
 
 
-@pytest.mark.parametrize(("spec", "rule", "expected"), CASES, ids=lambda value: _said(value))
+@pytest.mark.parametrize(("spec", "rule", "expected"), CASES, ids=said)
 def test_a_rule_holds_for(
     clinic: psycopg.Connection, module_server: Server, spec: Spec, rule: Row, expected: str
 ) -> None:
     assert members(clinic, module_server, spec, [rule]) == [expected]
 
 
-@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: _said(spec))
+@pytest.mark.parametrize("spec", SPECS, ids=said)
 def test_segments_compiled_together_hold_what_each_holds_alone(
     clinic: psycopg.Connection, module_server: Server, spec: Spec
 ) -> None:
@@ -84,9 +91,3 @@ def test_every_measure_and_operator_is_specified() -> None:
     assert taken == {(one.measure, name) for one in found for name in (*ARGUMENTS, "window") if one.argument(name)}
     fitting = {(type_, op) for type_, fitting in OPERATORS.items() for op in fitting}
     assert fitting == {(one.definition.type, one.op) for one in found}
-
-
-def _said(value: object) -> str:
-    if isinstance(value, Spec):
-        return f"{value.as_of}-{'-'.join(name.removeprefix('raw_') for name in value.tables)}"
-    return str(value).replace("'", "") or "nobody"
