@@ -6,7 +6,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from infra.database import Server, connect_admin
@@ -31,6 +31,10 @@ EVENTS = st.lists(
 # Of each later text: how many days ago it was published, and how many days after that it is required.
 TEXTS = st.lists(st.tuples(DAYS, st.none() | st.integers(0, 900)), min_size=2, max_size=2)
 BIRTHS = st.none() | st.integers(16 * 365, 23 * 365)
+# A signature, what revokes it at that instant, and a shorter one of that instant.
+SHORTENED = [
+    (ConsentKind(kind), 1, lasts, 0, False) for kind, lasts in (("signed", 9), ("revoked", None), ("signed", 2))
+]
 STANDS = """
 select coalesce(bool_or(state = 'signed' and occurred_at <= now() and coalesce(expires_at > now(), true)), false)
 from operational.consent where person_id = %s"""
@@ -60,6 +64,7 @@ def event_of(given: tuple[Any, ...], texts: list[ConsentText], born: date | None
 @pytest.mark.parametrize("clinic", ["north", "south"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=settings().max_examples // 4)
 @given(EVENTS, TEXTS, BIRTHS, st.sampled_from(["DE", "KR", "TH", "SG"]), st.booleans())
+@example(given_events=SHORTENED, later=[(1, None), (1, None)], age_days=None, country="DE", late=False)
 def test_rule_and_wall_agree(
     people: psycopg.Connection,
     clinic: str,
