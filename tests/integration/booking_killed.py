@@ -49,11 +49,10 @@ def kill_at(fatal: int) -> None:
 async def ask(given: dict[str, Any]) -> int:
     rates = Rates(principal=0, address=0, sign_ins=0)
     app = create_app(Server(given["admin"], RoleNames(given["prefix"]), Path(given["secrets"])), rates)
-    headers = {"Authorization": f"Bearer {given['key']}", "Idempotency-Key": given["idempotency_key"]}
     async with app.state.services.pool:
         kill_at(given["fatal"])
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://booking") as client:
-            answer = await client.post(given["path"], json=given["asked"], headers=headers)
+            answer = await client.post(given["path"], json=given["asked"], headers=given["headers"])
     return answer.status_code
 
 

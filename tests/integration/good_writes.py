@@ -39,7 +39,7 @@ def of_people(family: Family) -> list[Write]:
         Write("finch", "PUT", f"/me/plans/{plan}/exercises/{exercise}/days/{today()}", {"times": 1}),
         Write("finch", "POST", f"/me/appointments/{family.world.appointments['north']}/reschedule",
               {"starts_at": at(12)}),
-        Write("finch", "POST", "/clinics/north/bookings", ask(starts_at=at(14)), _key()),
+        Write("finch", "POST", "/clinics/north/bookings", ask(starts_at=at(14)), keyed()),
         Write("finch", "PATCH", f"{family.of_chick}/profile", {"blood_type": "A+"},
               {"If-Match": family.ask("finch", "GET", f"{family.of_chick}/profile").headers["etag"]}),
     ]  # fmt: skip
@@ -65,7 +65,7 @@ def of_care(family: Family) -> list[Write]:
         ("specialist.north", "POST", f"plans/{plan}/end", None),
     ]
     return [
-        Write("staff.north", "POST", "/clinics/north/bookings", ask(patient=someone()), _key()),
+        Write("staff.north", "POST", "/clinics/north/bookings", ask(patient=someone()), keyed()),
         Write("staff.north", "POST", f"{of_finch}/forms", {"templates": ["pain"]}),
         Write("staff.north", "POST", f"{of_finch}/consents/request"),
         Write("staff.north", "POST", f"{on_their_own(family)}/verifications", {"email": "grown@example.org"}),
@@ -187,7 +187,7 @@ def of_things(family: Family) -> list[Write]:
         Write("finch", "POST", f"{family.of_chick}/exports", {"clinic": "north"}),
         Write("finch", "PUT", f"{saved}/answers", {"answers": {"score": 2}}),
         Write("finch", "POST", f"{whole}/complete", {"answers": {"score": 2}}),
-        Write("manager.north", "POST", "/clinics/north/segments/everybody/messages", NEWS, _key()),
+        Write("manager.north", "POST", "/clinics/north/segments/everybody/messages", NEWS, keyed()),
     ]
 
 
@@ -213,14 +213,14 @@ def _handed_over(family: Family) -> list[Write]:
 
 def asked(family: Family, writes: list[Write]) -> list[tuple[str, str, int]]:
     """Each with its status, in this order."""
-    return [(write.method, write.path, _ask(family, write).status_code) for write in writes]
+    return [(write.method, write.path, ask_for(family, write).status_code) for write in writes]
 
 
-def _ask(family: Family, write: Write) -> httpx.Response:
+def ask_for(family: Family, write: Write) -> httpx.Response:
     body = {"content": write.body} if isinstance(write.body, bytes) else {"json": write.body}
     headers = {**family.headers[write.login], **write.more}
     return family.api.request(write.method, f"/v1{write.path}", headers=headers, **body)
 
 
-def _key() -> dict[str, str]:
+def keyed() -> dict[str, str]:
     return {"Idempotency-Key": str(uuid4())}

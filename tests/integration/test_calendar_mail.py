@@ -9,13 +9,14 @@ from uuid import uuid4
 
 import pytest
 from access_world import WREN, Api, World
-from booking import ask, at, post, sign_in
+from booking import as_key, ask, at, post, sign_in
 from icalendar import Calendar
 
 from api.bookings.calendar import Entry, text_of
 from api.messages.mail import mail_of
 from api.messages.port import MessageKind
 from tests.integration.posting import SENDER, give_email, mail_server, send
+from tests.integration.records import Family
 
 ADDRESS = "wren@example.org"
 ORGANIZER = "mailto:cloister@example.org"
@@ -50,6 +51,38 @@ def test_a_booking_and_its_cancellation_name_organizer_and_attendee(fresh: World
         assert (part.get_param("method"), part.get_param("charset")) == (method, "utf-8")
         assert (event["ORGANIZER"], event["ATTENDEE"]) == (ORGANIZER, f"mailto:{ADDRESS}")
         assert event["UID"] == f"{booked}@cloister"
+
+
+def test_no_mail_of_what_a_clinic_does_says_which_with_whom_or_for_what(fresh: World, running: Api) -> None:
+    """Neither its subject, text and calendar, nor any header."""
+    for table, column in (("clinic", "name"), ("service", "name"), ("form_template", "title")):
+        fresh.change(f"update operational.{table} set {column} = 'Hip surgery'")
+    give_email(fresh, WREN, ADDRESS)
+    family, wren = Family(fresh, running, {}), fresh.patients["north", WREN]
+    newcomer = {"name": "Canary Swift", "email": "swift@example.org"}
+    assert post(running, as_key(fresh), ask(patient=newcomer)).status_code == 201
+    visit = post(running, sign_in(running, "wren"), ask(starts_at=at(10))).json()["id"]
+    appointment, patient = f"/clinics/north/appointments/{visit}", f"/clinics/north/patients/{wren}"
+    for path, body in (
+        (f"{appointment}/reminders", None), (f"{appointment}/reschedule", {"starts_at": at(11)}),
+        (f"{patient}/forms", {"templates": ["mood"]}), (f"{patient}/consents/request", None),
+        (f"{appointment}/cancel", {"reason": "specialist_away"}),
+    ):  # fmt: skip
+        family.done("staff.north", "POST", path, body)
+    with mail_server() as (mailman, transport):
+        send(fresh, transport, times=9)
+    mails = [message_from_bytes(content) for _, content in mailman.came]
+    told = " ".join(text for mail in mails for text in everything(mail)).lower()
+    assert len(mails) == 8 and told.count("begin:vcalendar") == 4 and "your code is" in told
+    words = ("hip surgery", "north", "dr.", "visit", "in_person", "mood", "specialist", "canary", "swift ")
+    assert [word for word in words if word in told] == []
+
+
+def everything(mail: Message) -> list[str]:
+    """The headers of each part, and what is in those that have no parts."""
+    parts = list(mail.walk())
+    contents = [part.get_payload(decode=True) for part in parts if not part.is_multipart()]
+    return [*(f"{value}" for part in parts for value in part.values()), *(str(found, "utf-8") for found in contents)]
 
 
 @pytest.mark.parametrize("cancelled", [False, True])

@@ -40,7 +40,7 @@ def at_clinic(world: World, api: Api, clinic: str, name: str) -> Any:
 
 
 @pytest.mark.check(13)
-def test_an_edit_shows_at_once_where_the_profile_is_shared_and_the_name_where_one_is_a_patient(fresh: World) -> None:
+def test_an_edit_shows_at_once_wherever_the_profile_is_shared_and_the_name_where_one_is_a_patient(fresh: World) -> None:
     changes = {
         "name": "Canary Finch-Lark", "birth_date": "1932-02-29", "sex": "other", "blood_type": "AB-",
         "allergies": ["penicillin"], "chronic_conditions": ["asthma", "gout"], "insurance_type": "statutory",
@@ -59,7 +59,11 @@ def test_an_edit_shows_at_once_where_the_profile_is_shared_and_the_name_where_on
         assert at_clinic(fresh, api, "south", FINCH) == {
             "name": changes["name"], "patient_id": str(fresh.patients["south", FINCH]),
         }  # fmt: skip
+        fresh.consent("south", FINCH)
         assert edit(api, "finch", {"phone": None, "email": "lark@example.org"}).status_code == 200
+        north, south = (at_clinic(fresh, api, clinic, FINCH) for clinic in ("north", "south"))
+        assert {**north, "patient_id": south["patient_id"]} == south and north["patient_id"] != south["patient_id"]
+        assert (north["phone"], north["email"], north["address"]) == (None, "lark@example.org", changes["address"])
     codec = codec_of(fresh.server)
     with connect(Login.SERVICE, at=fresh.server, autocommit=True) as connection:
         assert find(connection, codec, "email", "LARK@example.org") == [fresh.people[FINCH]]

@@ -10,7 +10,9 @@ from contextlib import contextmanager
 import psycopg
 import pytest
 from access_world import World
+from provisional import book
 from psycopg import sql
+from things import Things
 
 from infra.database import connect_admin, set_clinics, set_context
 from infra.roles import Group, Login
@@ -19,8 +21,11 @@ Rows = dict[str, dict[str, object]]
 Granted = dict[tuple[str, str], list[str]]
 # What a role reaches of a clinic that it does not work for, and why. Senders: see `test_senders_see_little.py`.
 EVERY_CLINIC = {
-    # Who signs in, and with which key, is looked up before a clinic is known.
-    "service": {verb: {"api_key", "principal_role"} for verb in ("select", "insert", "update", "move")},
+    # Who signs in, and with which key, is looked up before a clinic is known; so is whose code it is that comes back.
+    "service": {
+        **{verb: {"api_key", "principal_role", "verification"} for verb in ("select", "insert", "update")},
+        "move": {"api_key", "principal_role"},
+    },
     # The queue of all clinics, from which a worker learns whose changes wait.
     "pipeline": {"select": {"outbox"}},
     # What was brought is sealed under a person's key, which is turned.
@@ -47,6 +52,7 @@ STATEMENTS = {
 @pytest.fixture(scope="module")
 def of_south(world: World) -> Rows:
     """A row of south of every table of the operational zone with a clinic."""
+    assert Things(world, "", "south")["legal_guardian"] and book(world, "south").verification
     found = {}
     for (table,) in world.look(
         "select c.relname::text from pg_class as c inner join pg_attribute as a on a.attrelid = c.oid"
@@ -55,8 +61,8 @@ def of_south(world: World) -> Rows:
         rows = world.look(
             f"select to_jsonb(t) from operational.{table} as t where clinic_id = %s limit 1", world.clinic_ids["south"]
         )
-        if rows:
-            found[table] = rows[0][0]
+        assert rows, f"{table} has no row of south: the test would prove nothing"
+        found[table] = rows[0][0]
     return found
 
 

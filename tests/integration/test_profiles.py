@@ -87,6 +87,7 @@ def test_signed_for_one_clinic_the_other_sees_the_name_alone(world: World, api: 
 AHEAD = datetime.max.replace(tzinfo=UTC)
 
 
+@pytest.mark.check(17)
 @pytest.mark.parametrize(
     ("kind", "other"),
     [

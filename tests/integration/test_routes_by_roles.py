@@ -12,12 +12,13 @@ from contextlib import redirect_stderr
 import access_world
 import httpx
 import pytest
-from access_world import Api, World
-from callers import CALLERS, Signed, everybody
+from access_world import FINCH, Api, World
+from callers import CALLERS, Signed, everybody, signed_in
 from fastapi.routing import iter_route_contexts
 from things import Things, filled
 from walking import REVIEWED, VOCABULARY, logged, of_a_patient, told
 
+from api import accounts
 from api.problems import FOR_PROGRAMS
 from infra.database import Server
 from policies.words import Role
@@ -65,6 +66,7 @@ PEOPLE = {Role.PATIENT, Role.GUARDIAN}
 OF_THE_PLATFORM = re.compile(
     r"(/v1)?/clinics/\{clinic\}/(settings|templates|forms|new-form|api-keys|keys|quarantine|legal-guardians|patients/\{patient\}/legal-guardians|deletions/\{kind\}/\{record\}/undo)\b.*"
 )
+ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")
 # What was logged while every route was asked.
 LOG = io.StringIO()
 
@@ -137,6 +139,39 @@ def test_what_is_not_public_is_denied_by_default(world: World, api: Api, signed:
         callers = [signed["nobody"], *([] if path in OF_ANY_ACCOUNT else [signed["roleless"]])]
         found = [answer.status_code for answer in _answers(world, api, method, path, callers)]
         assert found == [401, 404][: len(callers)], (method, path)
+
+
+@pytest.mark.check(2)
+def test_nothing_fails_and_who_has_no_clinic_sees_nobody(walked: dict[tuple[str, str], list[httpx.Response]]) -> None:
+    for route, answers in walked.items():
+        of = dict(zip(CALLERS, answers, strict=True))
+        assert [column for column, answer in of.items() if answer.status_code >= 500] == [], route
+        assert not [column for column in ("nobody", "roleless") if of_a_patient(told(of[column]))], route
+
+
+@pytest.mark.check(10)
+def test_no_id_that_one_clinic_is_shown_is_shown_to_the_other(fresh: World, running: Api) -> None:
+    """By any route that is read, of a patient of both."""
+    accounts.add_user(fresh.server, "staff.south", "Staff", Role.CLINIC_STAFF, "south", access_world.PASSWORD)
+    north, south = (_ids_shown(fresh, running, clinic) for clinic in ("north", "south"))
+    assert north & south == set() and min(len(north), len(south)) > 30
+    assert {str(fresh.patients["north", FINCH])} < north and {str(fresh.patients["south", FINCH])} < south
+
+
+def _ids_shown(world: World, api: Api, clinic: str) -> set[str]:
+    """Ids in what a clinic's people and systems are answered; the patient is Finch."""
+    world.things = {"": {"patient": world.patients[clinic, FINCH]}}
+    reads = {path: filled(world, path, clinic) for method, path in routes(api) if method == "GET"}
+    for_programs = [address for path, address in reads.items() if path.startswith(FOR_PROGRAMS)]
+    callers = [f"{role}.{clinic}" for role in ("staff", "specialist", "manager")]
+    asked = dict.fromkeys(callers, reads.values()) | dict.fromkeys(
+        (f"key:{clinic}.contact", f"key:{clinic}.bookings"), for_programs
+    )
+    found = set[str]()
+    for login, addresses in asked.items():
+        who = signed_in(world, api, login)
+        found |= {each for address in addresses for each in ID.findall(told(who.ask(api, "GET", address)))}
+    return found
 
 
 @pytest.mark.check(9)

@@ -1,12 +1,13 @@
-"""Scores of numbers that are good each and too large together: refused by place, before anything is kept."""
+"""Scores: a segment reads them; of numbers that are good each and too large together they are refused by place."""
 
 from typing import Any
 
 import pytest
-from access_world import WREN, Api, World
+from access_world import FINCH, HERON, WREN, Api, World
 from browsing import Browsers
 
-from tests.integration.records import Family
+from tests.integration.live_twins import evaluate, load
+from tests.integration.records import Family, today
 
 ASKED = [{"id": name, "type": "number", "text": f"How many {name}?"} for name in "abc"]
 SUMS = {"both": ["a", "b"], "last": ["b", "c"]}
@@ -53,6 +54,22 @@ def test_good_answers_with_a_sum_that_is_none_are_refused_by_the_largest_of_them
 def test_what_can_be_kept_is_completed(family: Family, answers: dict[str, float], results: dict[str, float]) -> None:
     form = family.assign(WREN, "summed")
     assert family.done("wren", "POST", f"/me/forms/{form}/complete", {"answers": answers})["results"] == results
+
+
+def test_a_segment_that_asks_for_a_sum_holds_who_reached_it_in_an_app(family: Family) -> None:
+    """From the answers to the members; nobody of another clinic."""
+    rule = {"slug": "many", "name": "Many", "rule": 'answers.latest(form="summed", question="both") >= 9'}
+    answered = [("finch", FINCH, "north", 4), ("wren", WREN, "north", 3), ("heron", HERON, "south", 4)]
+    for login, name, clinic, a in answered:
+        form = family.assign(name, "summed", clinic)
+        family.done(login, "POST", f"/me/forms/{form}/complete", {"answers": {"a": a, "b": 5}})
+    for clinic, name in (("north", FINCH), ("south", HERON)):
+        family.done(f"manager.{clinic}", "POST", f"/clinics/{clinic}/segments", rule)
+        family.world.change(f"delete from clinic_{clinic}.segment_member")  # put there by hand, of no run
+        load(family.world.server, clinic)
+        evaluate(family.world.server, clinic, today())
+        found = family.done(f"manager.{clinic}", "GET", f"/clinics/{clinic}/segments/many/members")["members"]
+        assert [member["patient_id"] for member in found] == [str(family.world.patients[clinic, name])]
 
 
 def test_the_page_says_so_beside_the_answer(family: Family, world: World, api: Api) -> None:
