@@ -26,7 +26,8 @@ insert into operational.consent_text (clinic_id, purpose, text_version, body, sh
 select c.clinic_id, %(purpose)s, %(version)s, %(body)s, %(sha256)s
 from operational.clinic as c
 where not exists (
-    select from operational.consent_text as t where t.clinic_id = c.clinic_id and t.purpose = %(purpose)s
+    select from operational.consent_text as t
+    where t.clinic_id = c.clinic_id and t.purpose = %(purpose)s and not t.imported
 )
 on conflict do nothing"""
 

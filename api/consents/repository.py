@@ -1,6 +1,6 @@
 """Consent events, in the hand of the person who asks; their state, as people and as clinics see it; the texts."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -12,11 +12,13 @@ from api.me.statements import statement
 from infra.errors import NotThere, Refused
 from policies.words import Action, ConsentPurpose
 
+# How long whoever is asked to sign a new text is not told yet.
+TEXTS_FOLLOW = timedelta(minutes=15)
 _AT = "coalesce(%(at)s::timestamptz, statement_timestamp())"
 _CONSENTS = sql.SQL(f"""
 {_AT} as at,
 (
-    select coalesce(jsonb_agg(to_jsonb(s) order by s.clinic, s.purpose), '[]')
+    select coalesce(jsonb_agg(to_jsonb(o) order by o.clinic, o.purpose), '[]')
     from (
         select
             k.slug as clinic, v.purpose, e.event_id as event,
@@ -24,7 +26,7 @@ _CONSENTS = sql.SQL(f"""
             n.outdated_at, n.lapses_at, n.ends_at,
             case when e.signer_id = p.person_id then 'self' when e.signer_id <> p.person_id then 'guardian' end
             as signed_by,
-            r.deleted_at is null as registered, to_jsonb(t) as text
+            r.deleted_at is null as registered, to_jsonb(t) as text, t.created_at > s.created_at as has_newer_text
         from operational.registration as r
         inner join operational.clinic as k on k.clinic_id = r.clinic_id
         cross join unnest(%(purposes)s::text[]) as v (purpose)
@@ -41,14 +43,16 @@ _CONSENTS = sql.SQL(f"""
             e.clinic_id, e.person_id, e.purpose, e.text_version, e.signer_id, e.occurred_at, e.expires_at
         ) as n on e.kind = 'signed'
         left join lateral (
-            select c.text_version, c.body, encode(c.sha256, 'hex') as sha256, c.required_from
+            select c.text_version, c.body, encode(c.sha256, 'hex') as sha256, c.required_from, c.created_at
             from operational.consent_text as c
-            where c.clinic_id = r.clinic_id and c.purpose = v.purpose and r.deleted_at is null
+            where c.clinic_id = r.clinic_id and c.purpose = v.purpose and not c.imported and r.deleted_at is null
             order by c.created_at desc, c.text_version desc
             limit 1
         ) as t on true
+        left join operational.consent_text as s
+            on s.clinic_id = e.clinic_id and s.purpose = e.purpose and s.text_version = e.text_version
         where r.person_id = p.person_id and (r.deleted_at is null or e.event_id is not null)
-    ) as s
+    ) as o
 ) as consents""")  # nosec B608 # constants
 _AT_CLINIC = sql.SQL("""
 (
@@ -68,7 +72,7 @@ _LOCK = sql.SQL("select operational.lock_clinic(k.slug) from operational.clinic 
 _NEWEST_TEXT = sql.SQL("""
 select text_version, encode(sha256, 'hex') as sha256
 from operational.consent_text
-where clinic_id = %(clinic_id)s and purpose = %(purpose)s
+where clinic_id = %(clinic_id)s and purpose = %(purpose)s and not imported
 order by created_at desc, text_version desc limit 1""")
 _SIGN = sql.SQL("""
 insert into operational.consent_event
@@ -99,7 +103,7 @@ left join operational.consent as c
 left join operational.profile_tombstone as w
     on w.clinic_id = r.clinic_id and w.patient_id = r.patient_id and w.cleared_at is null
 where r.clinic_id = %(event__clinic_id)s and r.patient_id = %(patient)s and r.deleted_at is null""")
-_TEXT = "purpose, text_version, encode(sha256, 'hex') as sha256, created_at, required_from"
+_TEXT = "purpose, text_version, encode(sha256, 'hex') as sha256, created_at, required_from, imported"
 _TEXTS = sql.SQL(
     f"select {_TEXT} from operational.consent_text where clinic_id = %(event__clinic_id)s"  # nosec B608 # constants
 )
@@ -109,20 +113,21 @@ select %(clinic_id)s, %(purpose)s, %(text_version)s, %(body)s, sha256(convert_to
     greatest(%(required_from)s::timestamptz, case when %(required_from)s::timestamptz is not null then t.now end)
 from (select clock_timestamp() as now) as t
 returning {_TEXT}""")  # nosec B608 # constants
-# Whose signature stands now, and then where older ones end then; a message on its way leads to this text too.
+# Whose signature stood when the text came. Sent after a while, as other texts may follow: they are one message.
 _ASK_AGAIN = sql.SQL("""
-insert into operational.message (message_id, kind, clinic_id, patient_id, person_id, about_id)
-select gen_random_uuid(), 'consent_request', r.clinic_id, r.patient_id, r.person_id, r.patient_id
+insert into operational.message (message_id, kind, clinic_id, patient_id, person_id, about_id, next_try_at)
+select gen_random_uuid(), 'consent_request', r.clinic_id, r.patient_id, r.person_id, r.patient_id,
+    statement_timestamp() + %(after)s
 from operational.consent as c
 inner join operational.registration as r
     on r.clinic_id = c.clinic_id and r.person_id = c.person_id and r.deleted_at is null
 where
     c.clinic_id = %(clinic_id)s and c.purpose = %(purpose)s and c.state = 'signed'
-    and coalesce(c.expires_at, 'infinity') >= coalesce(%(required_from)s::timestamptz, statement_timestamp())
+    and coalesce(c.expires_at, 'infinity') >= %(published_at)s
     and not exists (
         select from operational.message as m
-        where m.clinic_id = r.clinic_id and m.about_id = r.patient_id and m.kind = 'consent_request'
-            and m.state = 'pending'
+        where m.clinic_id = r.clinic_id and m.about_id = r.patient_id and m.person_id = r.person_id
+            and m.kind = 'consent_request' and m.state = 'pending'
     )
 returning patient_id""")
 _PURPOSES = [purpose.value for purpose in ConsentPurpose]
@@ -230,11 +235,11 @@ async def publish(
     return rows[0]
 
 
-async def ask_again(
-    work: Work, *, clinic_id: int, purpose: ConsentPurpose, required_from: datetime | None
-) -> list[UUID]:
-    """Queue a request to sign for each patient whose signature stands, at least until a newer text is required."""
-    rows = await work.run(_ASK_AGAIN, clinic_id=clinic_id, purpose=purpose.value, required_from=required_from)
+async def ask_again(work: Work, *, clinic_id: int, purpose: ConsentPurpose, published_at: datetime) -> list[UUID]:
+    """Queue a request to sign for each patient whose signature stood when a newer text was published; who they are."""
+    rows = await work.run(
+        _ASK_AGAIN, clinic_id=clinic_id, purpose=purpose.value, published_at=published_at, after=TEXTS_FOLLOW
+    )
     return [row["patient_id"] for row in rows]
 
 

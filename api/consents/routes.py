@@ -82,5 +82,5 @@ async def list_consent_texts(serving: Serving, caller: ApiCaller, clinic: str) -
 async def publish_consent_text(
     serving: Serving, caller: ApiCaller, clinic: str, asked: Annotated[Publishing | None, Body()] = None
 ) -> PublishedText:
-    """Publish a new version of a text; it is never changed again."""
+    """Publish a new version of a text, never changed again: whoever signed an older one is asked to sign it."""
     return await service.publish(serving, caller, clinic, asked)

@@ -38,6 +38,7 @@ class Consent(BaseModel):
     ends_at: datetime | None = Field(description="When the signature ends by itself, as far as that is known.")
     registered: bool = Field(description="Whether they are a patient there: what is not can be revoked, not signed.")
     text: ConsentText | None = Field(description="The newest text; null where the clinic has none, or nobody can sign.")
+    has_newer_text: bool = Field(description="Whether it stands, and `text` is newer than the one that was signed.")
 
 
 class Consents(BaseModel):
@@ -88,7 +89,7 @@ class StandingConsents(BaseModel):
 
 
 class Publishing(Written):
-    """A new version of a text; it is never changed again."""
+    """A new version of a text, never changed again: whoever signed an older one is asked to sign it."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -109,6 +110,7 @@ class PublishedText(BaseModel):
     sha256: Digest
     created_at: datetime
     required_from: datetime | None
+    imported: bool = Field(description="Whether an import brought it: it says what was signed, and is not offered.")
 
 
 class PublishedTexts(BaseModel):

@@ -23,7 +23,7 @@ from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import InvalidInput, NotThere, Refused
 from policies.access.model import Resource
-from policies.consent import ConsentEvent, state
+from policies.consent import ConsentEvent, ConsentState, state
 from policies.words import Action, ConsentKind
 
 
@@ -124,7 +124,7 @@ async def publish(serving: Services, caller: Caller, clinic: str, asked: Publish
         clinic_id = work.clinic.clinic_id
         row = await repository.publish(work, clinic_id=clinic_id, **text.model_dump())
         asked_again = await repository.ask_again(
-            work, clinic_id=clinic_id, purpose=text.purpose, required_from=row["required_from"]
+            work, clinic_id=clinic_id, purpose=text.purpose, published_at=row["created_at"]
         )
         await work.record(*asked_again)
     return PublishedText(**row)
@@ -139,9 +139,11 @@ def _check_text(signing: Signing, newest: dict[str, Any] | None) -> None:
 
 def _consent(row: dict[str, Any], at: datetime) -> Consent:
     occurred_at, *ends = (_time(row.pop(name)) for name in ("occurred_at", "expires_at", "outdated_at", "lapses_at"))
-    kind = row.pop("kind")
+    kind, newer = row.pop("kind"), row.pop("has_newer_text")
     events = [ConsentEvent(ConsentKind(kind), occurred_at, *ends)] if occurred_at else []
-    return Consent(**row, occurred_at=occurred_at, state=state(events, at))
+    stands = state(events, at)
+    has_newer_text = bool(newer) and stands is ConsentState.SIGNED
+    return Consent(**row, occurred_at=occurred_at, state=stands, has_newer_text=has_newer_text)
 
 
 def _time(text: str | None) -> datetime | None:

@@ -51,7 +51,7 @@ select w.*, (
     ) as o
 ) as forms
 from {whose} as w""")
-# The text that a consent form shows is the clinic's newest.
+# The text that a consent form shows is the clinic's own newest.
 _OWN_FORM = sql.SQL("""
 select w.*, c.slug as clinic, f.confidential, {entry}, {whole}, n.text_version, n.body as text, n.sha256
 from {whose} as w
@@ -61,7 +61,7 @@ inner join {form} on f.clinic_id = r.clinic_id and f.patient_id = r.patient_id
 left join lateral (
     select v.text_version, v.body, v.sha256
     from operational.consent_text as v
-    where v.clinic_id = f.clinic_id and v.purpose = t.purpose
+    where v.clinic_id = f.clinic_id and v.purpose = t.purpose and not v.imported
     order by v.created_at desc, v.text_version desc limit 1
 ) as n on true
 where f.form_id = %(form)s and f.deleted_at is null""")

@@ -26,5 +26,5 @@ async def aside(work: Work) -> AsyncIterator[None]:
     try:
         yield
     except psycopg.Error as error:
-        log.warning("names of a rule not looked up", sqlstate=error.sqlstate, **where(error))
+        log.warning("a look aside failed", sqlstate=error.sqlstate, **where(error))
     work.later(_BACK)

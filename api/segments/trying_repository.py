@@ -159,9 +159,9 @@ async def compare(
     after: Reached,
     limit: int,
 ) -> list[dict[str, Any]]:
-    """Up to `limit` patients each of those who would enter and leave a segment, after a place; each has the totals.
+    """Up to `limit` patients each of those who would enter and leave a segment, after those before; with the totals.
 
-    A count of a few tells of each of them: they are all there every time, those before the place as `behind`.
+    A count of a few tells of each of them: they are all there every time, those before as `behind`.
     `followed` says whether more follow on that side.
 
     Raises:

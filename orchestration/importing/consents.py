@@ -19,8 +19,8 @@ def store_texts(connection: psycopg.Connection, clinic_ids: Iterable[int], texts
     """Store the consent texts that the mapping brings, for each clinic."""
     with connection.cursor() as cursor:
         cursor.executemany(
-            "insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256)"
-            " values (%s, %s, %s, %s, %s) on conflict do nothing",
+            "insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256, imported)"
+            " values (%s, %s, %s, %s, %s, true) on conflict do nothing",
             [
                 (clinic_id, purpose, version, body, hashlib.sha256(body.encode()).digest())
                 for clinic_id in sorted(clinic_ids)  # or two imports might wait for each other

@@ -56,4 +56,5 @@ def looked_at(page: Page, name: str) -> None:
     SHOTS.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=SHOTS / f"{name}-{page.viewport_size['width']}.png", full_page=True)
     assert fits(page)
-    assert accessible(page) == []
+    faults = accessible(page)
+    assert not faults, faults

@@ -17,7 +17,6 @@ from infra.database import connect, connect_admin, set_context
 from infra.errors import InvalidInput
 from infra.roles import Login
 from policies.guardianship import of_age_on
-from tests.integration.posting import give_email, mail_server, send
 from tests.integration.waiting import until_somebody_waits
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
@@ -50,12 +49,6 @@ def shared(world: World, api: Api, clinic: str, name: str) -> bool:
     found = api.get(f"/v1/clinics/{clinic}/patients/{world.patients[clinic, name]}/profile", headers=headers)
     assert found.status_code == 200
     return "birth_date" in found.json()
-
-
-def publish(api: Api, version: str, required_from: datetime | None = None, login: str = "manager.north") -> Any:
-    body = {"purpose": "profile_sharing", "text_version": version, "body": f"The text {version}."}
-    required = {"required_from": required_from.isoformat()} if required_from else {}
-    return call(api, login, "POST", "clinics/north/consent-texts", {**body, **required})
 
 
 @pytest.mark.check(11)
@@ -218,67 +211,6 @@ def test_a_revocation_waits_for_a_writer_of_the_mart(fresh: World) -> None:
             assert not done.wait(0.3), "it did not wait"
             writer.rollback()
             assert answer.result() == 201
-
-
-@pytest.mark.parametrize("ends_in", [None, timedelta(days=30)])
-def test_whoever_signed_is_asked_again_when_there_is_a_newer_text(fresh: World, ends_in: timedelta | None) -> None:
-    """Whether or not their signature ends by it; and nobody else, of neither clinic."""
-    give_email(fresh, FINCH, "finch@example.org")
-    give_email(fresh, WREN, "wren@example.org")
-    with access_world.client(fresh.server) as api, mail_server() as (mailman, smtp):
-        answer = publish(api, "v2", NOW + ends_in if ends_in else None)
-        send(fresh, smtp)
-        ((to, mail),) = mailman.came
-        call(api, "finch", "POST", "me/consents/revoke", {"clinic": "north", "purpose": "profile_sharing"})
-        publish(api, "v3", NOW + timedelta(days=20))
-        publish(api, "v4")
-        send(fresh, smtp)
-    assert len(mailman.came) == 1, "what was revoked is asked for no more"
-    assert to == "finch@example.org" and b"https://cloister.example/consents" in mail and b"north" not in mail
-    recorded = fresh.look(
-        "select d.patient_id from audit.disclosure as d inner join audit.access_event as e using (event_id)"
-        " where e.request_id = %s",
-        answer.headers["x-request-id"],
-    )
-    assert recorded == [(fresh.patients["north", FINCH],)]
-
-
-def test_two_texts_in_a_row_are_one_message(fresh: World) -> None:
-    give_email(fresh, FINCH, "finch@example.org")
-    with access_world.client(fresh.server) as api, mail_server() as (mailman, smtp):
-        for versions, came in ((("v2", "v3"), 1), (("v4",), 2)):
-            assert [publish(api, version).status_code for version in versions] == [201] * len(versions)
-            send(fresh, smtp)
-            assert len(mailman.came) == came
-
-
-@pytest.mark.check(17)
-def test_a_new_text_asks_again_from_the_day_it_is_required(fresh: World) -> None:
-    with access_world.client(fresh.server) as api:
-        assert publish(api, "v2").json()["required_from"] is None
-        told = state(api, "finch")
-        assert (told["state"], told["text_version"], told["text"]["text_version"]) == ("signed", "v1", "v2")
-        assert told["text"]["sha256"] == hashlib.sha256(told["text"]["body"].encode()).hexdigest()
-        assert publish(api, "v3", NOW + timedelta(days=30)).status_code == 201
-        assert shared(fresh, api, "north", FINCH)
-        assert datetime.fromisoformat(state(api, "finch")["ends_at"]) == NOW + timedelta(days=30)
-        assert publish(api, "v4", NOW - timedelta(days=30)).status_code == 201
-        assert state(api, "finch")["state"] == "outdated" and not shared(fresh, api, "north", FINCH)
-        # What stood at a time before stood then.
-        assert state(api, "finch", at=(NOW - timedelta(minutes=1)).isoformat())["state"] == "signed"
-        assert sign(api, "finch").status_code == 409, "the old text is signed no more"
-        digest = hashlib.sha256(b"The text v4.").hexdigest()
-        assert sign(api, "finch", text_version="v4", sha256=digest).status_code == 201
-        assert shared(fresh, api, "north", FINCH)
-        assert publish(api, "v4").json()["errors"][0]["place"] == "body.text_version"
-    texts = fresh.look("select text_version from operational.consent_text where clinic_id = %s"
-                       " and purpose = 'profile_sharing' order by created_at", fresh.clinic_ids["south"])  # fmt: skip
-    assert texts == [("standard-1",), ("v1",)], "another clinic's texts are its own"
-
-
-@pytest.mark.parametrize("login", ["manager.south", "staff.north", "finch", "admin"])
-def test_only_the_clinics_manager_publishes(world: World, api: Api, login: str) -> None:
-    assert publish(api, "v9", login=login).json() == NOT_THERE
 
 
 def test_a_clinic_learns_whether_a_consent_stands_and_no_more(world: World, api: Api) -> None:

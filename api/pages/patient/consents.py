@@ -57,23 +57,12 @@ BECAME = {
 }
 # Where somebody has to do something.
 ASKING = frozenset({ConsentState.NEVER, ConsentState.OUTDATED, ConsentState.LAPSED, ConsentState.EXPIRED})
+WORDS: dict[str, Any] = {"states": STATES, "purposes": PURPOSES, "gives": GIVES, "takes": TAKES, "became": BECAME}
 
 
 def asks(consent: Consent) -> bool:
     """Whether a consent waits for a yes or no: nothing stands that can be signed, or there is a newer text."""
-    return consent.text is not None and (consent.state in ASKING or has_newer_text(consent))
-
-
-def has_newer_text(consent: Consent) -> bool:
-    """Whether what stands was signed under an older text."""
-    signed = consent.state is ConsentState.SIGNED
-    return signed and consent.text is not None and consent.text.text_version != consent.text_version
-
-
-WORDS: dict[str, Any] = {
-    "states": STATES, "purposes": PURPOSES, "gives": GIVES, "takes": TAKES, "became": BECAME, "asks": asks,
-    "has_newer_text": has_newer_text,
-}  # fmt: skip
+    return consent.text is not None and (consent.state in ASKING or consent.has_newer_text)
 
 
 @linked.get("/consents", dependencies=[Depends(visitor)])
@@ -89,7 +78,7 @@ async def consents_page(request: Request, serving: Serving, whose: AsWhose) -> R
     by_clinic: dict[str, list[Consent]] = {}
     for consent in found.consents:
         by_clinic.setdefault(consent.clinic, []).append(consent)
-    return await show(request, serving, whose, "patient/consents.html", by_clinic=by_clinic, **WORDS)
+    return await show(request, serving, whose, "patient/consents.html", by_clinic=by_clinic, asks=asks, **WORDS)
 
 
 @router.get("/consents/{clinic}/{purpose}")

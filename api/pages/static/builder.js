@@ -65,7 +65,9 @@ if (form) {
     waiting = setTimeout(() => live(PREVIEW), WAIT);
   });
   form.addEventListener("change", (event) => {
-    if ("shapes" in event.target.dataset) live(ALL);
+    if (!("shapes" in event.target.dataset)) return;
+    clearTimeout(waiting);
+    live(ALL);
   });
   form.addEventListener("submit", (event) => {
     const pressed = event.submitter;

@@ -1,0 +1,117 @@
+"""Each text that a clinic publishes asks again whoever signed an older one, and ends that where it says so."""
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import access_world
+import psycopg
+import pytest
+from access_world import FINCH, WREN, Api, World
+from test_consents import NOT_THERE, call, shared, sign, state
+
+from infra.database import connect, set_clinics
+from infra.roles import Login
+from orchestration.importing.consents import store_texts
+from tests.integration.posting import due_now, give_email, mail_server, send
+
+NOW = datetime.now(UTC)
+_PUBLISH = """
+insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256)
+values (%s, 'profile_sharing', 'v9', 't', sha256('t'))"""
+
+
+def publish(api: Api, version: str, required_from: datetime | None = None, login: str = "manager.north") -> Any:
+    body = {"purpose": "profile_sharing", "text_version": version, "body": f"The text {version}."}
+    required = {"required_from": required_from.isoformat()} if required_from else {}
+    return call(api, login, "POST", "clinics/north/consent-texts", {**body, **required})
+
+
+@pytest.mark.parametrize("ends_in", [None, timedelta(days=30)])
+def test_whoever_signed_is_asked_again_when_there_is_a_newer_text(fresh: World, ends_in: timedelta | None) -> None:
+    """Whether their signature ends by it, before it by itself, or not at all; and nobody else, of neither clinic."""
+    if ends_in:
+        fresh.consent("north", FINCH, expires_at=NOW + ends_in / 3)
+    give_email(fresh, FINCH, "finch@example.org")
+    give_email(fresh, WREN, "wren@example.org")
+    with access_world.client(fresh.server) as api, mail_server() as (mailman, smtp):
+        answer = publish(api, "v2", NOW + ends_in if ends_in else None)
+        due_now(fresh)
+        send(fresh, smtp)
+        ((to, mail),) = mailman.came
+        call(api, "finch", "POST", "me/consents/revoke", {"clinic": "north", "purpose": "profile_sharing"})
+        publish(api, "v3", NOW + timedelta(days=20))
+        publish(api, "v4")
+        due_now(fresh)
+        send(fresh, smtp)
+    assert len(mailman.came) == 1, "what was revoked is asked for no more"
+    assert to == "finch@example.org" and b"https://cloister.example/consents" in mail and b"north" not in mail
+    recorded = fresh.look(
+        "select d.patient_id from audit.disclosure as d inner join audit.access_event as e using (event_id)"
+        " where e.request_id = %s",
+        answer.headers["x-request-id"],
+    )
+    assert recorded == [(fresh.patients["north", FINCH],)]
+
+
+def test_texts_that_follow_each_other_are_one_message(fresh: World) -> None:
+    give_email(fresh, FINCH, "finch@example.org")
+    queued = ("select count(*), min(next_try_at) > now() + interval '10 minutes' from operational.message"
+              " where state = 'pending' and kind = 'consent_request'")  # fmt: skip
+    with access_world.client(fresh.server) as api, mail_server() as (mailman, smtp):
+        for versions, came in ((("v2", "v3"), 1), (("v4",), 2)):
+            assert [publish(api, version).status_code for version in versions] == [201] * len(versions)
+            assert fresh.look(queued) == [(1, True)]
+            due_now(fresh)
+            send(fresh, smtp)
+            assert len(mailman.came) == came
+
+
+@pytest.mark.check(17)
+def test_a_text_that_an_import_brings_is_offered_to_nobody(fresh: World) -> None:
+    """Neither on the list, nor in a form; and who signed the clinic's own is not told of a newer one."""
+    with access_world.client(fresh.server) as api:
+        publish(api, "v2")
+        with connect(Login.IMPORTER, at=fresh.server) as importer:
+            set_clinics(importer, fresh.clinic_ids.values())
+            store_texts(importer, fresh.clinic_ids.values(), {"profile_sharing": {"urn:paper:2019": "As it was."}})
+            importer.commit()
+            set_clinics(importer, fresh.clinic_ids.values())
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                importer.execute(_PUBLISH, [fresh.clinic_ids["north"]])
+        assert {state(api, login)["text"]["text_version"] for login in ("finch", "wren")} == {"v2"}
+        assert state(api, "finch")["has_newer_text"] and not state(api, "wren")["has_newer_text"]
+        digest = hashlib.sha256(b"The text v2.").hexdigest()
+        assert sign(api, "finch", text_version="v2", sha256=digest).status_code == 201
+        assert not state(api, "finch")["has_newer_text"]
+        texts = call(api, "manager.north", "GET", "clinics/north/consent-texts").json()["texts"]
+    assert {text["text_version"] for text in texts if text["imported"]} == {"urn:paper:2019"}
+
+
+@pytest.mark.check(17)
+def test_a_new_text_asks_again_from_the_day_it_is_required(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        assert publish(api, "v2").json()["required_from"] is None
+        told = state(api, "finch")
+        assert (told["state"], told["text_version"], told["text"]["text_version"]) == ("signed", "v1", "v2")
+        assert told["text"]["sha256"] == hashlib.sha256(told["text"]["body"].encode()).hexdigest()
+        assert publish(api, "v3", NOW + timedelta(days=30)).status_code == 201
+        assert shared(fresh, api, "north", FINCH)
+        assert datetime.fromisoformat(state(api, "finch")["ends_at"]) == NOW + timedelta(days=30)
+        assert publish(api, "v4", NOW - timedelta(days=30)).status_code == 201
+        assert state(api, "finch")["state"] == "outdated" and not shared(fresh, api, "north", FINCH)
+        # What stood at a time before stood then.
+        assert state(api, "finch", at=(NOW - timedelta(minutes=1)).isoformat())["state"] == "signed"
+        assert sign(api, "finch").status_code == 409, "the old text is signed no more"
+        digest = hashlib.sha256(b"The text v4.").hexdigest()
+        assert sign(api, "finch", text_version="v4", sha256=digest).status_code == 201
+        assert shared(fresh, api, "north", FINCH)
+        assert publish(api, "v4").json()["errors"][0]["place"] == "body.text_version"
+    texts = fresh.look("select text_version from operational.consent_text where clinic_id = %s"
+                       " and purpose = 'profile_sharing' order by created_at", fresh.clinic_ids["south"])  # fmt: skip
+    assert texts == [("standard-1",), ("v1",)], "another clinic's texts are its own"
+
+
+@pytest.mark.parametrize("login", ["manager.south", "staff.north", "finch", "admin"])
+def test_only_the_clinics_manager_publishes(world: World, api: Api, login: str) -> None:
+    assert publish(api, "v9", login=login).json() == NOT_THERE
