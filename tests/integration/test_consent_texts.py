@@ -2,6 +2,7 @@
 
 import hashlib
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import access_world
@@ -10,11 +11,13 @@ import pytest
 from access_world import FINCH, WREN, Api, World
 from test_consents import NOT_THERE, call, shared, sign, state
 
+from infra import migrations
 from infra.database import connect, set_clinics
 from infra.roles import Login
 from orchestration.importing.consents import store_texts
 from tests.integration.posting import due_now, give_email, mail_server, send
 
+VERSIONS = Path(migrations.__file__).parent / "platform" / "versions"
 NOW = datetime.now(UTC)
 _PUBLISH = """
 insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256)
@@ -86,6 +89,21 @@ def test_a_text_that_an_import_brings_is_offered_to_nobody(fresh: World) -> None
         assert not state(api, "finch")["has_newer_text"]
         texts = call(api, "manager.north", "GET", "clinics/north/consent-texts").json()["texts"]
     assert {text["text_version"] for text in texts if text["imported"]} == {"urn:paper:2019"}
+
+
+def test_of_texts_from_before_those_that_only_imports_signed_are_imported(fresh: World) -> None:
+    """Of each clinic its own: at south somebody signed its `v1` in the app."""
+    fresh.consent("south", FINCH, channel="app")
+    with access_world.client(fresh.server) as api:
+        publish(api, "v2")
+        digest = hashlib.sha256(b"The text v2.").hexdigest()
+        assert sign(api, "finch", text_version="v2", sha256=digest).status_code == 201
+    _, marking, *_ = (VERSIONS / "p0055_imported_texts.sql").read_text().split(";\n")
+    fresh.change(marking)
+    found = fresh.look(
+        "select clinic_id, text_version from operational.consent_text where imported and purpose = 'profile_sharing'"
+    )
+    assert found == [(fresh.clinic_ids["north"], "v1")]
 
 
 @pytest.mark.check(17)
