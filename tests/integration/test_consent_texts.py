@@ -16,6 +16,7 @@ from infra.database import connect, set_clinics
 from infra.roles import Login
 from orchestration.importing.consents import store_texts
 from tests.integration.posting import due_now, give_email, mail_server, send
+from tests.integration.records import Family
 
 VERSIONS = Path(migrations.__file__).parent / "platform" / "versions"
 NOW = datetime.now(UTC)
@@ -83,6 +84,8 @@ def test_a_text_that_an_import_brings_is_offered_to_nobody(fresh: World) -> None
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 importer.execute(_PUBLISH, [fresh.clinic_ids["north"]])
         assert {state(api, login)["text"]["text_version"] for login in ("finch", "wren")} == {"v2"}
+        form = Family(fresh, api, {}).assign(FINCH, "profile_sharing_consent")
+        assert call(api, "finch", "GET", f"me/forms/{form}").json()["consent"]["text_version"] == "v2"
         assert state(api, "finch")["has_newer_text"] and not state(api, "wren")["has_newer_text"]
         digest = hashlib.sha256(b"The text v2.").hexdigest()
         assert sign(api, "finch", text_version="v2", sha256=digest).status_code == 201
