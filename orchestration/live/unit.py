@@ -86,7 +86,7 @@ def _evaluate(lane: Lane, clinic: ClinicDay, patients: list[UUID], standing: Sta
     reevaluate(lane.connection, clinic.slug, program, patients, day, standing.at)
     if not standing.open_consents and not copied:
         return 0
-    return withdraw(lane.connection, clinic.slug, patients, standing.at, secrets=lane.at.secrets_folder)
+    return withdraw(lane.connection, clinic.slug, program, patients, standing.at, secrets=lane.at.secrets_folder)
 
 
 def let_go(lane: Lane, clinic: ClinicDay, patient: UUID) -> None:

@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 import psycopg
 import structlog
+from psycopg.types.json import Jsonb
 
 from infra.audit_tree.receipt_key import receipt_signer
 from infra.errors import Misconfigured
@@ -24,6 +25,7 @@ from orchestration.live.report import refresh_report
 from policies.audit.note import Signer
 from policies.classification import ASSET_CATEGORIES
 from policies.consent_receipt import Outcome, Place, PropagationKind, Receipt
+from policies.segments.reconcile import Program
 from policies.words import ProcessAction, Purpose
 
 # What a signature brings the profile to; the make-up of segments follows with the next build.
@@ -43,14 +45,20 @@ class _Open:
 
 
 def withdraw(
-    connection: psycopg.Connection, clinic: str, patients: Sequence[UUID], at: datetime, *, secrets: Path
+    connection: psycopg.Connection,
+    clinic: str,
+    program: Program,
+    patients: Sequence[UUID],
+    at: datetime,
+    *,
+    secrets: Path,
 ) -> int:
     """Finish what is open for these patients, at the instant `at` of the run; how much of it is open no more.
 
     The transaction is the clinic's builder's and holds the clinic's lock; these patients' rows were copied in it and
-    their segments evaluated. Patients for whom nothing is open cost one look; one whose row the mart does not have as
-    it is now is left for later. The key of receipts lies in the folder of secrets; while their keyring is missing, only
-    they wait.
+    their segments evaluated by the program. Patients for whom nothing is open cost one look; one whose row the mart
+    does not have as it is now is left for later. The key of receipts lies in the folder of secrets; while their keyring
+    is missing, only they wait.
     """
     waiting, marked = _waiting(connection, clinic, patients)
     if marked and connection.execute(_RAN_OUT, [list(marked)]).rowcount:
@@ -62,7 +70,7 @@ def withdraw(
     leaving = {each.patient_id for each in ready if each.kind is not PropagationKind.SIGNED} | (marked & shared.keys())
     instants = dict.fromkeys((Place.MART, Place.FLIP_DAYS, Place.MEMBERS), instant)
     if leaving:
-        instants |= _take_out(connection, clinic, list(leaving), at)
+        instants |= _take_out(connection, clinic, program, list(leaving), at)
     gone = len(marked & leaving)
     if not ready:
         return gone
@@ -99,9 +107,11 @@ def _settled(connection: psycopg.Connection, clinic: str, patients: list[UUID]) 
     return {patient: shared for patient, shared, held, _ in rows if shared == held}, rows[0][3]
 
 
-def _take_out(connection: psycopg.Connection, clinic: str, patients: list[UUID], at: datetime) -> dict[Place, datetime]:
+def _take_out(
+    connection: psycopg.Connection, clinic: str, program: Program, patients: list[UUID], at: datetime
+) -> dict[Place, datetime]:
     """Take out what the profile told of these patients; when each place was clean."""
-    rows = _rows(connection, clinic, _STAYS, patients=patients, at=at)
+    rows = _rows(connection, clinic, _STAYS, patients=patients, at=at, evaluated=Jsonb(program.segments))
     taken = _instant(connection)
     refresh_report(connection, clinic, [segment for (segment,) in rows])
     connection.execute("delete from withdrawal where patient_id = any(%s)", [patients])
@@ -235,10 +245,11 @@ gone as (
 again as (
     update segment_member as held
     set entered_at = this.at, entered_run = this.run + 1, entered_by = 'consent', fires_in = false,
-        version = coalesce(state.version, told.version)
+        version = coalesce(evaluated.version, told.version)
     from told
     cross join this
-    left join segment_state as state on state.segment_id = told.segment_id
+    left join jsonb_to_recordset(%(evaluated)s) as evaluated (segment_id uuid, version integer)
+        on evaluated.segment_id = told.segment_id
     where told.goes_on and held.segment_id = told.segment_id
         and held.entered_run = told.entered_run and held.patient_id = told.patient_id
 ),

@@ -45,6 +45,12 @@ class Program:
     # Of a large clinic, to be executed before, with the same parameters: who is in what, as a temporary table.
     verdicts: str | None = None
 
+    @property
+    def segments(self) -> list[dict[str, Any]]:
+        """Each segment that it evaluates, with its `segment_id` and the `version` that it evaluates it by."""
+        listed: list[dict[str, Any]] = self.parameters[-1]
+        return listed
+
 
 def compile_program(
     segments: list[ActiveSegment], *, given: bool = False, flips: bool = False, middle: UUID | None = None
