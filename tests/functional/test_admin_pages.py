@@ -6,7 +6,7 @@ import access_world
 import pytest
 from access_world import Api, World
 from in_browser import give_code, looked_at, sign_in
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from tests.functional.conftest import watched
 
@@ -28,8 +28,8 @@ def test_health_says_what_is_wrong_and_what_to_do(world: World, page: Page) -> N
         " values ('i', 'patient_summary', 'south', 'failed', '23514') on conflict do nothing"
     )
     page.get_by_role("link", name="Health").click()
-    assert page.get_by_role("row", name="South Build failed").is_visible()
-    assert page.get_by_text("cloister materialize").first.is_visible()
+    expect(page.get_by_role("row", name="South Build failed")).to_be_visible()
+    expect(page.get_by_text("cloister materialize").first).to_be_visible()
     looked_at(page, "admin-health")
 
 
@@ -38,13 +38,13 @@ def test_an_account_is_made_given_roles_and_disabled(page: Page) -> None:
     login = f"<b>ana</b> {width}"
     page.get_by_role("link", name="Accounts").click()
     looked_at(page, "admin-accounts")
-    assert not page.get_by_text("finch").count()
+    expect(page.get_by_text("finch")).to_have_count(0)
     page.get_by_label("Login", exact=True).fill("auditor")
     page.get_by_label("Name", exact=True).fill(MARKUP)
     page.get_by_label("Role").select_option("clinic_staff")
     page.get_by_label("Clinic").select_option("north")
     page.get_by_role("button", name="Make the account").click()
-    assert page.get_by_text("Somebody has this login.").is_visible()
+    expect(page.get_by_text("Somebody has this login.")).to_be_visible()
     assert page.get_by_label("Name", exact=True).input_value() == MARKUP
     looked_at(page, "admin-accounts-fault")
     page.get_by_label("Login", exact=True).fill(login)
@@ -52,18 +52,19 @@ def test_an_account_is_made_given_roles_and_disabled(page: Page) -> None:
     assert "/password/" in page.get_by_label("Link").inner_text()
     looked_at(page, "admin-account-added")
     page.get_by_role("link", name="Go on").click()
-    assert page.get_by_role("heading", name=login, level=1).is_visible() and page.get_by_text(MARKUP).is_visible()
+    expect(page.get_by_role("heading", name=login, level=1)).to_be_visible()
+    expect(page.get_by_text(MARKUP)).to_be_visible()
     page.get_by_label("Role", exact=True).select_option("specialist")
     page.get_by_label("Clinic", exact=True).select_option("south")
     page.get_by_role("button", name="Give", exact=True).click()
     looked_at(page, "admin-account")
     page.get_by_role("button", name="End the role clinic staff at north").click()
-    assert page.get_by_role("button", name="End the role").count() == 1
+    expect(page.get_by_role("button", name="End the role")).to_have_count(1)
     page.get_by_role("button", name="Disable").click()
-    assert page.get_by_role("button", name="Enable").is_visible()
+    expect(page.get_by_role("button", name="Enable")).to_be_visible()
     page.goto("/accounts?sought=admin.too")
     page.get_by_role("link", name="admin.too").click()
-    assert not page.get_by_role("button", name="Disable").count()
+    expect(page.get_by_role("button", name="Disable")).to_have_count(0)
 
 
 def test_a_key_is_shown_once_renewed_and_ended(api: Api, page: Page) -> None:
@@ -83,7 +84,7 @@ def test_a_key_is_shown_once_renewed_and_ended(api: Api, page: Page) -> None:
     assert key not in page.content()
     prefix = key.split("_")[1]
     page.get_by_role("button", name=f"Renew {prefix}").click()
-    assert page.get_by_text("The old one stays good for 7 days.").is_visible()
+    expect(page.get_by_text("The old one stays good for 7 days.")).to_be_visible()
     page.get_by_role("link", name="go on").click()
     page.get_by_role("button", name=f"End {prefix} now").click()
     assert api.get(members, headers={"Authorization": f"Bearer {key}"}).status_code == 401
@@ -102,13 +103,14 @@ def test_services_and_bookings_of_a_clinic(page: Page) -> None:
     page.get_by_label("pain").check()
     page.get_by_label(MARKUP).check()
     page.get_by_role("button", name="Save").click()
-    assert page.get_by_text("A slug is up to 60").is_visible() and page.get_by_label("pain").is_checked()
+    expect(page.get_by_text("A slug is up to 60")).to_be_visible()
+    assert page.get_by_label("pain").is_checked()
     page.get_by_label("Slug").fill("markup")
     page.get_by_role("button", name="Save").click()
     page.get_by_role("link", name=MARKUP).click()
     page.get_by_label("Can be booked").uncheck()
     page.get_by_role("button", name="Save").click()
-    assert page.get_by_role("row", name="markup").get_by_text("Closed").is_visible()
+    expect(page.get_by_role("row", name="markup").get_by_text("Closed")).to_be_visible()
 
 
 def test_how_long_a_guardians_signature_stands_is_said_on_the_clinics_page(world: World, page: Page) -> None:
@@ -120,7 +122,8 @@ def test_how_long_a_guardians_signature_stands_is_said_on_the_clinics_page(world
     days.evaluate("field => field.form.noValidate = true")
     days.fill("-1")
     page.get_by_role("button", name="Save the days").click()
-    assert page.get_by_text("stands for 0 to 3650 days more").is_visible() and days.input_value() == "-1"
+    expect(page.get_by_text("stands for 0 to 3650 days more")).to_be_visible()
+    assert days.input_value() == "-1"
     looked_at(page, "admin-settings-fault")
     assert world.look(grace) == [("north", north), ("south", south)]
     days.fill(str(north + 1))
@@ -140,8 +143,8 @@ def test_where_a_clinic_is_is_said_on_its_page(world: World, page: Page) -> None
     zone.fill("Europe/Atlantis")
     country.fill("xx")
     page.get_by_role("button", name="Save where it is").click()
-    assert page.get_by_text("Choose a time zone of the list").is_visible()
-    assert page.get_by_text("A country is two letters").is_visible()
+    expect(page.get_by_text("Choose a time zone of the list")).to_be_visible()
+    expect(page.get_by_text("A country is two letters")).to_be_visible()
     assert (zone.input_value(), country.input_value()) == ("Europe/Atlantis", "XX")
     looked_at(page, "admin-settings-no-place")
     assert world.look(where, "north") == [north]
@@ -169,7 +172,7 @@ def test_a_form_is_built_by_buttons_alone(world: World, page: Page) -> None:
     questions.nth(0).get_by_label("Options").fill("yes = Yes, often\nno = No")
     questions.nth(1).get_by_label("Most").fill("ten")
     page.get_by_role("button", name="Save the form").click()
-    assert page.get_by_text("Ask something").count() == 2
+    expect(page.get_by_text("Ask something")).to_have_count(2)
     looked_at(page, "admin-form-faults")
     questions.nth(1).get_by_label("Question", exact=True).fill("How strong is the urge?")
     questions.nth(1).get_by_label("Most").fill("10")
@@ -180,13 +183,13 @@ def test_a_form_is_built_by_buttons_alone(world: World, page: Page) -> None:
     questions.nth(3).get_by_label("Words").fill("Sum")
     questions.nth(3).get_by_label("Sum of the ids").fill("question_2, question_3")
     page.get_by_role("button", name="Save the form").click()
-    assert page.get_by_text("Version 1 is the newest.").is_visible()
+    expect(page.get_by_text("Version 1 is the newest.")).to_be_visible()
     looked_at(page, "admin-form")
     page.get_by_role("button", name="Remove score 1").click()
     page.get_by_role("button", name="Save as the next version").click()
-    assert page.get_by_text("Version 2 is the newest.").is_visible()
+    expect(page.get_by_text("Version 2 is the newest.")).to_be_visible()
     page.get_by_role("link", name="1", exact=True).click()
-    assert page.get_by_text("You look at version 1").is_visible()
+    expect(page.get_by_text("You look at version 1")).to_be_visible()
     assert page.get_by_label("Sum of the ids").input_value() == "question_2, question_3"
     ((saved,),) = world.look(
         "select questions -> 2 -> 'shown_when' from operational.form_template"
@@ -202,17 +205,17 @@ def test_quarantine_tells_what_came_of_another_try(world: World, page: Page) -> 
         for trouble, said in (("null", "and refused still"), ("'the import failed'", "Could not be tried: the import")):
             world.change(tried.format(f"trouble = {trouble}"), north)
             page.goto("/clinics/north/quarantine")
-            assert page.get_by_text(said).first.is_visible()
+            expect(page.get_by_text(said).first).to_be_visible()
         looked_at(page, "admin-quarantine-tried")
         world.change(tried.format("retry_asked_at = now()"), north)
         page.goto("/clinics/north/quarantine")
         page.get_by_role("link", name="Look again").first.click()
-        assert page.get_by_text("Asked for").first.is_visible()
+        expect(page.get_by_text("Asked for").first).to_be_visible()
         looked_at(page, "admin-quarantine-asked")
         world.change(tried.format("resolved_at = now()"), north)
         page.get_by_role("link", name="Look again").first.click()
-        assert page.get_by_role("heading", name="Came in after all").is_visible()
-        assert page.get_by_text("Nothing waits").is_visible()
+        expect(page.get_by_role("heading", name="Came in after all")).to_be_visible()
+        expect(page.get_by_text("Nothing waits")).to_be_visible()
         looked_at(page, "admin-quarantine-came-in")
     finally:
         world.change(tried.format("tried_at = null, trouble = null, retry_asked_at = null, resolved_at = null").replace(

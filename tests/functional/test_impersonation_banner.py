@@ -1,10 +1,12 @@
 """In a real browser: an admin acts as a patient, and every page says so until it is ended."""
 
+import re
+
 import access_world
 import pytest
 from access_world import Api
 from in_browser import fits, give_code, sign_in
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.conftest import ROOT
 
@@ -28,7 +30,8 @@ def test_a_banner_stands_on_every_page_until_the_impersonation_is_ended(page: Pa
     sign_in(page, "admin")
     give_code(page, api, "admin")
     page.get_by_role("link", name="Impersonations").click()
-    assert page.get_by_text("Nobody acts as anybody now.").is_visible() and not banner(page)
+    expect(page.get_by_text("Nobody acts as anybody now.")).to_be_visible()
+    assert not banner(page)
     assert fits(page)
     begin(page, "wren")
     token = page.get_by_label("Token").inner_text()
@@ -42,14 +45,15 @@ def test_a_banner_stands_on_every_page_until_the_impersonation_is_ended(page: Pa
     for path in ("/impersonations", "/clinics", "/sessions", "/audit", "/clinics/nowhere/segments"):
         page.goto(path)
         assert "You are acting as wren until" in banner(page), path
-        assert page.get_by_role("button", name="End acting as wren").is_visible()
+        expect(page.get_by_role("button", name="End acting as wren")).to_be_visible()
         assert token not in page.content() and fits(page)
         page.screenshot(path=SHOTS / f"impersonation{path.replace('/', '-')}-{width}.png")
 
     page.goto("/sessions")
     page.get_by_role("button", name="End acting as wren").click()
-    assert page.url.endswith("/impersonations")
-    assert page.get_by_text("Nobody acts as anybody now.").is_visible() and not banner(page)
+    expect(page).to_have_url(re.compile("/impersonations$"))
+    expect(page.get_by_text("Nobody acts as anybody now.")).to_be_visible()
+    assert not banner(page)
     assert api.get("/v1/me/profile", headers=bearer).status_code == 401
 
     page.get_by_role("button", name="Sign out").click()
@@ -82,7 +86,7 @@ def test_of_two_impersonations_a_page_names_and_ends_the_one_that_it_stands_unde
     assert "acting as wren" in banner(other)
     page.go_back()
     page.reload()
-    assert page.get_by_role("heading", name="There is nothing here.").is_visible()
+    expect(page.get_by_role("heading", name="There is nothing here.")).to_be_visible()
     other.get_by_role("button", name="End acting as wren").click()
     assert not banner(other)
 
@@ -98,13 +102,14 @@ def test_what_is_wrong_is_said_and_somebody_elses_is_ended_from_the_list(page: P
     begin(page, "finch")
     page.get_by_role("link", name="Go on").click()
     listed = page.get_by_role("list", name="Live impersonations").get_by_role("listitem")
-    assert listed.count() == 1 and "HELP-7" in listed.inner_text()
+    expect(listed).to_have_count(1)
+    assert "HELP-7" in listed.inner_text()
     listed.get_by_role("button", name="End the impersonation of finch by admin").click()
     assert not banner(page)
 
 
 def test_others_have_no_such_page(page: Page) -> None:
     sign_in(page, "manager.north")
-    assert page.get_by_role("link", name="Impersonations").count() == 0
+    expect(page.get_by_role("link", name="Impersonations")).to_have_count(0)
     page.goto("/impersonations")
-    assert page.get_by_role("heading", name="There is nothing here.").is_visible()
+    expect(page.get_by_role("heading", name="There is nothing here.")).to_be_visible()

@@ -1,28 +1,30 @@
 """In a real browser: a manager looks at segments and members, and an auditor sees that they did."""
 
+import re
+
 from access_world import FINCH, WREN, Api
 from in_browser import fits, give_code, looked_at, sign_in
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 
 def test_a_manager_sees_members_and_an_auditor_sees_the_manager(page: Page, api: Api) -> None:
     page.goto("/")
-    assert page.url.endswith("/sign-in")
+    expect(page).to_have_url(re.compile("/sign-in$"))
     sign_in(page, "manager.north")
-    assert page.url.endswith("/clinics/north")
+    expect(page).to_have_url(re.compile("/clinics/north$"))
     looked_at(page, "overview")
     page.get_by_role("link", name="Segments", exact=True).click()
-    assert page.get_by_role("img", name="Present members by age").count() == 2
-    assert page.get_by_text("The webhook to https://nowhere.invalid/hook was switched off").is_visible()
+    expect(page.get_by_role("img", name="Present members by age")).to_have_count(2)
+    expect(page.get_by_text("The webhook to https://nowhere.invalid/hook was switched off")).to_be_visible()
     looked_at(page, "segments")
     page.get_by_role("link", name="Everybody").click()
     assert sorted(page.locator("tbody th", has_text="Canary").all_inner_texts()) == [FINCH, WREN]
     assert fits(page)
     page.goto("/clinics/south/segments")
-    assert page.get_by_role("heading", name="There is nothing here.").is_visible()
+    expect(page.get_by_role("heading", name="There is nothing here.")).to_be_visible()
     page.goto("/clinics")
     page.get_by_role("button", name="Sign out").click()
-    assert page.url.endswith("/sign-in")
+    expect(page).to_have_url(re.compile("/sign-in$"))
 
     sign_in(page, "auditor")
     give_code(page, api, "auditor")
@@ -43,7 +45,7 @@ def test_a_wrong_password_says_so_and_nothing_else(page: Page) -> None:
     page.get_by_label("Login").fill("manager.north")
     page.get_by_label("Password").fill("not this one at all")
     page.get_by_role("button", name="Sign in").click()
-    assert page.get_by_role("alert").is_visible()
+    expect(page.get_by_role("alert")).to_be_visible()
     assert page.get_by_label("Login").input_value() == ""
 
 
@@ -52,5 +54,5 @@ def test_the_chart_has_words_and_a_table_behind(page: Page) -> None:
     page.get_by_role("link", name="Everybody").click()
     assert page.locator(".charts svg desc").first.text_content() == "80+: 2 (100 %)"
     page.locator(".charts summary").first.click()
-    assert page.locator(".charts figure table").first.is_visible()
+    expect(page.locator(".charts figure table").first).to_be_visible()
     assert page.locator("script").count() == page.locator("[style]").count() == 0

@@ -3,7 +3,7 @@
 import pytest
 from access_world import PASSWORD, World
 from in_browser import fits, looked_at
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 from tests.integration.provisional import Mailbox, book, mailbox
 
@@ -21,7 +21,8 @@ def test_a_booking_is_confirmed_and_the_account_gets_a_password(
     page.get_by_label("Somebody I care for").check()
     page.get_by_role("button", name="Confirm").click()
     assert "say your own name" in page.get_by_role("alert").inner_text()
-    assert page.get_by_label("Somebody I care for").is_checked() and page.get_by_label("Your own name").is_visible()
+    expect(page.get_by_label("Your own name")).to_be_visible()
+    assert page.get_by_label("Somebody I care for").is_checked()
     page.get_by_label("Your own name").fill("Canary Crane senior")
     page.get_by_label("You are their").fill("parent")
     page.get_by_label("Code from the message").fill("000 000 0")
@@ -36,14 +37,15 @@ def test_a_booking_is_confirmed_and_the_account_gets_a_password(
     assert fits(page)
     page.get_by_label("Code from the message").fill(mailbox.code(booked.verification))
     page.get_by_role("button", name="Confirm").click()
-    assert page.get_by_role("heading", name="Confirmed").is_visible()
+    expect(page.get_by_role("heading", name="Confirmed")).to_be_visible()
     page.goto(mailbox.links()[-1])
     assert fits(page)
     login = page.get_by_label("Login").input_value()
     looked_at(page, "password")
     page.get_by_label("New password").fill(PASSWORD)
     page.get_by_role("button", name="Set it").click()
-    assert login.startswith("p-") and page.get_by_text(login).is_visible() and fits(page)
+    expect(page.get_by_text(login)).to_be_visible()
+    assert login.startswith("p-") and fits(page)
     looked_at(page, "password-set")
     page.get_by_role("link", name="Sign in").click()
     page.get_by_label("Login").fill(email)
