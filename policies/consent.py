@@ -44,10 +44,14 @@ class ConsentEvent:
 
 @dataclass(frozen=True)
 class ConsentText:
-    """One version of what is signed; `required_from` says since when older ones do not do."""
+    """One version of what is signed; `required_from` says since when older ones do not do.
+
+    One that an import brought is older than each of the clinic's own, whenever it came.
+    """
 
     created_at: datetime
     required_from: datetime | None = None
+    imported: bool = False
 
 
 def state(events: Iterable[ConsentEvent], at: datetime) -> ConsentState:
@@ -76,8 +80,8 @@ def stands(events: Iterable[ConsentEvent], at: datetime) -> bool:
 
 def outdated_at(signed: ConsentText, texts: Iterable[ConsentText]) -> datetime | None:
     """From when on a signature of one text does not do, by the newer ones of the same clinic and purpose."""
-    required = [text.required_from for text in texts if text.created_at > signed.created_at and text.required_from]
-    return min(required, default=None)
+    newer = (text for text in texts if signed.imported or text.created_at > signed.created_at)
+    return min((text.required_from for text in newer if text.required_from), default=None)
 
 
 def lapses_at(

@@ -26,7 +26,8 @@ _CONSENTS = sql.SQL(f"""
             n.outdated_at, n.lapses_at, n.ends_at,
             case when e.signer_id = p.person_id then 'self' when e.signer_id <> p.person_id then 'guardian' end
             as signed_by,
-            r.deleted_at is null as registered, to_jsonb(t) as text, t.created_at > s.created_at as has_newer_text
+            r.deleted_at is null as registered, to_jsonb(t) as text,
+            t.created_at > s.created_at or n.outdated_at is not null as has_newer_text
         from operational.registration as r
         inner join operational.clinic as k on k.clinic_id = r.clinic_id
         cross join unnest(%(purposes)s::text[]) as v (purpose)

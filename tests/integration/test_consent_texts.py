@@ -20,6 +20,7 @@ from tests.integration.records import Family
 
 VERSIONS = Path(migrations.__file__).parent / "platform" / "versions"
 NOW = datetime.now(UTC)
+PAPER = "urn:paper:2019"
 _PUBLISH = """
 insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256)
 values (%s, 'profile_sharing', 'v9', 't', sha256('t'))"""
@@ -29,6 +30,13 @@ def publish(api: Api, version: str, required_from: datetime | None = None, login
     body = {"purpose": "profile_sharing", "text_version": version, "body": f"The text {version}."}
     required = {"required_from": required_from.isoformat()} if required_from else {}
     return call(api, login, "POST", "clinics/north/consent-texts", {**body, **required})
+
+
+def bring_text(world: World) -> None:
+    """Have an import bring each clinic the text of what was signed on paper."""
+    with connect(Login.IMPORTER, at=world.server) as importer:
+        set_clinics(importer, world.clinic_ids.values())
+        store_texts(importer, world.clinic_ids.values(), {"profile_sharing": {PAPER: "As it was."}})
 
 
 @pytest.mark.parametrize("ends_in", [None, timedelta(days=30)])
@@ -76,10 +84,8 @@ def test_a_text_that_an_import_brings_is_offered_to_nobody(fresh: World) -> None
     """Neither on the list, nor in a form; and who signed the clinic's own is not told of a newer one."""
     with access_world.client(fresh.server) as api:
         publish(api, "v2")
+        bring_text(fresh)
         with connect(Login.IMPORTER, at=fresh.server) as importer:
-            set_clinics(importer, fresh.clinic_ids.values())
-            store_texts(importer, fresh.clinic_ids.values(), {"profile_sharing": {"urn:paper:2019": "As it was."}})
-            importer.commit()
             set_clinics(importer, fresh.clinic_ids.values())
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 importer.execute(_PUBLISH, [fresh.clinic_ids["north"]])
@@ -91,7 +97,42 @@ def test_a_text_that_an_import_brings_is_offered_to_nobody(fresh: World) -> None
         assert sign(api, "finch", text_version="v2", sha256=digest).status_code == 201
         assert not state(api, "finch")["has_newer_text"]
         texts = call(api, "manager.north", "GET", "clinics/north/consent-texts").json()["texts"]
-    assert {text["text_version"] for text in texts if text["imported"]} == {"urn:paper:2019"}
+    assert {text["text_version"] for text in texts if text["imported"]} == {PAPER}
+
+
+@pytest.mark.check(17)
+@pytest.mark.parametrize("by_migration", [False, True])
+def test_what_was_signed_elsewhere_is_older_than_any_text_that_the_clinic_requires(
+    fresh: World, by_migration: bool
+) -> None:
+    """Though the import came later; also where the revisions before p0056 let it stand. South requires nothing."""
+    with access_world.client(fresh.server) as api:
+        assert publish(api, "v2", NOW).status_code == 201
+        bring_text(fresh)
+        for clinic in ("north", "south"):
+            fresh.consent(clinic, FINCH, text_version=PAPER)
+        if by_migration:
+            fresh.change("update operational.consent set expires_at = null where person_id = %s", fresh.people[FINCH])
+            assert shared(fresh, api, "north", FINCH)
+            fresh.change((VERSIONS / "p0056_older_than_own.sql").read_text())
+        assert not shared(fresh, api, "north", FINCH) and shared(fresh, api, "south", FINCH)
+        told = state(api, "finch")
+        assert (told["state"], told["text_version"], told["text"]["text_version"]) == ("outdated", PAPER, "v2")
+
+
+@pytest.mark.check(17)
+@pytest.mark.parametrize("required_from", [None, NOW + timedelta(days=30)])
+def test_what_was_signed_elsewhere_can_be_renewed_before_a_text_ends_it(
+    fresh: World, required_from: datetime | None
+) -> None:
+    """And nobody is asked to sign anew what asks for no more than was brought."""
+    with access_world.client(fresh.server) as api:
+        publish(api, "v2", required_from)
+        bring_text(fresh)
+        fresh.consent("north", FINCH, text_version=PAPER)
+        told = state(api, "finch")
+    assert (told["state"], told["has_newer_text"]) == ("signed", required_from is not None)
+    assert told["ends_at"] == (required_from and required_from.isoformat().replace("+00:00", "Z"))
 
 
 def test_of_texts_from_before_those_that_only_imports_signed_are_imported(fresh: World) -> None:

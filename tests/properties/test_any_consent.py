@@ -28,7 +28,7 @@ EVENTS = st.lists(
     ),
     max_size=6,
 )
-# Of each later text: how many days ago it was published, and how many days after that it is required.
+# Of each text but the first one: how many days ago it was published, and how many days after that it is required.
 TEXTS = st.lists(st.tuples(DAYS, st.none() | st.integers(0, 900)), min_size=2, max_size=2)
 BIRTHS = st.none() | st.integers(16 * 365, 23 * 365)
 # A signature, what revokes it at that instant, and a shorter one of that instant.
@@ -46,10 +46,12 @@ def people(module_server: Server) -> Iterator[psycopg.Connection]:
         yield admin
 
 
-def texts_of(later: list[tuple[int, int | None]]) -> list[ConsentText]:
+def texts_of(later: list[tuple[int, int | None]], brought: int | None = None) -> list[ConsentText]:
+    """The first one was published before the others, or brought by an import so many days ago."""
     made = [NOW - timedelta(days=days) for days, _ in later]
     required = [None if after is None else made[n] + timedelta(days=after) for n, (_, after) in enumerate(later)]
-    return [ConsentText(NOW - timedelta(days=1000)), *map(ConsentText, made, required)]
+    first = ConsentText(NOW - timedelta(days=brought or 1000), imported=brought is not None)
+    return [first, *map(ConsentText, made, required)]
 
 
 def event_of(given: tuple[Any, ...], texts: list[ConsentText], born: date | None, age: int) -> ConsentEvent:
@@ -63,19 +65,21 @@ def event_of(given: tuple[Any, ...], texts: list[ConsentText], born: date | None
 @pytest.mark.check(17)
 @pytest.mark.parametrize("clinic", ["north", "south"])
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=settings().max_examples // 4)
-@given(EVENTS, TEXTS, BIRTHS, st.sampled_from(["DE", "KR", "TH", "SG"]), st.booleans())
-@example(given_events=SHORTENED, later=[(1, None), (1, None)], age_days=None, country="DE", late=False)
+@given(EVENTS, TEXTS, st.none() | DAYS, BIRTHS, st.sampled_from(["DE", "KR", "TH", "SG"]), st.booleans())
+@example(given_events=SHORTENED, later=[(1, None)] * 2, brought=None, age_days=None, country="DE", late=False)
+@example(given_events=SHORTENED[:1], later=[(9, 1)] * 2, brought=1, age_days=None, country="DE", late=False)
 def test_rule_and_wall_agree(
     people: psycopg.Connection,
     clinic: str,
     given_events: Any,
     later: Any,
+    brought: int | None,
     age_days: int | None,
     country: str,
     late: bool,
 ) -> None:
     """`late`: texts and birthday are known after the signatures, so that what is stored has to be settled."""
-    texts, born = texts_of(later), age_days and NOW.date() - timedelta(days=age_days)
+    texts, born = texts_of(later, brought), age_days and NOW.date() - timedelta(days=age_days)
     with people.transaction(force_rollback=True):
         row = people.execute("update operational.clinic set country = %s where slug = %s returning clinic_id",
                              [country, clinic]).fetchone()  # fmt: skip
@@ -122,8 +126,8 @@ def _publish(connection: psycopg.Connection, clinic_id: int, texts: list[Consent
     for number, text in enumerate(texts, first):
         connection.execute(
             "insert into operational.consent_text (clinic_id, purpose, text_version, body, sha256, created_at,"
-            " required_from) values (%s, 'profile_sharing', %s, 't', %s, %s, %s)",
-            [clinic_id, f"v{number}", bytes(32), text.created_at, text.required_from],
+            " required_from, imported) values (%s, 'profile_sharing', %s, 't', %s, %s, %s, %s)",
+            [clinic_id, f"v{number}", bytes(32), text.created_at, text.required_from, text.imported],
         )
 
 
