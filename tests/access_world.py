@@ -11,7 +11,8 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
@@ -100,6 +101,10 @@ class World:
     impersonation: str = ""
     # What lies under addresses that begin so, by parameter: nothing, until a world is furnished for a walk over them.
     things: dict[str, dict[str, object]] = field(default_factory=dict)
+
+    def copied(self, server: Server) -> "World":
+        """The same on a copy of the database."""
+        return replace(deepcopy(self), server=server)
 
     def look(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         """Read as the administrator, past every wall."""

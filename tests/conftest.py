@@ -11,12 +11,15 @@ import shutil
 import signal
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import access_world
 import hypothesis
 import psycopg
 import pytest
+from access_world import World
 from psycopg import sql
 from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
@@ -101,17 +104,36 @@ def template() -> Iterator[Server]:
 @pytest.fixture
 def server(template: Server) -> Iterator[Server]:
     """A fresh clone of the template, for one test."""
-    clone = _clone(template)
-    yield clone
-    _drop(clone)
+    with _cloned(template) as clone:
+        yield clone
 
 
 @pytest.fixture(scope="module")
 def module_server(template: Server) -> Iterator[Server]:
     """A fresh clone of the template that the tests of one module share."""
-    clone = _clone(template)
-    yield clone
-    _drop(clone)
+    with _cloned(template) as clone:
+        yield clone
+
+
+@pytest.fixture(scope="session")
+def furnished(template: Server) -> Iterator[World]:
+    """The world that all others are copies of: a copy is made in a tenth of the time."""
+    with _cloned(template) as clone:
+        yield access_world.build(clone)
+
+
+@pytest.fixture(scope="module")
+def world(furnished: World) -> Iterator[World]:
+    """Two clinics with rows and accounts, which the tests of one module share."""
+    with _cloned(furnished.server) as clone:
+        yield furnished.copied(clone)
+
+
+@pytest.fixture
+def fresh(furnished: World) -> Iterator[World]:
+    """A world of its own, for a test that changes what others would find."""
+    with _cloned(furnished.server) as clone:
+        yield furnished.copied(clone)
 
 
 @pytest.fixture
@@ -134,7 +156,8 @@ def _in_memory() -> Path | None:
     return MEMORY if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM else None
 
 
-def _clone(template: Server) -> Server:
+@contextmanager
+def _cloned(template: Server) -> Iterator[Server]:
     clone = replace(template, admin={**template.admin, "dbname": f"test_{secrets.token_hex(6)}"})
     with connect_admin(template, dbname="postgres") as admin:
         admin.execute(
@@ -144,10 +167,7 @@ def _clone(template: Server) -> Server:
         )
     with connect_admin(clone) as admin:
         grant_database(admin, clone)
-    return clone
-
-
-def _drop(clone: Server) -> None:
+    yield clone
     with connect_admin(clone, dbname="postgres") as admin:
         admin.execute(sql.SQL("drop database {} with (force)").format(sql.Identifier(clone.admin["dbname"])))
 

@@ -11,13 +11,6 @@ import pytest
 from access_world import Api, World
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Response, sync_playwright
 
-from infra.database import Server
-
-
-@pytest.fixture(scope="module")
-def world(module_server: Server) -> World:
-    return access_world.build(module_server)
-
 
 @pytest.fixture(scope="module")
 def api(world: World) -> Iterator[Api]:

@@ -17,20 +17,9 @@ from tests.integration.sealed_people import add_person, codec_of, number
 
 
 @pytest.fixture(scope="module")
-def world(module_server: Server) -> World:
-    return access_world.build(module_server)
-
-
-@pytest.fixture(scope="module")
 def api(world: World) -> Iterator[Api]:
     with access_world.client(world.server) as running:
         yield running
-
-
-@pytest.fixture
-def fresh(server: Server) -> World:
-    """A world of its own, for a test that changes what others would find."""
-    return access_world.build(server)
 
 
 @pytest.fixture

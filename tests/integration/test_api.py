@@ -9,7 +9,6 @@ import pytest
 from access_world import BIRTH, FINCH, HERON, WREN, Api, World
 from fastapi.routing import iter_route_contexts
 
-from infra.database import Server
 from infra.segments import count_members
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
@@ -159,22 +158,21 @@ def test_one_clinics_callers_get_nothing_of_the_other(world: World, api: Api, ma
                 assert not [item for item in theirs if item in text], path
 
 
-def test_a_withdrawn_profile_is_neither_listed_nor_counted(server: Server) -> None:
-    world = access_world.build(server)
-    with access_world.client(server) as api:
+def test_a_withdrawn_profile_is_neither_listed_nor_counted(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
         headers = access_world.sign_in(api, "manager.north")
-        world.change(
+        fresh.change(
             "insert into operational.consent_event (clinic_id, person_id, purpose, kind, text_version, signer_id,"
             " channel, occurred_at) select clinic_id, person_id, purpose, 'revoked', text_version, signer_id, channel,"
             " now() from operational.consent_event where clinic_id = %s",
-            world.clinic_ids["north"],
+            fresh.clinic_ids["north"],
         )
         counts = api.get("/v1/clinics/north/segments", headers=headers).json()["segments"]
         assert {s["slug"]: s["members"] for s in counts} == {"elders": 1, "empty": 0, "everybody": 2}
         assert [p["name"] for p in members(api, headers, "north", "elders")["members"]] == [WREN]
         assert {b["dimension"] for s in counts for b in s["make_up"]} == {"attendance"}
         assert not [s for s in counts if s["profile_dependent"] and s["make_up"]]
-        everybody = members(api, key(world, "north.profile"), "north", "everybody")["members"]
+        everybody = members(api, key(fresh, "north.profile"), "north", "everybody")["members"]
         assert [p for p in everybody if "birth_date" in p] == []
 
 
@@ -186,19 +184,18 @@ def consent(world: World, clinic: str, name: str, expires_at: datetime) -> None:
     )  # fmt: skip
 
 
-def test_a_mart_knows_when_a_consent_expires(server: Server) -> None:
-    world, ends = access_world.build(server), datetime.now(UTC) + timedelta(hours=1)
-    consent(world, "north", FINCH, ends)
-    ingest(server, "north", Asset.PATIENTS, uuid4())
-    found = world.look("select name, profile_shared, profile_until from clinic_north.raw_patients order by name")
+def test_a_mart_knows_when_a_consent_expires(fresh: World) -> None:
+    ends = datetime.now(UTC) + timedelta(hours=1)
+    consent(fresh, "north", FINCH, ends)
+    ingest(fresh.server, "north", Asset.PATIENTS, uuid4())
+    found = fresh.look("select name, profile_shared, profile_until from clinic_north.raw_patients order by name")
     assert found == [(FINCH, True, ends), (WREN, False, None)]
 
 
 @pytest.mark.parametrize("ingested", [False, True], ids=["mart as it was", "ingested, not built"])
-def test_an_expired_consent_hides_the_profile_before_the_next_build(server: Server, ingested: bool) -> None:
-    world = access_world.build(server)
-    with access_world.client(server) as api:
-        headers, robot = access_world.sign_in(api, "manager.north"), key(world, "north.profile")
+def test_an_expired_consent_hides_the_profile_before_the_next_build(fresh: World, ingested: bool) -> None:
+    with access_world.client(fresh.server) as api:
+        headers, robot = access_world.sign_in(api, "manager.north"), key(fresh, "north.profile")
 
         def seen() -> tuple[dict[str, int], set[str], list[str], set[str]]:
             counts = api.get("/v1/clinics/north/segments", headers=headers).json()["segments"]
@@ -210,16 +207,16 @@ def test_an_expired_consent_hides_the_profile_before_the_next_build(server: Serv
             )
 
         expire = "update clinic_north.raw_patients set profile_until = now() {} where profile_shared"
-        world.change(expire.format("+ interval '1 hour'"))
+        fresh.change(expire.format("+ interval '1 hour'"))
         before = ({"elders": 2, "empty": 0, "everybody": 2}, {"age", "attendance"}, [FINCH, WREN], {FINCH})
         assert seen() == before
-        world.change(expire.format(""))
+        fresh.change(expire.format(""))
         if ingested:
-            consent(world, "north", FINCH, datetime.now(UTC))
-            ingest(server, "north", Asset.PATIENTS, uuid4())
-            assert world.look("select 1 from clinic_north.raw_patients where profile_shared") == []
+            consent(fresh, "north", FINCH, datetime.now(UTC))
+            ingest(fresh.server, "north", Asset.PATIENTS, uuid4())
+            assert fresh.look("select 1 from clinic_north.raw_patients where profile_shared") == []
         assert seen() == ({"elders": 1, "empty": 0, "everybody": 2}, {"attendance"}, [WREN], set())
-        counted = {count.segment: count.members for count in count_members(server, ["north"])}
+        counted = {count.segment: count.members for count in count_members(fresh.server, ["north"])}
         assert counted == {"elders": 1, "empty": 0, "everybody": 2}
 
 

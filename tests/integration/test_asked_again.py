@@ -9,24 +9,22 @@ from access_world import CHICK, DELETED, FINCH, World
 
 from api.messages.asking_again import ask_again
 from infra.consent_grace import set_consent_grace
-from infra.database import Server
 from tests.integration.posting import give_email, mail_server, post, send
 
 
 @pytest.fixture
-def fresh(server: Server) -> World:
+def fresh(fresh: World) -> World:
     """The child is a patient of both clinics, and Finch signed for them at north."""
-    world = access_world.build(server)
     for clinic in ("north", "south"):
-        world.register_chick(clinic)
-    world.change("update operational.guardianship set starts_on = '2000-01-01'")
+        fresh.register_chick(clinic)
+    fresh.change("update operational.guardianship set starts_on = '2000-01-01'")
     signed = datetime.now(UTC) - timedelta(days=365)
-    of_age(world, -1000)
-    world.consent("north", CHICK, signer_id=world.people[FINCH], occurred_at=signed)
-    access_world._own_account(world, "chick", CHICK, [access_world.Role.PATIENT])
-    give_email(world, CHICK, "chick@example.org")
-    give_email(world, FINCH, "finch@example.org")
-    return world
+    of_age(fresh, -1000)
+    fresh.consent("north", CHICK, signer_id=fresh.people[FINCH], occurred_at=signed)
+    access_world._own_account(fresh, "chick", CHICK, [access_world.Role.PATIENT])
+    give_email(fresh, CHICK, "chick@example.org")
+    give_email(fresh, FINCH, "finch@example.org")
+    return fresh
 
 
 def of_age(world: World, days_ago: int) -> None:

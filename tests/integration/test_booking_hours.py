@@ -7,12 +7,11 @@ from uuid import uuid4
 
 import access_world
 import pytest
-from access_world import FINCH, WREN
+from access_world import FINCH, WREN, World
 from booking import added, as_key, ask, counts, errors, newcomer, post, sign_in
 from pages_of import fields
 
 from api.identity.booking_pages import open_page
-from infra.database import Server
 from tests.integration.records import BERLIN, Family, add_chick, today
 
 NOT_THEN = (409, [("body.starts_at", "not_offered_then")])
@@ -21,17 +20,16 @@ ODD = ("09:30", "11:00", "03:00", "10:15", "10:00:01")
 
 
 @pytest.fixture
-def family(server: Server) -> Iterator[Family]:
+def family(fresh: World) -> Iterator[Family]:
     """North is open on Wednesdays from ten to eleven by its own clock, south as ever."""
-    world = access_world.build(server)
-    add_chick(world)
-    open_page(server, "north")
-    world.change(
+    add_chick(fresh)
+    open_page(fresh.server, "north")
+    fresh.change(
         'update operational.booking_setting set hours = \'{"wed": "10:00-11:00"}\' where clinic_id = %s',
-        world.clinic_ids["north"],
+        fresh.clinic_ids["north"],
     )
-    with access_world.client(server) as api:
-        yield Family(world, api, {})
+    with access_world.client(fresh.server) as api:
+        yield Family(fresh, api, {})
 
 
 def wednesday(clock: str, weeks: int = 2, more: int = 0) -> str:

@@ -6,7 +6,6 @@ import access_world
 import pytest
 from access_world import BIRTH, CONTACTS, DELETED, FINCH, WREN, Api, World
 
-from infra.database import Server
 from tests.integration.records import NOT_THERE, Family
 
 NEWEST = (
@@ -69,17 +68,16 @@ def test_what_is_shared_with_one_clinic_is_in_no_brief_of_the_other(family: Fami
     assert not [item for item in north if item in answer.text]
 
 
-def test_a_revoked_consent_and_a_tombstone_end_it_at_once(server: Server) -> None:
-    world = access_world.build(server)
-    with access_world.client(server) as api:
-        family = Family(world, api, {})
-        brief = path(world.appointments["north"])
+def test_a_revoked_consent_and_a_tombstone_end_it_at_once(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        family = Family(fresh, api, {})
+        brief = path(fresh.appointments["north"])
         assert family.done("specialist.north", "GET", brief)["profile"]
-        world.change("update operational.profile_tombstone set cleared_at = null")
+        fresh.change("update operational.profile_tombstone set cleared_at = null")
         assert family.done("specialist.north", "GET", brief)["profile"] is None
-        world.change("update operational.profile_tombstone set cleared_at = now()")
+        fresh.change("update operational.profile_tombstone set cleared_at = now()")
         assert family.done("specialist.north", "GET", brief)["profile"]
-        world.consent("north", FINCH, "revoked")
+        fresh.consent("north", FINCH, "revoked")
         assert family.done("specialist.north", "GET", brief)["profile"] is None
 
 

@@ -11,19 +11,16 @@ from browsing import Browsers
 from test_consents import call, revoke, shared, sign, state
 from test_receipts import finish
 
-from infra.database import Server
-
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 PURPOSES = {"communications", "profile_sharing"}
 
 
 @pytest.fixture
-def fresh(server: Server) -> World:
+def fresh(fresh: World) -> World:
     """Where members stand for a day, as after a build."""
-    world = access_world.build(server)
     for clinic in ("north", "south"):
-        world.change(f"update clinic_{clinic}.segment_clock set run = 1, at = '2026-01-01', as_of = '2026-03-04'")
-    return world
+        fresh.change(f"update clinic_{clinic}.segment_clock set run = 1, at = '2026-01-01', as_of = '2026-03-04'")
+    return fresh
 
 
 def delete(world: World, api: Api, name: str, reason: str = "mistake") -> None:

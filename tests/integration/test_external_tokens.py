@@ -18,7 +18,6 @@ from json_web_keys import AUDIENCE, Idp, rsa
 
 from api import account_care
 from api.identity import jwks
-from infra.database import Server
 from infra.errors import InvalidInput, Misconfigured, Refused
 from infra.settings import settings
 
@@ -39,11 +38,6 @@ class Clock:
 def idp() -> Iterator[Idp]:
     with json_web_keys.running() as found:
         yield found
-
-
-@pytest.fixture(scope="module")
-def world(module_server: Server) -> World:
-    return access_world.build(module_server)
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ from test_routes_by_roles import OF_ANY_ACCOUNT, PUBLIC
 from things import Things
 from walking import REVIEWED
 
-from infra.database import Server, connect_admin
+from infra.database import connect_admin
 
 # What a sign-in or a look at a session leaves behind has an event of its own, or holds no patient.
 OF_SIGN_INS = {"session", "principal", "api_key", "sign_in_attempt", "issuer_key"}
@@ -58,21 +58,20 @@ def nothing_recorded(world: World) -> Iterator[None]:
 
 @pytest.mark.check(22)
 @pytest.mark.parametrize("tables", [("access_event",), ("disclosure", "disclosure_chunk")], ids=["events", "patients"])
-def test_what_cannot_be_recorded_is_neither_answered_nor_done(server: Server, tables: tuple[str, ...]) -> None:
+def test_what_cannot_be_recorded_is_neither_answered_nor_done(fresh: World, tables: tuple[str, ...]) -> None:
     """Without the events nothing; without the rows of patients, nobody of a clinic."""
-    world = access_world.build(server)
-    with access_world.client(server) as api:
-        signed = everybody(world, api)
-        routes = [(method, Things(world, path), signed[column]) for method, path, column in given_to()]
+    with access_world.client(fresh.server) as api:
+        signed = everybody(fresh, api)
+        routes = [(method, Things(fresh, path), signed[column]) for method, path, column in given_to()]
         asked = [(method, things.address, things.said, who) for method, things, who in routes]
         assert len(routes) > 40
-        before = state(world)
+        before = state(fresh)
         for table in tables:
-            world.change(f"alter table audit.{table} add constraint refuses check (false) not valid")
+            fresh.change(f"alter table audit.{table} add constraint refuses check (false) not valid")
         answers = {(method, path): who.ask(api, method, path, **said) for method, path, said, who in asked}
     if "access_event" in tables:
         assert {route: a.status_code for route, a in answers.items() if a.status_code != 503} == {}
-        assert [name for name, digest in state(world).items() if digest != before[name]] == []
+        assert [name for name, digest in state(fresh).items() if digest != before[name]] == []
     refused = [answer for answer in answers.values() if answer.status_code == 503]
     assert len(refused) > 10
     for (_, path), answer in answers.items():

@@ -16,7 +16,6 @@ from test_impersonation_refusals import asked_for
 from test_routes_by_roles import routes
 from things import Things
 
-from infra.database import Server
 from tests.integration.records import Family, add_chick
 
 # Nothing else of these tells what a write would have done: sums of them, without the time that a caller was last seen.
@@ -97,17 +96,14 @@ def test_no_good_write_is_done_while_it_cannot_be_recorded(
 
 
 @pytest.mark.check(22)
-def test_nobody_signs_in_or_out_or_proves_anything_while_it_cannot_be_recorded(
-    server: Server, mailbox: Mailbox
-) -> None:
+def test_nobody_signs_in_or_out_or_proves_anything_while_it_cannot_be_recorded(fresh: World, mailbox: Mailbox) -> None:
     """And each is done afterwards."""
-    world = access_world.build(server)
-    with access_world.client(server) as api:
-        entries = of_anybody(world, api, mailbox)
-        before = state(world), world.look(SIGNED_IN)
-        with nothing_recorded(world):
+    with access_world.client(fresh.server) as api:
+        entries = of_anybody(fresh, api, mailbox)
+        before = state(fresh), fresh.look(SIGNED_IN)
+        with nothing_recorded(fresh):
             answers = [(entry.path, entry.ask(api).status_code) for entry in entries]
-        after = state(world), world.look(SIGNED_IN)
+        after = state(fresh), fresh.look(SIGNED_IN)
         done = [(entry.path, entry.ask(api).status_code) for entry in entries]
     assert [each for each in answers if each[-1] != 503] == []
     assert (changed(before[0], after[0]), after[1]) == (["operational.verification"], before[1]), "tries count"
@@ -116,7 +112,7 @@ def test_nobody_signs_in_or_out_or_proves_anything_while_it_cannot_be_recorded(
 
 @pytest.mark.check(22)
 def test_every_route_that_writes_is_asked_to(
-    server: Server, family: Family, writes: list[Write], forms: list[Form], mailbox: Mailbox
+    fresh: World, family: Family, writes: list[Write], forms: list[Form], mailbox: Mailbox
 ) -> None:
     known = [
         (method, path, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)))
@@ -130,7 +126,6 @@ def test_every_route_that_writes_is_asked_to(
 
     asked_for = {route(write.method, f"/v1{write.path}") for write in writes}
     asked_for |= {route("POST", form.path) for form in forms}
-    world = access_world.build(server)
-    with access_world.client(server) as api:
-        asked_for |= {route("POST", entry.path) for entry in of_anybody(world, api, mailbox)}
+    with access_world.client(fresh.server) as api:
+        asked_for |= {route("POST", entry.path) for entry in of_anybody(fresh, api, mailbox)}
     assert [f"{method} {path}" for method, path, _ in known if (method, path) not in asked_for] == []

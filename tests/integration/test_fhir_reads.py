@@ -15,7 +15,6 @@ from pulling import Headers, key, newcomer
 from walking import logged
 
 from api.fhir import service
-from infra.database import Server
 
 __all__ = ["accesses", "auditors"]  # fixtures
 
@@ -55,11 +54,10 @@ def disclosed(world: World, answer: httpx.Response) -> tuple[set[str], set[str]]
 
 
 @pytest.fixture
-def fresh(server: Server) -> Iterator[tuple[World, Api]]:
+def fresh(fresh: World) -> Iterator[tuple[World, Api]]:
     """A world of a test's own."""
-    world = access_world.build(server)
-    with access_world.client(server) as api:
-        yield world, api
+    with access_world.client(fresh.server) as api:
+        yield fresh, api
 
 
 def test_metadata_is_everybodys_and_names_what_is_there(api: Api) -> None:

@@ -9,7 +9,6 @@ import access_world
 import pytest
 from access_world import CHICK, FINCH, HERON, WREN, Api, World
 
-from infra.database import Server
 from tests.integration.booking import as_key, ask, at, newcomer, post, sign_in
 from tests.integration.records import Family, add_chick, days, today
 
@@ -18,12 +17,11 @@ ONCE = {"intake": 1, "profile_sharing_consent": 1}
 
 
 @pytest.fixture
-def family(server: Server) -> Iterator[Family]:
-    world = access_world.build(server)
-    add_chick(world)
-    offer(world, [*USUAL, "pain"])
-    with access_world.client(server) as api:
-        yield Family(world, api, {})
+def family(fresh: World) -> Iterator[Family]:
+    add_chick(fresh)
+    offer(fresh, [*USUAL, "pain"])
+    with access_world.client(fresh.server) as api:
+        yield Family(fresh, api, {})
 
 
 def offer(world: World, templates: list[str], registering: list[str] | None = None) -> None:

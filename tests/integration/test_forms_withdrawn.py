@@ -14,7 +14,6 @@ from test_newcomers import by_page, over, release
 
 from api.identity.booking_pages import open_page
 from infra import migrations
-from infra.database import Server
 from tests.integration.records import Family, days, today
 from tests.integration.test_deletions import sources
 
@@ -23,11 +22,10 @@ REASON, GONE = "the appointment was cancelled", "the appointment was deleted"
 
 
 @pytest.fixture
-def family(server: Server) -> Iterator[Family]:
-    world = access_world.build(server)
-    offer(world, ["intake", "profile_sharing_consent", "pain"])
-    with access_world.client(server) as api:
-        yield Family(world, api, {})
+def family(fresh: World) -> Iterator[Family]:
+    offer(fresh, ["intake", "profile_sharing_consent", "pain"])
+    with access_world.client(fresh.server) as api:
+        yield Family(fresh, api, {})
 
 
 def forms_of(world: World, appointment: str) -> list[tuple[Any, ...]]:

@@ -6,23 +6,21 @@ import access_world
 import pytest
 from access_world import CHICK, FINCH, HERON, Api, World
 
-from infra.database import Server
 from tests.integration.posting import give_email
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 
 
 @pytest.fixture
-def fresh(server: Server) -> World:
+def fresh(fresh: World) -> World:
     """The child is a patient of north, and Finch and Heron manage it; Heron has given no contact."""
-    world = access_world.build(server)
-    world.register_chick()
-    give_email(world, FINCH, "finch@example.org")
-    world.change(
+    fresh.register_chick()
+    give_email(fresh, FINCH, "finch@example.org")
+    fresh.change(
         "insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)"
-        " values (%s, %s, 'aunt', '2020-03-01')", world.people[HERON], world.people[CHICK],
+        " values (%s, %s, 'aunt', '2020-03-01')", fresh.people[HERON], fresh.people[CHICK],
     )  # fmt: skip
-    return world
+    return fresh
 
 
 def asked(api: Api, world: World, login: str = "staff.north", clinic: str = "north") -> Any:

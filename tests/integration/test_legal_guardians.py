@@ -16,18 +16,17 @@ from psycopg import sql
 
 from api.database import make_pool
 from api.legal_guardians.expiring import forget_expired
-from infra.database import Server, connect
+from infra.database import connect
 from infra.migrations.runner import FOLDER
 from infra.roles import Group, Login
 
 
 @pytest.fixture
-def fresh(server: Server) -> World:
+def fresh(fresh: World) -> World:
     """Wren is of age, and a patient of north; Heron has proven an address."""
-    world = access_world.build(server)
-    world.change("update operational.profile set birth_date = '1950-01-01' where person_id = %s", world.people[WREN])
-    give_email(world, HERON, ADDRESS)
-    return world
+    fresh.change("update operational.profile set birth_date = '1950-01-01' where person_id = %s", fresh.people[WREN])
+    give_email(fresh, HERON, ADDRESS)
+    return fresh
 
 
 @pytest.fixture

@@ -18,17 +18,15 @@ from api.bookings.releasing import release_due
 from api.database import make_pool
 from api.identity.booking_pages import open_page
 from api.identity.sealed import codec_of
-from infra.database import Server
 
 __all__ = ["mailbox"]
 ADDRESS = "swift@example.org"
 
 
 @pytest.fixture
-def fresh(server: Server) -> World:
-    world = access_world.build(server)
-    open_page(server, "north")
-    return world
+def fresh(fresh: World) -> World:
+    open_page(fresh.server, "north")
+    return fresh
 
 
 def ask_page(api: Api, hours: float = 9, email: str = ADDRESS, clinic: str = "north") -> Any:

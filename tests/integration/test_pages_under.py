@@ -9,8 +9,6 @@ from access_world import FINCH, WREN, Api, World
 from browsing import Browsers
 from impersonating import account, act_as, end
 
-from infra.database import Server
-
 
 @pytest.fixture
 def browsers(api: Api) -> Browsers:
@@ -77,24 +75,21 @@ def test_somebody_elses_or_a_made_up_impersonation_is_not_there_and_that_is_reco
     ],
     ids=["disabled", "staff"],
 )
-def test_who_may_not_be_acted_as_any_longer_is_not_there_and_never_the_admin_instead(
-    server: Server, change: str
-) -> None:
-    world = access_world.build(server)
-    newcomer = world.newcomer("north")
-    world.change("update operational.principal set person_id = %s where login = 'admin'", newcomer)
-    world.change(
+def test_who_may_not_be_acted_as_any_longer_is_not_there_and_never_the_admin_instead(fresh: World, change: str) -> None:
+    newcomer = fresh.newcomer("north")
+    fresh.change("update operational.principal set person_id = %s where login = 'admin'", newcomer)
+    fresh.change(
         "insert into operational.principal_role (principal_id, role)"
         " select principal_id, 'patient' from operational.principal where login = 'admin'"
     )
-    with access_world.client(server) as api:
+    with access_world.client(fresh.server) as api:
         browsers = Browsers(api)
         assert "Canary Crane" in browsers.get("admin", "/me/profile").text
         impersonation, _ = act_as(api, "finch")
-        world.change(change)
+        fresh.change(change)
         for path in (f"/as/{impersonation}/me/profile", "/me/profile"):
             answer = browsers.get("admin", path, 404)
             assert "Canary Crane" not in answer.text and FINCH not in answer.text
-            assert world.look(
+            assert fresh.look(
                 "select action, decision from audit.access_event where request_id = %s", answer.headers["x-request-id"]
             ) == [("person.read", "deny")]

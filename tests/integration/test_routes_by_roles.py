@@ -20,7 +20,6 @@ from walking import REVIEWED, VOCABULARY, logged, of_a_patient, told
 
 from api import accounts
 from api.problems import FOR_PROGRAMS
-from infra.database import Server
 from policies.words import Role
 from tests.conftest import ROOT
 from tests.integration.sealing import seal_all
@@ -189,16 +188,15 @@ def test_no_role_of_one_clinic_reaches_a_route_of_the_other(world: World, api: A
 
 
 @pytest.mark.check(21)
-def test_every_denied_read_of_the_matrix_is_recorded(server: Server) -> None:
-    world = access_world.build(server)
-    with access_world.client(server) as api:
+def test_every_denied_read_of_the_matrix_is_recorded(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
         headers = access_world.sign_in(api, "roleless")
         gets = [
             path for method, path in routes(api) if method == "GET" and "{" in path and path.startswith(FOR_PROGRAMS)
         ]
-        answers = [api.get(filled(world, path), headers=headers) for path in gets]
+        answers = [api.get(filled(fresh, path), headers=headers) for path in gets]
         denied = [answer for answer in answers if answer.status_code == 404]
-        found = world.look("select count(*) from audit.access_event where decision = 'deny'")
+        found = fresh.look("select count(*) from audit.access_event where decision = 'deny'")
         assert len(denied) >= 6 and found == [(len(denied),)]
 
 

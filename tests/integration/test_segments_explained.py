@@ -13,7 +13,7 @@ from psycopg import RawCursor
 from psycopg.types.json import Jsonb
 
 from api.segments import explaining_repository, explaining_service
-from infra.database import Server, connect_admin
+from infra.database import connect_admin
 from infra.settings import settings
 from orchestration.ingest.load import ingest
 from orchestration.ingest.sources import Asset
@@ -376,25 +376,24 @@ def test_nothing_of_the_other_clinic_is_explained(world: World, api: Api, manage
 
 
 @pytest.mark.check(34)
-def test_what_is_deleted_explains_nothing(server: Server) -> None:
-    world = access_world.build(server)
+def test_what_is_deleted_explains_nothing(fresh: World) -> None:
     for asset in Asset:
-        ingest(server, "north", asset, uuid4())
-    with access_world.client(server) as api:
+        ingest(fresh.server, "north", asset, uuid4())
+    with access_world.client(fresh.server) as api:
         manager = access_world.sign_in(api, "manager.north")
         rule = Jsonb({"measure": "appointments.count", "op": ">", "value": 0})
-        world.change("update clinic_north.segment_version set rule = %s", rule)
-        before = explained(world, api, manager)["explanation"]["condition"]
+        fresh.change("update clinic_north.segment_version set rule = %s", rule)
+        before = explained(fresh, api, manager)["explanation"]["condition"]
         assert before["value"] == len(before["sources"]) > 0
         gone = before["sources"][0]["appointment_id"]
-        world.change(f"update operational.appointment set {DELETED} where appointment_id = %s", gone)
-        ingest(server, "north", Asset.APPOINTMENTS, uuid4())
-        found = explained(world, api, manager)["explanation"]["condition"]
+        fresh.change(f"update operational.appointment set {DELETED} where appointment_id = %s", gone)
+        ingest(fresh.server, "north", Asset.APPOINTMENTS, uuid4())
+        found = explained(fresh, api, manager)["explanation"]["condition"]
         assert found["value"] == before["value"] - 1 and gone not in json.dumps(found)
-        finch = world.patients["north", FINCH]
-        world.change(f"update operational.registration set {DELETED} where patient_id = %s", finch)
-        ingest(server, "north", Asset.PATIENTS, uuid4())
+        finch = fresh.patients["north", FINCH]
+        fresh.change(f"update operational.registration set {DELETED} where patient_id = %s", finch)
+        ingest(fresh.server, "north", Asset.PATIENTS, uuid4())
         answer = api.get(f"{NORTH}/everybody/patients/{finch}/explanation", headers=manager)
         assert (answer.status_code, answer.json()) == (404, NOT_THERE)
-        world.change("update clinic_north.segment_version set rule = %s", Jsonb(to_json(read('blood_type = "A+"'))))
+        fresh.change("update clinic_north.segment_version set rule = %s", Jsonb(to_json(read('blood_type = "A+"'))))
         assert list(lacked(undecided(api, manager))) == [WREN]

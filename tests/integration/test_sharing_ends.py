@@ -8,7 +8,7 @@ import pytest
 from access_world import BIRTH, DELETED, FINCH, HERON, World
 from operational_rows import Rows
 
-from infra.database import Server, connect_admin
+from infra.database import connect_admin
 from infra.segments import count_members
 from policies.consent_receipt import Place
 from tests.integration.test_receipts import appearances, finish
@@ -67,9 +67,8 @@ WAYS: dict[str, tuple[tuple[str, timedelta, str], Callable[[World], None], str]]
 }
 
 
-def shared(server: Server, signer: str, before: timedelta, birth: str) -> World:
+def shared(world: World, signer: str, before: timedelta, birth: str) -> World:
     """Finch alone is an elder of north, and shares the profile with it: the mart says so."""
-    world = access_world.build(server)
     world.change("update operational.profile set birth_date = %s where person_id = %s", birth, world.people[FINCH])
     world.consent("north", FINCH, occurred_at=datetime.now(UTC) - before, signer_id=world.people[signer])
     world.change("delete from clinic_north.segment_member where patient_id <> %s", world.patients["north", FINCH])
@@ -82,9 +81,9 @@ def shared(server: Server, signer: str, before: timedelta, birth: str) -> World:
 @pytest.mark.check(17)
 @pytest.mark.check(34)
 @pytest.mark.parametrize("way", WAYS)
-def test_from_the_commit_nothing_is_shown_and_the_receipt_is_not_older(server: Server, way: str) -> None:
+def test_from_the_commit_nothing_is_shown_and_the_receipt_is_not_older(fresh: World, way: str) -> None:
     given, end, kind = WAYS[way]
-    world = shared(server, *given)
+    world = shared(fresh, *given)
     with access_world.client(world.server) as api:
         assert set(appearances(api, world)) >= set(IN_THE_MART)
         end(world)
@@ -103,9 +102,9 @@ def test_from_the_commit_nothing_is_shown_and_the_receipt_is_not_older(server: S
         assert all(at >= receipt.places[Place.READS] for at in receipt.places.values())
 
 
-def test_an_end_that_was_moved_counts_though_no_worker_came_until_then(server: Server) -> None:
-    world = shared(server, *ADULT)
-    with access_world.client(server) as api:
+def test_an_end_that_was_moved_counts_though_no_worker_came_until_then(fresh: World) -> None:
+    world = shared(fresh, *ADULT)
+    with access_world.client(fresh.server) as api:
         world.consent("north", FINCH, expires_at=datetime.now(UTC) + timedelta(hours=1))
         assert set(appearances(api, world)) >= set(IN_THE_MART)
         world.change("update operational.sharing_limit set ends_at = now() where source = 'consent'")  # an hour later
@@ -114,9 +113,9 @@ def test_an_end_that_was_moved_counts_though_no_worker_came_until_then(server: S
 
 @pytest.mark.check(34)
 @pytest.mark.parametrize("table", ["registration", "person"])
-def test_who_is_revived_is_seen_again(server: Server, table: str) -> None:
-    world = shared(server, *ADULT)
-    with access_world.client(server) as api:
+def test_who_is_revived_is_seen_again(fresh: World, table: str) -> None:
+    world = shared(fresh, *ADULT)
+    with access_world.client(fresh.server) as api:
         before = appearances(api, world)
         delete(table, world)
         assert appearances(api, world) == []
