@@ -5,6 +5,7 @@ from uuid import UUID
 
 from psycopg import sql
 
+from api.families import repository as families
 from api.gateway import Grant, Work
 from api.verifications import people_repository as people
 from infra.errors import NotThere, Refused
@@ -60,6 +61,8 @@ where r.clinic_id = %(clinic)s and r.patient_id = %(kept)s and m.clinic_id = %(c
         select from operational.message as k
         where m.kind = 'campaign' and k.kind = 'campaign' and k.about_id = m.about_id and k.patient_id = %(kept)s
     )""")
+_KEPT = sql.SQL("""
+select person_id from operational.registration where clinic_id = %(clinic)s and patient_id = %(kept)s""")
 # Who adds a record to it meanwhile comes before, or finds it deleted.
 _HOLD = sql.SQL("""
 select from operational.registration where clinic_id = %(clinic)s and patient_id = %(other)s for update""")
@@ -96,10 +99,15 @@ async def merge(work: Work, kept: UUID, other: UUID) -> None:
     """Make the records of one registration the other's, and mark it as deleted.
 
     Raises:
-        Refused: the two have records that cannot both be one patient's.
+        Refused: the two have records that cannot both be one patient's; or the person of the one that stays is deleted,
+            such as a child who went with the last guardian: nobody would see the records any more.
     """
     conflict = Refused("records that cannot be one patient's", place="case", rule="conflicting_records")
     clinic = _clinic(work)
+    ((person,),) = [row.values() for row in await work.run(_KEPT, clinic=clinic, kept=kept)]
+    await work.serve(person)
+    if not await families.hold(work, person):  # who leaves as the last guardian meanwhile is waited for, or waits
+        raise Refused("no patient any more", place="case", rule="deleted")
     await work.run(_HOLD, clinic=clinic, other=other)
     await work.run(_FREE, clinic=clinic, kept=kept, other=other)
     for table in MOVED:

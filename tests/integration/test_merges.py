@@ -139,6 +139,21 @@ def test_a_deleted_registration_goes_to_nobody_by_a_code(fresh: World) -> None:
     assert relinked and fresh.look(registered, provisional) == [(provisional,)]
 
 
+@pytest.mark.check(34)
+def test_nothing_is_merged_into_a_person_who_is_deleted(fresh: World) -> None:
+    """As a child is who went with the last guardian: the clinic would see neither of the two any more."""
+    kept, other = fresh.patients["north", FINCH], fresh.patients["north", WREN]
+    fresh.change(f"update operational.registration set {DELETED} where patient_id = %s", kept)
+    fresh.change(f"update operational.person set {DELETED} where name = %s", FINCH)
+    before = patients(fresh)
+    with access_world.client(fresh.server) as api:
+        assert decide(api, fresh, "merge") == 409
+        assert patients(fresh) == before
+        alive = "select patient_id from operational.registration where clinic_id = %s and deleted_at is null"
+        assert fresh.look(alive, fresh.clinic_ids["north"]) == [(other,)]
+        assert decide(api, fresh, "distinct") == 200, "which is left to be decided"
+
+
 @pytest.mark.check(1)
 def test_a_case_is_its_own_clinics(fresh: World) -> None:
     with access_world.client(fresh.server) as api:

@@ -34,14 +34,16 @@ async def decide(
     visiting.sent(csrf)
     try:
         await service.decide(serving, visiting.caller, clinic, case, Deciding(decision=decision))
-    except Refused:
-        return await _page(request, serving, visiting, clinic, 409)
+    except Refused as refused:
+        return await _page(request, serving, visiting, clinic, 409, refused.rule)
     return RedirectResponse(f"/clinics/{clinic}/merges", 303)
 
 
-async def _page(request: Request, serving: Services, visiting: Visitor, clinic: str, status: int = 200) -> Response:
+async def _page(
+    request: Request, serving: Services, visiting: Visitor, clinic: str, status: int = 200, refused: str = ""
+) -> Response:
     found = await service.cases(serving, visiting.caller, clinic)
     entry = await serving.directory.find(clinic)
     return page(
-        request, "staff/merges.html", status, visitor=visiting, clinic=entry, cases=found.cases, refused=status == 409
+        request, "staff/merges.html", status, visitor=visiting, clinic=entry, cases=found.cases, refused=refused
     )
