@@ -1,0 +1,58 @@
+"""The operational core under any history: random chains through the API, compared with a model after each act.
+
+A chain that fails prints its history, and its seed makes it again.
+"""
+
+import os
+from random import SystemRandom
+
+import access_world
+import pytest
+from access_world import World
+from core_holds import Holds
+from core_looks import compare, looks
+from core_visits import ACTS, Visits
+from provisional import Mailbox, mailbox
+
+__all__ = ["mailbox"]
+LENGTH = int(os.environ.get("CLOISTER_TEST_ACTS", "40"))
+SEEDS = [int(seed) for seed in os.environ.get("CLOISTER_TEST_SEEDS", "1 2 3").split()]
+# How many, of some two hundred, look after each act; after the last one everybody does.
+LOOKS = 8
+
+
+@pytest.mark.check(9)
+@pytest.mark.check(33)
+@pytest.mark.check(34)
+@pytest.mark.parametrize("seed", SEEDS)
+def test_whatever_happens_everybody_sees_what_they_may(fresh: World, mailbox: Mailbox, seed: int) -> None:
+    run(fresh, mailbox, seed)
+
+
+def test_also_in_a_history_that_nobody_knows_yet(fresh: World, mailbox: Mailbox) -> None:
+    run(fresh, mailbox, SystemRandom().randrange(10**9))
+
+
+def run(world: World, mailbox: Mailbox, seed: int) -> None:
+    with access_world.client(world.server) as api:
+        chain = Visits(world, api, mailbox, seed)
+        try:
+            _act(chain)
+        except BaseException as failure:
+            failure.add_note("\n".join([*(line for line in chain.history if " GET " not in line), chain.history[-1]]))
+            raise
+
+
+def _act(chain: Visits) -> None:
+    holds = Holds(chain)
+    # Some acts often and some never, so that one chain gets deep into what another hardly touches.
+    weights = [many * chain.random.choice([0, 1, 1, 3]) for many in ACTS.values()]
+    for left in reversed(range(LENGTH)):
+        (act,) = chain.random.choices(list(ACTS), weights)
+        chain.history.append(f"-- {act}")
+        getattr(chain, act)()
+        found = list(looks(chain))
+        for look in chain.random.sample(found, min(LOOKS, len(found))) if left else found:
+            compare(chain, look)
+        holds.check()
+    holds.check_mail()
