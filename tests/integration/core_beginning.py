@@ -4,33 +4,48 @@ from datetime import UTC, date, datetime
 
 import access_world
 from access_world import CHICK, FINCH, HERON, PASSWORD, PHONE, WREN, World
-from core_model import CLINICS, Guardianship, Model, Person, Registration, Signed, Visit
+from core_model import CLINICS, Case, Guardianship, Model, Person, Registration, Signed, Visit
 
 from api import accounts
 from infra.database import connect_admin
 from policies.words import Role
 
 TODAY = datetime.now(UTC).date()
-TEAL, ROBIN = "Canary Teal", "Canary Robin"
+TEAL, ROBIN, GULL = "Canary Teal", "Canary Robin", "Canary Gull"
 LOGINS = {FINCH: "finch", WREN: "wren", HERON: "heron", TEAL: "teal", ROBIN: "robin"}
 AUNT = access_world.CONTACTS["emergency_contacts"]
 FORMS = ["pain", "profile_sharing_consent"]
 
 
 def furnish(world: World) -> None:
-    """Teal, who is nearly of age and Finch's dependent, Robin, who is no patient, and two specialists a clinic."""
+    """Teal, who is nearly of age and Finch's dependent, Robin, who is no patient, and two specialists a clinic.
+
+    Wren is Chick's other guardian, and Gull may be Chick: staff of north is to say.
+    """
     accounts.add_user(world.server, "staff.south", "staff.south", Role.CLINIC_STAFF, "south", PASSWORD)
     with connect_admin(world.server) as admin:
         for name, born in ((TEAL, date(TODAY.year - 17, 1, 1)), (ROBIN, date(1970, 1, 1))):
             world.people[name] = access_world._person(admin, name, born.isoformat())
-        north = world.clinic_ids["north"]
-        world.patients["north", TEAL] = access_world._register(admin, north, world.people[TEAL])
+        world.people[GULL] = access_world._person(admin, GULL)
+        admin.execute("update operational.profile set birth_date = null where person_id = %s", [world.people[GULL]])
+        for name in (TEAL, CHICK, GULL):
+            found = access_world._register(admin, world.clinic_ids["north"], world.people[name])
+            world.patients["north", name] = found
+        admin.execute(
+            "insert into operational.merge_case (clinic_id, kept_patient_id, other_patient_id) values (%s, %s, %s)",
+            [world.clinic_ids["north"], world.patients["north", CHICK], world.patients["north", GULL]],
+        )
     for name in (TEAL, ROBIN):
         access_world._own_account(world, LOGINS[name], name, [Role.PATIENT])
+    for guardian, dependent in ((FINCH, TEAL), (WREN, CHICK)):
+        world.change(
+            "insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)"
+            " values (%s, %s, 'parent', '2020-02-01')", world.people[guardian], world.people[dependent],
+        )  # fmt: skip
     world.change(
-        "insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on)"
-        " values (%s, %s, 'parent', '2020-01-01')", world.people[FINCH], world.people[TEAL],
-    )  # fmt: skip
+        "insert into operational.principal_role (principal_id, role)"
+        " select principal_id, 'guardian' from operational.principal where login = 'wren'"
+    )
     for clinic in CLINICS:
         offered = [f"Dr. {clinic.title()}", f"Dr. {clinic.title()} Junior"], FORMS, world.clinic_ids[clinic]
         world.change("update operational.service set specialists = %s, templates = %s where clinic_id = %s", *offered)
@@ -46,7 +61,7 @@ def model_of(world: World) -> Model:
     for found, guardian, dependent in world.look(
         "select guardianship_id::text, g.name, d.name from operational.guardianship as s"
         " inner join operational.person as g on g.person_id = s.guardian_id"
-        " inner join operational.person as d on d.person_id = s.dependent_id"
+        " inner join operational.person as d on d.person_id = s.dependent_id order by s.starts_on"
     ):
         model.guardianships[found] = Guardianship(found, guardian, dependent, before_today=True)
     for clinic, purpose, version, required in world.look(
@@ -55,6 +70,11 @@ def model_of(world: World) -> Model:
     ):
         model.texts.setdefault((clinic, purpose), []).append((version, required))
     model.signed |= {(FINCH, "north", "profile_sharing"): Signed(), (FINCH, "south", "communications"): Signed()}
+    for case, kept, other in world.look(
+        "select case_id::text, kept_patient_id::text, other_patient_id::text from operational.merge_case"
+        " where case_id <> all(%s)", list(world.cases.values()),
+    ):  # fmt: skip
+        model.cases[case] = Case("north", kept, other)
     for visit, clinic, patient, specialist, status, slot in world.look(
         "select appointment_id::text, k.slug, patient_id::text, specialist, status, starts_at::text"
         " from operational.appointment inner join operational.clinic as k using (clinic_id)"

@@ -8,7 +8,7 @@ from typing import Any
 import access_world
 import httpx
 import schemathesis
-from access_world import FINCH, WREN, Api, World
+from access_world import CHICK, FINCH, WREN, Api, World
 from core_beginning import furnish, model_of
 from core_model import CLINICS, NOT_THERE, OK, Person
 from provisional import Mailbox
@@ -47,6 +47,11 @@ class Chain:
             found = self.done(str(person.login), "PUT", "me/account/contacts", {"email": person.email})
             path = f"verifications/{found['verification']}"
             self.done("", "POST", path, {"code": self.code(f"/verify/{found['verification']}")})
+        for each in [g for g in self.model.guardianships.values() if g.dependent == CHICK]:
+            entry = {"name": self.fresh("Canary Uncle"), "relationship": "uncle", "phone": "+4930901820"}
+            login, path = str(self.model.people[each.guardian].login), f"me/dependents/{each.id}/profile"
+            self.done(login, "PATCH", path, {"emergency_contacts": [entry]}, **{"If-Match": "*"})
+            self.model.people[CHICK].entries.append((entry["name"], each.guardian))
 
     def code(self, link: str) -> str:
         """The newest code that came with a link."""

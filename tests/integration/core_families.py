@@ -198,6 +198,11 @@ class Families(Chain):
         whose = self.model.guardianships[dependent].dependent if dependent else self.model.of_login(login).name
         theirs = [g for g in every if g.dependent == whose and g.id != dependent]
         other = self.random.choice(theirs if theirs and self.random.random() < 0.8 else every)
+        good = [(own, each) for own in every for each in self._ended_by(own)]
+        if good and self.random.random() < 0.6:
+            own, other = self.random.choice(good)
+            login, dependent = str(self.model.people[own.guardian].login), own.id
+            person, path = self.model.whose(login, dependent), f"me/dependents/{dependent}"
         answer = self.ask(login, "DELETE", f"{path}/guardians/{other.id}", REASON)
         model, me = self.model, self.model.of_login(login)
         standing = model.standing(person.name) if person else []
@@ -215,6 +220,12 @@ class Families(Chain):
             self.expect(answer, NOT_THERE)
         elif self.expect(answer, refused or OK):
             model.end(other)
+
+    def _ended_by(self, own: Guardianship) -> list[Guardianship]:
+        """Whose guardianships the guardian of this one may end."""
+        standing = self.model.standing(own.dependent)
+        holds = standing[:1] == [own] and self.model.people[own.guardian].login and self.model.guards(own)
+        return standing[1:] if holds else []
 
     def restore(self) -> None:
         """An admin brings back a dependent who went with the last guardian."""

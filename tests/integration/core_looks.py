@@ -41,6 +41,11 @@ def _contacts_of(found: Any) -> list[str]:
     return sorted([entries] if isinstance(entries, str) else [each["name"] for each in entries or []])
 
 
+def _is_open(log: Any) -> bool:
+    """A guardian's log has nothing of what is confidential."""
+    return not any("confidential" in each["categories"] for each in log["accesses"])
+
+
 def _profile(found: Any) -> Sight:
     return found["name"], found["phone"], _contacts_of(found)
 
@@ -68,6 +73,7 @@ def _of_dependent(chain: Visits, login: str, guardianship: Guardianship) -> Iter
     entered = sorted(n for n, by in person.entries if by == guardianship.guardian) if person else []
     yield Look(login, f"{path}/profile", person and (person.name, person.phone, entered), _profile)
     yield from _records(chain, login, path, person, hidden=False)
+    yield Look(login, f"{path}/access-log", (person is not None) or None, _is_open)
     standing = model.standing(guardianship.dependent)
     holds = person and standing[0].guardian == guardianship.guardian
     others = {(g.id, g.guardian) for g in standing[1:] if model.alive(g.guardian)}
@@ -126,6 +132,9 @@ def _of_patient(chain: Visits, found: Registration) -> Iterator[Look]:
     if clinic == "north":
         sight = (person.name, person.phone) if shares and reachable else None
         yield Look("key:north.messages", f"{path}/profile", sight, lambda a: (a["name"], a["phone"]))
+    yield Look(f"specialist.{clinic}", f"{path}/plans", treated or None, bool)
+    forms = {form for form, patient_of, _ in chain.forms if patient_of == patient}
+    yield Look(f"staff.{clinic}", f"{path}/forms", forms if there else None, lambda a: {f["id"] for f in a["forms"]})
     stand = {SHARING: shares, MESSAGES: reachable}
     yield Look(f"staff.{clinic}", f"{path}/consents", stand if there else None, lambda a: {
         c["purpose"]: c["stands"] for c in a["consents"]

@@ -21,7 +21,7 @@ class Visits(Bookings):
             return
         case_id, case = self.random.choice(list(self.model.cases.items()))
         decision = self.random.choice(["merge", "merge", "distinct"])
-        clinic = self.random.choice([case.clinic, *CLINICS])
+        clinic = self.random.choice([*[case.clinic] * 5, *CLINICS])
         path = f"clinics/{clinic}/merges/{case_id}"
         answer = self.ask(f"staff.{clinic}", "POST", path, {"decision": decision})
         if clinic != case.clinic:
@@ -47,6 +47,8 @@ class Visits(Bookings):
         # Of what is deleted more comes back than goes on to be tried.
         gone = [r.patient for r in model.registrations.values() if r.gone]
         patient = self.random.choice(gone if gone and self.random.random() < 0.4 else list(model.registrations))
+        if model.cases and self.random.random() < 0.3:
+            patient = self.random.choice(list(model.cases.values())).kept
         reason = self.random.choice(list(DeletionReason)).value
         found = model.registrations[patient]
         if self.random.random() < 0.8:
@@ -180,7 +182,7 @@ class Visits(Bookings):
 
 
 ACTS = {
-    "sign": 5, "revoke": 4, "publish": 1, "edit": 3, "invite": 2, "join": 4, "add": 1, "leave": 2, "end_other": 2,
-    "restore": 1, "grow_up": 1, "book": 7, "again": 1, "verify": 6, "on_their_own": 1, "decide": 3, "delete": 4,
+    "sign": 5, "revoke": 4, "publish": 1, "edit": 5, "invite": 2, "join": 5, "add": 1, "leave": 2, "end_other": 3,
+    "restore": 1, "grow_up": 1, "book": 7, "again": 1, "verify": 8, "on_their_own": 1, "decide": 5, "delete": 4,
     "delete_visit": 2, "step": 4, "hide": 3, "answer_form": 3, "act_as": 1,
 }  # fmt: skip

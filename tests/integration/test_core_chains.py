@@ -21,9 +21,11 @@ SEEDS = [int(seed) for seed in os.environ.get("CLOISTER_TEST_SEEDS", "1 2 3").sp
 LOOKS = 8
 
 
-@pytest.mark.check(9)
+@pytest.mark.check(11)
+@pytest.mark.check(13)
 @pytest.mark.check(33)
 @pytest.mark.check(34)
+@pytest.mark.check(52)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_happens_everybody_sees_what_they_may(fresh: World, mailbox: Mailbox, seed: int) -> None:
     run(fresh, mailbox, seed)
