@@ -33,6 +33,7 @@ from tests.properties.told_clinic import (
     Sharing,
     Told,
     furnished,
+    ordered,
     seen,
     with_days_of_forms,
 )
@@ -346,6 +347,7 @@ def everything(told: Told, case: Case) -> list[Any]:
     """All that is told of the clinic's segments and patients, but for cursors, which are sealed anew."""
     found: list[Any] = told.ask("")["segments"]
     for slug, rule in case.asked.items():
+        rule = ordered(rule)
         changed = {"rule": {"not": rule}, "limit": 100}
         found += [told.ask(slug), told.send("preview", {"rule": rule}), told.send(f"{slug}/diff", changed)]
         found += [told.ask(f"{slug}/{what}") for what in ("members", "undecided", "days", "changes")]

@@ -29,6 +29,7 @@ Answer = dict[str, Any]
 # Whether the profile is shared; or how it is withheld, though the mart still holds it.
 Sharing = Literal["shared", "never", "withdrawn", "until", "limit"]
 SHARING = st.sampled_from(["shared", "shared", "shared", "never", "withdrawn", "until", "limit"])
+SHARED: dict[str, Sharing] = dict.fromkeys(PATIENTS, "shared")
 AFTERWARDS = FIRST_RUN + timedelta(days=1)
 LAST_YEAR = datetime.now(UTC) - timedelta(days=365)
 
@@ -53,12 +54,12 @@ class Told:
     def _at(self, path: str) -> str:
         return f"/v1/clinics/{self.slug}/segments{path and f'/{path}'}"
 
-    def pages(self, path: str, listed: str, limit: int) -> list[Answer]:
+    def pages(self, path: str, listed: str, limit: int, **query: Any) -> list[Answer]:
         """All pages of a list that has a `next`."""
-        found = [self.ask(path, limit=limit)]
+        found = [self.ask(path, limit=limit, **query)]
         while found[-1]["next"]:
             assert len(found[-1][listed]) == limit
-            found.append(self.ask(path, limit=limit, cursor=found[-1]["next"]))
+            found.append(self.ask(path, limit=limit, cursor=found[-1]["next"], **query))
         return found
 
     def segments(self) -> SegmentClinic:
@@ -95,6 +96,18 @@ class Told:
                     " starts_at = excluded.starts_at, ends_at = excluded.ends_at",
                     [self.world.clinic_ids[self.slug], UUID(int=ord(letter)), LAST_YEAR, LAST_YEAR],
                 )  # fmt: skip
+
+    def withhold_now(self, sharing: Mapping[str, Sharing]) -> None:
+        """The same, at once."""
+        with self.admin.transaction():
+            self.withhold(sharing)
+
+    def lift(self, letter: str) -> None:
+        """Have a profile withheld no more."""
+        self.admin.execute(
+            "update operational.sharing_limit set starts_at = null, ends_at = null where patient_id = %s",
+            [UUID(int=ord(letter))],
+        )
 
     def learn(self, letter: str, profile: Row) -> None:
         """Have the mart hold another profile of a patient, as if none had been withheld."""
@@ -186,3 +199,12 @@ def with_days_of_forms(patient: Patient, forms: Sequence[Row], as_of: date) -> P
     }
     known = [{**form, "expires_on": until.get(form["form_id"])} for form in patient.facts[FactTable.FORMS]]
     return replace(patient, facts={**patient.facts, FactTable.FORMS: known})
+
+
+def ordered(rule: Any) -> Any:
+    """A rule as the API takes one: the lower bound first."""
+    if isinstance(rule, list):
+        return [ordered(part) for part in rule]
+    if "measure" in rule:
+        return {**rule, "value": sorted(rule["value"])} if rule["op"] == "between" else rule
+    return rule if "in_segment" in rule else {key: ordered(part) for key, part in rule.items()}
