@@ -100,6 +100,15 @@ class SegmentClinic:
             [UUID(int=ord(letter)), FIRST_RUN, slug],
         )
 
+    def lose_member(self, slug: str, letter: str) -> None:
+        """A member whose present stay is gone, though no run ended it."""
+        self._enter()
+        self.admin.execute(
+            "delete from segment_member where patient_id = %s and left_at is null"
+            " and segment_id = (select segment_id from segment where slug = %s)",
+            [UUID(int=ord(letter)), slug],
+        )
+
     def note(self, letter: str | None, cause: str | None) -> None:
         """Why a patient, or everybody, may have changed."""
         self._enter()
@@ -134,12 +143,12 @@ class SegmentClinic:
         self.admin.execute("drop table if exists pg_temp.segment_verdict")
         return changed
 
-    def drift(self) -> list[tuple[UUID, int, int]]:
+    def drift(self, as_of: date = AS_OF) -> list[tuple[UUID, int, int]]:
         """What the builder finds changed without a cause."""
         self.become(ClinicKind.BUILDER)
         program = compile_drift(active_segments(self.admin))
         cursor = psycopg.RawCursor(self.admin)
-        return cursor.execute(program.statement, [AS_OF, FIRST_RUN, Jsonb(program.parameters)]).fetchall()
+        return cursor.execute(program.statement, [as_of, FIRST_RUN, Jsonb(program.parameters)]).fetchall()
 
     def members(self, slug: str) -> str:
         return "".join(row[0] for row in self.read(slug, "segment_stay", "patient_id", "left_at is null"))

@@ -19,6 +19,7 @@ from policies.segments.reconcile import compile_program
 from policies.segments.reference import holds
 from policies.segments.rule import parse_rule
 from tests.conftest import CLINICS as BOTH
+from tests.integration.segment_clinic import OLD, RECENT, SEEN
 from tests.properties.segment_strategies import AS_OF, PATIENTS, patients, rules, tables
 from tests.properties.told_clinic import PROFILE, SHARED, Answer, Told, furnished, ordered
 from tests.spec.segments.tables import Row
@@ -30,6 +31,8 @@ few = hypothesis.settings(
     max_examples=max(hypothesis.settings().max_examples // 40, 1),
     suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
 )
+# What consents, visits and days move.
+KNOWN_TO_MOVE = st.sampled_from([OLD, {"not": OLD}, SEEN, RECENT, {"not": RECENT}, {"any": [OLD, RECENT]}])
 someone = st.sampled_from(PATIENTS)
 any_slug = st.sampled_from(SLUGS)
 STEP = st.one_of(
@@ -235,7 +238,10 @@ def stories(draw: st.DrawFn) -> tuple[str, date, dict[str, list[Row]], list[list
     day = draw(AS_OF)
     rows = draw(tables(day))
     known = patients(rows)
-    asked = [[ordered(draw(rules(day, known, SLUGS[:number]))) for _ in range(3)] for number in range(len(SLUGS))]
+    asked = [
+        [ordered(draw(KNOWN_TO_MOVE | rules(day, known, SLUGS[:number]))) for _ in range(3)]
+        for number in range(len(SLUGS))
+    ]
     return draw(st.sampled_from(sorted(ZONES))), day, rows, asked, draw(st.lists(STEP, min_size=4, max_size=25))
 
 

@@ -30,7 +30,6 @@ Answer = dict[str, Any]
 Sharing = Literal["shared", "never", "withdrawn", "until", "limit"]
 SHARING = st.sampled_from(["shared", "shared", "shared", "never", "withdrawn", "until", "limit"])
 SHARED: dict[str, Sharing] = dict.fromkeys(PATIENTS, "shared")
-AFTERWARDS = FIRST_RUN + timedelta(days=1)
 LAST_YEAR = datetime.now(UTC) - timedelta(days=365)
 
 
@@ -120,10 +119,10 @@ class Told:
             self.admin.execute("set local session_replication_role = default")
             self.segments().note(letter, "data")
 
-    def run(self, as_of: date) -> None:
-        """Evaluate all segments once more."""
+    def run(self, as_of: date, day: int = 1) -> None:
+        """Evaluate all segments once more, so many days after the first time."""
         with self.admin.transaction():
-            self.segments().run(as_of, at=AFTERWARDS)
+            self.segments().run(as_of, at=FIRST_RUN + timedelta(days=day))
             self.admin.execute("reset role")
 
     def put_forms_of_record(self, forms: Sequence[Row]) -> None:
