@@ -20,12 +20,13 @@ cross join lateral (select {withheld} as withheld) as x
 where
     m.segment_id = %(segment)s and {lasting} and {within}
     and not ({dependent} and x.withheld)""")
-# Who is a member now tells of the rule that made them one; of the past, of whatever rules their stay lasted through.
+# Who is a member now tells of the rule that made them one; of the past, as in the feed, of all that their stay lasted
+# through.
 _NOW = {"stays": "segment_member", "lasting": "m.left_at is null", "dependent": "d.profile_dependent"}
 _THEN = {
     "stays": "segment_stay",
     "lasting": "m.entered_at <= %(at)s and (m.left_at is null or m.left_at > %(at)s)",
-    "dependent": "(d.profile_dependent or m.profile_dependent)",
+    "dependent": "m.profile_dependent",
 }
 _WITHHELD = WITHHELD.format(patient=sql.SQL("p.patient_id"))
 # A name is found without the joiners that it may have been written with.
