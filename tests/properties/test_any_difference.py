@@ -40,7 +40,7 @@ class Case:
 
     clinic: str
     as_of: date
-    rows: dict[str, list[Row]]
+    drawn: dict[str, list[Row]]
     asked: dict[str, Row]
     sharing: dict[str, Sharing]
     slug: str
@@ -48,6 +48,14 @@ class Case:
     archived: bool
     fires: bool
     limit: int
+
+    @property
+    def rows(self) -> dict[str, list[Row]]:
+        """What was drawn of each patient, of as many as are alike."""
+        return {
+            name: [{**row, "patient": letter} for row in rows for letter in ALIKE[str(row["patient"])]]
+            for name, rows in self.drawn.items()
+        }
 
     def meant(self, asked: dict[str, Row], slug: str) -> dict[str, list[str]]:
         """The patients by what the reference says of them."""
@@ -71,8 +79,7 @@ def cases(draw: st.DrawFn) -> Case:
     return Case(
         clinic=draw(st.sampled_from(CLINICS)),
         as_of=as_of,
-        rows={name: [{**row, "patient": letter} for row in rows for letter in ALIKE[str(row["patient"])]]
-              for name, rows in drawn.items()},
+        drawn=drawn,
         asked=asked,
         sharing={letter: sharing[one] for one, letters in ALIKE.items() for letter in letters},
         slug=SLUGS[number],

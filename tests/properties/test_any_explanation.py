@@ -21,7 +21,7 @@ from policies.segments.measure import FactTable
 from policies.segments.missing import missing_of
 from policies.segments.reference import Patient, Verdict, holds, rows_of, value_of
 from policies.segments.references import profile_dependent
-from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule, conditions, parse_rule
+from policies.segments.rule import InSegment, Rule, conditions, parse_rule
 from policies.segments.sources import ID_COLUMN
 from policies.segments.text import read, write
 from tests.properties.segment_strategies import AS_OF, PATIENTS, WINDOWS, births, census, near, patients, rules, tables
@@ -32,8 +32,11 @@ from tests.properties.told_clinic import (
     Answer,
     Sharing,
     Told,
+    decided,
     furnished,
+    leaves,
     ordered,
+    parts,
     seen,
     with_days_of_forms,
 )
@@ -225,12 +228,6 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, date | datetime | UUID) else value
 
 
-def parts(rule: Rule) -> list[Rule]:
-    if isinstance(rule, AllOf):
-        return rule.all
-    return rule.any if isinstance(rule, AnyOf) else [rule.part] if isinstance(rule, Not) else []
-
-
 def as_told(missing: Any) -> Answer:
     return {
         "lacking": missing.lacking.value, "measure": missing.measure or None, "form": missing.form or None,
@@ -300,27 +297,6 @@ def matters(verdict: Callable[[dict[str, Verdict]], Verdict], unknown: list[str]
         if verdict(given) is not None and verdict({**given, **dict.fromkeys(own)}) is None:
             return True
     return False
-
-
-def decided(rule: Rule, rules: Mapping[str, Rule], of: Mapping[str, Verdict]) -> Verdict:
-    """What Kleene's logic makes of conditions that have these verdicts."""
-    if isinstance(rule, Condition):
-        return of[write(rule)]
-    if isinstance(rule, InSegment):
-        return decided(rules[rule.in_segment], rules, of)
-    found = [decided(part, rules, of) for part in parts(rule)]
-    if isinstance(rule, Not):
-        return None if found[0] is None else not found[0]
-    by = isinstance(rule, AnyOf)
-    return by if by in found else None if None in found else not by
-
-
-def leaves(rule: Rule, rules: Mapping[str, Rule]) -> list[str]:
-    """The conditions of a rule and of those that it names, each as often as it stands there."""
-    if isinstance(rule, Condition):
-        return [write(rule)]
-    inner = [rules[rule.in_segment]] if isinstance(rule, InSegment) else parts(rule)
-    return [leaf for part in inner for leaf in leaves(part, rules)]
 
 
 @pytest.mark.check(12)

@@ -17,8 +17,11 @@ from psycopg import sql
 
 from infra.database import Server, connect_admin
 from policies.classification import Field, needs_consent
+from policies.segments.condition import Condition
 from policies.segments.measure import FactTable
-from policies.segments.reference import OPEN, Patient
+from policies.segments.reference import OPEN, Patient, Verdict
+from policies.segments.rule import AllOf, AnyOf, InSegment, Not, Rule
+from policies.segments.text import write
 from tests.integration.segment_clinic import FIRST_RUN, SegmentClinic
 from tests.properties.segment_strategies import PATIENTS
 from tests.spec.segments.tables import Row, put
@@ -207,3 +210,30 @@ def ordered(rule: Any) -> Any:
     if "measure" in rule:
         return {**rule, "value": sorted(rule["value"])} if rule["op"] == "between" else rule
     return rule if "in_segment" in rule else {key: ordered(part) for key, part in rule.items()}
+
+
+def parts(rule: Rule) -> list[Rule]:
+    if isinstance(rule, AllOf):
+        return rule.all
+    return rule.any if isinstance(rule, AnyOf) else [rule.part] if isinstance(rule, Not) else []
+
+
+def decided(rule: Rule, rules: Mapping[str, Rule], of: Mapping[str, Verdict]) -> Verdict:
+    """What Kleene's logic makes of conditions that have these verdicts."""
+    if isinstance(rule, Condition):
+        return of[write(rule)]
+    if isinstance(rule, InSegment):
+        return decided(rules[rule.in_segment], rules, of)
+    found = [decided(part, rules, of) for part in parts(rule)]
+    if isinstance(rule, Not):
+        return None if found[0] is None else not found[0]
+    by = isinstance(rule, AnyOf)
+    return by if by in found else None if None in found else not by
+
+
+def leaves(rule: Rule, rules: Mapping[str, Rule]) -> list[str]:
+    """The conditions of a rule and of those that it names, each as often as it stands there."""
+    if isinstance(rule, Condition):
+        return [write(rule)]
+    inner = [rules[rule.in_segment]] if isinstance(rule, InSegment) else parts(rule)
+    return [leaf for part in inner for leaf in leaves(part, rules)]
