@@ -104,9 +104,9 @@ async def merge(work: Work, kept: UUID, other: UUID) -> None:
     """
     conflict = Refused("records that cannot be one patient's", place="case", rule="conflicting_records")
     clinic = _clinic(work)
-    ((person,),) = [row.values() for row in await work.run(_KEPT, clinic=clinic, kept=kept)]
-    await work.serve(person)
-    if not await families.hold(work, person):  # who leaves as the last guardian meanwhile is waited for, or waits
+    (stays,) = await work.run(_KEPT, clinic=clinic, kept=kept)
+    await work.serve(stays["person_id"])
+    if not await families.hold(work, stays["person_id"]):  # who goes with the last guardian meanwhile is waited for
         raise Refused("no patient any more", place="case", rule="deleted")
     await work.run(_HOLD, clinic=clinic, other=other)
     await work.run(_FREE, clinic=clinic, kept=kept, other=other)

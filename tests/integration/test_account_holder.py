@@ -1,11 +1,16 @@
 """A family has one account holder, who sees the other guardians by name and ends their guardianships."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import access_world
 import pytest
 from access_world import FINCH, HERON, WREN, Api, World
+from booking import ask, post
 from families import NOT_THERE, PARENT, add, call, dependents, invitation, join
+
+from infra.database import connect_admin
+from tests.integration.waiting import until_somebody_waits, until_somebody_waits_for_who_waits
 
 MISTAKE = {"reason": "no_longer"}
 
@@ -91,3 +96,36 @@ def test_a_guardianship_of_another_dependent_is_not_there(fresh: World) -> None:
             assert end(api, "finch", ids["finch"], guardianship).json() == NOT_THERE
         assert end(api, "finch", ids["finch"], ids["wren"], None).json()["errors"][0]["place"] == "body"
         assert ids["wren"] in [each["id"] for each in dependents(api, "wren")]
+
+
+@pytest.mark.check(39)
+@pytest.mark.parametrize("first", ["booking", "leaving"])
+def test_nobody_books_for_a_child_who_goes_with_the_last_guardian_meanwhile(fresh: World, first: str) -> None:
+    """Whoever came first is waited for: the child is the clinic's patient and has a guardian, or is neither."""
+    held = {
+        "booking": "select from operational.specialist where name = 'Dr. North' for update",
+        "leaving": "select from operational.guardianship where guardianship_id = %s for update",
+    }[first]
+    with access_world.client(fresh.server) as api, connect_admin(fresh.server) as admin, ThreadPoolExecutor(2) as pool:
+        dependent = add(api, "finch").json()["id"]
+        path, who = f"me/dependents/{dependent}", access_world.sign_in(api, "finch")
+        doing = {
+            "booking": lambda: post(api, who, ask(dependent=dependent)),
+            "leaving": lambda: call(api, "finch", "DELETE", path, MISTAKE),
+        }
+        with admin.transaction():
+            admin.execute(held, [dependent] if "%s" in held else [])
+            earlier = pool.submit(doing.pop(first))
+            until_somebody_waits(fresh, admin.info.backend_pid)
+            later = pool.submit(*doing.values())
+            until_somebody_waits_for_who_waits(fresh, admin.info.backend_pid)
+        statuses = [each.result(timeout=30).status_code for each in (earlier, later)]
+    assert statuses == ([201, 409] if first == "booking" else [200, 404])
+    gone = fresh.look(
+        "select p.deleted_at is not null, exists ("
+        "   select from operational.registration as r where r.person_id = p.person_id)"
+        " from operational.guardianship as g inner join operational.person as p on p.person_id = g.dependent_id"
+        " where g.guardianship_id = %s",
+        dependent,
+    )
+    assert gone == [(first == "leaving", first == "booking")]
