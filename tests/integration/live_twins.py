@@ -227,9 +227,10 @@ class Twins:
             [AS_OF - timedelta(days=self.chance.choice([5_000, 30_000])), self.people[self._someone()]],
         )
 
-    def _rename(self) -> None:
+    def _rename(self, patient: UUID | None = None) -> None:
         self.rows.admin.execute(
-            "update operational.person set name = name || 'n' where person_id = %s", [self.people[self._someone()]]
+            "update operational.person set name = name || 'n' where person_id = %s",
+            [self.people[patient or self._someone()]],
         )
 
     def _sign_or_revoke(self) -> None:
