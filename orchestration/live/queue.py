@@ -18,14 +18,14 @@ from orchestration.reevaluate import PATIENTS_A_STATEMENT
 class Taken:
     """Patients with the entities that changed, the time of the oldest of these changes, and whether more wait.
 
-    `rows` are the ids of what was taken out of the outbox; on what comes of the `silent` no automation may act.
+    `rows` are the ids of what was taken out of the outbox; on what comes of an entity's `silent` no automation may act.
     """
 
     entities: dict[UUID, set[str]]
     oldest: datetime | None
     more: bool
     rows: list[int]
-    silent: set[UUID] = field(default_factory=set)
+    silent: dict[str, set[UUID]] = field(default_factory=dict)
 
     @classmethod
     def nobody(cls) -> "Taken":
@@ -70,7 +70,10 @@ def take(
     entities = {patient: set(changed) for patient, changed, *_ in rows}
     oldest = min((since for _, _, since, *_ in rows if since), default=None)
     outbox = [row for _, _, _, ids, *_ in rows for row in ids or ()]
-    silent = {patient for patient, *_, fires, _ in rows if fires is False}
+    silent: dict[str, set[UUID]] = {}
+    for patient, changed, _, _, loud, _ in rows:
+        for entity in set(changed).difference(loud):
+            silent.setdefault(entity, set()).add(patient)
     return _state(found), Taken(entities, oldest, any(more for *_, more in rows), outbox, silent)
 
 
@@ -101,7 +104,8 @@ changed as (
     select patient_id, entity, null, null, fires from dead_change inner join chosen using (patient_id)
 )
 select patient_id, coalesce(array_agg(distinct entity) filter (where entity is not null), array[]::text[]),
-    min(changed_at), array_agg(outbox_id) filter (where outbox_id is not null), bool_or(fires), {more}
+    min(changed_at), array_agg(outbox_id) filter (where outbox_id is not null),
+    coalesce(array_agg(distinct entity) filter (where fires), array[]::text[]), {more}
 from chosen left join changed using (patient_id)
 group by patient_id
 """
@@ -143,6 +147,11 @@ select statement_timestamp(), clock.as_of,
             select from segment_broken as broken
             where broken.segment_id = rule.segment_id and broken.version = rule.version
         )
+    )
+    -- What was archived before any run by its version: that is where it begins when it comes back.
+    or exists (
+        select from segment as archived left join segment_state as known using (segment_id)
+        where archived.archived_at is not null and known.version is distinct from archived.version
     )
     or exists (select from changed_patient where patient_id is null)
     or {_MANY},

@@ -75,7 +75,8 @@ def copy_taken(lane: Lane, clinic: ClinicDay, taken: Taken) -> dict[Asset, set[U
     moved: dict[Asset, set[UUID]] = {}
     for asset in assets_of(set[str]().union(*taken.entities.values())):
         patients = taken.with_any({ENTITY[asset], ENTITY[Asset.PATIENTS]})
-        moved[asset] = copy(lane.connection, clinic.slug, asset, patients, taken.silent)
+        silent = taken.silent.get(ENTITY[asset], ())  # as an ingest, which takes one entity after the other
+        moved[asset] = copy(lane.connection, clinic.slug, asset, patients, silent)
     return moved
 
 

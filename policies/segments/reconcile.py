@@ -159,8 +159,9 @@ def _changes(told: Told, given: bool) -> str:
     """
     of_given = " where patient_id = any($4::uuid[])" if given else ""
     return f"""with {told.passes}noted as (
-    -- Of several causes the first one counts, which is also the first in the alphabet.
-    select patient_id, min(cause) as cause, bool_or(fires) as may_fire
+    -- Of several causes the first one counts, which is also the first in the alphabet. That a day has come does not say
+    -- that more than a silent import changed somebody.
+    select patient_id, min(cause) as cause, bool_or(fires) filter (where cause <> 'time') as may_fire
     from changed_patient{of_given} group by patient_id
 ),
 filled as (select count(*) > 0 as anew from changed_patient where patient_id is null),

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import psycopg
 import pytest
@@ -15,6 +17,7 @@ from orchestration.clinics import ClinicDay
 from orchestration.importing.mapping import Mapping
 from orchestration.live import attend as attending
 from orchestration.live.lane import open_lane
+from orchestration.live.unit import begin_day
 from tests.integration import live_twins
 from tests.integration.importing import bring
 from tests.integration.live_twins import AS_OF, evaluate, load, save
@@ -95,6 +98,36 @@ def test_who_changed_at_the_clinic_as_well_is_told(
     began.appointment("north", patient, AS_OF)
     way(server)
     assert fired(began) == [("Ada Wren", False), ("Canary Finch", True)]
+
+
+@pytest.mark.parametrize("way", [live, batch])
+def test_what_shows_in_no_mart_tells_nobody_what_an_import_brought(
+    server: Server, began: Rows, tmp_path: Path, way: Callable[[Server], None]
+) -> None:
+    (finch, _) = began.raw("north", columns="patient_id")
+    plan = began.plan("north", UUID(str(finch[0])), [AS_OF])
+    way(server)
+    bring(server, MAPPING, tmp_path / "visits.csv")
+    began.admin.execute("update operational.treatment_plan set title = 'Neck' where plan_id = %s", [plan])
+    way(server)
+    assert fired(began) == [("Ada Wren", False), ("Canary Finch", False)]
+
+
+@pytest.mark.parametrize("by_worker", [True, False])
+def test_a_midnight_tells_nobody_what_an_import_brought(
+    server: Server, began: Rows, tmp_path: Path, by_worker: bool
+) -> None:
+    bring(server, MAPPING, tmp_path / "visits.csv")
+    began.admin.execute("update clinic_north.segment_clock set flips_known = false")  # so that everybody is due
+    morrow = ClinicDay("north", AS_OF + timedelta(days=1))
+    if by_worker:
+        with open_lane(server) as lane:
+            assert begin_day(lane, morrow, datetime.combine(morrow.as_of, time(12), UTC), wait=True)
+            attending.attend(lane, morrow, wait=True)
+    else:
+        load(server, "north")
+        evaluate(server, "north", morrow.as_of)
+    assert fired(began) == [("Ada Wren", False), ("Canary Finch", False)]
 
 
 @pytest.mark.check(47)
