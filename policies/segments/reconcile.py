@@ -306,7 +306,7 @@ emptied as (
     insert into segment_state (segment_id, version, rules, profile_dependent)
     select segment_id, segment.version, '', false
     from segment left join segment_state as known using (segment_id)
-    where segment.archived_at is not null and known.rules is distinct from ''
+    where segment.archived_at is not null and (known.rules, known.version) is distinct from ('', segment.version)
         and not exists (select from listed where listed.segment_id = segment.segment_id)
         and segment_id not in (select segment_id from segment_broken)
     on conflict (segment_id) do update set version = excluded.version, rules = excluded.rules,
