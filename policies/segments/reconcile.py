@@ -301,6 +301,10 @@ evaluated as (
     on conflict (segment_id) do update set version = excluded.version, rules = excluded.rules,
         profile_dependent = excluded.profile_dependent
 ),
+mended as (
+    -- Whoever notes that later would have everybody evaluated once more, and what changed until then told as by a rule.
+    delete from segment_broken as broken using listed where broken.segment_id = listed.segment_id
+),
 emptied as (
     -- What is archived has nobody, by the version that it was archived at.
     insert into segment_state (segment_id, version, rules, profile_dependent)

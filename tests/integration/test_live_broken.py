@@ -106,6 +106,23 @@ def test_once_it_is_mended_everybody_is_evaluated_by_it(module_server: Server, r
     assert "old" not in segments_of(rows, patient)
 
 
+def test_what_a_build_has_mended_nobody_evaluates_once_more(module_server: Server, rows: Rows) -> None:
+    young = rows.patient("north", birth_date=date(2010, 1, 1))
+    bring(module_server)
+    save_by_hand(rows, "old", UNKNOWN, dependent=False)
+    bring(module_server)
+    save_by_hand(rows, "old", OLD, dependent=True)
+    load(module_server, "north")
+    evaluate(module_server, "north")
+    assert rows.raw("north", "segment_broken") == []
+    rows.admin.execute(
+        "update operational.profile set birth_date = '1931-05-17' where person_id = %s", [rows.person_of(young)]
+    )
+    bring(module_server)
+    told = {slug: row for slug, who, *row in feed(rows, "north") if who == young}
+    assert (told["old"][1], told["old"][3], told["frail"][1], told["frail"][3]) == ("data", True, "data", True)
+
+
 @pytest.fixture
 def nobody(module_server: Server, rows: Rows) -> Iterator[UUID]:
     """A patient whom the members' table refuses."""

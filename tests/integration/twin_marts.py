@@ -39,10 +39,8 @@ ALWAYS = {
     " where not coalesce(r.profile_shared, false) and t.entered_at < ended.at and exists ("
     " select from {c}.segment_version as v where v.segment_id = t.segment_id and v.created_at < ended.at"
     " and v.version between t.version and coalesce(t.left_version, v.version) and v.rule::text ~ '\"(age|sex)\"')",
-    "told before": "select f.segment_id, f.patient_id from {c}.segment_forget as f inner join {c}.segment_stay as t"
-    " using (segment_id, patient_id) where t.entered_run < f.run",
 }
-EMPTY = ("left open", "told", "told before")
+EMPTY = ("left open", "told")
 OF_MOMENTS = {
     "withdrawn": "select s.slug, w.patient_id, w.entered_by, w.version, w.fires_in, w.left_by, w.left_version,"
     " w.fires_out from audit.withdrawn_stay as w inner join operational.clinic as k using (clinic_id)"
