@@ -222,7 +222,9 @@ with stay as materialized (
 ),
 told as (
     select stay.*, left_at is null and segment_id not in (select segment_id from segment_broken) as goes_on
-    from stay where profile_dependent
+    from (select *, bool_or(profile_dependent) over (partition by segment_id, patient_id) as forgets from stay) as stay
+    -- Whoever is told to forget somebody forgets a present stay too, though that one told nothing: it begins anew.
+    where profile_dependent or (forgets and left_at is null)
 ),
 this as (
     update segment_clock set run = run + 2, at = greatest(at, %(at)s)
