@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Tests that take more seeds in a deep run.
+HISTORIES := $(addprefix tests/integration/test_,live.py twins.py core_chains.py)
 
 .DEFAULT_GOAL := help
 
@@ -34,8 +36,8 @@ demo: $(INSTALLED)  ## Set up a demonstration and serve its pages
 test: $(INSTALLED)  ## Run the tests, in two processes, each with a PostgreSQL of its own
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder $(TESTS)
 
-test-deep: $(INSTALLED)  ## Run the property tests with 10,000 examples, and the sealer under load for longer
-	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/properties tests/integration/test_sealer.py --timeout=7200
+test-deep: $(INSTALLED)  ## Run the property tests with 10,000 examples, more histories, and the sealer under load for longer
+	HYPOTHESIS_PROFILE=deep $(BIN)/python -m pytest tests/properties $(HISTORIES) tests/integration/test_sealer.py --timeout=7200
 
 check: $(INSTALLED)  ## Lint, types, import directions, SQL style, security
 	$(BIN)/ruff check .

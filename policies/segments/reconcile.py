@@ -165,6 +165,7 @@ def _changes(told: Told, given: bool) -> str:
     from changed_patient{of_given} group by patient_id
 ),
 filled as (select count(*) > 0 as anew from changed_patient where patient_id is null),
+{_BROKEN},
 told as (
     -- Asked for twice it is kept, once it is not; whole in any case: a verdict pulled out of it would be found twice.
     select verdicts.*, noted.cause, noted.may_fire
@@ -198,7 +199,7 @@ present as (
     left join segment_state as last on last.segment_id = stay.segment_id
     left join noted on noted.patient_id = stay.patient_id
     where stay.left_at is null
-        and (listed.segment_id is not null or stay.segment_id not in (select segment_id from segment_broken))
+        and (listed.segment_id is not null or stay.segment_id not in (select segment_id from broken))
 ),
 changed as materialized (
     select segment_id, patient_id, present.entered_run, coalesce(held.version, present.version) as version,
@@ -215,6 +216,11 @@ changed as materialized (
 
 
 _VERDICTS = "pg_temp.segment_verdict"
+# What is archived is in force no more, whatever is wrong with it.
+_BROKEN = """broken as (
+    select known.segment_id
+    from segment_broken as known inner join segment using (segment_id) where archived_at is null
+)"""
 _KEEP = "create temporary table segment_verdict on commit drop as {told}"
 # `names_quiet_one` is the clinic's own function, and asked of those alone whose own versions fire.
 _LISTED = """
@@ -303,7 +309,8 @@ evaluated as (
 ),
 mended as (
     -- Whoever notes that later would have everybody evaluated once more, and what changed until then told as by a rule.
-    delete from segment_broken as broken using listed where broken.segment_id = listed.segment_id
+    delete from segment_broken
+    where segment_id in (select segment_id from listed) or segment_id not in (select segment_id from broken)
 ),
 emptied as (
     -- What is archived has nobody, by the version that it was archived at.
@@ -312,7 +319,6 @@ emptied as (
     from segment left join segment_state as known using (segment_id)
     where segment.archived_at is not null and (known.rules, known.version) is distinct from ('', segment.version)
         and not exists (select from listed where listed.segment_id = segment.segment_id)
-        and segment_id not in (select segment_id from segment_broken)
     on conflict (segment_id) do update set version = excluded.version, rules = excluded.rules,
         profile_dependent = excluded.profile_dependent
 )"""
@@ -337,6 +343,7 @@ _RECONCILE = _STALE + _OF_ALL.format(**_KNOWN_STILL) + _EVALUATED + _WRITE
 _RECONCILE_FLIPS = _FLIP.format(kept="patient_flip") + _OF_ALL.format(known="true", source="") + _EVALUATED + _WRITE
 _RECONCILE_GIVEN = _FLIP_OF_GIVEN + _OF_GIVEN + _WRITE
 _NOTED = f"""with listed as materialized ({_LISTED.format(place=0)}),
+{_BROKEN},
 everybody as (delete from changed_patient where patient_id is null){_EVALUATED}
 update segment_clock set as_of = $1, flips_known = true, at = greatest(at, $2)
 """  # nosec B608 # constants

@@ -3,9 +3,6 @@
 A chain that fails prints its history, and its seed makes it again.
 """
 
-import os
-from random import SystemRandom
-
 import access_world
 import pytest
 from access_world import World
@@ -14,9 +11,10 @@ from core_looks import compare, looks
 from core_visits import ACTS, Visits
 from provisional import Mailbox, mailbox
 
+from tests.histories import seeds
+
 __all__ = ["mailbox"]
-LENGTH = int(os.environ.get("CLOISTER_TEST_ACTS", "40"))
-SEEDS = [int(seed) for seed in os.environ.get("CLOISTER_TEST_SEEDS", "1 2 3").split()]
+LENGTH = 40
 # How many, of some two hundred, look after each act; after the last one everybody does.
 LOOKS = 8
 
@@ -26,18 +24,10 @@ LOOKS = 8
 @pytest.mark.check(33)
 @pytest.mark.check(34)
 @pytest.mark.check(52)
-@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("seed", seeds(1, 2, 3, 4))
 def test_whatever_happens_everybody_sees_what_they_may(fresh: World, mailbox: Mailbox, seed: int) -> None:
-    run(fresh, mailbox, seed)
-
-
-def test_also_in_a_history_that_nobody_knows_yet(fresh: World, mailbox: Mailbox) -> None:
-    run(fresh, mailbox, SystemRandom().randrange(10**9))
-
-
-def run(world: World, mailbox: Mailbox, seed: int) -> None:
-    with access_world.client(world.server) as api:
-        chain = Visits(world, api, mailbox, seed)
+    with access_world.client(fresh.server) as api:
+        chain = Visits(fresh, api, mailbox, seed)
         try:
             _act(chain)
         except BaseException as failure:

@@ -19,6 +19,7 @@ from orchestration.live.attend import Left, attend
 from orchestration.live.lane import open_lane
 from orchestration.live.unit import begin_day
 from policies.segments.rule import RuleError
+from tests.histories import seeds
 from tests.integration.live_twins import AS_OF, TWINS, evaluate, feed, save
 from tests.integration.twin_events import Events
 from tests.integration.twin_marts import assert_alike
@@ -66,11 +67,10 @@ class Builder:
 @pytest.mark.check(16)
 @pytest.mark.check(45)
 @pytest.mark.check(49)
-@pytest.mark.parametrize("seed", [42, 66, 80, 133, 238, None])
+@pytest.mark.parametrize("seed", seeds(42, 66, 80, 133, 238, 269, deep=300))
 def test_however_often_the_worker_looks_it_brings_what_a_build_brings(
-    server: Server, admin: psycopg.Connection, seed: int | None
+    server: Server, admin: psycopg.Connection, seed: int
 ) -> None:
-    seed = random.randrange(100_000) if seed is None else seed
     chance = random.Random(seed)
     often, moments = chance.choice([0, 0, 0.2]), True
     admin.execute("update operational.clinic set time_zone = 'Europe/Berlin', country = 'DE'")
