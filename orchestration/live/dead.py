@@ -72,7 +72,7 @@ with taken as (
     returning entity, fires
 ),
 failed as (
-    select entity, bool_or(fires) as fires
+    select entity, coalesce(bool_or(fires), true) as fires
     from (
         select entity, fires from taken
         union all

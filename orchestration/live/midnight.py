@@ -68,8 +68,8 @@ aged (patient_id, entity) as (
         and consent.occurred_at <= statement_timestamp() and coalesce(consent.expires_at > statement_timestamp(), true)
 ),
 waiting as (
-    insert into operational.outbox (clinic_id, entity, patient_id)
-    select begun.clinic_id, aged.entity, aged.patient_id from aged cross join begun
+    insert into operational.outbox (clinic_id, entity, patient_id, fires)
+    select begun.clinic_id, aged.entity, aged.patient_id, null from aged cross join begun
     returning patient_id
 )
 select (select count(*) from (select patient_id from due union select patient_id from waiting) as patient)

@@ -19,8 +19,8 @@ def queue_open(lane: Lane, clinic: str) -> int:
 
 
 _QUEUE = """
-insert into operational.outbox (clinic_id, entity, patient_id)
-select (select operational.role_clinic()), 'patient', waiting.patient_id
+insert into operational.outbox (clinic_id, entity, patient_id, fires)
+select (select operational.role_clinic()), 'patient', waiting.patient_id, null
 from (
     select patient_id, min(turn) as turn
     from (

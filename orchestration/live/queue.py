@@ -71,8 +71,8 @@ def take(
     oldest = min((since for _, _, since, *_ in rows if since), default=None)
     outbox = [row for _, _, _, ids, *_ in rows for row in ids or ()]
     silent: dict[str, set[UUID]] = {}
-    for patient, changed, _, _, loud, _ in rows:
-        for entity in set(changed).difference(loud):
+    for patient, _, _, _, hushed, loud, _ in rows:
+        for entity in set(hushed).difference(loud):
             silent.setdefault(entity, set()).add(patient)
     return _state(found), Taken(entities, oldest, any(more for *_, more in rows), outbox, silent)
 
@@ -105,6 +105,7 @@ changed as (
 )
 select patient_id, coalesce(array_agg(distinct entity) filter (where entity is not null), array[]::text[]),
     min(changed_at), array_agg(outbox_id) filter (where outbox_id is not null),
+    coalesce(array_agg(distinct entity) filter (where not fires), array[]::text[]),
     coalesce(array_agg(distinct entity) filter (where fires), array[]::text[]), {more}
 from chosen left join changed using (patient_id)
 group by patient_id

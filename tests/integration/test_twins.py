@@ -67,7 +67,7 @@ class Builder:
 @pytest.mark.check(16)
 @pytest.mark.check(45)
 @pytest.mark.check(49)
-@pytest.mark.parametrize("seed", seeds(42, 66, 80, 133, 238, 269, deep=300))
+@pytest.mark.parametrize("seed", seeds(42, 66, 80, 133, 238, 269, 45_092, 45_104, deep=300))
 def test_however_often_the_worker_looks_it_brings_what_a_build_brings(
     server: Server, admin: psycopg.Connection, seed: int
 ) -> None:
