@@ -10,6 +10,7 @@ from psycopg import sql
 
 from api.bookings.orders import Order, patient_taken, specialist_taken
 from api.bookings.statements import ENDLESS, OF_PATIENT, OF_SPECIALIST_SOON, is_taken
+from api.families import repository as families
 from api.gateway import Work
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
@@ -79,9 +80,6 @@ _REVIVE = sql.SQL("""
 update operational.registration set deleted_at = null, deleted_by = null, delete_reason = null
 where clinic_id = %(clinic)s and patient_id = %(patient)s""")
 _IS_THERE = sql.SQL("select person_id from operational.person where person_id = %(person)s and deleted_at is null")
-# Who goes with the last guardian meanwhile is waited for, or waits.
-_HOLD_PERSON = sql.SQL("""
-select person_id from operational.person where person_id = %(person)s and deleted_at is null for share""")
 # What else is deleted was no patient, or is another registration's by now: only an admin brings it back.
 _COME_BACK = {DeletionReason.ASKED, DeletionReason.MOVED_AWAY, DeletionReason.NO_LONGER}
 # The specialist's row is held from here on: two that met in the constraint would wait for each other.
@@ -194,7 +192,7 @@ async def register_person(work: Work, order: Order, person: UUID, ends_at: datet
         NotThere: they went with their last guardian meanwhile.
         Refused: they were one by mistake, or are one twice; or have an imported appointment then.
     """
-    if not await work.run(_HOLD_PERSON, person=person):
+    if not await families.hold(work, person):
         raise NotThere("no such person")
     values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "person": person, **_span(order, ends_at)}
     found = await work.run(_BY_PERSON, **values)

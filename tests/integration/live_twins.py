@@ -104,13 +104,7 @@ class Twins:
     def arrive(self) -> UUID:
         """Somebody new, who signs more often than not."""
         person = self.rows.person(AS_OF - timedelta(days=self.chance.choice([300, 6_000, 20_000, 25_000, 30_000])))
-        patient = UUID(int=self.chance.getrandbits(128))
-        self._both(
-            "insert into operational.registration (clinic_id, patient_id, person_id, registered_on)"
-            " values (%(clinic)s, %(patient)s, %(person)s, %(day)s)",
-            patient=patient, person=person, day=self._day(),
-        )  # fmt: skip
-        self.people[patient] = person
+        patient = self._register(person)
         if self.chance.random() < 0.7:
             self.consent("signed", patient)
         return patient
@@ -133,6 +127,16 @@ class Twins:
     def _both(self, statement: str, **values: Any) -> None:
         for clinic in TWINS:
             self.rows.admin.execute(statement, {"clinic": self.rows.clinic_id(clinic), **values})
+
+    def _register(self, person: UUID) -> UUID:
+        patient = UUID(int=self.chance.getrandbits(128))
+        self._both(
+            "insert into operational.registration (clinic_id, patient_id, person_id, registered_on)"
+            " values (%(clinic)s, %(patient)s, %(person)s, %(day)s)",
+            patient=patient, person=person, day=self._day(),
+        )  # fmt: skip
+        self.people[patient] = person
+        return patient
 
     def _someone(self) -> UUID:
         return self.chance.choice(list(self.people))

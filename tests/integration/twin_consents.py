@@ -127,16 +127,6 @@ class Consents(Twins):
     def _midnight(self) -> None:
         self.day += timedelta(days=self.chance.choice([1, 1, 1, 2, 7, 30]))
 
-    def _register(self, person: UUID) -> UUID:
-        patient = UUID(int=self.chance.getrandbits(128))
-        self._both(
-            "insert into operational.registration (clinic_id, patient_id, person_id, registered_on)"
-            " values (%(clinic)s, %(patient)s, %(person)s, %(day)s)",
-            patient=patient, person=person, day=self._day(),
-        )  # fmt: skip
-        self.people[patient] = person
-        return patient
-
     @contextmanager
     def _as_time_does(self) -> Iterator[None]:
         """No trigger sees it."""

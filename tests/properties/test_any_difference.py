@@ -1,6 +1,5 @@
 """Any rule before it is saved: whom it is said to mean, to bring and to take are those whom the next run moves."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -10,28 +9,19 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from infra.database import Server
 from policies.segments.reference import holds
 from policies.segments.rule import Rule, parse_rule
 from policies.segments.text import write
 from policies.small_counts import SMALLEST
 from tests.properties.segment_strategies import AS_OF, PATIENTS, patients, rules, tables
-from tests.properties.told_clinic import CLINICS, Answer, Sharing, Told, furnished, ordered, seen
+from tests.properties.told_clinic import CLINICS, Answer, Sharing, Told, clinics, ordered, seen, share
 from tests.spec.segments.tables import Row
 
 SLUGS = ("s0", "s1", "s2")
 # As many as each of the patients, so that a side is of few, or more than a page.
 ALIKE = {"a": "adg", "b": "behjl", "c": "cfikmnop"}
-few = hypothesis.settings(
-    max_examples=max(hypothesis.settings().max_examples // 20, 1),
-    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
-)
-
-
-@pytest.fixture(scope="module")
-def clinics(module_server: Server) -> Iterator[dict[str, Told]]:
-    with furnished(module_server) as found:
-        yield found
+__all__ = ["clinics"]
+few = share(20)
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Any rules over any data: why a patient is in, and for whom it is undecided, are as the reference says."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cache
@@ -14,7 +14,6 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from infra.database import Server
 from policies.segments.condition import Condition
 from policies.segments.flips import HORIZON_DAYS, raw_table
 from policies.segments.measure import FactTable
@@ -32,12 +31,13 @@ from tests.properties.told_clinic import (
     Answer,
     Sharing,
     Told,
+    clinics,
     decided,
-    furnished,
     leaves,
     ordered,
     parts,
     seen,
+    share,
     with_days_of_forms,
 )
 from tests.spec.segments.tables import Row
@@ -45,17 +45,9 @@ from tests.spec.segments.tables import Row
 # Some days ahead of those that are looked at, each of which a policy's own test tries.
 AHEAD = (1, 2, 27, 30, 31, 60, 89, 92, 364, 366, 1500)
 SLUGS = ("s0", "s1", "s2", "census")
-few = hypothesis.settings(
-    max_examples=max(hypothesis.settings().max_examples // 40, 1),
-    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
-)
+__all__ = ["clinics"]
+few = share(40)
 Fact = tuple[Any, ...]
-
-
-@pytest.fixture(scope="module")
-def clinics(module_server: Server) -> Iterator[dict[str, Told]]:
-    with furnished(module_server) as found:
-        yield found
 
 
 @dataclass(frozen=True)

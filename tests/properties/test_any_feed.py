@@ -1,6 +1,5 @@
 """Any history of a clinic: its feed, its members at each instant and its daily counts tell the same, page by page."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -11,7 +10,6 @@ import hypothesis
 import pytest
 from hypothesis import strategies as st
 
-from infra.database import Server
 from orchestration.drift import check_drift
 from orchestration.live import withdrawal
 from orchestration.programs import active_segments
@@ -22,16 +20,14 @@ from tests.conftest import CLINICS as BOTH
 from tests.integration.segment_clinic import AS_OF, OLD, RECENT, SEEN
 from tests.properties.segment_strategies import AS_OF as ANY_DAY
 from tests.properties.segment_strategies import PATIENTS, patients, rules, tables
-from tests.properties.told_clinic import PROFILE, SHARED, Answer, Told, furnished, ordered
+from tests.properties.told_clinic import PROFILE, SHARED, Answer, Told, clinics, ordered, share
 from tests.spec.segments.tables import Row
 
 SLUGS = ("s0", "s1", "s2")
 ZONES = {clinic.slug: ZoneInfo(clinic.time_zone) for clinic in BOTH}
 MONTHS_AGO = datetime.now(UTC).replace(minute=0, second=0, microsecond=0) - timedelta(days=60)
-few = hypothesis.settings(
-    max_examples=max(hypothesis.settings().max_examples // 40, 1),
-    suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
-)
+__all__ = ["clinics"]
+few = share(40)
 # What consents, visits and days move.
 KNOWN_TO_MOVE = st.sampled_from([OLD, {"not": OLD}, SEEN, RECENT, {"not": RECENT}, {"any": [OLD, RECENT]}])
 someone = st.sampled_from(PATIENTS)
@@ -51,12 +47,6 @@ STEP = st.one_of(
     st.tuples(st.just("clean")),
     st.tuples(st.just("follow"), any_slug, st.integers(1, 3)),
 )
-
-
-@pytest.fixture(scope="module")
-def clinics(module_server: Server) -> Iterator[dict[str, Told]]:
-    with furnished(module_server) as found:
-        yield found
 
 
 @dataclass

@@ -1,7 +1,6 @@
 """A clinic of any patients, facts and rules, whose segments the API tells of."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from itertools import product
@@ -10,12 +9,14 @@ from uuid import UUID
 
 import access_world
 import httpx
+import hypothesis
 import psycopg
+import pytest
 from access_world import Api, World
 from hypothesis import strategies as st
 from psycopg import sql
 
-from infra.database import Server, connect_admin
+from infra.database import connect_admin
 from policies.classification import Field, needs_consent
 from policies.segments.condition import Condition
 from policies.segments.measure import FactTable
@@ -178,14 +179,21 @@ def seen(patient: Patient, sharing: Sharing) -> Patient:
     return patient if sharing == "shared" else replace(patient, columns={**patient.columns, **dict.fromkeys(PROFILE)})
 
 
-@contextmanager
-def furnished(server: Server) -> Iterator[dict[str, Told]]:
+def share(of: int) -> hypothesis.settings:
+    """Settings of a property whose examples each take the API many answers: so large a share of the usual number."""
+    return hypothesis.settings(
+        max_examples=max(hypothesis.settings().max_examples // of, 1),
+        suppress_health_check=[hypothesis.HealthCheck.too_slow, hypothesis.HealthCheck.data_too_large],
+    )
+
+
+@pytest.fixture(scope="module")
+def clinics(world: World) -> Iterator[dict[str, Told]]:
     """Both clinics, at each of which the patients of letters are registered, and the API on them."""
-    world = access_world.build(server)
     for clinic, letter in product(CLINICS, PATIENTS):
         query = "update operational.registration set patient_id = %s where person_id = %s"
         world.change(query, UUID(int=ord(letter)), world.newcomer(clinic))
-    with access_world.client(server) as api, connect_admin(server) as admin:
+    with access_world.client(world.server) as api, connect_admin(world.server) as admin:
         yield {
             clinic: Told(world, api, admin, clinic, access_world.sign_in(api, f"manager.{clinic}"))
             for clinic in CLINICS
