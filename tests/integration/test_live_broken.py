@@ -179,3 +179,20 @@ def test_segments_that_name_a_broken_one_are_broken() -> None:
     assert compiling(whole) == whole
     assert compiling([*whole, segment(4, 'in_segment("s5")'), segment(6, 'in_segment("s4") or age > 3')]) == whole
     assert compiling([segment(7, 'in_segment("s8")'), segment(8, 'in_segment("s7")'), whole[0]]) == [whole[0]]
+
+
+def test_what_is_archived_while_it_is_broken_is_left_by_the_build_that_comes_next(
+    module_server: Server, rows: Rows
+) -> None:
+    """With whatever else is noted of its members then, such as the end of a consent, which always fires."""
+    patient = old_patient(rows, module_server)
+    rows.appointment("north", patient, AS_OF)
+    bring(module_server)
+    save_by_hand(rows, "seen", UNKNOWN, dependent=False)
+    bring(module_server)
+    rows.admin.execute("update clinic_north.segment set archived_at = now() where slug in ('seen', 'frail')")
+    rows.consent("north", rows.person_of(patient), "revoked")
+    load(module_server, "north")
+    evaluate(module_server, "north")
+    left = [row for slug, who, *row in feed(rows, "north") if (slug, who) == ("seen", patient)][-1]
+    assert (left[0], left[1], left[3]) == ("left", "rule", True)

@@ -51,6 +51,18 @@ def live(at: Server) -> None:
     live_twins.bring(at)
 
 
+def next_day(at: Server, *, by_worker: bool) -> None:
+    """Have north's next day begin, by the worker or by a build for it."""
+    morrow = ClinicDay("north", AS_OF + timedelta(days=1))
+    if by_worker:
+        with open_lane(at) as lane:
+            assert begin_day(lane, morrow, datetime.combine(morrow.as_of, time(12), UTC), wait=True)
+            attending.attend(lane, morrow, wait=True)
+    else:
+        load(at, "north")
+        evaluate(at, "north", morrow.as_of)
+
+
 def fired(rows: Rows) -> list[tuple[str, bool]]:
     """Who entered the segment of those who have been seen, by their names, and whether automation may act on that."""
     return rows.admin.execute(
@@ -119,15 +131,40 @@ def test_a_midnight_tells_nobody_what_an_import_brought(
 ) -> None:
     bring(server, MAPPING, tmp_path / "visits.csv")
     began.admin.execute("update clinic_north.segment_clock set flips_known = false")  # so that everybody is due
-    morrow = ClinicDay("north", AS_OF + timedelta(days=1))
-    if by_worker:
-        with open_lane(server) as lane:
-            assert begin_day(lane, morrow, datetime.combine(morrow.as_of, time(12), UTC), wait=True)
-            attending.attend(lane, morrow, wait=True)
-    else:
-        load(server, "north")
-        evaluate(server, "north", morrow.as_of)
+    next_day(server, by_worker=by_worker)
     assert fired(began) == [("Ada Wren", False), ("Canary Finch", False)]
+
+
+@pytest.mark.parametrize("by_worker", [True, False])
+def test_what_runs_out_with_the_day_is_as_silent_as_the_import_beside_it(
+    server: Server, began: Rows, by_worker: bool
+) -> None:
+    """Finch enters those of unknown sex as the consent ends; the worker notes that, a build finds it with the rest."""
+    ((person,),) = began.admin.execute("select person_id from operational.person where name = 'Canary Finch'")
+    began.admin.execute(
+        "insert into operational.profile (person_id, sex) values (%s, 'female')"
+        " on conflict (person_id) do update set sex = excluded.sex",
+        [person],
+    )
+    began.consent("north", person)
+    batch(server)
+    save(server, {"seen": "sex is unknown"})
+    batch(server)
+    assert fired(began) == [("Ada Wren", False)], "Finch is of a known one"
+    with began.admin.transaction():
+        began.admin.execute("set local session_replication_role = replica")  # as time does, which no trigger sees
+        began.admin.execute("update operational.consent set expires_at = now() where person_id = %s", [person])
+        began.admin.execute("update operational.sharing_limit set ends_at = now() where source = 'consent'")
+        began.admin.execute("update clinic_north.raw_patients set profile_until = now() where profile_shared")
+    with began.admin.transaction():
+        began.admin.execute("select set_config('cloister.fires', 'off', true)")
+        began.admin.execute("update operational.person set name = 'Canary Fink' where person_id = %s", [person])
+    next_day(server, by_worker=by_worker)
+    # The stay itself goes to the audit zone at once, as one that the end of a profile told of.
+    assert began.admin.execute("select entered_by, fires_in from audit.withdrawn_stay").fetchall() == [
+        ("consent", False)
+    ]
+    assert fired(began) == [("Ada Wren", False), ("Canary Fink", False)]
 
 
 @pytest.mark.check(47)
