@@ -5,6 +5,7 @@ north's, and shares it with nobody; Canary Heron is south's. Dr. North treats Fi
 Dr. South Finch and Heron at south. Canary Chick is a child, no clinic's, and Finch's dependent.
 """
 
+import asyncio
 import json
 import logging as std_logging
 import socket
@@ -209,6 +210,25 @@ def listening() -> socket.socket:
     return socket.create_server(("127.0.0.1", 0))
 
 
+class Running(uvicorn.Server):
+    """Stops at once: its own waits are for ticks, and for whoever is still answered."""
+
+    async def main_loop(self) -> None:
+        self.loop, self.asked = asyncio.get_running_loop(), asyncio.Event()
+        if not await self.on_tick(0):
+            await self.asked.wait()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        if hasattr(self, "asked"):
+            self.loop.call_soon_threadsafe(self.asked.set)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for each in self.servers:
+            each.close()
+        await self.lifespan.shutdown()
+
+
 class Api(httpx.Client):
     """Speaks to a running application; keeps cookies, follows no redirect."""
 
@@ -221,15 +241,16 @@ def client(server: Server, rates: Rates = UNLIMITED) -> Iterator[Api]:
     """The application on a port of its own, as it is served."""
     app = create_app(server, rates)
     with listening() as own:
-        running = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))
+        running = Running(uvicorn.Config(app, log_config=None, access_log=False, server_header=False))
         thread = threading.Thread(target=running.run, kwargs={"sockets": [own]}, daemon=True)
         thread.start()
         try:
-            with Api(base_url=f"http://127.0.0.1:{own.getsockname()[1]}", timeout=30) as api:
+            # Nothing is verified, so that no client reads all certificates of the system.
+            with Api(base_url=f"http://127.0.0.1:{own.getsockname()[1]}", timeout=30, verify=False) as api:
                 api.app, api.server = app, server
                 yield api
         finally:
-            running.should_exit = True
+            running.stop()
             thread.join()
 
 

@@ -92,6 +92,8 @@ def template() -> Iterator[Server]:
     with connect_admin(server, dbname="postgres") as admin:
         # Tests kill processes, never the machine.
         admin.execute("alter system set fsync = off")
+        # Roles sign in some ten thousand times.
+        admin.execute("alter system set scram_iterations = 1")
         admin.execute("select pg_reload_conf()")
     set_up(server)
     ensure_keyring(chosen, server)
@@ -161,7 +163,8 @@ def _cloned(template: Server) -> Iterator[Server]:
     clone = replace(template, admin={**template.admin, "dbname": f"test_{secrets.token_hex(6)}"})
     with connect_admin(template, dbname="postgres") as admin:
         admin.execute(
-            sql.SQL("create database {} template {}").format(
+            # By files, where none waits for a disk: a fourth faster than by way of the log.
+            sql.SQL("create database {} template {} strategy file_copy").format(
                 sql.Identifier(clone.admin["dbname"]), sql.Identifier(template.admin["dbname"])
             )
         )

@@ -18,8 +18,14 @@ FOLDER = Path(__file__).parent
 PARTS = (entry, manager, auditor, patient, specialist, staff, admin)
 
 
+def add_routes(served: APIRouter) -> None:
+    """Have the pages among what is served."""
+    pages = APIRouter(routes=flat([home.router, *(router for each in PARTS for router in each.ROUTERS)]))
+    served.include_router(pages, include_in_schema=False, dependencies=[Depends(speak), Depends(own_forms_only)])
+
+
 def install(app: FastAPI) -> None:
-    """Add the pages to the app."""
+    """Give the app what its pages are made with."""
     templates = Jinja2Templates(FOLDER / "templates")
     add_texts(templates.env)
     show.add_filters(templates.env)
@@ -28,8 +34,6 @@ def install(app: FastAPI) -> None:
     templates.env.globals["mailbox_here"] = not app.state.services.production
     app.state.templates = templates
     app.state.error_page = error_page
-    pages = APIRouter(routes=flat([home.router, *(router for each in PARTS for router in each.ROUTERS)]))
-    app.include_router(pages, include_in_schema=False, dependencies=[Depends(speak), Depends(own_forms_only)])
     app.add_middleware(ImpersonatedAddress)
     app.mount("/static", assets, name="static")
 
