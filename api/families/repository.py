@@ -49,6 +49,8 @@ from operational.profile as q
 where g.guardianship_id = %(guardianship)s and g.dependent_id = %(dependent)s and q.person_id = g.dependent_id
     and {STANDS}
 returning g.guardianship_id as id, g.ends_on, g.guardian_id""")  # nosec B608 # constants
+# Whoever brings a registration back holds it, and looks afterwards whether its person is there.
+_HOLD_REGISTRATIONS = sql.SQL("select operational.hold_registrations(%(dependent)s)")
 _CARED_FOR = sql.SQL(f"""
 select
     exists (select {STANDING} and g.dependent_id = %(dependent)s)
@@ -210,6 +212,7 @@ async def let_go(work: Work, dependent: UUID, reason: DeletionReason) -> bool:
     Raises:
         Refused: a clinic's patient would be left without anybody.
     """
+    await work.run(_HOLD_REGISTRATIONS, dependent=dependent)
     (state,) = await work.run(_CARED_FOR, dependent=dependent)
     if state["cared_for"]:
         return False

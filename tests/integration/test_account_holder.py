@@ -6,7 +6,7 @@ from typing import Any
 import access_world
 import pytest
 from access_world import FINCH, HERON, WREN, Api, World
-from booking import ask, post
+from booking import ask, at, post
 from families import NOT_THERE, PARENT, add, call, dependents, invitation, join
 
 from infra.database import connect_admin
@@ -99,8 +99,8 @@ def test_a_guardianship_of_another_dependent_is_not_there(fresh: World) -> None:
 
 
 @pytest.mark.check(39)
-@pytest.mark.parametrize("first", ["booking", "leaving"])
-def test_nobody_books_for_a_child_who_goes_with_the_last_guardian_meanwhile(fresh: World, first: str) -> None:
+@pytest.mark.parametrize(("who", "first"), [("guardian", "booking"), ("guardian", "leaving"), ("staff", "booking")])
+def test_nobody_books_for_a_child_who_goes_with_the_last_guardian_meanwhile(fresh: World, first: str, who: str) -> None:
     """Whoever came first is waited for: the child is the clinic's patient and has a guardian, or is neither."""
     held = {
         "booking": "select from operational.specialist where name = 'Dr. North' for update",
@@ -108,9 +108,12 @@ def test_nobody_books_for_a_child_who_goes_with_the_last_guardian_meanwhile(fres
     }[first]
     with access_world.client(fresh.server) as api, connect_admin(fresh.server) as admin, ThreadPoolExecutor(2) as pool:
         dependent = add(api, "finch").json()["id"]
-        path, who = f"me/dependents/{dependent}", access_world.sign_in(api, "finch")
+        path, books = f"me/dependents/{dependent}", (access_world.sign_in(api, "finch"), {"dependent": dependent})
+        if who == "staff":
+            once_a_patient(api, fresh, *books)
+            books = access_world.sign_in(api, "staff.north"), {"patient": {"source_id": "known"}}
         doing = {
-            "booking": lambda: post(api, who, ask(dependent=dependent)),
+            "booking": lambda: post(api, books[0], ask(**books[1])),
             "leaving": lambda: call(api, "finch", "DELETE", path, MISTAKE),
         }
         with admin.transaction():
@@ -123,9 +126,24 @@ def test_nobody_books_for_a_child_who_goes_with_the_last_guardian_meanwhile(fres
     assert statuses == ([201, 409] if first == "booking" else [200, 404])
     gone = fresh.look(
         "select p.deleted_at is not null, exists ("
-        "   select from operational.registration as r where r.person_id = p.person_id)"
+        "   select from operational.registration as r where r.person_id = p.person_id and r.deleted_at is null)"
         " from operational.guardianship as g inner join operational.person as p on p.person_id = g.dependent_id"
         " where g.guardianship_id = %s",
         dependent,
     )
     assert gone == [(first == "leaving", first == "booking")]
+
+
+def once_a_patient(api: Api, world: World, who: dict[str, str], whom: dict[str, str]) -> None:
+    """Have a dependent been north's patient, whom staff know by an id of their own."""
+    assert post(api, who, ask(**whom, starts_at=at(30))).status_code == 201
+    ((patient, clinic),) = world.look(
+        "select r.patient_id, r.clinic_id from operational.guardianship as g"
+        " inner join operational.registration as r on r.person_id = g.dependent_id where g.guardianship_id = %s",
+        whom["dependent"],
+    )
+    source = "insert into operational.patient_source (clinic_id, source, source_id, patient_id)"
+    world.change(f"{source} values (%s, 'staff', 'known', %s)", clinic, patient)
+    world.change("update operational.appointment set status = 'cancelled' where patient_id = %s", patient)
+    left = access_world.DELETED.replace("asked", "moved_away")
+    world.change(f"update operational.registration set {left} where patient_id = %s", patient)
