@@ -30,6 +30,8 @@ from infra.postgres.embedded import Embedded
 from infra.provisioner import Clinic, add_clinics, set_up
 from infra.role_setup import grant_database
 from infra.settings import Settings, settings
+from orchestration import dbt_run
+from tests.dbt_forks import Forks
 
 ROOT = Path(__file__).parent.parent
 DATA = ROOT.parent / "shared" / "data"
@@ -52,6 +54,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Checks(), "checks")
     # Ten accounts a world, and a sign-in a test: cheap ones. What a real one costs is tested in a process of its own.
     PasswordHash.recommended = lambda: PasswordHash((Argon2Hasher(1, 8, 1),))  # type: ignore[method-assign]
+    dbt_run.subprocess = Forks()  # type: ignore[assignment]
 
 
 class Checks:

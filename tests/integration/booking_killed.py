@@ -2,7 +2,7 @@
 
 Usage: python -m tests.integration.booking_killed
 Each line of its input is the JSON of what `ask` takes, and gets a line with how that process ended, negative for a
-signal. The processes are forked from this one, which has read the application's code and nothing else.
+signal. The processes are forked from this one, which has put its policies and routes together and nothing else.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from psycopg import AsyncConnection, AsyncPipeline
 
-from api.app import create_app
+from api.app import create_app, routes
 from api.limits import Rates
 from infra.database import Server
 from infra.roles import RoleNames
@@ -70,6 +70,7 @@ def ended(given: dict[str, Any]) -> int:
 
 if __name__ == "__main__":
     load()
+    routes()
     for line in sys.stdin:
         sys.stdout.write(f"{ended(json.loads(line))}\n")
         sys.stdout.flush()
