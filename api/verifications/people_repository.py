@@ -74,6 +74,10 @@ update operational.person
 set deleted_at = statement_timestamp(), deleted_by = %(by)s, delete_reason = %(reason)s
 where person_id = %(person)s and not exists (
     select from operational.registration as r where r.person_id = %(person)s and r.deleted_at is null
+) and not exists (
+    select from operational.principal as a where a.person_id = %(person)s
+) and not exists (
+    select from operational.guardianship as g where g.dependent_id = %(person)s
 )""")
 _NEW_ACCOUNT = sql.SQL("""
 insert into operational.principal (kind, login, display_name, person_id)
