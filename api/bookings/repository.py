@@ -195,7 +195,8 @@ async def register_person(work: Work, order: Order, person: UUID, ends_at: datet
     if not await families.hold(work, person):
         raise NotThere("no such person")
     values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "person": person, **_span(order, ends_at)}
-    found = await work.run(_BY_PERSON, **values)
+    work.later(_BY_PERSON, **values)
+    found = await work.run(_BY_PERSON, **values)  # again: a step that was waited for has taken a time
     if found:
         return await _alive(work, order, found[0])
     await work.run(_REGISTER, **values, patient=order.new_patient, today=order.clinic.today)
@@ -212,13 +213,15 @@ async def registered(work: Work, order: Order, ends_at: datetime) -> Registered:
     """
     clinic, span = order.clinic.clinic_id, _span(order, ends_at)
     if order.known_patient is not None:
-        found = await work.run(_BY_ID, clinic=clinic, patient=order.known_patient, **span)
+        known: dict[str, Any] = {"clinic": clinic, "patient": order.known_patient, **span}
+        work.later(_BY_ID, **known)
+        found = await work.run(_BY_ID, **known)  # again, as below
         if not found or found[0]["is_deleted"]:
             raise NotThere("no such patient")
     else:
         source: dict[str, Any] = {"clinic": clinic, "source": order.source, "source_id": order.source_id, **span}
-        await work.run(_BY_SOURCE, **source)
-        # Again: a merge that was waited for has moved it.
+        work.later(_BY_SOURCE, **source)
+        # Again: a merge that was waited for has moved it, or a step has taken a time.
         found = await work.run(_BY_SOURCE, **source)
     return await _alive(work, order, found[0])
 
