@@ -12,6 +12,7 @@ from api.bookings.orders import Order, patient_taken, specialist_taken
 from api.bookings.statements import ENDLESS, OF_PATIENT, OF_SPECIALIST_SOON, is_taken
 from api.families import repository as families
 from api.gateway import Work
+from api.idempotency import ALONE
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
 from infra.clinic_settings import DAYS_AHEAD, HOLD_MINUTES, REGISTRATION_FORMS
@@ -263,7 +264,8 @@ def appoint_later(
 
 
 async def held(work: Work, clinic_id: int) -> int:
-    """How many times the clinic's page holds for whom nobody has proven."""
+    """How many times the clinic's page holds for whom nobody has proven; who asks next waits until the work ends."""
+    work.later(ALONE, key=f"held times of {clinic_id}")
     rows = await work.run(_HELD, clinic=clinic_id)
     found: int = rows[0]["held"]
     return found

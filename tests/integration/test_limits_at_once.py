@@ -1,9 +1,6 @@
 """What may be asked for once in a while, or so often an hour, is so however many ask at once."""
 
-import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import access_world
@@ -12,31 +9,11 @@ import pytest
 from access_world import CHICK, FINCH, Api, World
 from provisional import MAIL, Mailbox, book, mailbox, verified
 
-from infra.database import connect_admin
-from tests.integration.waiting import until_somebody_waits
+from tests.integration.waiting import held, until_all_wait
 
 __all__ = ["mailbox"]
 ROW, TABLE = "select from operational.{} where {} = %s for update", "lock table operational.{} in exclusive mode"
 AT_ONCE = 3
-
-
-@contextmanager
-def held(world: World, statement: str, *values: Any) -> Iterator[int]:
-    """What others wait for until this ends; of which connection."""
-    with connect_admin(world.server) as admin, admin.transaction():
-        admin.execute(statement, values)  # type: ignore[arg-type]
-        yield admin.info.backend_pid
-
-
-def until_all_wait(world: World, pid: int, count: int) -> None:
-    """Until so many connections wait, for that one or for each other."""
-    until_somebody_waits(world, pid)
-    waiting = "select count(*) from pg_stat_activity where cardinality(pg_blocking_pids(pid)) > 0"
-    for _ in range(100):
-        if world.look(waiting)[0][0] >= count:
-            return
-        threading.Event().wait(0.05)
-    raise AssertionError("not all wait")
 
 
 def at_once(world: World, api: Api, asked: list[dict[str, Any]], statement: str, *values: Any) -> list[httpx.Response]:
