@@ -60,6 +60,22 @@ def test_one_account_gets_five_links_an_hour_however_many_are_asked_for_at_once(
     assert fresh.look(f"{links} using (principal_id) where p.person_id = %s", someone.person) == [(5,)], "the welcome's"
 
 
+def test_of_two_links_of_an_account_that_are_used_at_once_one_is_good(
+    fresh: World, running: Api, mailbox: Mailbox
+) -> None:
+    someone = book(fresh, "north", MAIL)
+    verified(running, mailbox, someone)
+    fresh.change(
+        "insert into operational.password_link (token_hash, principal_id, expires_at)"
+        " select sha256('another'), principal_id, expires_at from operational.password_link"
+    )
+    tokens = (mailbox.links()[-1].removeprefix("/password/"), "another")
+    asked = {"method": "POST", "url": "/v1/passwords"}
+    wanted = [{**asked, "json": {"token": token, "password": f"the password of {token}"}} for token in tokens]
+    answers = at_once(fresh, running, wanted, ROW.format("principal", "person_id"), someone.person)
+    assert sorted(answer.status_code for answer in answers) == [200, 422]
+
+
 def test_one_patient_has_five_codes_an_hour_sent_however_many_are_asked_for_at_once(
     fresh: World, running: Api, mailbox: Mailbox
 ) -> None:
