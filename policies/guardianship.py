@@ -22,12 +22,16 @@ def majority_age(country: str) -> int:
 
 
 def of_age_on(birth_date: date, age: int = AGE_OF_MAJORITY) -> date:
-    """The day somebody comes of age; in a year without 29 February the day before counts, as in PostgreSQL."""
-    year = birth_date.year + age
+    """The day somebody comes of age."""
+    return years_after(birth_date, age)
+
+
+def years_after(day: date, years: int) -> date:
+    """The same day so many years on; in a year without 29 February the day before counts, as in PostgreSQL."""
     try:
-        return birth_date.replace(year=year)
+        return day.replace(year=day.year + years)
     except ValueError:
-        return date(year, 2, 28)
+        return date(day.year + years, 2, 28)
 
 
 def stands(

@@ -91,6 +91,7 @@ class Action(StrEnum):
     MERGE_LIST = "merge.list"
     MERGE_DECIDE = "merge.decide"
     REMINDER_SEND = "reminder.send"
+    CONSENT_ASK = "consent.ask"
     MAILBOX_READ = "mailbox.read"
     MESSAGE_REFUSE = "message.refuse"  # by the link of a message
     PERSON_EDIT = "person.edit"

@@ -28,18 +28,19 @@ left join operational.service as s on s.clinic_id = a.clinic_id and s.service = 
 left join operational.booking_setting as b on b.clinic_id = a.clinic_id
 where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s and (r.deleted_at is null or %(going)s)
 for no key update of r, a""")  # nosec B608 # constants
+# A statement of its own: what whoever held the specialist has booked is seen only by one that begins afterwards.
+_HOLD_SPECIALIST = sql.SQL("""
+select from operational.specialist where clinic_id = %(clinic)s and name = %(specialist)s for no key update""")
 # Whether the specialist sees anybody, and what the constraints do not look at; null where the clinic knows no such one.
 _OTHERS = "{} and a.appointment_id <> %(appointment)s"
 # Of what has no end itself the constraints know nothing: it is compared with all others.
 _UNTIL = "coalesce(%(ends_at)s::timestamptz, %(starts_at)s::timestamptz + make_interval(mins => %(minutes)s::integer))"
 _AMONG = "(a.ends_at is null or %(ends_at)s::timestamptz is null)"
 _FREE = sql.SQL(f"""
-with held as materialized (
-    select is_active from operational.specialist
-    where clinic_id = %(clinic)s and name = %(specialist)s for no key update
-)
 select
-    (select is_active from held) as is_active,
+    (
+        select is_active from operational.specialist where clinic_id = %(clinic)s and name = %(specialist)s
+    ) as is_active,
     {is_taken(_OTHERS.format(OF_SPECIALIST), _UNTIL, _AMONG)} as specialist_taken,
     not %(hidden)s
         and {is_taken(_OTHERS.format(OF_PATIENT.format(patient="%(patient)s")), _UNTIL, _AMONG)} as patient_taken
@@ -135,6 +136,7 @@ async def free(
     """
     place: dict[str, Any] = {"clinic": held.clinic_id, "appointment": held.appointment_id, "patient": held.patient_id}
     time: dict[str, Any] = {"starts_at": starts_at, "ends_at": ends_at, "minutes": held.minutes}
+    work.later(_HOLD_SPECIALIST, clinic=held.clinic_id, specialist=specialist)
     (found,) = await work.run(_FREE, **place, **time, specialist=specialist, hidden=held.confidential)
     return found
 

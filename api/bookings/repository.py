@@ -12,6 +12,7 @@ from api.bookings.orders import Order, patient_taken, specialist_taken
 from api.bookings.statements import ENDLESS, OF_PATIENT, OF_SPECIALIST_SOON, is_taken
 from api.families import repository as families
 from api.gateway import Work
+from api.idempotency import ALONE
 from api.me.statements import WHOSE
 from api.recording import recorded_by_state
 from infra.clinic_settings import DAYS_AHEAD, HOLD_MINUTES, REGISTRATION_FORMS
@@ -195,7 +196,8 @@ async def register_person(work: Work, order: Order, person: UUID, ends_at: datet
     if not await families.hold(work, person):
         raise NotThere("no such person")
     values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "person": person, **_span(order, ends_at)}
-    found = await work.run(_BY_PERSON, **values)
+    work.later(_BY_PERSON, **values)
+    found = await work.run(_BY_PERSON, **values)  # again: a step that was waited for has taken a time
     if found:
         return await _alive(work, order, found[0])
     await work.run(_REGISTER, **values, patient=order.new_patient, today=order.clinic.today)
@@ -212,13 +214,15 @@ async def registered(work: Work, order: Order, ends_at: datetime) -> Registered:
     """
     clinic, span = order.clinic.clinic_id, _span(order, ends_at)
     if order.known_patient is not None:
-        found = await work.run(_BY_ID, clinic=clinic, patient=order.known_patient, **span)
+        known: dict[str, Any] = {"clinic": clinic, "patient": order.known_patient, **span}
+        work.later(_BY_ID, **known)
+        found = await work.run(_BY_ID, **known)  # again, as below
         if not found or found[0]["is_deleted"]:
             raise NotThere("no such patient")
     else:
         source: dict[str, Any] = {"clinic": clinic, "source": order.source, "source_id": order.source_id, **span}
-        await work.run(_BY_SOURCE, **source)
-        # Again: a merge that was waited for has moved it.
+        work.later(_BY_SOURCE, **source)
+        # Again: a merge that was waited for has moved it, or a step has taken a time.
         found = await work.run(_BY_SOURCE, **source)
     return await _alive(work, order, found[0])
 
@@ -260,7 +264,8 @@ def appoint_later(
 
 
 async def held(work: Work, clinic_id: int) -> int:
-    """How many times the clinic's page holds for whom nobody has proven."""
+    """How many times the clinic's page holds for whom nobody has proven; who asks next waits until the work ends."""
+    work.later(ALONE, key=f"held times of {clinic_id}")
     rows = await work.run(_HELD, clinic=clinic_id)
     found: int = rows[0]["held"]
     return found

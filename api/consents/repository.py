@@ -70,17 +70,22 @@ _MEANT = {
     )"""),
 }
 _LOCK = sql.SQL("select operational.lock_clinic(k.slug) from operational.clinic as k where k.clinic_id = %(clinic_id)s")
-_NEWEST_TEXT = sql.SQL("""
+_NEWEST = """
 select text_version, encode(sha256, 'hex') as sha256
 from operational.consent_text
 where clinic_id = %(clinic_id)s and purpose = %(purpose)s and not imported
-order by created_at desc, text_version desc limit 1""")
-_SIGN = sql.SQL("""
+order by created_at desc, text_version desc limit 1"""
+# Who signs and who publishes wait for each other: the one finds the new text, or is asked to sign it by the other.
+_KEY = "hashtextextended('cloister.texts.' || %(clinic_id)s::integer, 0)"
+_HOLD_TEXTS = sql.SQL(f"select pg_advisory_xact_lock_shared({_KEY})")
+_CHANGE_TEXTS = sql.SQL(f"select pg_advisory_xact_lock({_KEY})")
+_SIGN = sql.SQL(f"""
 insert into operational.consent_event
     (clinic_id, person_id, purpose, kind, text_version, signer_id, channel, occurred_at, expires_at)
-values (%(clinic_id)s, %(person)s, %(purpose)s, 'signed', %(text_version)s, %(signer)s, %(channel)s,
-    clock_timestamp(), %(expires_at)s)
-returning event_id""")
+select %(clinic_id)s, %(person)s, %(purpose)s, 'signed', n.text_version, %(signer)s, %(channel)s,
+    clock_timestamp(), %(expires_at)s
+from ({_NEWEST}) as n where n.text_version = %(text_version)s
+returning event_id""")  # nosec B608 # constants
 # Of what was signed last; what was revoked already, or never signed, is not revoked.
 _REVOKE = sql.SQL("""
 insert into operational.consent_event
@@ -159,7 +164,7 @@ async def find(work: Work, action: Action, dependent: UUID | None, clinic: str, 
 
 async def newest_text(work: Work, clinic_id: int, purpose: ConsentPurpose) -> dict[str, Any] | None:
     """Version and digest of the text of a clinic that is signed now, if there is one."""
-    rows = await work.run(_NEWEST_TEXT, clinic_id=clinic_id, purpose=purpose.value)
+    rows = await work.run(sql.SQL(_NEWEST), clinic_id=clinic_id, purpose=purpose.value)
     return rows[0] if rows else None
 
 
@@ -171,19 +176,22 @@ async def sign(
     purpose: ConsentPurpose,
     text_version: str,
     channel: str,
+    place: str,
     expires_at: datetime | None = None,
 ) -> UUID:
     """Append the signature of the caller's own person, in the context of that clinic and person.
 
     Raises:
-        Refused: the clinic has no such text.
+        Refused: the clinic has a newer text by now; names the `place`.
     """
-    conflict = Refused("no such text", place="text_version", rule="unknown")
     signer = work.caller.principal.person_id
+    work.later(_HOLD_TEXTS, clinic_id=clinic_id)
     rows = await work.run(
-        _SIGN, conflict=conflict, clinic_id=clinic_id, person=person_id, purpose=purpose.value,
+        _SIGN, clinic_id=clinic_id, person=person_id, purpose=purpose.value,
         text_version=text_version, signer=signer, channel=channel, expires_at=expires_at,
     )  # fmt: skip
+    if not rows:
+        raise Refused("there is a newer text", place=place, rule="not_the_newest")
     event: UUID = rows[0]["event_id"]
     return event
 
@@ -229,6 +237,7 @@ async def publish(
         Refused: the version exists.
     """
     conflict = Refused("this version exists", place="body.text_version", rule="exists")
+    await work.run(_CHANGE_TEXTS, clinic_id=clinic_id)
     rows = await work.run(
         _PUBLISH, conflict=conflict, clinic_id=clinic_id, purpose=purpose.value, text_version=text_version, body=body,
         required_from=required_from,

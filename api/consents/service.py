@@ -63,6 +63,7 @@ async def sign(serving: Services, caller: Caller, asked: Signing | None, depende
             purpose=signing.purpose,
             text_version=signing.text_version,
             channel="app",
+            place="body.text_version",
             expires_at=signing.expires_at,
         )
     return Recorded(id=event)

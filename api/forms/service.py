@@ -198,6 +198,7 @@ async def _sign(work: Work, row: dict[str, Any], shown: Shown | None) -> UUID:
         purpose=text.purpose,
         text_version=text.text_version,
         channel="app",
+        place="consent.text_version",
     )
 
 

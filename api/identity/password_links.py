@@ -18,6 +18,10 @@ select p.login
 from operational.password_link as l
 inner join operational.principal as p on p.principal_id = l.principal_id and p.disabled_at is null
 where l.token_hash = %s and {_LIVE}"""  # nosec B608 # a constant
+# Before any of its links: of two that are used at once each would wait to end the other.
+_HOLD = """
+select from operational.principal
+where principal_id = (select principal_id from operational.password_link where token_hash = %s) for no key update"""
 _USE = f"""
 update operational.password_link set used_at = statement_timestamp() where token_hash = %s and {_LIVE}
 returning principal_id"""  # nosec B608 # a constant
@@ -69,6 +73,7 @@ async def _login_of(connection: Connection, token: str) -> str | None:
 async def _set(connection: Connection, request: Request, hashed_token: bytes, new: str) -> bool:
     """Whether the link was good still; of two at once, one."""
     async with connection.transaction():
+        await connection.execute(_HOLD, [hashed_token])
         used = await (await connection.execute(_USE, [hashed_token])).fetchone()
         if used is None:
             return False

@@ -1,7 +1,7 @@
 """How an adult comes to have a guardian by law, who says no to it, and how it ends."""
 
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from uuid import UUID
 
 from api.bodies import given
@@ -27,9 +27,10 @@ from api.profiles.service import as_id
 from api.services import Services
 from infra.errors import InvalidInput, NotThere
 from policies.access.model import Resource
+from policies.guardianship import years_after
 from policies.words import Action
 
-LONGEST = timedelta(days=5 * 366)
+LONGEST_YEARS = 5
 _NAMED = frozenset({"name", "email"})
 
 
@@ -46,9 +47,11 @@ async def propose(serving: Services, caller: Caller, clinic: str, patient: str, 
             raise NotThere("no such thing")
         person = await families.person_of_patient(work, work.clinic.clinic_id, as_id(patient))
         law = given(asked)
-        ahead = law.until - datetime.now(UTC).date()
-        if not timedelta(0) < ahead <= LONGEST:
-            raise InvalidInput("no such day", place="body.until", rule="past" if ahead.days <= 0 else "too_far_ahead")
+        today = datetime.now(UTC).date()
+        if law.until <= today:
+            raise InvalidInput("no such day", place="body.until", rule="past")
+        if law.until > years_after(today, LONGEST_YEARS):
+            raise InvalidInput("no such day", place="body.until", rule="too_far_ahead")
         await families.check_of_age(work, person)
         row = await repository.propose(work, serving.codec, person, law.basis, law.until, law.email)
     return Proposed(**row)

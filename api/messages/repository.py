@@ -14,11 +14,16 @@ from infra.encryption.field_codec import FieldCodec
 from infra.errors import NotThere, Refused
 
 MAIL_TABLE = "operational.demo_mail"
-# Locked, so that of two reminders at once the second finds the first.
+# Statements of their own: of two that ask at once the second sees what the first did only if it looks once it holds.
+_HOLD_APPOINTMENT = sql.SQL("""
+select from operational.appointment
+where clinic_id = %(clinic)s and appointment_id = %(appointment)s for no key update""")
+_HOLD_PATIENT = sql.SQL("""
+select from operational.registration where clinic_id = %(clinic)s and patient_id = %(patient)s for no key update""")
 _TO_COME = sql.SQL("""
 select a.patient_id, r.person_id, a.confidential,
     a.status = 'booked' and coalesce(
-        a.starts_at > statement_timestamp(), a.starts_on >= (statement_timestamp() at time zone 'UTC')::date
+        a.starts_at > statement_timestamp(), a.starts_on >= (statement_timestamp() at time zone c.time_zone)::date
     ) as to_come,
     exists (
         select from operational.message as m
@@ -26,11 +31,11 @@ select a.patient_id, r.person_id, a.confidential,
             and m.created_at > statement_timestamp() - interval '12 hours'
     ) as reminded
 from operational.appointment as a
+inner join operational.clinic as c on c.clinic_id = a.clinic_id
 inner join operational.registration as r
     on r.clinic_id = a.clinic_id and r.patient_id = a.patient_id and r.deleted_at is null
-where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s and a.deleted_at is null
-for update of a""")
-# About the patient; locked, so that of two requests at once the second finds the first.
+where a.clinic_id = %(clinic)s and a.appointment_id = %(appointment)s and a.deleted_at is null""")
+# About the patient.
 _TO_ASK = sql.SQL("""
 select r.patient_id, r.person_id,
     exists (
@@ -40,8 +45,7 @@ select r.patient_id, r.person_id,
     ) as asked
 from operational.registration as r
 inner join operational.person as p on p.person_id = r.person_id and p.deleted_at is null
-where r.clinic_id = %(clinic)s and r.patient_id = %(patient)s and r.deleted_at is null
-for no key update of r""")
+where r.clinic_id = %(clinic)s and r.patient_id = %(patient)s and r.deleted_at is null""")
 _PRESENT = sql.SQL("select set_config('cloister.presented_code', %(code)s, true)")
 _PRESENTED = sql.SQL("""
 select message_id, clinic_id, patient_id, person_id from operational.message
@@ -113,7 +117,9 @@ async def next_appointment(work: Work, appointment: UUID | None) -> dict[str, An
         NotThere: no such appointment of the clinic.
         Refused: it is over or cancelled, or was reminded of a short while ago.
     """
-    rows = await work.run(_TO_COME, clinic=work.clinic_id, appointment=appointment)
+    named: dict[str, Any] = {"clinic": work.clinic_id, "appointment": appointment}
+    work.later(_HOLD_APPOINTMENT, **named)
+    rows = await work.run(_TO_COME, **named)
     if not rows:
         raise NotThere("no such appointment")
     if not rows[0].pop("to_come"):
@@ -130,7 +136,9 @@ async def whom_to_ask(work: Work, patient: UUID | None) -> dict[str, Any]:
         NotThere: no such patient of the clinic.
         Refused: asked within a week.
     """
-    rows = await work.run(_TO_ASK, clinic=work.clinic_id, patient=patient)
+    named: dict[str, Any] = {"clinic": work.clinic_id, "patient": patient}
+    work.later(_HOLD_PATIENT, **named)
+    rows = await work.run(_TO_ASK, **named)
     if not rows:
         raise NotThere("no such patient")
     if rows[0].pop("asked"):

@@ -58,7 +58,7 @@ async def request_consent(serving: Services, caller: Caller, clinic: str, patien
         NotThere: not the caller's clinic, or no such patient of it.
         Refused: the patient was asked within a week.
     """
-    async with serving.gateway.work(caller, Access(Action.REMINDER_SEND, Resource(clinic))) as work:
+    async with serving.gateway.work(caller, Access(Action.CONSENT_ASK, Resource(clinic))) as work:
         found = await repository.whom_to_ask(work, as_id(patient))
         await work.record(found["patient_id"])
         asking = Message(

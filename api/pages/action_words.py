@@ -68,6 +68,7 @@ WORDS: dict[str, str] = {
     Action.MERGE_LIST: N_("Listed doubtful registrations"),
     Action.MERGE_DECIDE: N_("Decided about a doubtful registration"),
     Action.REMINDER_SEND: N_("Had a reminder sent"),
+    Action.CONSENT_ASK: N_("Had a patient asked to sign"),
     Action.MAILBOX_READ: N_("Read a demo's mailbox"),
     Action.MESSAGE_REFUSE: N_("Took no more messages of a clinic"),
     Action.PERSON_EDIT: N_("Edited a profile"),

@@ -196,8 +196,8 @@ async def _has_room(work: Work, codec: FieldCodec, asked: Proven) -> bool:
 
 async def _sent(work: Work, found: Sequence[bytes], person: UUID, clinic: int | None) -> dict[str, Any]:
     """What went to a contact or person of late: for bookings, or where there is no clinic for changes of an account."""
-    # Two that ask at once would both see room for one.
-    work.later(_ALONE, digests=list(found))
+    # Two that ask at once, for one contact or one person, would both see room for one.
+    work.later(_ALONE, digests=[person.bytes, *found])
     (row,) = await work.run(_SENT, digests=list(found), person=person, booked=clinic is not None)
     return row
 

@@ -1,6 +1,7 @@
 """Each text that a clinic publishes asks again whoever signed an older one, and ends that where it says so."""
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import access_world
 import psycopg
 import pytest
 from access_world import FINCH, WREN, Api, World
-from test_consents import NOT_THERE, call, shared, sign, state
+from test_consents import NOT_THERE, SHOWN, call, shared, sign, state
 
 from infra import migrations
 from infra.database import connect, set_clinics
@@ -17,6 +18,7 @@ from infra.roles import Login
 from orchestration.importing.consents import store_texts
 from tests.integration.posting import due_now, give_email, mail_server, send
 from tests.integration.records import Family
+from tests.integration.waiting import held, until_all_wait
 
 VERSIONS = Path(migrations.__file__).parent / "platform" / "versions"
 NOW = datetime.now(UTC)
@@ -64,6 +66,36 @@ def test_whoever_signed_is_asked_again_when_there_is_a_newer_text(fresh: World, 
         answer.headers["x-request-id"],
     )
     assert recorded == [(fresh.patients["north", FINCH],)]
+
+
+def test_who_signs_while_a_text_is_published_is_asked_to_sign_that(fresh: World, running: Api) -> None:
+    asked = "select count(*) from operational.message where kind = 'consent_request' and person_id = %s"
+    with ThreadPoolExecutor(2) as pool:
+        with held(fresh, "lock table operational.consent_event in exclusive mode") as pid:
+            signed = pool.submit(sign, running, "wren")
+            until_all_wait(fresh, pid, 1)
+            published = pool.submit(publish, running, "v2")
+            until_all_wait(fresh, pid, 2)
+        assert (signed.result().status_code, published.result().status_code) == (201, 201)
+    assert fresh.look(asked, fresh.people[WREN]) == [(1,)]
+
+
+def test_nobody_signs_what_is_the_newest_text_no_more_once_it_is_signed(fresh: World, running: Api) -> None:
+    family = Family(fresh, running, {})
+    form = family.assign(WREN, "profile_sharing_consent")
+    answered = {"answers": {"signature": "Ana Lima"}, "consent": SHOWN}
+    with ThreadPoolExecutor(3) as pool:
+        with held(fresh, "lock table operational.message in exclusive mode") as pid:
+            published = pool.submit(publish, running, "v2")
+            until_all_wait(fresh, pid, 1)
+            signed = pool.submit(sign, running, "wren")
+            completed = pool.submit(family.refused, "wren", "POST", f"/me/forms/{form}/complete", answered)
+            until_all_wait(fresh, pid, 3)
+        assert published.result().status_code == 201
+        found = signed.result().json()
+        assert found["errors"] == [{"place": "body.text_version", "rule": "not_the_newest"}]
+        assert completed.result() == (409, "body.consent.text_version", "not_the_newest")
+    assert state(running, "wren")["state"] == "never"
 
 
 def test_texts_that_follow_each_other_are_one_message(fresh: World) -> None:

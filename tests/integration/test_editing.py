@@ -11,13 +11,14 @@ import pytest
 from access_world import CHICK, CONTACTS, FINCH, HERON, WREN, Api, World
 
 from api.identity.sealed import codec_of
-from infra.database import connect, set_context
+from infra.database import connect, connect_admin, set_context
 from infra.encryption.blind_index import find
 from infra.encryption.rotation.book import Kind
 from infra.roles import Login
 from policies.words import Role
 from tests.integration.posting import give_email
 from tests.integration.sealed_people import turn
+from tests.integration.waiting import until_somebody_waits
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 TODAY = datetime.now(UTC).date()
@@ -209,6 +210,21 @@ def test_a_first_birth_date_neither_ends_a_guardianship_nor_makes_it_endless(fre
         # Whose guardianship is over corrects their own date.
         assert edit(api, "chick", {"birth_date": "1991-01-01"}).status_code == 200
         assert read(api, "finch", whose).json() == NOT_THERE
+
+
+def test_a_birth_date_is_not_edited_where_somebody_becomes_a_guardian_meanwhile(fresh: World, running: Api) -> None:
+    wren, heron = fresh.people[WREN], fresh.people[HERON]
+    fresh.change("update operational.profile set birth_date = '1950-01-01' where person_id = %s", wren)
+    with connect_admin(fresh.server) as admin, ThreadPoolExecutor(1) as pool:
+        with admin.transaction():
+            admin.execute("select from operational.person where person_id = %s for no key update", [wren])
+            admin.execute(
+                "insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on, agreed)"
+                " values (%s, %s, 'friend', current_date, true)", [heron, wren],
+            )  # fmt: skip
+            edited = pool.submit(edit, running, "wren", {"birth_date": str(TODAY)})
+            until_somebody_waits(fresh, admin.info.backend_pid)
+        assert edited.result().json()["errors"] == [{"place": "body.birth_date", "rule": "known_already"}]
 
 
 @pytest.mark.check(33)

@@ -19,6 +19,7 @@ from api.legal_guardians.expiring import forget_expired
 from infra.database import connect
 from infra.migrations.runner import FOLDER
 from infra.roles import Group, Login
+from policies.guardianship import years_after
 
 
 @pytest.fixture
@@ -348,7 +349,8 @@ def test_an_admin_sees_no_patient_by_name(fresh: World, asked: Api) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "rule"),
     [
-        ("until", str(TODAY), "past"), ("until", str(TODAY + timedelta(days=2000)), "too_far_ahead"),
+        ("until", str(TODAY), "past"),
+        ("until", str(years_after(TODAY, 5) + timedelta(days=1)), "too_far_ahead"),
         ("basis", "a story", "enum"), ("email", "nobody", "not_valid"),
     ],
 )  # fmt: skip
@@ -356,6 +358,11 @@ def test_what_is_no_proposal_is_refused_by_its_place(world: World, api: Api, fie
     answer = propose(api, world, **{field: value})
     assert answer.status_code == 422
     assert answer.json()["errors"] == [{"place": f"body.{field}", "rule": rule}]
+
+
+def test_it_lasts_five_years_at_most_and_a_day_at_least(fresh: World, asked: Api) -> None:
+    for until in (TODAY + timedelta(days=1), years_after(TODAY, 5)):
+        assert propose(asked, fresh, until=str(until)).status_code == 201
 
 
 def test_a_confirmation_names_its_document(fresh: World, asked: Api) -> None:

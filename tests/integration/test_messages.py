@@ -333,8 +333,24 @@ def test_a_reminder_is_sent_unseen_and_once_in_a_while(world: World, api: Api, f
     assert [to for to, _ in mailman.came] == ["finch@example.org"]
     made_up = api.post(path.replace("north", "south"), headers=staff)
     assert made_up.status_code == 404
-    other = access_world.sign_in(api, "manager.south")
-    assert api.post(path, headers=other).status_code == 404
+    for other in ("manager.north", "specialist.north", "manager.south"):
+        assert api.post(path, headers=access_world.sign_in(api, other)).status_code == 404
+
+
+@pytest.mark.parametrize("zone", ["Etc/GMT-14", "Etc/GMT+12"])
+def test_of_a_day_alone_a_patient_is_reminded_until_it_is_over_at_the_clinic(
+    fresh: World, running: Api, zone: str
+) -> None:
+    fresh.change("update operational.clinic set time_zone = %s where slug = 'north'", zone)
+    staff = access_world.sign_in(running, "staff.north")
+    for later, status in ((0, 202), (-1, 409)):
+        (appointment,) = fresh.look(
+            "insert into operational.appointment (clinic_id, patient_id, status, booked_on, starts_on)"
+            " select %s, %s, 'booked', current_date - 9, (now() at time zone %s)::date + %s returning appointment_id",
+            fresh.clinic_ids["north"], fresh.patients["north", FINCH], zone, later,
+        )[0]  # fmt: skip
+        answer = running.post(f"/v1/clinics/north/appointments/{appointment}/reminders", headers=staff)
+        assert answer.status_code == status
 
 
 def test_a_patient_is_asked_to_sign_unseen_and_once_a_week(world: World, api: Api, finch: UUID) -> None:

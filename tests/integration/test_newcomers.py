@@ -1,6 +1,7 @@
 """What newcomers book holds a time for a while alone, and an address that nobody proved gets a few messages a day."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes
 from typing import Any
@@ -18,6 +19,7 @@ from api.bookings.releasing import release_due
 from api.database import make_pool
 from api.identity.booking_pages import open_page
 from api.identity.sealed import codec_of
+from tests.integration.waiting import held, until_all_wait
 
 __all__ = ["mailbox"]
 ADDRESS = "swift@example.org"
@@ -249,6 +251,20 @@ def test_a_page_holds_so_many_times_that_nobody_proved_and_no_more(
     assert ask_page(running, 11, "c@example.org").status_code == 200, "what is proven counts no more"
     over(fresh)
     assert ask_page(running, 15, "e@example.org").status_code == 200, "nor what is held no more"
+
+
+def test_of_two_who_ask_at_once_for_the_last_time_that_a_page_holds_one_has_it(
+    fresh: World, running: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.bookings.service.MOST_HELD", 1)
+    browsers = [Api(base_url=running.base_url, timeout=30) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        with held(fresh, "lock table operational.person in exclusive mode") as pid:
+            asked = [(each, 9 + number, f"{number}@example.org") for number, each in enumerate(browsers)]
+            answers = [pool.submit(ask_page, *each) for each in asked]
+            until_all_wait(fresh, pid, 2)
+        assert sorted(answer.result().status_code for answer in answers) == [200, 429]
+    assert len(booked(fresh)) == 1
 
 
 def test_bookings_with_an_address_keep_nobody_from_changing_to_it(fresh: World, running: Api) -> None:
