@@ -1,0 +1,69 @@
+"""Which clinic a place is, however it is named: by a whole address, by what it is part of, in whatever order."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from test_fhir_clinics import VISITS, at_location
+from test_fhir_import import _encounter, _ndjson, _pain, _patient, take
+
+from infra.database import Server
+
+Body = dict[str, Any]
+BASE = "https://ehr.example/fhir/"
+
+
+@pytest.mark.check(43)
+def test_a_place_named_by_the_sources_own_address_is_the_same_place(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    resources: list[Body] = [
+        {"resourceType": "Location", "id": "room", "managingOrganization": {"reference": f"{BASE}Organization/west"}},
+        _patient("p1"), {**_patient("p2"), "managingOrganization": {"reference": f"{BASE}Organization/west"}},
+        _encounter("e1", "p1", "2024-01-05T09:00:00Z", f"{BASE}Organization/west"),
+        at_location("e2", f"{BASE}Location/room"),
+        _encounter("e3", "p1", "2024-01-05T09:00:00Z", "https://other.example/fhir/Organization/west"),
+        _pain("s2", "p2", 3),
+    ]  # fmt: skip
+    mapping = {"base": BASE, "clinics": {"default": "north", "of": {"Organization/west": "south"}}}
+    take(server, mapping, _ndjson(tmp_path / "all.ndjson", resources))
+    assert admin.execute(VISITS).fetchall() == [("north", "p1", 1), ("south", "p1", 2)]
+    of_p2 = "select c.slug from operational.form_answer as a inner join operational.clinic as c using (clinic_id)"
+    assert admin.execute(of_p2).fetchall() == [("south",)]
+
+
+@pytest.mark.check(43)
+def test_a_location_whose_organization_is_no_clinic_is_the_clinic_that_it_is_part_of(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    places: list[Body] = [
+        {"resourceType": "Organization", "id": "group"},
+        {"resourceType": "Location", "id": "house", "name": "South house"},
+        {"resourceType": "Location", "id": "room", "managingOrganization": {"reference": "Organization/group"},
+         "partOf": {"reference": "Location/house"}},
+    ]  # fmt: skip
+    path = _ndjson(tmp_path / "all.ndjson", [*places, _patient("p1"), at_location("e1", "Location/room")])
+    take(server, {"clinics": {"default": "north", "of": {"Location/house": "south"}}}, path)
+    assert admin.execute(VISITS).fetchall() == [("south", "p1", 1)]
+
+
+@pytest.mark.check(42)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_a_patient_is_of_the_clinics_that_they_visited_wherever_the_visits_stand_in_a_bundle(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, backwards: bool
+) -> None:
+    who, where = "urn:uuid:11111111-1111-4111-8111-111111111111", "urn:uuid:22222222-2222-4222-8222-222222222222"
+    visit = {**_encounter("e1", "p1", "2024-01-05T09:00:00Z", where), "subject": {"reference": who}}
+    entries: list[Body] = [
+        {"fullUrl": where, "resource": {"resourceType": "Organization", "id": "west"}},
+        {"fullUrl": who, "resource": _patient("p1")},
+        {"resource": visit},
+    ]
+    bundle = {"resourceType": "Bundle", "type": "collection", "entry": entries[::-1] if backwards else entries}
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps(bundle))
+    (report,) = take(server, {"clinics": {"default": "north", "of": {"Organization/west": "south"}}}, path)
+    assert report.refused == 0
+    assert admin.execute(VISITS).fetchall() == [("south", "p1", 1)]
