@@ -30,6 +30,8 @@ GUARDIANS = re.compile(r"GUARD|(N|STP|ADOPT|FOST|GEST)?(PRN|MTH|FTH)(FOST|ADOPT)
 EMERGENCY = "C"
 # As many as a profile has.
 MOST_CALLED = 5
+# What a provision may say without limiting the consent; its period is looked at.
+_UNLIMITED = {"id", "extension", "type", "period", "purpose"}
 _SEX = ("female", "male", "other", "unknown")
 
 
@@ -104,8 +106,8 @@ def consent(body: Body, source: Source) -> Iterator[Row | Note]:
     purposes = {source.mapping.consents[code] for code in named if code in source.mapping.consents}
     if not purposes:
         raise Unfit("category: is no purpose of the mapping")
-    limits = any(provision.get(name) for name in ("actor", "provision", "data", "dataPeriod"))
-    if limits or set(provision.get("period") or ()) - {"end"}:
+    limits = {name for name, said in provision.items() if said} - _UNLIMITED
+    if limits or body.get("modifierExtension") or set(provision.get("period") or ()) - {"end"}:
         raise Unfit("provision: limits the consent in a way that is not known here")
     organizations = body.get("organization") or []
     if len(organizations) > 1:
