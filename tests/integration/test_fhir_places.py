@@ -67,3 +67,26 @@ def test_a_patient_is_of_the_clinics_that_they_visited_wherever_the_visits_stand
     (report,) = take(server, {"clinics": {"default": "north", "of": {"Organization/west": "south"}}}, path)
     assert report.refused == 0
     assert admin.execute(VISITS).fetchall() == [("south", "p1", 1)]
+
+
+@pytest.mark.check(43)
+@pytest.mark.parametrize("default", [None, "north"])
+def test_a_visit_that_names_no_place_is_of_the_patients_own_clinic_with_what_belongs_to_it(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, default: str | None
+) -> None:
+    nowhere = _encounter("e1", "p1", "2024-01-05T09:00:00Z", "")
+    del nowhere["serviceProvider"]
+    elsewhere = _encounter("e2", "p1", "2024-01-06T09:00:00Z", "Organization/elsewhere")
+    scores = [_pain(f"s{own}", "p1", 3, encounter={"reference": f"Encounter/{own}"}) for own in ("e1", "e2")]
+    person = {**_patient("p1"), "managingOrganization": {"reference": "Organization/west"}}
+    path = _ndjson(tmp_path / "all.ndjson", [person, nowhere, elsewhere, *scores])
+    (report,) = take(server, {"clinics": {"default": default, "of": {"Organization/west": "south"}}}, path)
+    told = (
+        "select c.slug, x.source_id from operational.{} as x inner join operational.clinic as c using (clinic_id)"
+        " order by x.source_id"
+    )
+    expected = [("south", "e1"), *([(default, "e2")] if default else [])]
+    for table, kind in (("appointment", "Encounter/{}"), ("form", "Observation/s{}")):
+        assert admin.execute(told.format(table)).fetchall() == [(slug, kind.format(own)) for slug, own in expected]
+    reasons = ["place: is no clinic of the mapping", "encounter: is unknown, or at no clinic of the mapping"]
+    assert [why for _, why in report.told] == ([] if default else reasons)

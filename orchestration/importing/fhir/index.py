@@ -105,10 +105,14 @@ class Index:
         found = (self._slug(place) for place in places if place)
         return next((slug for slug in found if slug), self._clinics.default)
 
+    def clinic_of_places(self, places: Iterable[str], patient: str) -> str | None:
+        """The clinic of a patient's visit: of its places; where it names none, of the patient's own; or the default."""
+        given = [place for place in places if place]
+        return self.clinic_of(given or [self._home(patient)])
+
     def clinic_of_patient(self, patient: str) -> str | None:
         """The clinic that a patient's own resource names."""
-        row = self._known.execute("select place from home where key = ?", [patient]).fetchone()
-        return self.clinic_named(row[0]) if row else None
+        return self.clinic_named(self._home(patient))
 
     def clinic_named(self, place: str | None) -> str | None:
         """The clinic that a place is, whatever the default."""
@@ -128,8 +132,8 @@ class Index:
     def clinic_of_visit(self, visit: str | None) -> str | None:
         """The clinic of a visit, if it is known."""
         key = self.resolve(visit)
-        row = self._known.execute("select places from visit where key = ?", [key]).fetchone() if key else None
-        return self.clinic_of(row[0].split("\n")) if row else None
+        row = self._known.execute("select places, patient from visit where key = ?", [key]).fetchone() if key else None
+        return self.clinic_of_places(row[0].split("\n"), self.resolve(row[1]) or row[1]) if row else None
 
     def homes_of(self, patient: str) -> dict[str, str | None]:
         """The clinics that a patient visited, each with the day of the first visit, the earliest first."""
@@ -140,7 +144,7 @@ class Index:
         ).fetchall()
         homes: dict[str, str | None] = {}
         for places, day in rows:
-            slug = self.clinic_of(places.split("\n"))
+            slug = self.clinic_of_places(places.split("\n"), patient)
             if slug is not None:
                 homes.setdefault(slug, day)
         return homes
@@ -149,6 +153,11 @@ class Index:
         """The plan that a request is based on."""
         key = self.resolve(request)
         row = self._known.execute("select plan from request where key = ?", [key]).fetchone() if key else None
+        return row[0] if row else None
+
+    def _home(self, patient: str) -> str | None:
+        """The place that a patient's own resource names."""
+        row = self._known.execute("select place from home where key = ?", [patient]).fetchone()
         return row[0] if row else None
 
     def _note_place(self, key: str, body: Body) -> None:
