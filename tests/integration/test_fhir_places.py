@@ -90,3 +90,26 @@ def test_a_visit_that_names_no_place_is_of_the_patients_own_clinic_with_what_bel
         assert admin.execute(told.format(table)).fetchall() == [(slug, kind.format(own)) for slug, own in expected]
     reasons = ["place: is no clinic of the mapping", "encounter: is unknown, or at no clinic of the mapping"]
     assert [why for _, why in report.told] == ([] if default else reasons)
+
+
+@pytest.mark.check(42)
+def test_a_placeholder_means_the_place_of_its_own_bundle_and_of_no_other(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    where = "urn:uuid:22222222-2222-4222-8222-222222222222"
+    for own, place in (("a", "west"), ("b", "east")):  # one placeholder, two places
+        entries: list[Body] = [
+            {"fullUrl": where, "resource": {"resourceType": "Organization", "id": place}},
+            {"resource": _patient(own)},
+            {"resource": _encounter(f"e{own}", own, "2024-01-05T09:00:00Z", where)},
+        ]
+        bundle = {"resourceType": "Bundle", "type": "transaction", "entry": entries}
+        (tmp_path / f"{own}.json").write_text(json.dumps(bundle))
+    scores = [_pain(f"s{own}", own, 3, encounter={"reference": f"Encounter/e{own}"}) for own in ("a", "b")]
+    _ndjson(tmp_path / "scores.ndjson", scores)
+    of = {"Organization/west": "south", "Organization/east": "north"}
+    reports = take(server, {"clinics": {"of": of}}, tmp_path)
+    assert [report.told for report in reports] == [[], [], []]
+    assert admin.execute(VISITS).fetchall() == [("north", "b", 1), ("south", "a", 1)]
+    told = "select c.slug, x.source_id from operational.form as x inner join operational.clinic as c using (clinic_id)"
+    assert sorted(admin.execute(told).fetchall()) == [("north", "Observation/sb"), ("south", "Observation/sa")]

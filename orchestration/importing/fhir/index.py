@@ -87,8 +87,9 @@ class Index:
         return found[0] or None
 
     def named(self, found: Any, expected: str) -> str | None:
-        """What a Reference says, whether anything of that name was met or not."""
-        return reference(found, expected, self._base)
+        """What a Reference says, whether anything of that name was met or not; an urn is read within its file."""
+        key = reference(found, expected, self._base)
+        return self.resolve(key) if key and key.startswith(_URN) else key
 
     def means(self, found: Any, expected: str) -> str | None:
         """What a Reference means, or, of an identifier that nothing met has, the reference as it is."""
