@@ -16,8 +16,9 @@ BASE = "https://ehr.example/fhir/"
 
 
 @pytest.mark.check(43)
+@pytest.mark.parametrize("base", [BASE, BASE.removesuffix("/")])
 def test_a_place_named_by_the_sources_own_address_is_the_same_place(
-    server: Server, admin: psycopg.Connection, tmp_path: Path
+    server: Server, admin: psycopg.Connection, tmp_path: Path, base: str
 ) -> None:
     resources: list[Body] = [
         {"resourceType": "Location", "id": "room", "managingOrganization": {"reference": f"{BASE}Organization/west"}},
@@ -27,7 +28,7 @@ def test_a_place_named_by_the_sources_own_address_is_the_same_place(
         _encounter("e3", "p1", "2024-01-05T09:00:00Z", "https://other.example/fhir/Organization/west"),
         _pain("s2", "p2", 3),
     ]  # fmt: skip
-    mapping = {"base": BASE, "clinics": {"default": "north", "of": {"Organization/west": "south"}}}
+    mapping = {"base": base, "clinics": {"default": "north", "of": {"Organization/west": "south"}}}
     take(server, mapping, _ndjson(tmp_path / "all.ndjson", resources))
     assert admin.execute(VISITS).fetchall() == [("north", "p1", 1), ("south", "p1", 2)]
     of_p2 = "select c.slug from operational.form_answer as a inner join operational.clinic as c using (clinic_id)"
