@@ -7,8 +7,12 @@ import psycopg
 import pytest
 
 from infra.database import Server
+from infra.encryption.keyring import FileKeyring
 from infra.errors import InvalidInput
+from infra.settings import Mode
+from orchestration.importing.again import Trying, try_again
 from orchestration.importing.mapping import Mapping
+from orchestration.importing.waiting import Chosen
 from tests.integration.importing import bring, quarantined
 
 Fields = dict[str, Any]
@@ -157,3 +161,20 @@ def test_a_mapping_whose_columns_a_file_lacks_is_refused_by_the_files_name(serve
     path = put(tmp_path, "patient.csv", "id\n1\n")
     with pytest.raises(InvalidInput, match=r"patient\.csv"):
         bring(server, mapping("patient", PATIENT), path, clinic="north")
+
+
+@pytest.mark.check(43)
+@pytest.mark.parametrize("fires", [True, False])
+def test_rows_that_are_tried_again_fire_as_their_import_did_whatever_a_mended_mapping_says(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, fires: bool
+) -> None:
+    by, path = patients(tmp_path, "1,Ada,Z", header="id,name,sex", sex="sex")
+    bring(server, by.model_copy(update={"fires": fires}), path, clinic="north")
+    assert [why for _, _, why, _ in quarantined(admin, server)] == ["sex: is none of female, male, other, unknown"]
+    sex = {"column": "sex", "values": {"Z": "other"}}
+    mended = mapping("patient", {**PATIENT, "sex": sex}).model_copy(update={"fires": not fires})
+    keys = FileKeyring(server.secrets_folder / "keyring.json")
+    trying = Trying(keys, Mode.DEMO, mended.model_dump(mode="json", exclude_unset=True))
+    try_again(server, Chosen(), trying, lambda *_: None)
+    assert quarantined(admin, server) == []
+    assert admin.execute("select distinct fires from operational.outbox").fetchall() == [(fires,)]
