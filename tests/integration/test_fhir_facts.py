@@ -142,3 +142,34 @@ def test_an_encounter_of_an_appointment_is_one_visit(server: Server, admin: psyc
     (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), met, booked]))
     assert admin.execute("select source_id from operational.appointment").fetchall() == [("Appointment/a1",)]
     assert report.left == {"Encounter of an Appointment": 1}
+
+
+@pytest.mark.check(33)
+@pytest.mark.check(43)
+@pytest.mark.parametrize(
+    ("end", "ends_on"), [("2024", "2024-01-01"), ("2024-03", "2024-03-01"), ("2024-03-05", "2024-03-05")]
+)
+def test_of_a_year_or_a_month_alone_a_guardian_and_a_plan_end_on_the_first_day(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, end: str, ends_on: str
+) -> None:
+    of = {"reference": "Patient/p1"}
+    parent = {
+        "resourceType": "RelatedPerson", "id": "r1", "patient": of, "name": [{"text": "Canary Mother"}],
+        "relationship": [coded("MTH")], "period": {"end": end},
+    }  # fmt: skip
+    plan = {"resourceType": "CarePlan", "id": "c1", "status": "active", "title": "Stretching", "subject": of,
+            "period": {"start": "2023", "end": end}}  # fmt: skip
+    (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1", "2020-06-01"), parent, plan]))
+    assert report.told == []
+    assert admin.execute("select ends_on::text from operational.guardianship").fetchall() == [(ends_on,)]
+    plans = "select starts_on::text, ends_on::text from operational.treatment_plan"
+    assert admin.execute(plans).fetchall() == [("2023-01-01", ends_on)]
+
+
+@pytest.mark.check(43)
+def test_what_happened_in_a_year_or_a_month_alone_waits_for_its_day(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    vague = [_encounter("e1", "p1", "2024-03", "Organization/o"), _pain("s1", "p1", 3, effectiveDateTime="2024")]
+    (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), *vague]))
+    assert report.refused == 2 and len(quarantined(admin, server)) == 2
