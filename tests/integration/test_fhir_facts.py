@@ -1,7 +1,7 @@
 """What FHIR says of a profile and of whom to call, by the edge of what is read."""
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +173,25 @@ def test_what_happened_in_a_year_or_a_month_alone_waits_for_its_day(
     vague = [_encounter("e1", "p1", "2024-03", "Organization/o"), _pain("s1", "p1", 3, effectiveDateTime="2024")]
     (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), *vague]))
     assert report.refused == 2 and len(quarantined(admin, server)) == 2
+
+
+@pytest.mark.check(33)
+def test_who_is_inactive_guards_nobody_whatever_end_their_period_has_ahead(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    parents = [
+        {"resourceType": "RelatedPerson", "id": own, "patient": {"reference": "Patient/p1"}, "active": active,
+         "name": [{"text": f"Canary {own}"}], "relationship": [coded("MTH")], "period": {"end": end}}
+        for own, active, end in (
+            ("gone", False, "2199-01-01"), ("ended", False, "2024-02-01"), ("stays", True, "2199-01-01"),
+        )
+    ]  # fmt: skip
+    today = datetime.now(UTC).date()
+    take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1", "2020-06-01"), *parents]))
+    told = (
+        "select s.source_id, g.ends_on from operational.guardianship as g inner join operational.person_source as s"
+        " on s.person_id = g.guardian_id"
+    )
+    ends = {own.partition("/")[2]: on for own, on in admin.execute(told).fetchall()}
+    assert today <= ends.pop("gone") <= datetime.now(UTC).date()
+    assert ends == {"ended": date(2024, 2, 1), "stays": date(2199, 1, 1)}

@@ -78,7 +78,8 @@ def related_person(body: Body, source: Source) -> Iterator[Row | Note]:
     kinds = [kind for each in objects(body.get("relationship")) for kind in codes(each)]
     if not any(GUARDIANS.fullmatch(kind) for kind in kinds):
         raise Left("RelatedPerson who is no guardian")
-    until = source.day(whole(end_of(body.get("period")))) or (source.today if body.get("active") is False else None)
+    ends = [source.day(whole(end_of(body.get("period")))), source.today if body.get("active") is False else None]
+    until = min(filter(None, ends), default=None)
     over = until is not None and until <= source.today
     clinic, managed = clinic_and_patient(body, source)
     # Nobody writes to who is a guardian no more.
