@@ -115,7 +115,8 @@ def test_observations_that_answer_nothing_are_counted_and_surveys_are_forms(
     "limit",
     [{"actor": [{"role": {"text": "x"}}]}, {"provision": [{"type": "deny"}]}, {"period": {"start": "2024-01-01"}},
      {"data": [{"meaning": "instance"}]}, {"dataPeriod": {"start": "2024-01-01"}}, {"action": [coded("access")]},
-     {"securityLabel": [{"code": "R"}]}, {"class": [{"code": "x"}]}, {"code": [coded("x")]}, MODIFIED],
+     {"securityLabel": [{"code": "R"}]}, {"class": [{"code": "x"}]}, {"code": [coded("x")]}, MODIFIED,
+     {"purpose": [{"system": "s", "code": "research"}]}],
 )  # fmt: skip
 def test_a_consent_that_is_limited_in_any_way_grants_nothing(
     server: Server, admin: psycopg.Connection, tmp_path: Path, limit: Body
@@ -130,6 +131,18 @@ def test_a_consent_that_is_limited_in_any_way_grants_nothing(
     assert [why for _, _, why, _ in quarantined(admin, server)] == [
         "provision: limits the consent in a way that is not known here"
     ]
+
+
+@pytest.mark.check(53)
+def test_a_consent_may_name_its_purpose_in_its_provision_alone(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    signed = {"resourceType": "Consent", "id": "c", "status": "active", "patient": {"reference": "Patient/p1"},
+              "dateTime": "2024-03-01T10:00:00Z", "policy": [{"uri": "v7"}], "performer": [{"reference": "Patient/p1"}],
+              "provision": {"type": "permit", "purpose": [{"system": "s", "code": "share"}]}}  # fmt: skip
+    texts = {"consents": {"s|share": "profile_sharing"}, "consent_texts": {"profile_sharing": {"v7": "We share."}}}
+    take(server, {**MAPPING, **texts}, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), signed]))
+    assert admin.execute("select purpose, state from operational.consent").fetchall() == [("profile_sharing", "signed")]
 
 
 def test_an_encounter_of_an_appointment_is_one_visit(server: Server, admin: psycopg.Connection, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ GUARDIANS = re.compile(r"GUARD|(N|STP|ADOPT|FOST|GEST)?(PRN|MTH|FTH)(FOST|ADOPT)
 EMERGENCY = "C"
 # As many as a profile has.
 MOST_CALLED = 5
-# What a provision may say without limiting the consent; its period is looked at.
+# What a provision may say without limiting the consent; its period and purposes are looked at.
 _UNLIMITED = {"id", "extension", "type", "period", "purpose"}
 _SEX = ("female", "male", "other", "unknown")
 
@@ -108,7 +108,8 @@ def consent(body: Body, source: Source) -> Iterator[Row | Note]:
     if not purposes:
         raise Unfit("category: is no purpose of the mapping")
     limits = {name for name, said in provision.items() if said} - _UNLIMITED
-    if limits or body.get("modifierExtension") or set(provision.get("period") or ()) - {"end"}:
+    limits |= set(provision.get("period") or ()) - {"end"} | set(asked) - set(source.mapping.consents)
+    if limits or body.get("modifierExtension"):
         raise Unfit("provision: limits the consent in a way that is not known here")
     organizations = body.get("organization") or []
     if len(organizations) > 1:
