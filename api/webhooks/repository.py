@@ -6,6 +6,7 @@ from uuid import UUID, uuid4
 from psycopg import sql
 
 from api.gateway import Grant, Work
+from api.idempotency import ALONE
 from api.sealing import purpose_keys
 from api.webhooks.queue import PURPOSE, TABLE
 from infra.encryption.codec import Place
@@ -133,7 +134,8 @@ async def feed_of(work: Work, segments: list[UUID]) -> tuple[int, int]:
 
 
 async def count(work: Work) -> int:
-    """How many webhooks the clinic has."""
+    """How many webhooks the clinic has; until the work ends nobody else adds one."""
+    await work.run(ALONE, key=f"webhooks of {work.clinic_id}")
     found: int = (await work.run(_COUNT))[0]["webhooks"]
     return found
 

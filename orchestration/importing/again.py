@@ -121,6 +121,7 @@ def _resources(session: ImportSession, file: Kept, lines: Lines, mapping: FhirMa
 
 
 def _mapping(file: Kept, mended: dict[str, Any] | None) -> Mapping | FhirMapping:
+    """What reads the rows, mended or not; whether automation may act on them was said when they came in."""
     found: Mapping | FhirMapping
     if file.kind == BatchKind.FHIR:
         found = _checked(FhirMapping, mended or file.mapping)
@@ -130,7 +131,7 @@ def _mapping(file: Kept, mended: dict[str, Any] | None) -> Mapping | FhirMapping
         raise Refused("of several clinics, whose a resource is hangs on others", hint="import the files again")
     if found.source != file.source:
         raise InvalidInput(f"the rows of {file.file} are of source '{file.source}'", place="source")
-    return found
+    return found.model_copy(update={"fires": bool((file.mapping or {}).get("fires"))})
 
 
 def _checked(kind: type[Kind], mapping: Any) -> Kind:

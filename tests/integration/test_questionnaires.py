@@ -159,3 +159,13 @@ def test_numbers_name_questions_and_answers_alike(server: Server, admin: psycopg
     assert questions[1]["shown_when"]["question"] == "q1_1"
     answers = admin.execute("select question, number from operational.form_answer order by 1").fetchall()
     assert answers == [("a.b", 1), ("q1_1", 7)]
+
+
+@pytest.mark.parametrize(("high", "kind"), [(20, "scale"), (21, "number")])
+def test_whole_numbers_are_a_scale_in_twenty_steps_and_no_more(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, high: int, kind: str
+) -> None:
+    item = {**ITEMS[2], "extension": bounds(0, high, "Integer")}
+    (report,) = take(server, MAPPING, _ndjson(tmp_path / "Questionnaire.ndjson", [{**ASKED, "item": [item]}]))
+    assert report.told == []
+    assert [question["type"] for question in versions(admin)[0][4]] == [kind]

@@ -56,3 +56,10 @@ def test_a_button_at_a_place_that_is_not_there_changes_nothing() -> None:
     before = list(all_rows(root))
     for do in ("drop r", "drop r.9", "add r.0", "add x", "", "drop", "nest r.0.1"):
         assert list(all_rows(changed(root, do))) == before
+
+
+def test_a_rule_of_sixty_conditions_is_a_form_and_one_of_more_a_text_alone() -> None:
+    def of(conditions: int) -> Row | None:
+        return rows_of(parse_rule({"any": [{"measure": "age", "op": ">", "value": n} for n in range(conditions)]}))
+
+    assert of(60) is not None and of(61) is None

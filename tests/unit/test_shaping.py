@@ -1,12 +1,13 @@
 """What a row of text may hold: each bad value is a reason with its field, and never the value itself."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestration.importing import shaping
 from orchestration.importing.mapping import Mapping
 from orchestration.importing.reading import LINE
 from orchestration.importing.shaping import REASON, shape
@@ -71,3 +72,20 @@ def test_an_unusual_value_is_taken_as_it_is(field: str, value: str) -> None:
 def test_whatever_a_value_is_it_is_taken_or_its_field_is_named(field: str, value: str) -> None:
     said = reason(**{field: value})
     assert said is None or said.split(":")[0] in FIELDS
+
+
+@pytest.mark.check(43)
+@pytest.mark.parametrize(("hour", "last"), [(9, "2026-03-01"), (10, "2026-03-02")])
+def test_a_day_that_has_begun_where_days_begin_first_is_not_to_come(
+    monkeypatch: pytest.MonkeyPatch, hour: int, last: str
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(2026, 3, 1, hour, tzinfo=UTC).astimezone(tz)
+
+    monkeypatch.setattr(shaping, "datetime", Clock)
+    after = (datetime.fromisoformat(last) + timedelta(days=1)).date().isoformat()
+    for field in ("registered_on", "asserted_on", "birth_date"):
+        assert reason(**{field: last}) is None
+        assert reason(**{field: after}) == f"{field}: is in the future"

@@ -29,7 +29,7 @@ _SCHEMA = """
 create table alias (name text primary key, key text not null) without rowid;
 create index alias_key on alias (key);
 create table home (key text primary key, place text not null) without rowid;
-create table place (key text primary key, clinic text, part_of text) without rowid;
+create table place (key text primary key, clinic text, part_of text not null) without rowid;
 create table visit (key text primary key, patient text not null, places text not null, day text) without rowid;
 create index visit_patient on visit (patient);
 create table request (key text primary key, plan text not null) without rowid;
@@ -64,7 +64,7 @@ class Index:
         if resource.known_as:
             names = [*names, f"{self.file}|{resource.known_as}"]
         self._known.executemany(_ALIAS, [(name, key) for name in names])
-        if kind == "Patient" and (place := reference(body.get("managingOrganization"), "Organization")):
+        if kind == "Patient" and (place := self.named(body.get("managingOrganization"), "Organization")):
             self._known.execute("insert or replace into home values (?, ?)", [key, place])
         if kind in PLACES:
             self._note_place(key, body)
@@ -86,9 +86,14 @@ class Index:
             return None if "?" in key else literal
         return found[0] or None
 
+    def named(self, found: Any, expected: str) -> str | None:
+        """What a Reference says, whether anything of that name was met or not; an urn is read within its file."""
+        key = reference(found, expected, self._base)
+        return self.resolve(key) if key and key.startswith(_URN) else key
+
     def means(self, found: Any, expected: str) -> str | None:
         """What a Reference means, or, of an identifier that nothing met has, the reference as it is."""
-        key = reference(found, expected, self._base)
+        key = self.named(found, expected)
         return self.resolve(key) or (key if key and "?" in key else None)
 
     def id_of(self, key: str | None) -> str | None:
@@ -101,10 +106,14 @@ class Index:
         found = (self._slug(place) for place in places if place)
         return next((slug for slug in found if slug), self._clinics.default)
 
+    def clinic_of_places(self, places: Iterable[str], patient: str) -> str | None:
+        """The clinic of a patient's visit: of its places; where it names none, of the patient's own; or the default."""
+        given = [place for place in places if place]
+        return self.clinic_of(given or [self._home(patient)])
+
     def clinic_of_patient(self, patient: str) -> str | None:
         """The clinic that a patient's own resource names."""
-        row = self._known.execute("select place from home where key = ?", [patient]).fetchone()
-        return self.clinic_named(row[0]) if row else None
+        return self.clinic_named(self._home(patient))
 
     def clinic_named(self, place: str | None) -> str | None:
         """The clinic that a place is, whatever the default."""
@@ -124,8 +133,8 @@ class Index:
     def clinic_of_visit(self, visit: str | None) -> str | None:
         """The clinic of a visit, if it is known."""
         key = self.resolve(visit)
-        row = self._known.execute("select places from visit where key = ?", [key]).fetchone() if key else None
-        return self.clinic_of(row[0].split("\n")) if row else None
+        row = self._known.execute("select places, patient from visit where key = ?", [key]).fetchone() if key else None
+        return self.clinic_of_places(row[0].split("\n"), self.resolve(row[1]) or row[1]) if row else None
 
     def homes_of(self, patient: str) -> dict[str, str | None]:
         """The clinics that a patient visited, each with the day of the first visit, the earliest first."""
@@ -136,7 +145,7 @@ class Index:
         ).fetchall()
         homes: dict[str, str | None] = {}
         for places, day in rows:
-            slug = self.clinic_of(places.split("\n"))
+            slug = self.clinic_of_places(places.split("\n"), patient)
             if slug is not None:
                 homes.setdefault(slug, day)
         return homes
@@ -147,12 +156,19 @@ class Index:
         row = self._known.execute("select plan from request where key = ?", [key]).fetchone() if key else None
         return row[0] if row else None
 
+    def _home(self, patient: str) -> str | None:
+        """The place that a patient's own resource names."""
+        row = self._known.execute("select place from home where key = ?", [patient]).fetchone()
+        return row[0] if row else None
+
     def _note_place(self, key: str, body: Body) -> None:
         own = [key, key.partition("/")[2], *(name.partition("?")[2] for name in identifiers(body)), body.get("name")]
         slug = next(
             (self._clinics.of[name] for name in own if isinstance(name, str) and name in self._clinics.of), None
         )
-        part_of = reference(body.get("managingOrganization") or body.get("partOf"), "Organization")
+        above = [self.named(body.get("managingOrganization"), "Organization")]
+        above += [self.named(body.get("partOf"), body["resourceType"])]
+        part_of = "\n".join(filter(None, above))
         self._known.execute("insert or replace into place values (?, ?, ?)", [key, slug, part_of])
 
     def _note_visit(self, key: str, body: Body) -> None:
@@ -175,20 +191,24 @@ class Index:
         for name in (place, place.partition("/")[2], place.partition("?")[2]):
             if name in self._clinics.of:
                 return self._clinics.of[name]
-        at, met = self.resolve(place), set[str]()
-        while at is not None and at not in met:
+        waiting, met = [place], set[str]()
+        while waiting:
+            at = self.resolve(waiting.pop(0))
+            if at is None or at in met:
+                continue
             met.add(at)
             row = self._known.execute("select clinic, part_of from place where key = ?", [at]).fetchone()
-            if row is None or row[0]:
-                return row[0] if row else self._clinics.of.get(at)
-            at = self.resolve(row[1])
+            slug, part_of = row or (self._clinics.of.get(at), "")
+            if slug:
+                return str(slug)
+            waiting = [*filter(None, part_of.split("\n")), *waiting]
         return None
 
 
 def places_of(body: Body, index: Index) -> list[str]:
     """Where a visit took place, as references, the most telling first."""
-    named = [reference(body.get("serviceProvider"), "Organization")]
-    named += [reference(each.get("location"), "Location") for each in objects(body.get("location"))]
+    named = [index.named(body.get("serviceProvider"), "Organization")]
+    named += [index.named(each.get("location"), "Location") for each in objects(body.get("location"))]
     named += [_actor(each, index, "Location") for each in objects(body.get("participant"))]
     return [place for place in named if place]
 

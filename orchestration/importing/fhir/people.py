@@ -30,6 +30,8 @@ GUARDIANS = re.compile(r"GUARD|(N|STP|ADOPT|FOST|GEST)?(PRN|MTH|FTH)(FOST|ADOPT)
 EMERGENCY = "C"
 # As many as a profile has.
 MOST_CALLED = 5
+# What a provision may say without limiting the consent; its period and purposes are looked at.
+_UNLIMITED = {"id", "extension", "type", "period", "purpose"}
 _SEX = ("female", "male", "other", "unknown")
 
 
@@ -76,7 +78,8 @@ def related_person(body: Body, source: Source) -> Iterator[Row | Note]:
     kinds = [kind for each in objects(body.get("relationship")) for kind in codes(each)]
     if not any(GUARDIANS.fullmatch(kind) for kind in kinds):
         raise Left("RelatedPerson who is no guardian")
-    until = source.day(end_of(body.get("period"))) or (source.today if body.get("active") is False else None)
+    ends = [source.day(whole(end_of(body.get("period")))), source.today if body.get("active") is False else None]
+    until = min(filter(None, ends), default=None)
     over = until is not None and until <= source.today
     clinic, managed = clinic_and_patient(body, source)
     # Nobody writes to who is a guardian no more.
@@ -104,8 +107,9 @@ def consent(body: Body, source: Source) -> Iterator[Row | Note]:
     purposes = {source.mapping.consents[code] for code in named if code in source.mapping.consents}
     if not purposes:
         raise Unfit("category: is no purpose of the mapping")
-    limits = any(provision.get(name) for name in ("actor", "provision", "data", "dataPeriod"))
-    if limits or set(provision.get("period") or ()) - {"end"}:
+    limits = {name for name, said in provision.items() if said} - _UNLIMITED
+    limits |= set(provision.get("period") or ()) - {"end"} | set(asked) - set(source.mapping.consents)
+    if limits or body.get("modifierExtension"):
         raise Unfit("provision: limits the consent in a way that is not known here")
     organizations = body.get("organization") or []
     if len(organizations) > 1:

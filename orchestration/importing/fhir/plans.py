@@ -14,6 +14,7 @@ from orchestration.importing.fhir.values import (
     objects,
     start_of,
     text_of,
+    whole,
 )
 from policies.fhir.types import ADHERENCE, RECORD
 
@@ -33,8 +34,8 @@ def care_plan(body: Body, source: Source) -> Iterator[Row]:
         "source_id": patient,
         "record_id": required(body),
         "title": body.get("title") or next((each for each in reversed(about) if each), None),
-        "starts_on": source.day(start_of(body.get("period")) or body.get("created")),
-        "ends_on": source.day(end_of(body.get("period"))),
+        "starts_on": source.day(whole(start_of(body.get("period")) or body.get("created"))),
+        "ends_on": source.day(whole(end_of(body.get("period")))),
         "specialist": an_object(first(body.get("contributor"))).get("display"),
         **hidden(body),
     }

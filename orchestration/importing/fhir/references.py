@@ -23,7 +23,7 @@ def reference(found: Any, expected: str, base: str | None = None) -> str | None:
         return None
     text = found.get("reference")
     if isinstance(text, str):
-        return _of_text(text.removeprefix(base) if base else text, expected)
+        return _of_text(text.removeprefix(f"{base.rstrip('/')}/") if base else text, expected)
     identifier = found.get("identifier")
     return f"{found.get('type', expected)}?{_value(identifier)}" if isinstance(identifier, dict) else None
 

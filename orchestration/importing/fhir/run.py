@@ -139,7 +139,8 @@ def _look_ahead(files: list[Path], mapping: FhirMapping, index: Index, progress:
     for path in files:
         index.file = path.name
         for batch in read_batches(path):
-            for resource in batch.resources:
+            # A visit's patient by an urn is known once the patient is, wherever in their Bundle the two stand.
+            for resource in sorted(batch.resources, key=lambda each: place_of(each.type)):
                 if resource.known_as or resource.type in PLACES | VISITS | NAMED:
                     with suppress(Unfit):  # it is kept when it is converted
                         note_in(index, resource)

@@ -50,8 +50,7 @@ def _visit(body: Body, source: Source, status: str, service: Any, start: Any, bo
     key = patient_named(body, source)
     patient = key.partition("/")[2]
     places = places_of(body, source.index)
-    named = (source.index.clinic_named(place) for place in places)
-    clinic = next(filter(None, named), None) or source.index.clinic_of_patient(key) or source.index.clinic_of([])
+    clinic = source.index.clinic_of_places(places, key)
     if clinic is None:
         raise Unfit("place: is no clinic of the mapping" if places else "clinic: is named nowhere")
     if not isinstance(start, str):

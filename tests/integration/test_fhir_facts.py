@@ -1,0 +1,210 @@
+"""What FHIR says of a profile and of whom to call, by the edge of what is read."""
+
+import json
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from test_fhir_import import _condition, _encounter, _ndjson, _pain, _patient, take
+
+from infra.database import Server
+from tests.integration.importing import contacts, quarantined
+
+Body = dict[str, Any]
+MAPPING: Body = {"clinics": {"default": "north"}, "registered_on": "2024-01-01"}
+MODIFIED: Body = {"modifierExtension": [{"url": "https://example.org/not-really", "valueBoolean": True}]}
+TODAY = datetime.now(UTC).date()
+
+
+def coverage(own: str, said: str, **more: Any) -> Body:
+    of = {"beneficiary": {"reference": "Patient/p1"}, "type": {"text": said}}
+    return {"resourceType": "Coverage", "id": own, "status": "active", **of, **more}
+
+
+def allergy(own: str, said: str, **more: Any) -> Body:
+    return {"resourceType": "AllergyIntolerance", "id": own, "patient": {"reference": "Patient/p1"},
+            "code": {"text": said}, **more}  # fmt: skip
+
+
+def coded(code: str) -> Body:
+    return {"coding": [{"code": code}]}
+
+
+@pytest.mark.check(43)
+def test_of_insurances_the_newest_that_stands_counts_and_what_ended_is_no_allergy_and_no_condition(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    yesterday, tomorrow = ((TODAY + timedelta(days=n)).isoformat() for n in (-1, 1))
+    resources = [
+        _patient("p1"),
+        coverage("old", "public", period={"start": "2020-01-01", "end": tomorrow}),
+        coverage("ended", "private", period={"start": "2023-01-01", "end": TODAY.isoformat()}),
+        coverage("cancelled", "other", status="cancelled", period={"start": "2024-01-01", "end": tomorrow}),
+        allergy("a1", "dust"), allergy("a2", "nuts", clinicalStatus=coded("inactive")),
+        allergy("a3", "milk", verificationStatus=coded("refuted")),
+        allergy("a4", "eggs", clinicalStatus=coded("resolved")),
+        _condition("c1", "asthma"), {**_condition("c2", "gout"), "abatementDateTime": yesterday},
+        {**_condition("c3", "flu"), "abatementDateTime": tomorrow},
+        {**_condition("c4", "cold"), "abatementDateTime": tomorrow, "clinicalStatus": coded("resolved")},
+        {**_condition("c5", "mumps"), "abatementAge": {"value": 9}},
+    ]  # fmt: skip
+    (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", resources))
+    assert report.told == []
+    told = admin.execute("select insurance_type, allergies, chronic_conditions from operational.profile").fetchall()
+    assert told == [("public", ["dust"], ["asthma", "flu"])]
+
+
+@pytest.mark.check(43)
+def test_a_policy_number_and_whom_to_call_are_read_by_their_types_alone(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    called = {"name": {"text": "Canary Call"}, "telecom": [{"system": "phone", "value": "123"}]}
+    person = {
+        **_patient("p1"),
+        "identifier": [{"type": coded("MR"), "value": "77"}, {"type": coded("SN"), "value": "POL-1"}, {"value": "x"}],
+        "contact": [{**called, "relationship": [coded("C"), {"text": "aunt"}]},
+                    {"name": {"text": "Canary Boss"}, "relationship": [coded("E")]}],
+    }  # fmt: skip
+    take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [person]))
+    (found,) = contacts(admin, server).values()
+    assert found["policy_number"] == "POL-1"
+    assert [each["name"] for each in json.loads(found["emergency_contacts"])] == ["Canary Call"]
+    assert admin.execute("select external_id from operational.registration").fetchall() == [("77",)]
+
+
+@pytest.mark.check(43)
+def test_what_is_contained_or_a_bundle_of_its_own_is_not_followed(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    inner = {"resourceType": "Bundle", "type": "collection", "entry": [{"resource": _patient("inner")}]}
+    hidden = {**_condition("c1", "asthma"), "subject": {"reference": "#p1"}, "contained": [_patient("p1")]}
+    entries = [{"resource": each} for each in (_patient("p1"), inner, hidden)]
+    path = tmp_path / "all.json"
+    path.write_text(json.dumps({"resourceType": "Bundle", "type": "document", "entry": entries}))
+    (report,) = take(server, MAPPING, path)
+    assert [name for (name,) in admin.execute("select source_id from operational.person_source").fetchall()] == ["p1"]
+    assert report.told == [(3, "subject: names no patient")] and report.left == {"Bundle": 1}
+
+
+@pytest.mark.check(43)
+def test_observations_that_answer_nothing_are_counted_and_surveys_are_forms(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    code = {"code": {"coding": [{"system": "http://loinc.org", "code": "44261-6"}]}}
+    parts = {"component": [{"code": coded("x"), "valueInteger": 1}]}
+    survey = {"category": [coded("survey")]}
+    none = _pain("o3", "p1", 1, **code, **survey, **parts)
+    del none["valueInteger"]
+    resources = [
+        _patient("p1"), _pain("o1", "p1", 3, **code), _pain("o2", "p1", 4, **code, **survey), none,
+        _pain("o4", "p1", 5, status="entered-in-error"),
+    ]  # fmt: skip
+    (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", resources))
+    answers = admin.execute("select template, question, number from operational.form_answer").fetchall()
+    assert answers == [("loinc-44261-6", "score", 4.0)]
+    assert report.left == {
+        "Observation that answers no question": 1, "Observation without a value of its own": 1,
+        "Observation that is entered-in-error": 1,
+    }  # fmt: skip
+
+
+@pytest.mark.check(53)
+@pytest.mark.parametrize(
+    "limit",
+    [{"actor": [{"role": {"text": "x"}}]}, {"provision": [{"type": "deny"}]}, {"period": {"start": "2024-01-01"}},
+     {"data": [{"meaning": "instance"}]}, {"dataPeriod": {"start": "2024-01-01"}}, {"action": [coded("access")]},
+     {"securityLabel": [{"code": "R"}]}, {"class": [{"code": "x"}]}, {"code": [coded("x")]}, MODIFIED,
+     {"purpose": [{"system": "s", "code": "research"}]}],
+)  # fmt: skip
+def test_a_consent_that_is_limited_in_any_way_grants_nothing(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, limit: Body
+) -> None:
+    signed = {"resourceType": "Consent", "id": "c", "status": "active", "patient": {"reference": "Patient/p1"},
+              "category": [{"coding": [{"system": "s", "code": "share"}]}], "dateTime": "2024-03-01T10:00:00Z",
+              "policy": [{"uri": "v7"}], "performer": [{"reference": "Patient/p1"}],
+              **(limit if limit == MODIFIED else {"provision": limit})}  # fmt: skip
+    texts = {"consents": {"s|share": "profile_sharing"}, "consent_texts": {"profile_sharing": {"v7": "We share."}}}
+    take(server, {**MAPPING, **texts}, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), signed]))
+    assert admin.execute("select count(*) from operational.consent").fetchone() == (0,)
+    assert [why for _, _, why, _ in quarantined(admin, server)] == [
+        "provision: limits the consent in a way that is not known here"
+    ]
+
+
+@pytest.mark.check(53)
+def test_a_consent_may_name_its_purpose_in_its_provision_alone(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    signed = {"resourceType": "Consent", "id": "c", "status": "active", "patient": {"reference": "Patient/p1"},
+              "dateTime": "2024-03-01T10:00:00Z", "policy": [{"uri": "v7"}], "performer": [{"reference": "Patient/p1"}],
+              "provision": {"type": "permit", "purpose": [{"system": "s", "code": "share"}]}}  # fmt: skip
+    texts = {"consents": {"s|share": "profile_sharing"}, "consent_texts": {"profile_sharing": {"v7": "We share."}}}
+    take(server, {**MAPPING, **texts}, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), signed]))
+    assert admin.execute("select purpose, state from operational.consent").fetchall() == [("profile_sharing", "signed")]
+
+
+def test_an_encounter_of_an_appointment_is_one_visit(server: Server, admin: psycopg.Connection, tmp_path: Path) -> None:
+    booked = {
+        "resourceType": "Appointment", "id": "a1", "status": "fulfilled", "start": "2024-02-05T09:00:00Z",
+        "created": "2024-02-01", "participant": [{"actor": {"reference": "Patient/p1"}, "status": "accepted"}],
+    }  # fmt: skip
+    met = {**_encounter("e1", "p1", "2024-02-05T09:05:00Z", "Organization/o"),
+           "appointment": [{"reference": "Appointment/a1"}]}  # fmt: skip
+    (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), met, booked]))
+    assert admin.execute("select source_id from operational.appointment").fetchall() == [("Appointment/a1",)]
+    assert report.left == {"Encounter of an Appointment": 1}
+
+
+@pytest.mark.check(33)
+@pytest.mark.check(43)
+@pytest.mark.parametrize(
+    ("end", "ends_on"), [("2024", "2024-01-01"), ("2024-03", "2024-03-01"), ("2024-03-05", "2024-03-05")]
+)
+def test_of_a_year_or_a_month_alone_a_guardian_and_a_plan_end_on_the_first_day(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, end: str, ends_on: str
+) -> None:
+    of = {"reference": "Patient/p1"}
+    parent = {
+        "resourceType": "RelatedPerson", "id": "r1", "patient": of, "name": [{"text": "Canary Mother"}],
+        "relationship": [coded("MTH")], "period": {"end": end},
+    }  # fmt: skip
+    plan = {"resourceType": "CarePlan", "id": "c1", "status": "active", "title": "Stretching", "subject": of,
+            "period": {"start": "2023", "end": end}}  # fmt: skip
+    (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1", "2020-06-01"), parent, plan]))
+    assert report.told == []
+    assert admin.execute("select ends_on::text from operational.guardianship").fetchall() == [(ends_on,)]
+    plans = "select starts_on::text, ends_on::text from operational.treatment_plan"
+    assert admin.execute(plans).fetchall() == [("2023-01-01", ends_on)]
+
+
+@pytest.mark.check(43)
+def test_what_happened_in_a_year_or_a_month_alone_waits_for_its_day(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    vague = [_encounter("e1", "p1", "2024-03", "Organization/o"), _pain("s1", "p1", 3, effectiveDateTime="2024")]
+    (report,) = take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), *vague]))
+    assert report.refused == 2 and len(quarantined(admin, server)) == 2
+
+
+@pytest.mark.check(33)
+def test_who_is_inactive_guards_nobody_whatever_end_their_period_has_ahead(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    parents = [
+        {"resourceType": "RelatedPerson", "id": own, "patient": {"reference": "Patient/p1"}, "active": active,
+         "name": [{"text": f"Canary {own}"}], "relationship": [coded("MTH")], "period": {"end": end}}
+        for own, active, end in (
+            ("gone", False, "2199-01-01"), ("ended", False, "2024-02-01"), ("stays", True, "2199-01-01"),
+        )
+    ]  # fmt: skip
+    today = datetime.now(UTC).date()
+    take(server, MAPPING, _ndjson(tmp_path / "all.ndjson", [_patient("p1", "2020-06-01"), *parents]))
+    told = (
+        "select s.source_id, g.ends_on from operational.guardianship as g inner join operational.person_source as s"
+        " on s.person_id = g.guardian_id"
+    )
+    ends = {own.partition("/")[2]: on for own, on in admin.execute(told).fetchall()}
+    assert today <= ends.pop("gone") <= datetime.now(UTC).date()
+    assert ends == {"ended": date(2024, 2, 1), "stays": date(2199, 1, 1)}
