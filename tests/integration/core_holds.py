@@ -126,9 +126,12 @@ class Holds:
                 {(r.patient, r.person, r.gone) for r in model.registrations.values()},
             ),
             (
-                "guardianships that nobody ended",
-                "select guardianship_id::text, majority_age from operational.guardianship where ended_by is null",
-                {(g.id, g.age) for g in model.guardianships.values() if not g.ended},
+                "guardianships that stand",
+                """select guardianship_id::text from operational.guardianship
+                left join operational.profile on person_id = dependent_id
+                where ended_by is null and (agreed or birth_date is null or (now() at time zone 'UTC')::date
+                    < (birth_date + make_interval(years => majority_age))::date)""",
+                {(g.id,) for g in model.guardianships.values() if model.stands(g)},
             ),
         ):
             found = {*admin.execute(query).fetchall()}
