@@ -1,16 +1,16 @@
 """Where a chain begins: the world of `access_world.py` with some more people, and the model of it."""
 
-from datetime import UTC, date, datetime
+from datetime import date
 
 import access_world
 from access_world import CHICK, FINCH, HERON, PASSWORD, PHONE, WREN, World
-from core_model import CLINICS, Case, Guardianship, Model, Person, Registration, Signed, Visit
+from core_model import CLINICS, TODAY, Case, Guardianship, Model, Person, Plan, Registration, Signed, Visit
 
 from api import accounts
+from api.identity.booking_pages import open_page
 from infra.database import connect_admin
 from policies.words import Role
 
-TODAY = datetime.now(UTC).date()
 TEAL, ROBIN, GULL = "Canary Teal", "Canary Robin", "Canary Gull"
 LOGINS = {FINCH: "finch", WREN: "wren", HERON: "heron", TEAL: "teal", ROBIN: "robin"}
 AUNT = access_world.CONTACTS["emergency_contacts"]
@@ -50,6 +50,7 @@ def furnish(world: World) -> None:
         offered = [f"Dr. {clinic.title()}", f"Dr. {clinic.title()} Junior"], FORMS, world.clinic_ids[clinic]
         world.change("update operational.service set specialists = %s, templates = %s where clinic_id = %s", *offered)
         world.change("update operational.booking_setting set templates = %s where clinic_id = %s", *offered[1:])
+        open_page(world.server, clinic)
 
 
 def model_of(world: World) -> Model:
@@ -58,12 +59,13 @@ def model_of(world: World) -> Model:
     _people(world, model)
     for (clinic, name), patient in world.patients.items():
         model.registrations[str(patient)] = Registration(clinic, str(patient), name)
-    for found, guardian, dependent in world.look(
-        "select guardianship_id::text, g.name, d.name from operational.guardianship as s"
+    model.countries = dict(world.look("select slug, country from operational.clinic"))
+    for found, guardian, dependent, age in world.look(
+        "select guardianship_id::text, g.name, d.name, majority_age from operational.guardianship as s"
         " inner join operational.person as g on g.person_id = s.guardian_id"
         " inner join operational.person as d on d.person_id = s.dependent_id order by s.starts_on"
     ):
-        model.guardianships[found] = Guardianship(found, guardian, dependent, before_today=True)
+        model.guardianships[found] = Guardianship(found, guardian, dependent, before_today=True, age=age)
     for clinic, purpose, version, required in world.look(
         "select k.slug, t.purpose, t.text_version, t.required_from is not null from operational.consent_text as t"
         " inner join operational.clinic as k using (clinic_id) order by t.created_at, t.text_version"
@@ -80,6 +82,12 @@ def model_of(world: World) -> Model:
         " from operational.appointment inner join operational.clinic as k using (clinic_id)"
     ):
         model.visits[visit] = Visit(visit, clinic, patient, specialist, status, slot, past=slot is None)
+    for plan, clinic, patient, by, done in world.look(
+        "select plan_id::text, k.slug, p.patient_id::text, prescribed_by, sum(done)::integer"
+        " from operational.treatment_plan as p inner join operational.adherence as a using (clinic_id, plan_id)"
+        " inner join operational.clinic as k using (clinic_id) group by 1, 2, 3, 4"
+    ):
+        model.plans[plan] = Plan(plan, clinic, patient, by, done)
     return model
 
 

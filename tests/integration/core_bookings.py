@@ -4,9 +4,8 @@ from typing import Any
 
 import access_world
 from booking import at
-from core_beginning import TODAY
 from core_families import Families
-from core_model import CLINICS, COME_BACK, NOT_THERE, OK, Case, Person, Registration, Visit
+from core_model import CLINICS, COME_BACK, NOT_THERE, OK, TODAY, Case, Person, Registration, Visit
 
 from api.messages.port import MessageKind
 
@@ -23,6 +22,7 @@ class Bookings(Families):
         # Verifications: link, clinic, patient, email, and whether staff had it sent.
         self.waiting: list[tuple[str, str, str, str, bool]] = []
         self.holders: dict[str, str] = {}
+        self.expired: set[str] = set()  # links whose code is too old
         super().__init__(*values)
         self.holders = {str(p.email): p.name for p in self.model.people.values() if p.email}
 
@@ -148,6 +148,7 @@ class Bookings(Families):
         elif self.expect(answer, OK if same else "422 reused"):
             assert answer.json()["id"] == vid
             assert answer.json()["patient"] == (None if own else visit.patient)
+            assert own or not same or self.recorded() == [(visit.patient, False)]
         assert self.rows() == before, "asked again, nothing changes"
 
     def rows(self) -> Any:
@@ -176,6 +177,11 @@ class Bookings(Families):
         if self.random.random() < 0.15:
             self.expect(self.ask("", "POST", path, {"code": "0000000"}), "422 not_good")
             return
+        if link in self.expired:
+            body = {"code": self.code(link), "booked_for": "self"}
+            self.expect(self.ask("", "POST", path, body), "422 not_good")
+            self._renew(link, path)
+            return
         self.waiting.remove(which)
         code = self.code(link)
         if own:
@@ -187,6 +193,27 @@ class Bookings(Families):
         getattr(self, f"_for_{mode}")(path, body, clinic, patient, email, person)
         if which not in self.waiting and self.random.random() < 0.3:
             self.expect(self.ask("", "POST", path, {"code": code}), "422 not_good")
+
+    def run_out(self) -> None:
+        """Time passes for a code that nobody answered."""
+        if self.waiting:
+            link = self.random.choice(self.waiting)[0]
+            self.history.append(f"{link} runs out")
+            self.expired.add(link)
+            self.world.change(
+                "update operational.verification set expires_at = statement_timestamp() where verification_id = %s",
+                link.removeprefix("/verify/"),
+            )
+
+    def _renew(self, link: str, path: str) -> None:
+        """A link brings five codes at all, each of which ends the one before."""
+        old, before = self.code(link), [m.link for m in self.mailbox.messages].count(link)
+        self.expect(self.ask("", "POST", f"{path}/code"), OK)
+        assert [m.link for m in self.mailbox.messages].count(link) == min(before + 1, 5)
+        if before < 5:
+            self.expired.discard(link)
+            if self.code(link) != old:
+                self.expect(self.ask("", "POST", path, {"code": old, "booked_for": "self"}), "422 not_good")
 
     def _welcome(self, name: str, email: str, *roles: str) -> None:
         """An account that is new sets its password, and can sign in."""

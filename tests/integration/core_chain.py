@@ -10,7 +10,7 @@ import httpx
 import schemathesis
 from access_world import CHICK, FINCH, WREN, Api, World
 from core_beginning import furnish, model_of
-from core_model import CLINICS, NOT_THERE, OK, Person
+from core_model import CLINICS, NOT_THERE, OK, SHARING, Person
 from provisional import Mailbox
 
 NOTHING = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
@@ -52,6 +52,11 @@ class Chain:
             login, path = str(self.model.people[each.guardian].login), f"me/dependents/{each.id}/profile"
             self.done(login, "PATCH", path, {"emergency_contacts": [entry]}, **{"If-Match": "*"})
             self.model.people[CHICK].entries.append((entry["name"], each.guardian))
+        # Both dependents share with north, where what becomes of entries and of guardians' signatures is seen.
+        for each in [g for g in self.model.guardianships.values() if g.guardian == FINCH]:
+            signed = {"clinic": "north", "purpose": SHARING, "text_version": "v1", "sha256": "00" * 32}
+            self.done("finch", "POST", f"me/dependents/{each.id}/consents", signed)
+            self.model.sign(each.dependent, "north", SHARING, FINCH)
 
     def code(self, link: str) -> str:
         """The newest code that came with a link."""
@@ -84,6 +89,14 @@ class Chain:
         self.history[-1] += f" {found}"
         assert found in possible, f"{found}, not {possible}"
         return found == OK
+
+    def recorded(self) -> list[tuple[str | None, bool]]:
+        """Whom the event of what was just done names, and whether it is hidden from guardians."""
+        return self.world.look(
+            "select d.patient_id::text, 'confidential' = any(e.categories) from audit.access_event as e"
+            " left join audit.disclosure as d using (event_id) where e.request_id = %s and e.decision = 'permit'",
+            self.asked[-1][0],
+        )
 
     def _as(self, who: str) -> dict[str, str]:
         if who and who not in self.headers:
@@ -124,6 +137,16 @@ class Chain:
                 login = self.model.people[chosen.guardian].login or login
         person = self.model.whose(login, dependent)
         return login, dependent, person, f"me/dependents/{dependent}" if dependent else "me"
+
+    def hand_of(self, name: str) -> tuple[str, str | None, Person | None, str]:
+        """As `somebody`, who may act for this person if anybody may."""
+        hands = [(self.model.people[g.guardian].login, g.id) for g in self.model.standing(name)]
+        hands = [hand for hand in [(self.model.people[name].login, None), *hands] if hand[0]]
+        good = [hand for hand in hands if self.model.whose(*hand)]
+        if not good:
+            return self.somebody()
+        login, dependent = self.random.choice(good)
+        return login, dependent, self.model.people[name], f"me/dependents/{dependent}" if dependent else "me"
 
     def somewhere(self, person: Person | None) -> str:
         """A clinic; most often one of the person's."""

@@ -5,11 +5,12 @@ from datetime import UTC, date, datetime, timedelta
 from time import sleep
 from typing import Any
 
-from core_beginning import TODAY
 from core_chain import Chain
-from core_model import CLINICS, NOT_THERE, OK, PURPOSES, Guardianship, Person
+from core_model import AGES, CLINICS, NOT_THERE, OK, PURPOSES, TODAY, Guardianship, Person
+from psycopg import sql
 
-OF_AGE_TODAY = date(TODAY.year - 18, TODAY.month, min(TODAY.day, 28))
+from infra.database import connect_admin
+
 SOON = 0.7  # seconds until what is signed for so long is over
 REASON = {"reason": "no_longer"}
 
@@ -45,12 +46,16 @@ class Families(Chain):
         elif how >= 0.9:
             self.expect(answer, "409 another_text")
         elif self.expect(answer, OK, *["422 past"][: int(over)]):
-            self.model.sign(person.name, clinic, purpose, over=over)
+            self.model.sign(person.name, clinic, purpose, self.model.of_login(login).name, over=over)
             sleep(SOON + 0.05 if over else 0)
 
     def revoke(self) -> None:
         login, _, person, path = self.somebody()
         clinic, purpose = self.somewhere(person), self.random.choice(PURPOSES)
+        signed = [each for each, found in self.model.signed.items() if not found.revoked]
+        if signed and self.random.random() < 0.5:
+            name, clinic, purpose = self.random.choice(signed)
+            login, _, person, path = self.hand_of(name)
         answer = self.ask(login, "POST", f"{path}/consents/revoke", {"clinic": clinic, "purpose": purpose})
         registered = person and self.model.at(clinic, person.name)
         found = self.model.signed.get((person.name, clinic, purpose)) if person else None
@@ -141,7 +146,11 @@ class Families(Chain):
             self.invite()
             return
         login, model = self.login(), self.model
-        code, dependent, by = self.random.choice(self.codes)
+        # Codes of who may not invite any more, most of all.
+        stale = [
+            each for each in self.codes if each[2] not in (each[1], *(g.guardian for g in model.standing(each[1])))
+        ]
+        code, dependent, by = self.random.choice(stale if stale and self.random.random() < 0.5 else self.codes)
         answer = self.ask(login, "POST", "me/guardianships", {"code": code, "relationship": "parent"})
         me, agreed = model.of_login(login), by == dependent
         own = [g for g in model.guardianships.values() if (g.guardian, g.dependent) == (me.name, dependent)]
@@ -157,7 +166,8 @@ class Families(Chain):
             self.begun(answer.json()["id"], me, dependent, agreed=agreed)
 
     def begun(self, gid: str, guardian: Person, dependent: str, *, agreed: bool = False) -> None:
-        self.model.guardianships[gid] = Guardianship(gid, guardian.name, dependent, agreed)
+        age = self.model.age_of_majority(dependent, guardian.name)
+        self.model.guardianships[gid] = Guardianship(gid, guardian.name, dependent, agreed, age=age)
         guardian.roles.add("guardian")
 
     def add(self) -> None:
@@ -234,7 +244,7 @@ class Families(Chain):
         chosen = self.random.choice(choice)
         dependent = self.model.people[chosen.dependent]
         answer = self.ask("admin", "POST", f"dependents/{chosen.id}/undo")
-        if not (chosen.ended and dependent.deleted_by == chosen.guardian):
+        if chosen.by_law or not (chosen.ended and dependent.deleted_by == chosen.guardian):
             self.expect(answer, NOT_THERE)
         elif self.expect(answer, OK):
             chosen.ended, dependent.deleted_by = False, None
@@ -245,12 +255,20 @@ class Families(Chain):
         if not minors:
             return
         grown = self.random.choice(minors)
-        grown.born = OF_AGE_TODAY
-        self.history.append(f"{grown.name} is of age")
-        self.world.change(
-            "update operational.profile set birth_date = %s where person_id ="
-            " (select person_id from operational.person where name = %s)", OF_AGE_TODAY, grown.name,
-        )  # fmt: skip
+        age = self.random.choice([18, 18, *AGES.values()])
+        grown.born = date(TODAY.year - age, TODAY.month, min(TODAY.day, 28))
+        self.history.append(f"{grown.name} is {age}")
+        for (name, *_), signed in self.model.signed.items():
+            signed.on -= timedelta(days=name == grown.name)
+        with connect_admin(self.world.server) as admin:
+            ((person,),) = admin.execute("select person_id from operational.person where name = %s", [grown.name])
+            for table in ("consent_event", "consent"):
+                admin.execute(
+                    sql.SQL(
+                        "update operational.{} set occurred_at = occurred_at - interval '1 day' where person_id = %s"
+                    ).format(sql.Identifier(table)), [person],
+                )  # fmt: skip
+            admin.execute("update operational.profile set birth_date = %s where person_id = %s", [grown.born, person])
 
 
 def _text(version: str) -> str:

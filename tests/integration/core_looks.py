@@ -8,8 +8,11 @@ from core_chain import NOTHING
 from core_model import CLINICS, MESSAGES, PURPOSES, SHARING, Guardianship, Person, Registration
 from core_visits import CONTACTS, Visits
 
+from policies.words import Action
+
 # What comes back is compared with this; None is nothing at all: the same 404 as everybody else's.
 Sight = Any
+OWN_HIDE = Action.OWN_RECORD_HIDE.value
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,13 @@ def _contacts_of(found: Any) -> list[str]:
 
 
 def _is_open(log: Any) -> bool:
-    """A guardian's log has nothing of what is confidential."""
-    return not any("confidential" in each["categories"] for each in log["accesses"])
+    """A guardian's log has nothing of what is confidential, nor that the patient made it so."""
+    hidden = [each for each in log["accesses"] if "confidential" in each["categories"] or each["action"] == OWN_HIDE]
+    return not hidden
+
+
+def _laws(found: Any) -> Sight:
+    return {(each["id"], each["state"]) for each in found["guardians"]}
 
 
 def _profile(found: Any) -> Sight:
@@ -61,6 +69,8 @@ def _of_account(chain: Visits, person: Person, login: str) -> Iterator[Look]:
     yield Look(
         login, "me/guardians", standing if me else None, lambda a: {(g["id"], g["name"]) for g in a["guardians"]}
     )
+    laws = {(law.id, model.law_state(law)) for law in model.laws.values() if law.person == person.name}
+    yield Look(login, "me/legal-guardians", laws if me else None, _laws)
     yield from _records(chain, login, "me", person if me else None, hidden=True)
     for guardianship in model.guardianships.values():
         if guardianship.guardian == person.name or chain.random.random() < 0.2:
@@ -100,9 +110,15 @@ def _records(chain: Visits, login: str, path: str, person: Person | None, *, hid
     yield Look(login, f"{path}/appointments", person and visits, lambda a: {
         (v["id"], v["status"]) for v in a["appointments"]
     })  # fmt: skip
+    plans = {(p.id, p.done) for p in model.plans_of(name, hidden=hidden)}
+    yield Look(login, f"{path}/plans", person and plans, _plans)
     yield Look(login, f"{path}/forms", person and _forms(chain, name, hidden=hidden), lambda a: {
         f["id"] for f in a["forms"]
     })  # fmt: skip
+
+
+def _plans(found: Any) -> Sight:
+    return {(each["id"], each["progress"]["done"]) for each in found["plans"]}
 
 
 def _forms(chain: Visits, name: str, *, hidden: bool) -> set[str]:
@@ -132,7 +148,8 @@ def _of_patient(chain: Visits, found: Registration) -> Iterator[Look]:
     if clinic == "north":
         sight = (person.name, person.phone) if shares and reachable else None
         yield Look("key:north.messages", f"{path}/profile", sight, lambda a: (a["name"], a["phone"]))
-    yield Look(f"specialist.{clinic}", f"{path}/plans", treated or None, bool)
+    plans = {(p.id, p.done) for p in model.plans.values() if p.patient == patient and not p.deleted}
+    yield Look(f"specialist.{clinic}", f"{path}/plans", plans if treated else None, _plans)
     forms = {form for form, patient_of, _ in chain.forms if patient_of == patient}
     yield Look(f"staff.{clinic}", f"{path}/forms", forms if there else None, lambda a: {f["id"] for f in a["forms"]})
     stand = {SHARING: shares, MESSAGES: reachable}
@@ -184,6 +201,9 @@ def _of_clinic(chain: Visits, clinic: str) -> Iterator[Look]:
     yield Look(f"staff.{clinic}", f"clinics/{clinic}/merges", cases, lambda a: {
         (c["id"], c["kept"]["patient"], c["other"]["patient"]) for c in a["cases"]
     })  # fmt: skip
+    laws = {(law.id, model.law_state(law)) for law in model.laws.values() if law.clinic == clinic}
+    open_laws = {(law, state) for law, state in laws if state != "ended"}
+    yield Look(f"manager.{clinic}", f"clinics/{clinic}/legal-guardians", open_laws, _laws)
     for visit in model.visits.values():
         if visit.clinic == clinic:
             there = model.is_seen(visit) and visit.specialist == specialist and visit.status != "cancelled"

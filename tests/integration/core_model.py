@@ -6,7 +6,7 @@ An outcome is `ok`, `404`, or status and rule of a refusal.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 CLINICS = ("north", "south")
 SHARING, MESSAGES = PURPOSES = ("profile_sharing", "communications")
@@ -15,6 +15,9 @@ FREEING = ("cancelled", "noshow")
 COME_BACK = ("asked", "moved_away", "no_longer")
 MERGED = "merged with another registration"
 NOBODY = "-"
+# Ages of majority; everywhere else it is 18.
+AGES = {"KR": 19, "SG": 21}
+TODAY = datetime.now(UTC).date()
 
 
 @dataclass
@@ -48,6 +51,8 @@ class Signed:
     revoked: bool = False
     text: str = "v1"
     over: bool = False
+    by_guardian: bool = False
+    on: date = TODAY
 
 
 @dataclass
@@ -60,7 +65,8 @@ class Guardianship:
     agreed: bool = False
     ended: bool = False
     before_today: bool = False
-    entries_taken: list[tuple[str, str | None]] = field(default_factory=list)
+    age: int = 18
+    by_law: bool = False
 
 
 @dataclass
@@ -76,10 +82,39 @@ class Visit:
     hidden: bool = False
     deleted: bool = False
     past: bool = False
+    held: bool = False
 
     @property
     def takes_time(self) -> bool:
         return self.slot is not None and self.status not in FREEING and not self.deleted
+
+
+@dataclass
+class Plan:
+    """A treatment plan, how often its exercise was done until today, and whose it is."""
+
+    id: str
+    clinic: str
+    patient: str
+    by: str | None
+    done: int = 0
+    hidden: bool = False
+    deleted: bool = False
+    over: bool = False
+
+
+@dataclass
+class Law:
+    """How an adult comes to have a guardian by law: until it is confirmed there is no code."""
+
+    id: str
+    clinic: str
+    person: str
+    email: str
+    code: str | None = None
+    guardianship: str | None = None
+    revoked: bool = False
+    contested: bool = False
 
 
 @dataclass
@@ -103,6 +138,10 @@ class Model:
     guardianships: dict[str, Guardianship] = field(default_factory=dict)
     visits: dict[str, Visit] = field(default_factory=dict)
     cases: dict[str, Case] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    laws: dict[str, Law] = field(default_factory=dict)
+    countries: dict[str, str] = field(default_factory=dict)
+    grace: dict[str, int] = field(default_factory=lambda: dict.fromkeys(CLINICS, 90))
 
     # Who is who.
 
@@ -112,12 +151,24 @@ class Model:
     def of_login(self, login: str) -> Person:
         return next(p for p in self.people.values() if p.login == login)
 
+    def majority(self, clinic: str) -> int:
+        return AGES.get(self.countries[clinic], 18)
+
+    def age_of_majority(self, *people: str) -> int:
+        """By the clinics of the first of them who is a patient anywhere."""
+        found = ([self.majority(r.clinic) for r in self.of_person(each) if r.gone is None] for each in people)
+        return next((min(ages) for ages in found if ages), 18)
+
     def of_age(self, person: str) -> bool:
-        born, today = self.people[person].born, datetime.now(UTC).date()
-        return born is not None and (today.year - born.year - ((today.month, today.day) < (born.month, born.day))) >= 18
+        return self.is_so_old(person, self.age_of_majority(person))
+
+    def is_so_old(self, person: str, age: int) -> bool:
+        born = self.people[person].born
+        return born is not None and on_birthday(born, age) <= TODAY
 
     def stands(self, guardianship: Guardianship) -> bool:
-        return not guardianship.ended and (guardianship.agreed or not self.of_age(guardianship.dependent))
+        grown = self.is_so_old(guardianship.dependent, guardianship.age)
+        return not guardianship.ended and (guardianship.agreed or not grown)
 
     def guards(self, guardianship: Guardianship) -> bool:
         """Whether it gives the guardian anything today."""
@@ -163,9 +214,20 @@ class Model:
             return "never"
         if found.revoked:
             return "revoked"
+        # Of several reasons the first one counts: days of grace are over since midnight at the latest.
+        if self._has_lapsed(person, clinic, found):
+            return "lapsed"
         if found.over:
             return "expired"
         return "outdated" if self._is_outdated(clinic, purpose, found.text) else "signed"
+
+    def _has_lapsed(self, person: str, clinic: str, signed: Signed) -> bool:
+        """Of what a guardian signed before the person came of age there: whether the days of grace are over."""
+        born = self.people[person].born
+        if born is None or not signed.by_guardian:
+            return False
+        of_age = on_birthday(born, self.majority(clinic))
+        return signed.on < of_age and of_age + timedelta(days=self.grace[clinic]) <= TODAY
 
     def _is_outdated(self, clinic: str, purpose: str, text: str) -> bool:
         texts = self.texts[clinic, purpose]
@@ -179,7 +241,12 @@ class Model:
         return any(
             v.patient == patient and v.specialist == specialist and v.status != "cancelled" and not v.deleted
             for v in self.visits.values()
-        )
+        ) or any(p.patient == patient and p.by == specialist and not p.deleted for p in self.plans.values())
+
+    def plans_of(self, person: str, *, hidden: bool) -> list[Plan]:
+        """As `visits_of`."""
+        patients = {r.patient for r in self.of_person(person) if r.gone is None}
+        return [p for p in self.plans.values() if p.patient in patients and not p.deleted and (hidden or not p.hidden)]
 
     def visits_of(self, person: str, *, hidden: bool) -> list[Visit]:
         """What a person, or without what is `hidden` a guardian, finds of all clinics."""
@@ -201,8 +268,26 @@ class Model:
 
     # What changes.
 
-    def sign(self, person: str, clinic: str, purpose: str, *, over: bool = False) -> None:
-        self.signed[person, clinic, purpose] = Signed(text=self.texts[clinic, purpose][-1][0], over=over)
+    def sign(self, person: str, clinic: str, purpose: str, by: str, *, over: bool = False) -> None:
+        text = self.texts[clinic, purpose][-1][0]
+        self.signed[person, clinic, purpose] = Signed(text=text, over=over, by_guardian=by != person)
+
+    def move(self, clinic: str, country: str) -> None:
+        """Of whom the clinic has registered, or whose guardian, the age is worked out anew; what has ended stays so."""
+        if self.countries[clinic] == country:
+            return
+        self.countries[clinic] = country
+        known = {r.person for r in self.registrations.values() if r.clinic == clinic}
+        for each in self.guardianships.values():
+            if known & {each.guardian, each.dependent} and not self.is_so_old(each.dependent, each.age):
+                each.age = self.age_of_majority(each.dependent, each.guardian)
+
+    def lower_ages(self) -> None:
+        """A clinic that comes to know a dependent can only lower the age."""
+        for each in self.guardianships.values():
+            for found in self.of_person(each.dependent):
+                if found.gone is None:
+                    each.age = min(each.age, self.majority(found.clinic))
 
     def end(self, guardianship: Guardianship) -> None:
         """A guardian leaves, or is ended: what they entered goes too."""
@@ -231,8 +316,25 @@ class Model:
         for visit in self.visits.values():
             if visit.patient == case.other:
                 visit.patient = case.kept
+        for plan in self.plans.values():
+            if plan.patient == case.other:
+                plan.patient = case.kept
         self.registrations[case.kept].gone = None
         other = self.registrations[case.other]
         other.gone = MERGED
         if not any(r.gone is None for r in self.of_person(other.person)):
             self.people[other.person].deleted_by = MERGED
+
+    # Guardians by law.
+
+    def law_state(self, law: Law) -> str:
+        """As the adult and the clinic see it."""
+        if law.guardianship:
+            return "redeemed" if self.stands(self.guardianships[law.guardianship]) else "ended"
+        return "ended" if law.revoked else "confirmed" if law.code else "proposed"
+
+
+def on_birthday(born: date, age: int) -> date:
+    """The day somebody is so old."""
+    leap_day = (born.month, born.day) == (2, 29)
+    return born.replace(year=born.year + age, day=28 if leap_day else born.day)

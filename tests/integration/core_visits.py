@@ -20,6 +20,8 @@ class Visits(Bookings):
         if not self.model.cases:
             return
         case_id, case = self.random.choice(list(self.model.cases.items()))
+        if self.model.is_patient(case.kept) and self.random.random() < 0.3:
+            self._delete(case.clinic, case.kept)
         decision = self.random.choice(["merge", "merge", "distinct"])
         clinic = self.random.choice([*[case.clinic] * 5, *CLINICS])
         path = f"clinics/{clinic}/merges/{case_id}"
@@ -49,7 +51,6 @@ class Visits(Bookings):
         patient = self.random.choice(gone if gone and self.random.random() < 0.4 else list(model.registrations))
         if model.cases and self.random.random() < 0.3:
             patient = self.random.choice(list(model.cases.values())).kept
-        reason = self.random.choice(list(DeletionReason)).value
         found = model.registrations[patient]
         if self.random.random() < 0.8:
             clinic = found.clinic
@@ -61,11 +62,16 @@ class Visits(Bookings):
             elif self.expect(answer, OK):
                 found.gone = None
             return
+        self._delete(clinic, patient)
+
+    def _delete(self, clinic: str, patient: str) -> None:
+        found, reason = self.model.registrations[patient], self.random.choice(list(DeletionReason)).value
+        path = f"clinics/{clinic}/deletions/registration/{patient}"
         answer = self.ask(f"staff.{clinic}", "POST", path, {"reason": reason})
         if found.clinic != clinic or found.gone:
             self.expect(answer, NOT_THERE)
         elif self.expect(answer, OK):
-            model.delete_registration(patient, reason)
+            self.model.delete_registration(patient, reason)
 
     def delete_visit(self) -> None:
         model, visit = self.model, self.random.choice(list(self.model.visits.values()))
@@ -117,6 +123,7 @@ class Visits(Bookings):
             self.expect(answer, *(rules[each] for each in taken))
         elif self.expect(answer, OK):
             visit.status, visit.slot = become.status, become.slot
+            visit.held = visit.held and not who.startswith("staff")
 
     def hide(self) -> None:
         """The patient, or who treats them, hides a visit from guardians, or shows it again."""
@@ -136,6 +143,7 @@ class Visits(Bookings):
         elif visit.hidden and not hidden and shown.takes_time and "patient" in model.taken(shown):
             self.expect(answer, "409 double_booked")
         elif self.expect(answer, OK):
+            assert path == "me" or self.recorded() == [(visit.patient, visit.hidden or hidden)]
             visit.hidden = hidden
 
     # Others.
@@ -160,7 +168,8 @@ class Visits(Bookings):
         if form["consent"]:
             body["consent"] = {each: form["consent"][each] for each in ("text_version", "sha256")}
         if self.expect(self.ask(login, "POST", f"{path}/forms/{form['id']}/complete", body), OK) and form["consent"]:
-            self.model.sign(person.name, form["clinic"], "profile_sharing")
+            by = self.model.of_login(login).name
+            self.model.sign(person.name, form["clinic"], "profile_sharing", by)
 
     def act_as(self) -> None:
         """An admin acts as somebody: reads without contacts, and does nothing."""
@@ -179,10 +188,3 @@ class Visits(Bookings):
         self.expect(self.ask(as_them, "PATCH", "me/profile", {"sex": "male"}, **{"If-Match": "*"}), NOT_THERE)
         self.expect(self.ask(as_them, "GET", "me/appointments"), NOT_THERE)
         self.done("admin", "POST", f"impersonations/{opened.json()['id']}/end")
-
-
-ACTS = {
-    "sign": 5, "revoke": 4, "publish": 1, "edit": 5, "invite": 2, "join": 5, "add": 1, "leave": 2, "end_other": 3,
-    "restore": 1, "grow_up": 1, "book": 7, "again": 1, "verify": 8, "on_their_own": 1, "decide": 5, "delete": 4,
-    "delete_visit": 2, "step": 4, "hide": 3, "answer_form": 3, "act_as": 1,
-}  # fmt: skip

@@ -7,8 +7,8 @@ import access_world
 import pytest
 from access_world import World
 from core_holds import Holds
+from core_law import ACTS, Lawful
 from core_looks import compare, looks
-from core_visits import ACTS, Visits
 from provisional import Mailbox, mailbox
 
 from tests.histories import seeds
@@ -27,7 +27,7 @@ LOOKS = 8
 @pytest.mark.parametrize("seed", seeds(1, 2, 3, 4))
 def test_whatever_happens_everybody_sees_what_they_may(fresh: World, mailbox: Mailbox, seed: int) -> None:
     with access_world.client(fresh.server) as api:
-        chain = Visits(fresh, api, mailbox, seed)
+        chain = Lawful(fresh, api, mailbox, seed)
         try:
             _act(chain)
         except BaseException as failure:
@@ -35,7 +35,7 @@ def test_whatever_happens_everybody_sees_what_they_may(fresh: World, mailbox: Ma
             raise
 
 
-def _act(chain: Visits) -> None:
+def _act(chain: Lawful) -> None:
     holds = Holds(chain)
     # Some acts often and some never, so that one chain gets deep into what another hardly touches.
     weights = [many * chain.random.choice([0, 1, 1, 3]) for many in ACTS.values()]
@@ -43,6 +43,7 @@ def _act(chain: Visits) -> None:
         (act,) = chain.random.choices(list(ACTS), weights)
         chain.history.append(f"-- {act}")
         getattr(chain, act)()
+        chain.model.lower_ages()
         found = list(looks(chain))
         for look in chain.random.sample(found, min(LOOKS, len(found))) if left else found:
             compare(chain, look)
