@@ -208,3 +208,25 @@ def test_who_is_inactive_guards_nobody_whatever_end_their_period_has_ahead(
     ends = {own.partition("/")[2]: on for own, on in admin.execute(told).fetchall()}
     assert today <= ends.pop("gone") <= datetime.now(UTC).date()
     assert ends == {"ended": date(2024, 2, 1), "stays": date(2199, 1, 1)}
+
+
+@pytest.mark.check(52)
+@pytest.mark.parametrize("by", ["reference", "urn"])
+def test_of_an_encounter_that_is_restricted_the_appointment_is_or_somebody_looks(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, by: str
+) -> None:
+    label = {"security": [{"system": "http://terminology.hl7.org/CodeSystem/v3-Confidentiality", "code": "R"}]}
+    at, entries = "2024-03-02T08:00:00Z", [{"fullUrl": "urn:uuid:p", "resource": _patient("p1")}]
+    for own, (booked, came) in {"both": (label, label), "one": ({}, label), "none": ({}, {})}.items():
+        appointment = {"resourceType": "Appointment", "id": own, "status": "fulfilled", "start": at, "meta": booked,
+                       "participant": [{"actor": {"reference": "Patient/p1"}}]}  # fmt: skip
+        means = {"reference": f"Appointment/{own}", "urn": f"urn:uuid:{own}"}[by]
+        encounter = _encounter(f"e-{own}", "p1", at, "Organization/x") | {"meta": came}
+        entries += [{"fullUrl": f"urn:uuid:{own}", "resource": appointment},
+                    {"resource": encounter | {"appointment": [{"reference": means}]}}]  # fmt: skip
+    bundle: Body = {"resourceType": "Bundle", "type": "collection", "entry": entries}
+    take(server, MAPPING, _ndjson(tmp_path / "all.json", [bundle]))
+    why = "meta.security: is restricted, and its Appointment is not"
+    assert [reason for _, _, reason, _ in quarantined(admin, server)] == [why]
+    told = admin.execute("select confidential, count(*) from operational.appointment group by 1 order by 1").fetchall()
+    assert told == [(False, 2), (True, 1)]

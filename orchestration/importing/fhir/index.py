@@ -14,6 +14,7 @@ from orchestration.importing.fhir.mapping import ClinicsOf
 from orchestration.importing.fhir.reading import Resource
 from orchestration.importing.fhir.references import identifiers, reference
 from orchestration.importing.fhir.values import Body, day_of, objects, start_of
+from policies.fhir.types import is_restricted
 
 PLACES = frozenset({"Organization", "Location"})
 VISITS = frozenset({"Encounter", "Appointment"})
@@ -32,6 +33,7 @@ create table home (key text primary key, place text not null) without rowid;
 create table place (key text primary key, clinic text, part_of text not null) without rowid;
 create table visit (key text primary key, patient text not null, places text not null, day text) without rowid;
 create index visit_patient on visit (patient);
+create table restricted (key text primary key) without rowid;
 create table request (key text primary key, plan text not null) without rowid;
 """
 
@@ -70,6 +72,8 @@ class Index:
             self._note_place(key, body)
         elif kind in VISITS:
             self._note_visit(key, body)
+            if is_restricted(body):
+                self._known.execute("insert or ignore into restricted values (?)", [key])
 
     def note_request(self, key: str, plan: str) -> None:
         """Remember which plan a request is based on."""
@@ -155,6 +159,10 @@ class Index:
         key = self.resolve(request)
         row = self._known.execute("select plan from request where key = ?", [key]).fetchone() if key else None
         return row[0] if row else None
+
+    def is_restricted(self, visit: str | None) -> bool:
+        """Whether a visit that was met is labelled so."""
+        return self._known.execute("select 1 from restricted where key = ?", [visit]).fetchone() is not None
 
     def _home(self, patient: str) -> str | None:
         """The place that a patient's own resource names."""

@@ -6,7 +6,7 @@ from typing import Any
 from orchestration.importing.fhir.index import places_of
 from orchestration.importing.fhir.rows import Left, Row, Source, Unfit, patient_named, required
 from orchestration.importing.fhir.values import Body, an_object, codes, first, hidden, objects, start_of, text_of
-from policies.fhir.types import DAY_ALONE
+from policies.fhir.types import DAY_ALONE, is_restricted
 
 _APPOINTMENT = {
     "proposed": "booked", "pending": "booked", "booked": "booked", "waitlist": "booked", "arrived": "arrived",
@@ -32,6 +32,9 @@ def appointment(body: Body, source: Source) -> Iterator[Row]:
 def encounter(body: Body, source: Source) -> Iterator[Row]:
     """A visit that nobody had booked, as far as the source says."""
     if body.get("appointment"):
+        booked = [source.index.named(each, "Appointment") for each in objects(body["appointment"])]
+        if is_restricted(body) and not all(source.index.is_restricted(each) for each in booked):
+            raise Unfit("meta.security: is restricted, and its Appointment is not")
         raise Left("Encounter of an Appointment")
     start, video = start_of(body.get("period")), an_object(body.get("class")).get("code") == VIRTUAL
     yield _visit(body, source, _status(body, _ENCOUNTER), text_of(first(body.get("type"))), start, start, video=video)
