@@ -49,15 +49,12 @@ from operational.profile as q
 where g.guardianship_id = %(guardianship)s and g.dependent_id = %(dependent)s and q.person_id = g.dependent_id
     and {STANDS}
 returning g.guardianship_id as id, g.ends_on, g.guardian_id""")  # nosec B608 # constants
-# Whoever brings a registration back holds it, and looks afterwards whether its person is there.
-_HOLD_REGISTRATIONS = sql.SQL("select operational.hold_registrations(%(dependent)s)")
 _CARED_FOR = sql.SQL(f"""
 select
     exists (select {STANDING} and g.dependent_id = %(dependent)s)
-    or exists (select from operational.principal as a where a.person_id = %(dependent)s) as cared_for,
-    exists (
-        select from operational.registration as r where r.person_id = %(dependent)s and r.deleted_at is null
-    ) as registered""")  # nosec B608 # constants
+    or exists (select from operational.principal as a where a.person_id = %(dependent)s) as cared_for""")  # nosec B608 # constants
+_REGISTERED = sql.SQL("""
+select patient_id from operational.registration where person_id = %(dependent)s and deleted_at is null limit 1""")
 _ELSEWHERE = sql.SQL("""
 select clinic_id from operational.registration where person_id = %(person)s and clinic_id <> %(clinic)s limit 1""")
 _DELETE = sql.SQL("""
@@ -212,13 +209,13 @@ async def let_go(work: Work, dependent: UUID, reason: DeletionReason) -> bool:
     Raises:
         Refused: a clinic's patient would be left without anybody.
     """
-    await work.run(_HOLD_REGISTRATIONS, dependent=dependent)
     (state,) = await work.run(_CARED_FOR, dependent=dependent)
     if state["cared_for"]:
         return False
-    if state["registered"]:
-        raise Refused("a patient of a clinic needs a guardian", place="path.dependent", rule="last_guardian")
     await work.run(_DELETE, person=dependent, by=work.caller.principal.person_id, reason=reason.value)
+    # Afterwards: whoever brought a registration back meanwhile was waited for.
+    if await work.run(_REGISTERED, dependent=dependent):
+        raise Refused("a patient of a clinic needs a guardian", place="path.dependent", rule="last_guardian")
     return True
 
 

@@ -41,7 +41,7 @@ DEFINERS = {
     "note_clinical", "note_person", "note_consent", "apply_consent", "note_impersonation",
     "note_propagation", "note_lapse", "note_deletion", "limit_by_consent", "limit_by_deletion",
     "set_majority", "settle_consents", "settle_by_text", "settle_by_birth", "settle_by_clinic", "lower_majority",
-    "move_clinic",
+    "move_clinic", "hold_registrations",
 }  # fmt: skip
 
 
