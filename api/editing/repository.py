@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 
 from psycopg import sql
 
+from api.families import repository as families
 from api.gateway import Work
 from api.me.statements import STANDS, statement
 from api.sealing import index_contact, person_keys, purpose_keys
@@ -24,8 +25,6 @@ LONGEST_HISTORY = 200
 _PROFILE = "operational.profile"
 _NAMES = tuple(field.value for field in ProfileField if field not in (ProfileField.PATIENT_ID, ProfileField.NAME))
 _MAKE = sql.SQL("insert into operational.profile (person_id) values (%(person)s) on conflict do nothing")
-# A statement of its own: whoever became a guardian while they were waited for is seen by one that begins afterwards.
-_HOLD = sql.SQL("select from operational.person where person_id = %(person)s for no key update")
 _LOCK = sql.SQL("""
 select
     p.name,
@@ -70,7 +69,7 @@ async def lock(work: Work, codec: FieldCodec, person: UUID) -> dict[str, Any]:
     `guarded_until` is the age at which the first guardianship of today ends, null without one.
     """
     await work.run(_MAKE, person=person)
-    work.later(_HOLD, person=person)
+    await families.hold(work, person)  # whoever becomes a guardian is waited for, and seen by the next statement
     (row,) = await work.run(_LOCK, person=person)
     keys = await person_keys(work, codec, person)
     for name in _NAMES:

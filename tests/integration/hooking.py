@@ -154,6 +154,15 @@ def newcomers(world: World, clinic: str, count: int) -> list[UUID]:
     return patients
 
 
+def told_of_two(world: World, api: Api, manager: dict[str, str], to: "Endpoint") -> tuple[str, UUID, UUID]:
+    """A webhook that is to tell of two patients, one after the other, and them."""
+    webhook, _ = add_webhook(api, manager, to.url)
+    first, second = newcomers(world, "north", 2)
+    enter(world, "north", "empty", [first])
+    enter(world, "north", "empty", [second])
+    return webhook, first, second
+
+
 def enter(world: World, clinic: str, slug: str, patients: list[UUID], *, fires: bool = True) -> None:
     """Have patients enter a segment in the clinic's next run."""
     world.change(

@@ -10,7 +10,7 @@ from access_world import Api, World
 from api.webhooks import repository
 from api.webhooks.repository import MOST_WEBHOOKS
 from api.work import Work
-from tests.integration.hooking import Endpoint, add_webhook, enter, later, leave, newcomers, send, states
+from tests.integration.hooking import Endpoint, add_webhook, enter, later, leave, newcomers, send, states, told_of_two
 
 Headers = dict[str, str]
 NORTH = "/v1/clinics/north/webhooks"
@@ -63,10 +63,7 @@ def test_of_a_webhook_that_was_ended_nothing_is_sent_and_nothing_names_anybody(
 def test_a_dead_delivery_that_is_sent_again_comes_behind_what_waits(
     world: World, api: Api, manager: Headers, to: Endpoint
 ) -> None:
-    webhook, _ = add_webhook(api, manager, to.url)
-    first, second = newcomers(world, "north", 2)
-    enter(world, "north", "empty", [first])
-    enter(world, "north", "empty", [second])
+    webhook, first, second = told_of_two(world, api, manager, to)
     to.answers = [(500, {}), (500, {}), (500, {})]
     send(world, to)
     world.change(

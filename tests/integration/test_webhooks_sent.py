@@ -20,6 +20,7 @@ from tests.integration.hooking import (
     newcomers,
     send,
     states,
+    told_of_two,
 )
 from tests.integration.sealed_people import turn
 
@@ -85,10 +86,7 @@ def test_what_cannot_be_recorded_is_not_sent(
 def test_what_is_not_taken_is_tried_again_later_and_holds_up_what_follows(
     world: World, api: Api, manager: Headers, to: Endpoint
 ) -> None:
-    webhook, _ = add_webhook(api, manager, to.url)
-    first, second = newcomers(world, "north", 2)
-    enter(world, "north", "empty", [first])
-    enter(world, "north", "empty", [second])
+    webhook, first, second = told_of_two(world, api, manager, to)
     to.answers = [(500, {}), (429, {"retry-after": "7200"}), (302, {"location": to.url})]
     for failure, status, least in (("not_taken", 500, 3), ("not_taken", 429, 7000), ("redirected", 302, 10)):
         assert send(world, to) == 0
@@ -108,10 +106,7 @@ def test_what_is_not_taken_is_tried_again_later_and_holds_up_what_follows(
 def test_after_a_day_it_is_dead_the_next_ones_turn_comes_and_a_manager_has_it_sent_again(
     world: World, api: Api, manager: Headers, to: Endpoint
 ) -> None:
-    webhook, _ = add_webhook(api, manager, to.url)
-    first, second = newcomers(world, "north", 2)
-    enter(world, "north", "empty", [first])
-    enter(world, "north", "empty", [second])
+    webhook, _, second = told_of_two(world, api, manager, to)
     to.answers = [(500, {}), (500, {})]
     send(world, to)
     ago = "update operational.webhook_delivery set first_tried_at = now() - interval '24 hours' where endpoint_id = %s"

@@ -21,6 +21,7 @@ from tests.integration.hooking import (
     newcomers,
     send,
     states,
+    told_of_two,
 )
 
 Headers = dict[str, str]
@@ -86,10 +87,7 @@ def test_of_who_withdrew_one_forget_is_told_and_nothing_else_that_depends_on_the
 def test_a_dead_delivery_forgets_what_the_feed_does_not_tell_any_more_even_of_a_webhook_that_is_off(
     world: World, api: Api, manager: Headers, to: Endpoint
 ) -> None:
-    webhook, _ = add_webhook(api, manager, to.url)
-    gone, stays = newcomers(world, "north", 2)
-    enter(world, "north", "empty", [gone])
-    enter(world, "north", "empty", [stays])
+    webhook, gone, stays = told_of_two(world, api, manager, to)
     to.answers = [(500, {})]
     send(world, to)
     world.change(
