@@ -83,11 +83,15 @@ where clinic_id = %(clinic)s and patient_id = %(patient)s""")
 _IS_THERE = sql.SQL("select person_id from operational.person where person_id = %(person)s and deleted_at is null")
 # What else is deleted was no patient, or is another registration's by now: only an admin brings it back.
 _COME_BACK = {DeletionReason.ASKED, DeletionReason.MOVED_AWAY, DeletionReason.NO_LONGER}
-# The specialist's row is held from here on: two that met in the constraint would wait for each other.
-_APPOINT = sql.SQL("""
+# The specialist's row is held from here on: two that met in the constraint would wait for each other. By a statement of
+# its own: what whoever held it has given an import's appointment is seen only by one that begins afterwards.
+_HOLD_SPECIALIST = sql.SQL("""
+select from operational.specialist where clinic_id = %(clinic)s and name = %(specialist)s for no key update""")
+# Where the specialist is taken by now, the history has no appointment to be of.
+_APPOINT = sql.SQL(f"""
 with held as materialized (
     select name from operational.specialist
-    where clinic_id = %(clinic)s and name = %(specialist)s and is_active for no key update
+    where clinic_id = %(clinic)s and name = %(specialist)s and is_active
 ),
 booked as (
     insert into operational.appointment (
@@ -99,6 +103,8 @@ booked as (
         (%(starts_at)s::timestamptz at time zone c.time_zone)::date,
         %(starts_at)s, %(ends_at)s, statement_timestamp() + make_interval(mins => %(hold)s::integer)
     from held inner join operational.clinic as c on c.clinic_id = %(clinic)s
+    where not {is_taken(OF_SPECIALIST_SOON, "%(ends_at)s::timestamptz", ENDLESS)}
+    returning appointment_id
 ),
 noted as (
     insert into operational.appointment_event (
@@ -108,9 +114,9 @@ noted as (
 ),
 room as (
     insert into operational.video_room (clinic_id, appointment_id, room)
-    select %(clinic)s, %(appointment)s, %(room)s from held where %(modality)s = 'video'
+    select %(clinic)s, appointment_id, %(room)s from booked where %(modality)s = 'video'
 )
-select name from held""")
+select name from held""")  # nosec B608 # constants
 # By the clinic's page, and proven by nobody yet.
 _HELD = sql.SQL("""
 select count(*) as held
@@ -242,9 +248,11 @@ def appoint_later(
             "the specialist does not offer this", place="body.specialist", rule="not_offered"
         ),
         "specialist_is_free": specialist_taken(),
+        "appointment_event_clinic_id_appointment_id_fkey": specialist_taken(),
         "patient_is_free": patient_taken(),
     }
     values: dict[str, Any] = {"clinic": order.clinic.clinic_id, "appointment": order.appointment_id, "patient": patient}
+    work.later(_HOLD_SPECIALIST, clinic=order.clinic.clinic_id, specialist=order.specialist)
     work.later(
         _APPOINT,
         conflict=conflict,

@@ -64,3 +64,14 @@ def test_no_patient_is_booked_for_where_a_step_takes_their_time_at_once(world: W
     assert (answer.status_code, errors(answer)) == (409, [("body.starts_at", "double_booked")])
     free = post(api, as_key(world), ask(starts_at=at(hour), patient=newcomer()))
     assert free.status_code == 201, "of nobody else's time it takes any"
+
+
+@pytest.mark.parametrize("service", ["visit", "call"])
+def test_no_newcomer_is_booked_where_a_step_takes_the_specialists_time_at_once(
+    world: World, api: Api, service: str
+) -> None:
+    hour = {"visit": 50, "call": 53}[service]
+    taken, held = bring(world, hour), ("specialist", "name", "Dr. North")
+    asked = ask(service=service, starts_at=at(hour), patient=newcomer())
+    answer = meanwhile(world, held, taken, lambda: post(api, as_key(world), asked))
+    assert (answer.status_code, errors(answer)) == (409, [("body.specialist", "double_booked")])
