@@ -55,8 +55,9 @@ async def book(serving: Services, caller: Caller, clinic: str, asked: Booking, k
     """
     at_clinic = Access(Action.APPOINTMENT_BOOK, Resource(clinic))
     # Who works at the clinic and is a patient somewhere names no patient for themself.
-    is_own = asked.dependent or caller.principal.person_id or not serving.gateway.permits(caller.principal, at_clinic)
-    if asked.patient is None and is_own:
+    if asked.patient is None and (
+        asked.dependent or caller.principal.person_id or not serving.gateway.permits(caller.principal, at_clinic)
+    ):
         return await _book_own(serving, caller, clinic, asked, key)
     async with serving.gateway.work(caller, at_clinic) as work:
         if work.clinic is None:
