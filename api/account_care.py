@@ -6,6 +6,7 @@ import psycopg
 
 from api.accounts import note
 from api.identity import second_factor
+from api.identity.principals import NEXT_SECOND
 from api.identity.sealed import Sealed, codec_of
 from api.identity.second_factor import Secret
 from infra.database import Server, connect
@@ -18,13 +19,12 @@ from policies.words import AccountAction
 END_SESSIONS = """
 update operational.session set revoked_at = statement_timestamp()
 where principal_id = %(principal)s and revoked_at is null"""
-# What takes codes away: of sessions and tokens none is left that began with one. Tokens tell whole seconds: those of
-# this very second are bad as well.
+# What takes codes away: of sessions and tokens none is left that began with one.
 CODES_AWAY = (
-    """
+    f"""
 update operational.principal set totp_secret = null, totp_failures = 0, totp_locked_until = null,
-    tokens_valid_from = date_trunc('second', statement_timestamp()) + '1 s'
-where principal_id = %(principal)s""",
+    tokens_valid_from = {NEXT_SECOND}
+where principal_id = %(principal)s""",  # nosec B608 # a constant
     """
 update operational.recovery_code set replaced_at = statement_timestamp()
 where principal_id = %(principal)s and replaced_at is null""",

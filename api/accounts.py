@@ -8,6 +8,7 @@ from uuid import UUID
 import psycopg
 
 from api.identity.passwords import SHORTEST_PASSWORD, hasher
+from api.identity.principals import NEXT_SECOND
 from infra.audit import record_process
 from infra.database import Server, connect, set_context
 from infra.errors import InvalidInput
@@ -25,6 +26,15 @@ insert into operational.specialist_name as s (clinic_id, name, principal_id) val
 on conflict (clinic_id, name) do update
     set principal_id = excluded.principal_id, linked_at = excluded.linked_at, unlinked_at = null
     where s.principal_id <> excluded.principal_id or s.unlinked_at is not null"""
+_STORE = f"""
+insert into operational.principal (kind, login, display_name, password_hash) values (%s, %s, %s, %s)
+on conflict (login) do update set failed_attempts = 0, locked_until = null,
+    password_hash = coalesce(excluded.password_hash, principal.password_hash),
+    tokens_valid_from = case
+        when excluded.password_hash is null then principal.tokens_valid_from else {NEXT_SECOND}
+    end
+    where principal.kind = excluded.kind
+returning principal_id"""  # nosec B608 # constants
 
 
 def add_user(at: Server, login: str, name: str, role: Role, clinic: str | None, password: str | None) -> UUID:
@@ -68,21 +78,22 @@ def link_specialist(at: Server, login: str, clinic: str, name: str) -> None:
         note(connection, AccountAction.SPECIALIST_LINK, "principal", str(row[0]), clinic_id)
 
 
-def find_principal(at: Server, login: str) -> UUID:
-    """Id of the account with that login.
+def find_principal(at: Server, login: str) -> tuple[UUID, int]:
+    """Id of the account with that login, and from which second on tokens of its are good.
 
     Raises:
         InvalidInput: there is none, or it is disabled.
     """
     with connect(Login.SERVICE, at=at) as connection:
         row = connection.execute(
-            "select principal_id from operational.principal where login = %s and disabled_at is null", [login]
+            "select principal_id, coalesce(extract(epoch from tokens_valid_from), 0)::bigint"
+            " from operational.principal where login = %s and disabled_at is null",
+            [login],
         ).fetchone()
         if row is None:
             raise InvalidInput("there is no such login", place="login", hint="`cloister user add`")
         note(connection, AccountAction.TOKEN_ISSUE, "principal", str(row[0]), None)
-    found: UUID = row[0]
-    return found
+    return row[0], row[1]
 
 
 def check_identifier(text: str, place: str) -> None:
@@ -116,15 +127,7 @@ def store_principal(
     Raises:
         InvalidInput: the login is a system's and this is a person's, or the other way round.
     """
-    row = connection.execute(
-        "insert into operational.principal (kind, login, display_name, password_hash) values (%s, %s, %s, %s)"
-        " on conflict (login) do update set failed_attempts = 0, locked_until = null,"
-        " password_hash = coalesce(excluded.password_hash, principal.password_hash), tokens_valid_from = case"
-        " when excluded.password_hash is null then principal.tokens_valid_from"
-        " else date_trunc('second', statement_timestamp()) end"
-        " where principal.kind = excluded.kind returning principal_id",
-        [kind, login, name, password_hash],
-    ).fetchone()
+    row = connection.execute(_STORE, [kind, login, name, password_hash]).fetchone()
     if row is None:
         raise InvalidInput("a person and a system cannot share a login", place="login")
     if password_hash is not None:

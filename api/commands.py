@@ -101,4 +101,5 @@ def token(
     from infra.database import server
 
     # Whoever holds the instance's keys vouches for what an account's own sign-in would have asked for.
-    typer.echo(open_issuer(server()).issue(find_principal(server(), login), lifetime=ttl, methods=WITH_CODE))
+    principal_id, since = find_principal(server(), login)
+    typer.echo(open_issuer(server()).issue(principal_id, lifetime=ttl, methods=WITH_CODE, since=since))

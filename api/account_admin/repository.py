@@ -7,6 +7,7 @@ from psycopg import sql
 
 from api.account_care import CODES_AWAY, END_SESSIONS
 from api.gateway import Grant, Work
+from api.identity.principals import NEXT_SECOND
 from infra.errors import Refused
 from policies.words import Role
 
@@ -40,10 +41,10 @@ _END = sql.SQL("""
 update operational.principal_role set revoked_at = statement_timestamp()
 where principal_id = %(account)s and role = %(role)s and clinic_id = %(clinic)s and revoked_at is null
 returning role""")
-_DISABLE = sql.SQL("""
+_DISABLE = sql.SQL(f"""
 update operational.principal
-set disabled_at = statement_timestamp(), tokens_valid_from = date_trunc('second', statement_timestamp()) + '1 s'
-where principal_id = %(principal)s and disabled_at is null""")
+set disabled_at = statement_timestamp(), tokens_valid_from = {NEXT_SECOND}
+where principal_id = %(principal)s and disabled_at is null""")  # nosec B608 # a constant
 _UNLINK = sql.SQL("""
 update operational.password_link set used_at = statement_timestamp()
 where principal_id = %(principal)s and used_at is null""")

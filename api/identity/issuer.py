@@ -91,9 +91,13 @@ class Issuer:
         lifetime: int = LIFETIME_SECONDS,
         methods: tuple[str, ...] = PASSWORD_ONLY,
         acting: Acting | None = None,
+        since: int = 0,
     ) -> str:
-        """A token for a principal, good for `lifetime` seconds; `methods` are how they, or their actor, signed in."""
-        now = int(time.time())
+        """A token for a principal, good for `lifetime` seconds; `methods` are how they, or their actor, signed in.
+
+        Issued no earlier than in the second `since`, the first that is good after a reset of the account.
+        """
+        now = max(int(time.time()), since)
         claims = {
             "iss": self.name,
             "aud": AUDIENCE,

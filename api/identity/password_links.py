@@ -6,6 +6,7 @@ from fastapi import Request
 
 from api.database import Connection
 from api.identity import passwords, principals
+from api.identity.principals import NEXT_SECOND
 from api.limits import address_name
 from api.recording import record
 from api.services import Services, account_event, origin
@@ -25,11 +26,11 @@ where principal_id = (select principal_id from operational.password_link where t
 _USE = f"""
 update operational.password_link set used_at = statement_timestamp() where token_hash = %s and {_LIVE}
 returning principal_id"""  # nosec B608 # a constant
-_SET = """
+_SET = f"""
 update operational.principal set password_hash = %s, failed_attempts = 0, locked_until = null,
-    tokens_valid_from = date_trunc('second', statement_timestamp())
+    tokens_valid_from = {NEXT_SECOND}
 where principal_id = %s and disabled_at is null
-returning principal_id"""
+returning principal_id"""  # nosec B608 # a constant
 _END_OTHERS = """
 update operational.password_link set used_at = statement_timestamp() where principal_id = %s and used_at is null"""
 _END_SESSIONS = """

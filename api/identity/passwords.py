@@ -27,6 +27,10 @@ where principal_id = coalesce((select principal_id from operational.principal wh
 returning principal_id, password_hash"""  # nosec B608 # constants
 _RESET = """
 update operational.principal set failed_attempts = 0, locked_until = null where principal_id = %s"""
+_HELD = """
+select coalesce(extract(epoch from tokens_valid_from), 0)::bigint as since
+from operational.principal
+where principal_id = %s and password_hash = %s and disabled_at is null for share"""
 
 
 @cache
@@ -110,3 +114,12 @@ async def settle(connection: Connection, claimed: Claim, *, right: bool) -> UUID
     known = claimed.principal_id if right else None
     await connection.execute(_RESET, [known])
     return known
+
+
+async def held(connection: Connection, claimed: Claim) -> int | None:
+    """From which second on tokens of the account are good, if its password is still the one that was looked at.
+
+    None if it is not. What ends everything of an account waits until the caller's transaction has ended.
+    """
+    row = await (await connection.execute(_HELD, [claimed.principal_id, claimed.password_hash])).fetchone()
+    return row["since"] if row else None

@@ -8,6 +8,10 @@ from api.database import Connection, Pool
 from policies.access.model import KeyScope, Resource, Subject, roles
 from policies.words import PERSONAL_ROLES, PLATFORM_ROLES, SECOND_FACTOR_ROLES, Role
 
+# From when on tokens of a `principal` are good once all before have ended. They tell whole seconds: those of this very
+# second are bad as well, and so are those of the next one, if that is when they were good from until now.
+NEXT_SECOND = """
+    greatest(date_trunc('second', statement_timestamp()), principal.tokens_valid_from) + interval '1 second'"""
 # The organisation of whoever asks in a role of the platform; no clinic can be called so.
 PLATFORM_ORGANISATION = "the platform"
 

@@ -2,15 +2,16 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NoReturn
 from uuid import UUID
 
 from fastapi import Request
+from psycopg import Rollback
 
 from api.database import Connection
 from api.gateway import Caller
 from api.identity import contacts, passwords, principals, second_factor, sessions
 from api.identity.issuer import PASSWORD_ONLY, WITH_CODE
+from api.identity.passwords import Claim
 from api.identity.principals import Principal
 from api.identity.second_factor import Secret
 from api.identity.sessions import Device, Listed, Session
@@ -32,13 +33,17 @@ async def for_token(serving: Services, request: Request, login: str, password: s
         CodeNeeded: the password is right, and a code was not given or is not set up yet.
         TooMany: this address guessed too often.
     """
-    principal = await _check(serving, request, login, password)
+    principal, claimed = await _check(serving, request, login, password)
     if principal.needs_code and (not code or not principal.enrolled):
         raise CodeNeeded("a code is needed as well")
-    opened = _by_code(serving, request, principal, code) if principal.needs_code else serving.pool.connection()
+    action, methods = AccountAction.TOKEN_ISSUE, WITH_CODE if principal.needs_code else PASSWORD_ONLY
+    opened = _by_code(serving, request, principal, code) if principal.needs_code else _transaction(serving)
     async with opened as connection:
-        await record(connection, account_event(request, AccountAction.TOKEN_ISSUE, principal))
-    return serving.issuer.issue(principal.principal_id, methods=WITH_CODE if principal.needs_code else PASSWORD_ONLY)
+        since = await passwords.held(connection, claimed)
+        if since is not None:
+            await record(connection, account_event(request, action, principal))
+            return serving.issuer.issue(principal.principal_id, methods=methods, since=since)
+    raise await _refusal(serving, request, action, principal)
 
 
 async def for_session(serving: Services, request: Request, login: str, password: str) -> str:
@@ -50,21 +55,25 @@ async def for_session(serving: Services, request: Request, login: str, password:
         NotSignedIn: whatever of the two is wrong.
         TooMany: this address guessed too often.
     """
-    principal = await _check(serving, request, login, password)
-    async with serving.pool.connection() as connection, connection.transaction():
-        return await _begin(connection, serving, request, principal, AccountAction.SIGN_IN, with_code=False)
+    principal, claimed = await _check(serving, request, login, password)
+    async with _transaction(serving) as connection:
+        if await passwords.held(connection, claimed) is not None:
+            return await _begin(connection, serving, request, principal, AccountAction.SIGN_IN, with_code=False)
+    raise await _refusal(serving, request, AccountAction.SIGN_IN, principal)
 
 
 async def step_up(serving: Services, request: Request, session: Session, code: str) -> str:
     """The token of a new, complete session for the code of the authenticator app or a recovery code.
 
     Raises:
-        NotSignedIn: wrong or used, or the account rests.
+        NotSignedIn: wrong or used, or the account rests; or the session has ended meanwhile.
         TooMany: this address guessed too often.
     """
-    principal = session.principal
+    principal, action = session.principal, AccountAction.SECOND_FACTOR
     async with _by_code(serving, request, principal, code) as connection:
-        return await _begin(connection, serving, request, principal, AccountAction.SECOND_FACTOR, with_code=True)
+        if await sessions.end_one(connection, principal.principal_id, session.session_id):
+            return await _begin(connection, serving, request, principal, action, with_code=True)
+    raise await _refusal(serving, request, action, principal)
 
 
 async def pending_secret(serving: Services, session: Session) -> Secret:
@@ -77,17 +86,19 @@ async def enrol(serving: Services, request: Request, session: Session, code: str
     """Set up codes with the session's pending secret; a new session's token, and recovery codes.
 
     Raises:
-        NotSignedIn: the code is wrong.
+        NotSignedIn: the code is wrong, or the session has ended meanwhile.
     """
     principal, secret = session.principal, await pending_secret(serving, session)
-    action = AccountAction.SECOND_FACTOR_ENROL
-    async with serving.pool.connection() as connection, connection.transaction():
+    action, found = AccountAction.SECOND_FACTOR_ENROL, None
+    async with serving.pool.connection() as connection, connection.transaction() as transaction:
         codes = await second_factor.enrol(connection, serving.totp, principal.principal_id, secret, code)
         if codes is not None:
-            token = await _begin(connection, serving, request, principal, action, with_code=True)
-    if codes is None:
-        await _refuse(serving, request, action, principal)
-    return token, codes
+            if not await sessions.end_one(connection, principal.principal_id, session.session_id):
+                raise Rollback(transaction)
+            found = await _begin(connection, serving, request, principal, action, with_code=True), codes
+    if found is None:
+        raise await _refusal(serving, request, action, principal)
+    return found
 
 
 async def out(serving: Services, request: Request, caller: Caller, token: str) -> None:
@@ -119,7 +130,7 @@ async def end_session(serving: Services, request: Request, session: Session, end
         await record(connection, account_event(request, AccountAction.SESSION_END, principal, principal.session_id))
 
 
-async def _check(serving: Services, request: Request, login: str, password: str) -> Principal:
+async def _check(serving: Services, request: Request, login: str, password: str) -> tuple[Principal, Claim]:
     address = address_name(origin(request))
     passwords.refuse_if_full()
     async with serving.pool.connection() as connection:
@@ -133,7 +144,13 @@ async def _check(serving: Services, request: Request, login: str, password: str)
             await record(connection, account_event(request, AccountAction.SIGN_IN, None))
             raise NotSignedIn("no such login and password")
         await serving.attempts.give(connection, address)
-    return principal
+    return principal, claimed
+
+
+@asynccontextmanager
+async def _transaction(serving: Services) -> AsyncIterator[Connection]:
+    async with serving.pool.connection() as connection, connection.transaction():
+        yield connection
 
 
 @asynccontextmanager
@@ -151,13 +168,13 @@ async def _by_code(serving: Services, request: Request, principal: Principal, co
         if found is not None:
             await serving.attempts.give(connection, address)
     if found is None:
-        await _refuse(serving, request, AccountAction.SECOND_FACTOR, principal)
+        raise await _refusal(serving, request, AccountAction.SECOND_FACTOR, principal)
 
 
-async def _refuse(serving: Services, request: Request, action: AccountAction, principal: Principal) -> NoReturn:
+async def _refusal(serving: Services, request: Request, action: AccountAction, principal: Principal) -> NotSignedIn:
     async with serving.pool.connection() as connection:
         await record(connection, account_event(request, action, principal, principal.session_id, denied=True))
-    raise NotSignedIn("no such code")
+    return NotSignedIn("not good, or not any more")
 
 
 async def _begin(
