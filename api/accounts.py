@@ -35,12 +35,17 @@ on conflict (login) do update set failed_attempts = 0, locked_until = null,
     end
     where principal.kind = excluded.kind
 returning principal_id"""  # nosec B608 # constants
+# What ends with a new password beside tokens: whoever has a link from before would set yet another one.
+_WITH_PASSWORD = (
+    "update operational.session set revoked_at = statement_timestamp() where principal_id = %s and revoked_at is null",
+    "update operational.password_link set used_at = statement_timestamp() where principal_id = %s and used_at is null",
+)
 
 
 def add_user(at: Server, login: str, name: str, role: Role, clinic: str | None, password: str | None) -> UUID:
     """Make an account with one role, or give an existing one another role; return its id.
 
-    Without a password the account is for another issuer's tokens. A new password ends its sessions and tokens.
+    Without a password the account is for another issuer's tokens. A new password ends its sessions, tokens and links.
 
     Raises:
         InvalidInput: the role needs a clinic, or has none; no such clinic; the password is too short;
@@ -131,11 +136,8 @@ def store_principal(
     if row is None:
         raise InvalidInput("a person and a system cannot share a login", place="login")
     if password_hash is not None:
-        connection.execute(
-            "update operational.session set revoked_at = statement_timestamp()"
-            " where principal_id = %s and revoked_at is null",
-            row,
-        )
+        for statement in _WITH_PASSWORD:
+            connection.execute(statement, row)
     note(connection, AccountAction.PRINCIPAL_ADD, "principal", str(row[0]), None)
     found: UUID = row[0]
     return found

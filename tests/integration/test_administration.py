@@ -8,8 +8,10 @@ import httpx
 import pytest
 from access_world import Api, World
 
+from api import accounts
 from api.problems import KINDS
 from infra.errors import NotThere
+from policies.words import Role
 
 PASSWORD = "another long enough password"
 NEW = {"login": "<b>new</b> & co", "name": "<script>New</script>", "role": "clinic_manager", "clinic": "north"}
@@ -74,6 +76,16 @@ def test_an_account_is_made_with_a_link_that_sets_its_password_once(
     assert api.get("/v1/clinics/north/segments", headers=as_new).status_code == 401, "a token of before is none"
     assert api.post(f"/v1/accounts/{account}/codes/reset", headers=admin).status_code == 204
     assert api.get("/v1/clinics/north/segments", headers=as_new).status_code == 401
+
+
+def test_the_link_of_a_new_account_ends_with_the_password_that_an_operator_gives(
+    world: World, api: Api, admin: dict[str, str]
+) -> None:
+    made = api.post("/v1/accounts", headers=admin, json={**NEW, "login": "linked"}).json()
+    accounts.add_user(world.server, "linked", "L", Role.CLINIC_STAFF, "north", PASSWORD)
+    given = {"token": made["password_path"].removeprefix("/password/"), "password": "what the admin would like"}
+    assert api.post("/v1/passwords", json=given).status_code == 422
+    assert api.post("/v1/token", data={"username": "linked", "password": PASSWORD}).status_code == 200
 
 
 @pytest.mark.parametrize("login", ["admin", "admin.too", "auditor", "finch", "wren", "robot.north"])
