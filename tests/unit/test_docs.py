@@ -10,6 +10,7 @@ from typing import get_args
 import pytest
 import typer
 
+from api.guard import DEEPEST_JSON, LARGEST_BODY
 from infra.cli.main import build
 from infra.settings import Settings
 from orchestration.importing.fields import ENTITIES
@@ -24,6 +25,7 @@ from tests.conftest import ROOT
 SEGMENTS = (ROOT / "docs" / "segments.md").read_text()
 IMPORTING = (ROOT / "docs" / "importing.md").read_text()
 ACCESS = (ROOT / "docs" / "access.md").read_text()
+IDENTITY = (ROOT / "docs" / "identity.md").read_text()
 COMMANDS = (ROOT / "docs" / "commands.md").read_text()
 SETTINGS = (ROOT / "docs" / "settings.md").read_text()
 
@@ -110,6 +112,11 @@ def test_every_check_stands_in_the_list_and_has_a_test() -> None:
 
 def test_every_reason_of_an_impersonation_is_documented_and_nothing_else() -> None:
     assert {name for row in rows(ACCESS, "Impersonation") for name in named(row[0])} == set(ImpersonationReason)
+
+
+def test_the_size_and_depth_of_a_body_are_documented() -> None:
+    told = {what: how_much for what, how_much, _ in rows(IDENTITY, "Limits")}
+    assert told["a body"] == f"{LARGEST_BODY // 1024} KiB" and told["nesting of JSON"] == f"{DEEPEST_JSON}, in UTF-8"
 
 
 def test_every_route_stands_in_who_sees_what_and_nothing_else() -> None:
