@@ -7,7 +7,7 @@ from uuid import UUID
 
 import psycopg
 
-from api.identity.passwords import SHORTEST_PASSWORD, hasher
+from api.identity.passwords import ENDED_WITH_PASSWORD, SHORTEST_PASSWORD, hasher
 from api.identity.principals import NEXT_SECOND
 from infra.audit import record_process
 from infra.database import Server, connect, set_context
@@ -35,11 +35,6 @@ on conflict (login) do update set failed_attempts = 0, locked_until = null,
     end
     where principal.kind = excluded.kind
 returning principal_id"""  # nosec B608 # constants
-# What ends with a new password beside tokens: whoever has a link from before would set yet another one.
-_WITH_PASSWORD = (
-    "update operational.session set revoked_at = statement_timestamp() where principal_id = %s and revoked_at is null",
-    "update operational.password_link set used_at = statement_timestamp() where principal_id = %s and used_at is null",
-)
 
 
 def add_user(at: Server, login: str, name: str, role: Role, clinic: str | None, password: str | None) -> UUID:
@@ -136,7 +131,7 @@ def store_principal(
     if row is None:
         raise InvalidInput("a person and a system cannot share a login", place="login")
     if password_hash is not None:
-        for statement in _WITH_PASSWORD:
+        for statement in ENDED_WITH_PASSWORD:
             connection.execute(statement, row)
     note(connection, AccountAction.PRINCIPAL_ADD, "principal", str(row[0]), None)
     found: UUID = row[0]

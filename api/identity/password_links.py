@@ -31,10 +31,6 @@ update operational.principal set password_hash = %s, failed_attempts = 0, locked
     tokens_valid_from = {NEXT_SECOND}
 where principal_id = %s and disabled_at is null
 returning principal_id"""  # nosec B608 # a constant
-_END_OTHERS = """
-update operational.password_link set used_at = statement_timestamp() where principal_id = %s and used_at is null"""
-_END_SESSIONS = """
-update operational.session set revoked_at = statement_timestamp() where principal_id = %s and revoked_at is null"""
 
 
 async def login_of(serving: Services, token: str) -> str | None:
@@ -46,7 +42,7 @@ async def login_of(serving: Services, token: str) -> str | None:
 async def set_password(serving: Services, request: Request, token: str, password: str) -> str:
     """Set the password of the account that the link was made for, and say by which login it signs in.
 
-    Its sessions, tokens and other links end.
+    Its sessions, tokens and other links end, and codes for another contact.
 
     Raises:
         InvalidInput: the password is too short or too long; the link is unknown, used or too old; names the field.
@@ -81,8 +77,8 @@ async def _set(connection: Connection, request: Request, hashed_token: bytes, ne
         principal_id = used["principal_id"]
         if await (await connection.execute(_SET, [new, principal_id])).fetchone() is None:
             return False
-        await connection.execute(_END_OTHERS, [principal_id])
-        await connection.execute(_END_SESSIONS, [principal_id])
+        for statement in passwords.ENDED_WITH_PASSWORD:
+            await connection.execute(statement, [principal_id])
         known = await principals.by_id(connection, principal_id, "")
         await record(connection, account_event(request, AccountAction.PASSWORD_SET, known))
     return True

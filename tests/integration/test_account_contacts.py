@@ -35,6 +35,16 @@ def link(world: World, api: Api, mailbox: Mailbox, clinic: str = "north", email:
     return mailbox.links()[-1].removeprefix("/password/")
 
 
+def new_link(world: World, token: str) -> None:
+    """One more link of the account that proved a booking."""
+    world.change(
+        "insert into operational.password_link (token_hash, principal_id, expires_at)"
+        " select sha256(%s::bytea), principal_id, now() + interval '1 hour' from operational.principal"
+        " where starts_with(login, 'p-')",
+        token,
+    )
+
+
 def prove(api: Api, mailbox: Mailbox, changed: dict[str, str]) -> int:
     verification = changed["verification"]
     code = next(m.code for m in reversed(mailbox.messages) if m.link == f"/verify/{verification}")
@@ -55,6 +65,23 @@ def test_a_new_email_counts_once_its_code_is_answered(fresh: World, running: Api
     assert (sign_in(running, MAIL), sign_in(running, "new@example.org")) == (401, 200)
     shown = running.get(CONTACTS, headers=headers).json()
     assert shown == {"email": {"value": "new@example.org", "verified": True}, "phone": None, "verification": None}
+
+
+def test_a_new_password_ends_a_change_of_the_email_that_somebody_began(
+    fresh: World, running: Api, mailbox: Mailbox
+) -> None:
+    """Who had the old password, or a session, would have the next link for a forgotten one sent to themselves."""
+    token = link(fresh, running, mailbox)
+    running.post("/v1/passwords", json={"token": token, "password": PASSWORD})
+    changed = running.put(
+        CONTACTS, json={"email": "thief@example.org"}, headers=access_world.sign_in(running, MAIL)
+    ).json()
+    new_link(fresh, "again")
+    assert running.post("/v1/passwords", json={"token": "again", "password": "the owner's own"}).status_code == 200
+    assert running.post(f"/v1/verifications/{changed['verification']}/code").status_code == 202, "asked for once more"
+    assert prove(running, mailbox, changed) == 422
+    assert sign_in(running, "thief@example.org", "the owner's own") == 401
+    assert sign_in(running, MAIL, "the owner's own") == 200
 
 
 @pytest.mark.check(40)
@@ -179,11 +206,7 @@ def test_tokens_end_when_a_credential_is_reset(
     elif reset == "codes":
         account_care.reset_codes(fresh.server, login)
     else:
-        account = "select principal_id from operational.principal where starts_with(login, 'p-')"
-        fresh.change(
-            f"insert into operational.password_link (token_hash, principal_id, expires_at)"
-            f" values (sha256('again'), ({account}), now() + interval '1 hour')"
-        )
+        new_link(fresh, "again")
         assert running.post("/v1/passwords", json={"token": "again", "password": PASSWORD}).status_code == 200
     assert running.get(CONTACTS, headers=old).status_code == 401
     if reset != "password":
