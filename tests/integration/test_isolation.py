@@ -494,6 +494,22 @@ def test_who_reads_one_person_writes_nothing_but_the_log(world: World, group: Gr
 
 
 @pytest.mark.check(1)
+def test_who_reads_a_clinic_writes_the_log_and_its_segments_alone(world: World) -> None:
+    rows = world.look(
+        "select distinct c.relnamespace::regnamespace::text, c.relname::text, a.privilege_type::text"
+        " from pg_class as c left join pg_attribute as t on t.attrelid = c.oid"
+        " cross join lateral (select * from aclexplode(c.relacl) union all select * from aclexplode(t.attacl)) as a"
+        " where a.grantee in (%s::regrole, %s::regrole) and a.privilege_type <> 'SELECT'",
+        world.server.roles.clinic("north", ClinicKind.READER), world.server.roles.of(Group.READERS),
+    )  # fmt: skip
+    assert {verb for schema, _, verb in rows if schema == "audit"} == {"INSERT"}
+    assert {(schema, table) for schema, table, _ in rows if schema != "audit"} == {
+        ("clinic_north", "segment"), ("clinic_north", "segment_version"),
+    }  # fmt: skip
+    assert {verb for schema, _, verb in rows if schema != "audit"} == {"INSERT", "UPDATE"}
+
+
+@pytest.mark.check(1)
 def test_the_viewer_of_one_clinic_sees_people_and_profiles_of_it_alone(world: World) -> None:
     finch, heron = world.people[access_world.FINCH], world.people[access_world.HERON]
     for clinic, named, shared in (("north", 2, {finch}), ("south", 2, set())):
