@@ -110,6 +110,19 @@ def test_every_check_stands_in_the_list_and_has_a_test() -> None:
     assert proven == set(listed) - {27}  # a benchmark
 
 
+def test_every_check_of_a_security_property_is_proven_by_a_test_that_it_names() -> None:
+    marks = re.compile(r"mark\.check\(([0-9, ]+)\)")
+    there = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    found = rows((ROOT / "CONTRIBUTING.md").read_text(), "Security properties")
+    assert len(found) > 50
+    for what, _, proven_by in found:
+        texts = (there[name] for name in named(proven_by) if name in there)
+        proven = {int(number) for text in texts for each in marks.findall(text) for number in each.split(",")}
+        ranges = re.findall(r"(\d+)(?: to (\d+))?", proven_by.partition("(check")[2])
+        checks = {number for first, last in ranges for number in range(int(first), int(last or first) + 1)}
+        assert checks <= proven, what
+
+
 def test_every_reason_of_an_impersonation_is_documented_and_nothing_else() -> None:
     assert {name for row in rows(ACCESS, "Impersonation") for name in named(row[0])} == set(ImpersonationReason)
 
