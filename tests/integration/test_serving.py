@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from infra.cli.main import build
 from infra.database import Server
+from infra.errors import Misconfigured
 from infra.settings import settings
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ def test_production_serves_from_encrypted_disks_only(server: Server, mode: str |
     assert "Serving" not in done.stderr
 
 
-@pytest.mark.parametrize(("trusted", "believed"), [("", False), ("10.0.0.1,10.0.0.2", True)])
+@pytest.mark.parametrize(("trusted", "believed"), [("", False), ("10.0.0.1,10.1.0.0/16, ::1", True)])
 def test_only_named_proxies_say_where_a_request_came_from(
     monkeypatch: pytest.MonkeyPatch, trusted: str, believed: bool
 ) -> None:
@@ -54,6 +55,14 @@ def test_only_named_proxies_say_where_a_request_came_from(
     monkeypatch.setattr("uvicorn.run", lambda _app, **given: asked.update(given))
     assert CliRunner().invoke(build(), ["serve", "--no-seal"], catch_exceptions=False).exit_code == 0
     assert (asked["proxy_headers"], asked["forwarded_allow_ips"]) == (believed, trusted)
+
+
+@pytest.mark.parametrize("trusted", ["*", "0.0.0.0/0", "::/0", "10.0.0.1, *", "10.0.0.1/8", "proxy"])
+def test_nobody_is_believed_who_might_be_anybody(monkeypatch: pytest.MonkeyPatch, trusted: str) -> None:
+    monkeypatch.setenv("CLOISTER_TRUSTED_PROXIES", trusted)
+    settings.cache_clear()
+    with pytest.raises(Misconfigured, match="trusted_proxies"):
+        settings()
 
 
 @pytest.mark.parametrize("command", ["serve", "demo"])
