@@ -278,6 +278,13 @@ def test_whoever_shares_an_email_learns_their_login_and_has_links_sent_too(
     assert login_behind(running, link) == logins[1]
     assert running.post("/v1/passwords", json={"token": link, "password": "quite another one"}).status_code == 200
     assert sign_in(running, logins[1], "quite another one") == 200 and sign_in(running, logins[0]) == 200
+    # It signs nobody in until somebody proves it anew.
+    assert sign_in(running, MAIL, "quite another one") == 401
+    answer = running.post("/v1/token", data={"username": logins[1], "password": "quite another one"}).json()
+    headers = {"Authorization": f"Bearer {answer['access_token']}"}
+    changed = running.put(CONTACTS, json={"email": MAIL}, headers=headers).json()
+    assert prove(running, mailbox, changed) == 200
+    assert sign_in(running, MAIL, "quite another one") == 200
 
 
 def test_who_shared_an_email_before_its_index_is_in_it_with_the_next_rotation(
