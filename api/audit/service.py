@@ -1,7 +1,8 @@
 """What auditors may ask of the access log; the API and the page share it."""
 
+import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,6 @@ from api.audit.exports import Format
 from api.audit.repository import Position
 from api.audit.schemas import AccessEvent, AccessEvents, ExportedEvent, Filters
 from api.gateway import Access, Caller
-from api.identity import principals
 from api.services import Services
 from infra.errors import NotThere
 from policies.access.model import Resource
@@ -64,16 +64,16 @@ async def export(
 ) -> AsyncIterator[str]:
     """All events that a search finds, newest first, in parts; the first is there before anything is answered.
 
-    Each part is decided about and recorded as it is read, under one request id: an auditor who is none any more
-    gets no further part, and what is not whole ends without the end of its answer.
+    Each part is decided about and recorded as it is read, under one request id: an auditor who is none any more, or
+    whose credentials were reset, gets no further part, and what is not whole ends without the end of its answer.
 
     Raises:
         NotThere: not the caller's log, or no such clinic.
         NotRecorded: the database refused; later parts end the answer as it is.
     """
-    clinic = clinic or only_clinic(caller)
+    clinic, since = clinic or only_clinic(caller), time.time()
     first = await _part(serving, caller, clinic, filters, None)
-    return _parts(serving, caller, clinic, filters, form, first)
+    return _parts(serving, caller, clinic, filters, form, first, since)
 
 
 def only_clinic(caller: Caller) -> str | None:
@@ -139,14 +139,12 @@ async def _parts(
     filters: Filters,
     form: Format,
     part: tuple[list[ExportedEvent], bool],
+    since: float,
 ) -> AsyncIterator[str]:
     events, more = part
     yield form.head + form.written(events)
     while more:
-        principal = await principals.anew(serving.pool, caller.principal)
-        if principal is None:
-            raise NotThere("no such thing")
-        caller = replace(caller, principal=principal)
+        caller = await serving.anew(caller, since)
         before = events[-1].occurred_at, events[-1].event_id
         events, more = await _part(serving, caller, clinic, filters, before)
         yield form.written(events)

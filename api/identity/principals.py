@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from api.database import Connection, Pool
+from api.database import Connection
 from policies.access.model import KeyScope, Resource, Subject, roles
 from policies.words import PERSONAL_ROLES, PLATFORM_ROLES, SECOND_FACTOR_ROLES, Role
 
@@ -131,12 +131,6 @@ async def human(connection: Connection, principal_id: UUID | None) -> Principal 
     query = f"select {COLUMNS} from operational.principal as p where p.principal_id = %s and p.kind = 'human'"  # nosec B608 # constants
     row = await (await connection.execute(query, [principal_id])).fetchone()
     return Principal.of(row, "") if row else None
-
-
-async def anew(pool: Pool, principal: Principal) -> Principal | None:
-    """The principal with the roles that they have by now: for what takes longer than one read. None once disabled."""
-    async with pool.connection() as connection:
-        return await by_id(connection, principal.principal_id, principal.session_id)
 
 
 async def by_login(connection: Connection, login: str) -> Principal | None:

@@ -197,6 +197,11 @@ def test_an_export_goes_on_in_parts_and_each_is_recorded(
 
 
 REVOKE = "revoke insert on audit.access_event from {}", "grant insert on audit.access_event to {}"
+# As a new password does, or codes taken away.
+RESET = (
+    "update operational.principal set tokens_valid_from = now() + interval '1 s' where login = 'auditor'",
+    "update operational.principal set tokens_valid_from = null where login = 'auditor'",
+)
 LEAVE = (
     "update operational.principal_role set revoked_at = now() where role = 'platform_auditor'",
     "update operational.principal_role set revoked_at = null where role = 'platform_auditor'",
@@ -204,7 +209,7 @@ LEAVE = (
 
 
 @pytest.mark.check(22)
-@pytest.mark.parametrize(("before", "after"), [REVOKE, LEAVE], ids=["unrecorded", "no auditor any more"])
+@pytest.mark.parametrize(("before", "after"), [REVOKE, LEAVE, RESET], ids=["unrecorded", "no auditor", "reset"])
 def test_an_export_that_is_not_to_go_on_breaks_off(
     world: World, api: Api, auditors: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, before: str,
     after: str,
