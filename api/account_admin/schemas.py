@@ -37,7 +37,7 @@ class Accounts(BaseModel):
 
 
 class RoleChange(Written):
-    """A role of a clinic; those of the platform are given on the command line."""
+    """A role of a clinic; those of the platform and of auditors are given on the command line."""
 
     role: str = Field(default="", max_length=40)
     clinic: str = Field(default="", max_length=60)

@@ -7,6 +7,7 @@ import access_world
 import httpx
 import pytest
 from access_world import Api, World
+from callers import signed_in
 
 from api import accounts
 from api.problems import KINDS
@@ -88,7 +89,7 @@ def test_the_link_of_a_new_account_ends_with_the_password_that_an_operator_gives
     assert api.post("/v1/token", data={"username": "linked", "password": PASSWORD}).status_code == 200
 
 
-@pytest.mark.parametrize("login", ["admin", "admin.too", "auditor", "finch", "wren", "robot.north"])
+@pytest.mark.parametrize("login", ["admin", "admin.too", "auditor", "auditor.north", "finch", "wren", "robot.north"])
 @pytest.mark.parametrize("step", ["disable", "enable", "codes/reset", "roles/give", "roles/end"])
 def test_patients_systems_and_who_watches_admins_are_out_of_reach(
     world: World, api: Api, admin: dict[str, str], login: str, step: str
@@ -100,6 +101,14 @@ def test_patients_systems_and_who_watches_admins_are_out_of_reach(
     assert refused.status_code == nowhere.status_code == KINDS[NotThere][0] and refused.json() == nowhere.json()
     assert newest(world)[1] == "deny"
     assert before == world.look("select principal_id, disabled_at, totp_secret from operational.principal order by 1")
+
+
+def test_a_page_offers_nothing_for_accounts_that_are_out_of_reach(world: World, api: Api) -> None:
+    signed = signed_in(world, api, "admin")
+    for login, managed in (("staff.north", True), ("auditor.north", False), ("auditor", False), ("admin.too", False)):
+        shown = signed.ask(api, "GET", f"/accounts/{id_of(world, login)}")
+        assert shown.status_code == 200
+        assert all((f'/{step}"' in shown.text) is managed for step in ("disable", "roles/give", "roles/end")), login
 
 
 def test_lists_of_accounts_name_no_patient(world: World, api: Api, admin: dict[str, str]) -> None:

@@ -150,5 +150,6 @@ async def _account(
     found = await service.read_account(serving, visiting.caller, account)
     return page(
         request, "admin/account.html", status, visitor=visiting, account=found, asked=asked or {}, faults=faults or {},
-        managed=all(held.clinic for held in found.roles), roles=ROLES, clinics=await serving.directory.clinics(),
+        managed=all(held.role in GIVEN_ROLES for held in found.roles), roles=ROLES,
+        clinics=await serving.directory.clinics(),
     )  # fmt: skip
