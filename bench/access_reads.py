@@ -139,7 +139,8 @@ def ward(bench: Bench) -> Ward:
     at, clinic = bench.data(), bench.scale.slugs[0]
     add_user(at, LOGIN, LOGIN, Role.SPECIALIST, clinic, uuid4().hex)
     link_specialist(at, LOGIN, clinic, NAME)
-    token = open_issuer(at).issue(find_principal(at, LOGIN)[0])
+    principal_id, since = find_principal(at, LOGIN)
+    token = open_issuer(at).issue(principal_id, since=since)
     with connect_admin(at) as admin:
         clinic_id = _one(admin, "select clinic_id from operational.clinic where slug = %s", clinic)[0]
         shared = admin.execute(_SHARED, [clinic_id, PATIENTS]).fetchall()
