@@ -6,6 +6,7 @@ import access_world
 import psycopg
 import pytest
 from access_world import CHICK, FINCH, Api, World
+from exporting import export
 from impersonating import act_as
 from psycopg import sql
 
@@ -141,6 +142,25 @@ def test_the_log_tells_nobody_who_acts_as_them_what_is_confidential(family: Fami
     assert shown == [] and log.json()["accesses"]
     page = family.api.get("/v1/me/access-log", headers=access_world.sign_in(family.api, "chick")).json()
     assert any("confidential" in line["categories"] for line in page["accesses"])
+
+
+@pytest.mark.check(52)
+def test_of_one_event_that_names_both_the_dependents_log_tells_a_guardian_nothing(family: Family) -> None:
+    """Both have a hidden appointment that day, and the front desk's list is one event of what is hidden."""
+    world = family.world
+    for name in (FINCH, CHICK):
+        world.change(
+            "insert into operational.appointment (clinic_id, patient_id, booked_on, starts_on, specialist, status,"
+            " confidential) values (%s, %s, '2026-01-01', '2026-01-05', 'Dr. North', 'booked', true)",
+            world.clinic_ids["north"], world.patients["north", name],
+        )  # fmt: skip
+    before = actions(family, "finch", family.of_chick)
+    family.done("staff.north", "GET", "/clinics/north/appointments?day=2026-01-05")
+    assert actions(family, "finch", "/me")[0] == actions(family, "chick", "/me")[0] == "appointment.list"
+    assert actions(family, "finch", family.of_chick) == before
+    theirs, own = export(family.api, "finch", "north", world.guardianship), export(family.api, "finch", "north")
+    told = ["confidential" in line["categories"] for line in [*theirs.log[1:], *own.log[1:2]]]
+    assert told == [*[False] * len(theirs.log[1:]), True]
 
 
 @pytest.mark.check(52)
