@@ -51,15 +51,21 @@ async def in_json(
 
 
 def taking(*names: str) -> Any:
-    """A dependency: the query has no other parameters, which a search would leave out and find more than was asked for.
+    """A dependency: the query has no other parameters, and none but dates more than once.
+
+    A search would leave them out, and find more than was asked for: in FHIR all of a parameter's values have to hold.
 
     Raises:
         InvalidInput: it has.
     """
 
     async def check(request: Request) -> None:
-        if not {"_format", "clinic", *names}.issuperset(request.query_params):
+        asked = [name for name, _ in request.query_params.multi_items()]
+        if not {"_format", "clinic", *names}.issuperset(asked):
             raise InvalidInput("unknown", place="query", rule="unknown_parameter", detail="Known: " + ", ".join(names))
+        for name in asked:
+            if name != "date" and asked.count(name) > 1:
+                raise InvalidInput("more than once", place=f"query.{name}", rule="repeated")
 
     return Depends(check)
 

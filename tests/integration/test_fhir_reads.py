@@ -333,6 +333,11 @@ def test_pages_of_the_log_follow_their_links(world: World, api: Api, auditors: d
         # One that is not known is not left out, and is not said back.
         ("AuditEvent", {"canary": "x"}, "http.query"),
         ("Group/everybody", {"canary": "x"}, "http.query"),
+        # Of one that comes twice both values would have to hold.
+        ("AuditEvent", {"patient": [str(uuid4()), str(uuid4())]}, "http.patient"),
+        ("AuditEvent", {"outcome": ["0", "4"]}, "http.outcome"),
+        ("Group", {"clinic": ["north", "south"]}, "http.clinic"),
+        ("Consent", {"patient": [str(uuid4()), str(uuid4())]}, "http.patient"),
         ("Group", {"clinic": "nor\x00th"}, "http.clinic"),
     ],
 )

@@ -16,7 +16,7 @@ UNSAID = {
     "not_alone": UNASKED, "same": UNASKED, "exists": UNASKED, "only_of_pages": UNASKED, "not_shown": UNASKED,
     "no_such_template": UNASKED, "exactly_one": UNASKED, "span": UNASKED, "past_retention": UNASKED,
     "unknown_parameter": UNASKED, "unknown_code": UNASKED, "unknown_system": UNASKED, "no_date": UNASKED,
-    "no_id": UNASKED, "log_changed": UNASKED, "receipt_not_verified": UNASKED,
+    "no_id": UNASKED, "repeated": UNASKED, "log_changed": UNASKED, "receipt_not_verified": UNASKED,
     "another_text": SHOWN_ANEW,
     "deleted": IN_TEMPLATE, "conflicting_records": IN_TEMPLATE, "too_short": IN_TEMPLATE, "not_good": IN_TEMPLATE,
     "another_log": OF_THE_PAGE, "no_checkpoint": OF_THE_PAGE, "only_with_its_files": OF_THE_PAGE,
