@@ -63,7 +63,9 @@ pairs as (
     from seen group by principal_id, patient_id
 )
 select 'pair' as kind, p.*, not exists (
-        select from before as b where b.principal_id = p.principal_id and b.patient_id = p.patient_id
+        select from before as b
+        where b.principal_id = p.principal_id and b.patient_id = p.patient_id
+            and b.occurred_at >= p.first_at - %(look_back)s::interval
     ) as is_first
 from pairs as p
 union all

@@ -98,6 +98,20 @@ def test_unusual_accesses_are_named_with_their_reason_and_without_a_name(
     assert {f["says"] for f in of["night"]} == {"Between 23:00 and 6:00 in the clinic's time."}
 
 
+def test_seen_before_is_seen_in_the_year_before_the_access_itself(
+    world: World, api: Api, auditors: dict[str, dict[str, str]], nightly: UUID
+) -> None:
+    """And not in the year before the time that is looked through, which begins a month earlier."""
+    now, lately, long_ago = datetime.now(UTC), uuid4(), uuid4()
+    for patient, days in ((lately, 365), (long_ago, 380)):
+        _read(world, nightly, now - timedelta(days=days), patient)
+        _read(world, nightly, now - timedelta(days=1), patient)
+    month = {"since": (now - timedelta(days=30)).isoformat()}
+    findings = api.get("/v1/audit/unusual", headers=auditors["auditor.north"], params=month).json()["findings"]
+    first = {finding["patient_id"] for finding in findings if finding["reason"] == "first_access"}
+    assert first & {str(lately), str(long_ago)} == {str(long_ago)}
+
+
 def test_what_is_unusual_comes_page_by_page_of_the_time_that_was_asked_for(
     world: World, api: Api, auditors: dict[str, dict[str, str]], nightly: UUID
 ) -> None:
