@@ -130,13 +130,14 @@ _GUARDIANS = {
     True: sql.SQL(f"""
 (
     select coalesce(jsonb_agg(jsonb_build_object(
-        'id', g.guardian_id, 'name', h.name, 'relationship', g.relationship) order by h.name), '[]')
+        'id', g.guardian_id, 'name', h.name, 'relationship', g.relationship, 'until', g.ends_on) order by h.name), '[]')
     from operational.guardianship as g
     inner join operational.person as h on h.person_id = g.guardian_id
     where g.dependent_id = p.person_id and {STANDS}
 ) as guardians"""),  # nosec B608 # constants
     False: sql.SQL("""
-jsonb_build_array(jsonb_build_object('id', me.person_id, 'name', me.name, 'relationship', g.relationship)) as guardians
+jsonb_build_array(jsonb_build_object(
+    'id', me.person_id, 'name', me.name, 'relationship', g.relationship, 'until', g.ends_on)) as guardians
 """),
 }
 # What the pipeline moved, a line a day: what is confidential may be behind it, so no guardian sees one.

@@ -3,7 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-from policies.fhir.types import ESTIMATED, LOINC, TERMINOLOGY, Json, coding, concept, extension, known, reference
+from policies.fhir.types import (
+    ESTIMATED,
+    LOINC,
+    TERMINOLOGY,
+    Json,
+    coding,
+    concept,
+    extension,
+    known,
+    period,
+    reference,
+)
 
 EMERGENCY = coding(f"{TERMINOLOGY}v2-0131", "C", "Emergency Contact")
 SUBSCRIBER = coding(f"{TERMINOLOGY}v2-0203", "SN", "Subscriber Number")
@@ -36,13 +47,14 @@ def organization(name: str) -> Json:
 
 
 def guardian(row: Mapping[str, Any], of: str) -> Json:
-    """A RelatedPerson of `name` and `relationship` who manages the patient; no contact of theirs."""
+    """A RelatedPerson of `name` and `relationship` who manages the patient `until` a day; no contact of theirs."""
     return known(
         resourceType="RelatedPerson",
         active=True,
         patient=reference(of),
         relationship=[concept(row["relationship"], GUARDIAN)],
         name=[{"text": row["name"]}],
+        period=period(None, row["until"]),
     )
 
 
@@ -92,9 +104,9 @@ def blood_type(text: str, of: str) -> Json:
 
 
 def coverage(profile: Mapping[str, Any], of: str) -> Json | None:
-    """A Coverage of what is known of the insurance; none if nothing is."""
+    """A Coverage of what is known of the insurance; none of a number alone, which the Patient has: it names a payer."""
     kind, payer, number = (profile.get(name) for name in ("insurance_type", "insurance_payer", "policy_number"))
-    if not (kind or payer or number):
+    if not (kind or payer):
         return None
     return known(
         resourceType="Coverage",

@@ -110,7 +110,7 @@ def _add_profile(made: _Document, carried: Carried, patient: str) -> None:
     if (blood := profile.get("blood_type")) is not None:
         made.section(_RESULTS, [f"Blood type {blood}"], [made.add(people.blood_type(blood, patient))])
     if (insured := people.coverage(profile, patient)) is not None:
-        told = joined([profile.get("insurance_type"), profile.get("insurance_payer")]) or "Insured."
+        told = joined([profile.get("insurance_type"), profile.get("insurance_payer")])
         made.section(_INSURANCE, [told], [made.add(insured)])
 
 

@@ -28,7 +28,7 @@ FACTS = {
     " array(select unnest(allergies) order by 1),"
     " array(select unnest(chronic_conditions) order by 1) from operational.profile as f"
     " inner join operational.person as p using (person_id) where birth_date is not null",
-    "guardians": "select p.name, h.name, relationship from operational.guardianship"
+    "guardians": "select p.name, h.name, relationship, ends_on from operational.guardianship"
     " inner join operational.person as p on p.person_id = dependent_id"
     " inner join operational.person as h on h.person_id = guardian_id",
     "consents": "select p.name, h.name, purpose, state, text_version, c.occurred_at, c.expires_at"
@@ -134,6 +134,7 @@ def test_what_was_imported_is_carried_into_another_instance(
     ]  # fmt: skip
     assert {field for _, told in ours["contacts"] for field in told or ()} == set(SEALED)
     assert {row[2] for row in ours["people"]} == {False, True}
+    assert all(end for *_, end in ours["guardians"])
     for name in ours:
         assert theirs[name] == ours[name], name
 
@@ -156,7 +157,7 @@ FAMILY = [
                   "telecom": [{"system": "phone", "value": "+4930901821"}]},
                  {"relationship": [{"coding": [{"code": "C"}]}], "name": {"text": "Canary Owl"}}]},
     {"resourceType": "RelatedPerson", "id": "rp1", "patient": KID, "name": [{"text": "Canary Parent"}],
-     "relationship": [{"coding": [{"code": "MTH", "display": "mother"}]}]},
+     "relationship": [{"coding": [{"code": "MTH", "display": "mother"}]}], "period": {"end": "2124-01-01"}},
     {"resourceType": "Consent", "id": "c1", "status": "active", "patient": KID, "dateTime": "2024-03-01T10:00:00Z",
      "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], "policy": [{"uri": "v7"}],
      "performer": [PARENT], "provision": {"period": {"end": "2124-03-01T10:00:00Z"}}},
@@ -164,6 +165,7 @@ FAMILY = [
      "category": [{"coding": [{"system": "urn:family", "code": "news"}]}], "policy": [{"uri": "v7"}],
      "performer": [PARENT]},
     {"resourceType": "Patient", "id": "gran", "name": [{"text": "Canary Gran"}], "birthDate": "1950-02",
+     "identifier": [{"type": {"coding": [{"code": "SN"}]}, "value": "CANARY-2"}],
      "contact": [{"relationship": [{"coding": [{"code": "C"}]}], "name": {"text": "Canary Neighbour, next door"}}]},
     {"resourceType": "Consent", "id": "c3", "status": "active", "patient": GRAN, "dateTime": "2024-03-01T10:00:00Z",
      "category": [{"coding": [{"system": "http://loinc.org", "code": "59284-0"}]}], "policy": [{"uri": "v7"}],
