@@ -26,7 +26,7 @@ TERMINOLOGY = "http://terminology.hl7.org/CodeSystem/"
 CONFIDENTIALITY = f"{TERMINOLOGY}v3-Confidentiality"
 # Restricted, and very restricted: hidden from guardians here.
 _RESTRICTED = ("R", "V")
-_ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
+ABSENT = "http://hl7.org/fhir/StructureDefinition/data-absent-reason"
 # What XML 1.0 cannot hold, whatever came to be stored.
 _NO_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -58,7 +58,7 @@ def extension(url: str, **value: Any) -> Json:
 
 def unknown_value() -> Json:
     """What stands beside a value that is not known, for the underscored name of its element."""
-    return {"extension": [extension(_ABSENT, valueCode="unknown")]}
+    return {"extension": [extension(ABSENT, valueCode="unknown")]}
 
 
 def labels(*, confidential: bool) -> Json | None:

@@ -8,7 +8,20 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policies.fhir.summary import ALWAYS, OF_RECORDS
-from policies.fhir.types import ADHERENCE, LOINC, RECORD, TERMINOLOGY, Json, coding, concept, narrative
+from policies.fhir.types import (
+    ABSENT,
+    ADHERENCE,
+    ASSIGNED_ON,
+    DAY_ALONE,
+    DUE_ON,
+    LOINC,
+    RECORD,
+    TERMINOLOGY,
+    Json,
+    coding,
+    concept,
+    narrative,
+)
 
 REDACTED = coding(f"{TERMINOLOGY}v3-ObservationValue", "REDACTED", "redacted")
 _RECORDS = frozenset({"Appointment", "CarePlan", "Consent", "Organization", "QuestionnaireResponse"})
@@ -24,6 +37,9 @@ _OF_SECTION = ("title", "code", "entry", "emptyReason")
 _UNLOOKED = frozenset({"text", "contained"})
 # Who treats the patient is told by name where there is no resource to refer to; nobody and nothing else is.
 _TREATING = frozenset({"actor", "author", "contributor"})
+_FAMILY = ("Patient", "RelatedPerson")
+# Another one may hold anything, such as a contact.
+_EXTENSIONS = (ABSENT, ASSIGNED_ON, DAY_ALONE, DUE_ON)
 _REFERENCE = frozenset({"id", "extension", "type", "identifier", "display"})
 
 
@@ -102,6 +118,9 @@ def _linked(value: Any, urls: set[str], name: str = "") -> Any:
     if isinstance(to := value.get("reference"), str):
         return {"reference": to} if to in urls else None
     if value.keys() & {"identifier", "display"} and value.keys() <= _REFERENCE:
-        return _some(dict(value), ("display",)) if name in _TREATING else None
+        treats = name in _TREATING and value.get("type") not in _FAMILY
+        return _some(dict(value), ("display",)) if treats else None
+    if name == "extension" and value.get("url") not in _EXTENSIONS:
+        return None
     left = {part: _linked(each, urls, part) for part, each in value.items()}
     return {part: each for part, each in left.items() if each not in ({}, [], None)}
