@@ -31,10 +31,13 @@ async def read_group(serving: Services, caller: Caller, clinic: str | None, segm
     """The members of a segment now.
 
     Raises:
-        NotThere: no such segment, or not the caller's.
+        NotThere: no such segment, not the caller's, or one whose slug is no id of FHIR's.
         Refused: it has more than `MOST_MEMBERS` members.
     """
     of = clinic_of(caller.principal, clinic)
+    if len(segment) > resources.LONGEST_ID:
+        async with serving.gateway.open(caller, segments.listing(caller.principal, of, segment, ())):
+            raise NotThere("no id of FHIR's")
     page = await segments.list_members(
         serving, caller, of, segment, MOST_MEMBERS, None, among=segments.BY_NAME, whole=True
     )

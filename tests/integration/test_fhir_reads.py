@@ -137,6 +137,10 @@ def test_groups_are_found_with_their_sizes(fresh: tuple[World, Api]) -> None:
     assert sizes == {"elders": 1, "everybody": 2, long: 0}
     # FHIR's ids have 64 characters at most.
     assert {each.get("fullUrl", "").rpartition("/")[2] for each in found["entry"]} == {"elders", "everybody", ""}
+    assert api.get(f"/v1/clinics/north/segments/{long}/members", headers=manager).status_code == 200
+    for caller in (manager, key(world, "north")):
+        refused = ask(api, f"Group/{long}", caller)
+        assert issue(refused) == (404, "not-found") and refused.json() == ask(api, "Group/none", caller).json()
     in_scope = resource(api, "Group", key(world, "north.elders"))["entry"]
     assert [each["resource"]["id"] for each in in_scope] == ["elders"]
 
