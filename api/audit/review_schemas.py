@@ -46,7 +46,7 @@ class Right(BaseModel):
     scope: list[str] = Field(description="Fields that the key may read.")
     purpose: str | None
     expires_at: datetime | None
-    last_event_at: datetime | None = Field(description="In this role, at this clinic; null: never.")
+    last_event_at: datetime | None = Field(description="In this role, at this clinic, by this key; null: never.")
 
 
 class Rights(BaseModel):

@@ -57,7 +57,9 @@ async def rights(serving: Services, caller: Caller, clinic: str | None) -> Right
     async with serving.gateway.open(caller, _review(caller, clinic)) as grant:
         held = await serving.rights(grant.clinic.clinic_id if grant.clinic else None)
         last = await repository.last_events(grant, [_held(row) for row in held])
-    return Rights(rights=[Right(**row, last_event_at=last.get(_held(row))) for row in held])
+    # Events are a system's, whichever of its keys was used.
+    used = [row["key_used_at"] if row["key"] else last.get(_held(row)) for row in held]
+    return Rights(rights=[Right(**row, last_event_at=at) for row, at in zip(held, used, strict=True)])
 
 
 async def unusual(

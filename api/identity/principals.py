@@ -156,7 +156,8 @@ async def logins(connection: Connection, ids: list[UUID]) -> dict[UUID, str]:
 _RIGHTS = """
 select
     p.principal_id, p.login as principal, p.kind, r.role, r.clinic_id, c.slug as clinic, r.granted_at as since,
-    k.prefix as key, coalesce(k.fields, '{}') as scope, k.purpose, k.expires_at
+    k.prefix as key, coalesce(k.fields, '{}') as scope, k.purpose, k.expires_at,
+    k.last_used_at as key_used_at
 from operational.principal_role as r
 inner join operational.principal as p on p.principal_id = r.principal_id
 left join operational.clinic as c on c.clinic_id = r.clinic_id

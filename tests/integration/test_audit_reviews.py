@@ -9,7 +9,9 @@ import access_world
 import pytest
 from access_world import FINCH, Api, World
 from auditing import accesses, auditors, found
+from pulling import key
 
+from api import system_keys
 from api.audit import reviews
 from infra.audit import note_start
 from infra.database import Server, connect, connect_admin
@@ -48,6 +50,16 @@ def test_who_has_access_today_and_when_they_last_used_it(
     after = api.get("/v1/audit/rights", headers=auditors["auditor"]).json()["rights"]
     assert "other.north" not in {right["principal"] for right in after}
     assert {right["clinic"] for right in after} == {"north", "south", None}
+
+
+def test_a_key_that_nobody_uses_is_not_taken_for_another_of_the_same_system(
+    world: World, api: Api, auditors: dict[str, dict[str, str]]
+) -> None:
+    unused = system_keys.add_api_key(world.server, "robot.north", "north")
+    assert api.get("/v1/clinics/north/segments", headers=key(world, "north")).status_code == 200
+    rights = api.get("/v1/audit/rights", headers=auditors["auditor.north"]).json()["rights"]
+    used = {right["key"]: right["last_event_at"] is not None for right in rights if right["principal"] == "robot.north"}
+    assert used == {world.keys["north"].split("_")[1]: True, unused.split("_")[1]: False}
 
 
 @pytest.fixture
