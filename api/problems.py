@@ -218,4 +218,6 @@ def respond(request: Request, body: dict[str, Any], headers: dict[str, str] | No
 
 def written(path: str, body: dict[str, Any]) -> tuple[dict[str, Any], str]:
     """A problem as programs get it at a path, and its media type."""
-    return (outcomes.outcome(body), outcomes.MEDIA_TYPE) if path.startswith(outcomes.BASE) else (body, MEDIA_TYPE)
+    # A batch is sent to the base itself, which ends without a slash.
+    of_fhir = f"{path}/".startswith(outcomes.BASE)
+    return (outcomes.outcome(body), outcomes.MEDIA_TYPE) if of_fhir else (body, MEDIA_TYPE)

@@ -363,6 +363,7 @@ def test_formats_methods_and_bodies_that_are_not_taken_get_outcomes(api: Api, ma
         assert issue(ask(api, "Group", {**manager, **headers}, **query)) == (406, "not-supported")
     posted = api.post("/fhir/Patient", headers={**manager, "content-type": FHIR}, json={"resourceType": "Patient"})
     assert issue(posted) == (404, "not-found")
+    assert issue(api.post("/fhir", headers=manager, json={"resourceType": "Bundle"})) == (404, "not-found")
     assert issue(api.post("/fhir/Group", headers=manager, json={})) == (405, "not-supported")
     assert issue(api.post("/fhir/Group", headers=manager, content=b"<x/>")) == (415, "not-supported")
     assert issue(api.get("/fhir/Nothing/1", headers={**manager, "accept": "text/html"})) == (404, "not-found")
