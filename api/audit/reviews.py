@@ -40,7 +40,7 @@ async def count(serving: Services, caller: Caller, clinic: str | None, filters: 
         NotThere: not the caller's log, or no such clinic.
     """
     if filters.since is None:
-        filters = filters.model_copy(update={"since": (filters.until or datetime.now(UTC)) - COUNTED})
+        filters = filters.model_copy(update={"since": _earlier(filters.until or datetime.now(UTC), COUNTED)})
     async with serving.gateway.open(caller, _review(caller, clinic)) as grant:
         rows = await repository.counts(grant, filters, by)
     logins = await serving.logins({row["principal_id"] for row in rows if row.get("principal_id")})
@@ -83,7 +83,7 @@ async def unusual(
         if cursor:
             since, until, after = _position(serving.cursors.open(cursor, *bound_to))
         until = until or datetime.now(UTC)
-        since = since or until - USUAL
+        since = since or _earlier(until, USUAL)
         if grant.clinic is None:
             raise InvalidInput("of which clinic", place="query.clinic", rule="missing")
         if not timedelta(0) < until - since <= LONGEST:
@@ -104,6 +104,11 @@ async def unusual(
         counted=Counter(finding.reason for finding in findings),
         next=serving.cursors.seal(_sealed(since, until, page[-1]), *bound_to) if more else None,
     )
+
+
+def _earlier(time: datetime, by: timedelta) -> datetime:
+    """A time in UTC so much earlier, or the calendar's first."""
+    return time - min(by, time - datetime.min.replace(tzinfo=UTC))
 
 
 def _findings(

@@ -150,6 +150,16 @@ def test_what_is_unusual_comes_page_by_page_of_the_time_that_was_asked_for(
         assert api.get(path, headers=auditors[who], params=query).status_code == 404
 
 
+def test_the_calendars_first_days_are_asked_for_like_others(api: Api, auditors: dict[str, dict[str, str]]) -> None:
+    for day, status in (("0001-01-01", 422), ("0001-01-02", 200)):  # of the first there is no time before it
+        query = {**NORTH, "until": f"{day}T00:00:00Z"}
+        counted = api.get("/v1/audit/counts", headers=auditors["auditor"], params=query)
+        assert (counted.status_code, counted.json()) == (200, {"counts": []})
+        assert api.get("/v1/audit/unusual", headers=auditors["auditor"], params=query).status_code == status
+        unusual = api.get("/v1/audit/unusual", headers=auditors["auditor"], params=query | {"since": query["until"]})
+        assert unusual.status_code == 422
+
+
 def test_unusual_needs_a_clinic_and_a_month_at_most(api: Api, auditors: dict[str, dict[str, str]]) -> None:
     for query, place in (({}, "query.clinic"), ({**NORTH, "since": "2024-01-01T00:00:00Z"}, "query.since")):
         answer = api.get("/v1/audit/unusual", headers=auditors["auditor"], params=query)
