@@ -6,6 +6,7 @@ The export is an event itself, committed before the file has its name.
 
 import gzip
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -180,11 +181,10 @@ def export(at: Server, path: Path, stream: Stream = ACCESS, clinic: str | None =
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
-    """A private file that gets its name when the block ends without an error."""
-    fresh = path.with_name(f"{path.name}.part")
+    """A private file that gets its name when the block ends without an error; of two at once the later one stays."""
+    fresh = path.with_name(f"{path.name}.{secrets.token_hex(4)}.part")
     try:
-        fresh.unlink(missing_ok=True)
-        fresh.touch(mode=0o600)
+        fresh.touch(mode=0o600, exist_ok=False)
         with fresh.open("wb") as raw:
             if path.suffix == ".gz":
                 with gzip.GzipFile(filename="", mode="wb", compresslevel=1, fileobj=raw) as packed:
