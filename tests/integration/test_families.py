@@ -146,6 +146,19 @@ def test_a_child_that_went_with_the_last_guardian_is_brought_back_by_an_admin(fr
 
 
 @pytest.mark.check(34)
+def test_a_child_comes_back_to_who_left_last_and_to_nobody_before(fresh: World) -> None:
+    with access_world.client(fresh.server) as api:
+        last = add(api, "wren").json()["id"]
+        first = join(api, "heron", invitation(api, "wren", f"me/dependents/{last}")).json()["id"]
+        for login, guardianship in (("heron", first), ("wren", last)):
+            assert call(api, login, "DELETE", f"me/dependents/{guardianship}", {"reason": "asked"}).status_code == 200
+        assert call(api, "admin", "POST", f"dependents/{first}/undo").json() == NOT_THERE
+        assert call(api, "admin", "POST", f"dependents/{last}/undo").status_code == 204
+        assert first not in [each["id"] for each in dependents(api, "heron")]
+        assert last in [each["id"] for each in dependents(api, "wren")]
+
+
+@pytest.mark.check(34)
 def test_what_is_brought_back_lasts_as_long_as_before(fresh: World) -> None:
     until = str(TODAY + timedelta(days=90))
     with access_world.client(fresh.server) as api:
