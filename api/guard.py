@@ -22,6 +22,7 @@ DEEPEST_JSON = 2 * DEEPEST_RULE + 2
 # Digits of an integer: the least that Python's own limit, which would end its parsing, can be set to.
 LONGEST_NUMBER = 640
 FORM = "application/x-www-form-urlencoded"
+_API = "/v1/"
 # A name that may be told: of a field of ours, say. Another one may be anything that was sent.
 _NAME = re.compile(r"[a-z][a-z_]{0,40}")
 _MANY_DIGITS = re.compile(rb"[0-9]{%d}" % (LONGEST_NUMBER + 1))
@@ -110,13 +111,17 @@ def _check_numbers(body: bytes) -> None:
 async def clean_texts(request: Request) -> None:
     """A dependency of every route: no text holds what the database could not keep, or UTF-8 not write.
 
-    Paths are not looked at: what is no id is not there, and answered and recorded as such.
+    Paths are not looked at: what is no id is not there, and answered and recorded as such. Nor is a parameter of the
+    API's named twice, as a key of JSON is not.
 
     Raises:
         InvalidInput: names the place, never the text.
     """
-    for place, text in _texts(request.query_params.multi_items(), "query"):
+    asked = request.query_params.multi_items()
+    for place, text in _texts(asked, "query"):
         _check(place, text)
+    if request.scope["path"].startswith(_API):
+        _check_names(asked)
     if request.method in {"GET", "HEAD"}:
         return
     if _kind(request.headers) == FORM:
@@ -131,6 +136,15 @@ async def clean_texts(request: Request) -> None:
 def _check(place: str, text: object) -> None:
     if isinstance(text, str) and fault_of_text(text):
         raise InvalidInput("a character that no text has", place=place)
+
+
+def _check_names(asked: list[tuple[str, str]]) -> None:
+    """Whether each is named once: the last of two would be taken, and a search find more than was asked for."""
+    seen = set()
+    for name, _ in asked:
+        if name in seen:
+            raise InvalidInput("more than once", place=_inside("query", name), rule="repeated")
+        seen.add(name)
 
 
 def _texts(items: list[tuple[str, Any]], where: str) -> Iterator[tuple[str, str]]:

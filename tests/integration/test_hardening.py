@@ -177,6 +177,21 @@ def test_a_nul_is_refused_in_every_parameter_of_every_route(api: Api, callers: l
 
 
 @pytest.mark.check(41)
+def test_a_parameter_that_is_named_twice_is_refused_on_every_route(api: Api, callers: list[dict[str, str]]) -> None:
+    asked = 0
+    for path, operations in api.get("/v1/openapi.json").json()["paths"].items():
+        real = path.replace("{clinic}", "north").replace("{segment}", "everybody")
+        for method, operation in operations.items():
+            names = [p["name"] for p in operation.get("parameters", []) if p["in"] == "query"]
+            for name in names if real.startswith("/v1/") else ():
+                answer = api.request(method, f"{real}?{name}=1&{name}=2", headers=callers[1])
+                assert is_problem(answer, 422), path
+                assert answer.json()["errors"] == [{"place": f"query.{name}", "rule": "repeated"}], path
+                asked += 1
+    assert asked > 8
+
+
+@pytest.mark.check(41)
 @pytest.mark.parametrize("field", ["username", "password", "code"])
 def test_a_nul_is_refused_in_a_form(api: Api, field: str) -> None:
     form = {"username": "x", "password": "x", "code": "x", field: "a\x00b"}
