@@ -144,6 +144,18 @@ def test_the_log_tells_nobody_who_acts_as_them_what_is_confidential(family: Fami
     assert any("confidential" in line["categories"] for line in page["accesses"])
 
 
+def hidden_events(family: Family, log_of: str) -> int:
+    """How many events of what is hidden the database shows Finch of a log: their own, or a guardianship's."""
+    with connect(Login.SERVICE, at=family.world.server) as connection:
+        set_context(connection, person_id=family.world.people[FINCH])
+        connection.execute("select set_config('cloister.log_of', %s, true)", [log_of])
+        role = sql.Identifier(family.world.server.roles.of(Group.FAMILY))
+        connection.execute(sql.SQL("set local role {}").format(role))
+        query = "select count(*) from audit.access_event where 'confidential' = any (categories)"
+        found = connection.execute(query).fetchone()
+        return int(found[0]) if found else 0
+
+
 @pytest.mark.check(52)
 def test_of_one_event_that_names_both_the_dependents_log_tells_a_guardian_nothing(family: Family) -> None:
     """Both have a hidden appointment that day, and the front desk's list is one event of what is hidden."""
@@ -158,6 +170,7 @@ def test_of_one_event_that_names_both_the_dependents_log_tells_a_guardian_nothin
     family.done("staff.north", "GET", "/clinics/north/appointments?day=2026-01-05")
     assert actions(family, "finch", "/me")[0] == actions(family, "chick", "/me")[0] == "appointment.list"
     assert actions(family, "finch", family.of_chick) == before
+    assert (hidden_events(family, "own"), hidden_events(family, str(world.guardianship))) == (1, 0)
     theirs, own = export(family.api, "finch", "north", world.guardianship), export(family.api, "finch", "north")
     told = ["confidential" in line["categories"] for line in [*theirs.log[1:], *own.log[1:2]]]
     assert told == [*[False] * len(theirs.log[1:]), True]
