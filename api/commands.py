@@ -101,5 +101,6 @@ def token(
     from infra.database import server
 
     # Whoever holds the instance's keys vouches for what an account's own sign-in would have asked for.
+    issuer = open_issuer(server())
     principal_id, since = find_principal(server(), login)
-    typer.echo(open_issuer(server()).issue(principal_id, lifetime=ttl, methods=WITH_CODE, since=since))
+    typer.echo(issuer.issue(principal_id, lifetime=ttl, methods=WITH_CODE, since=since))
