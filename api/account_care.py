@@ -6,6 +6,7 @@ import psycopg
 
 from api.accounts import note
 from api.identity import second_factor
+from api.identity.passwords import END_SESSIONS
 from api.identity.principals import NEXT_SECOND
 from api.identity.sealed import Sealed, codec_of
 from api.identity.second_factor import Secret
@@ -16,9 +17,6 @@ from infra.settings import settings
 from policies.text import fault_of_text
 from policies.words import AccountAction
 
-END_SESSIONS = """
-update operational.session set revoked_at = statement_timestamp()
-where principal_id = %(principal)s and revoked_at is null"""
 # What takes codes away: of sessions and tokens none is left that began with one.
 CODES_AWAY = (
     f"""

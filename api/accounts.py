@@ -132,7 +132,7 @@ def store_principal(
         raise InvalidInput("a person and a system cannot share a login", place="login")
     if password_hash is not None:
         for statement in ENDED_WITH_PASSWORD:
-            connection.execute(statement, row)
+            connection.execute(statement, {"principal": row[0]})
     note(connection, AccountAction.PRINCIPAL_ADD, "principal", str(row[0]), None)
     found: UUID = row[0]
     return found

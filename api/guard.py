@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import inf
 from typing import Any
 
@@ -120,8 +120,8 @@ async def clean_texts(request: Request) -> None:
     asked = request.query_params.multi_items()
     for place, text in _texts(asked, "query"):
         _check(place, text)
-    if request.scope["path"].startswith(_API):
-        _check_names(asked)
+    if request.scope["path"].startswith(_API) and (name := repeated(name for name, _ in asked)) is not None:
+        raise InvalidInput("more than once", place=_inside("query", name), rule="repeated")
     if request.method in {"GET", "HEAD"}:
         return
     if _kind(request.headers) == FORM:
@@ -138,13 +138,14 @@ def _check(place: str, text: object) -> None:
         raise InvalidInput("a character that no text has", place=place)
 
 
-def _check_names(asked: list[tuple[str, str]]) -> None:
-    """Whether each is named once: the last of two would be taken, and a search find more than was asked for."""
+def repeated(names: Iterable[str]) -> str | None:
+    """The first name that is there twice: the last of two would be taken, and a search find more than was asked for."""
     seen = set()
-    for name, _ in asked:
+    for name in names:
         if name in seen:
-            raise InvalidInput("more than once", place=_inside("query", name), rule="repeated")
+            return name
         seen.add(name)
+    return None
 
 
 def _texts(items: list[tuple[str, Any]], where: str) -> Iterator[tuple[str, str]]:

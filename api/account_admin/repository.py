@@ -5,8 +5,9 @@ from uuid import UUID
 
 from psycopg import sql
 
-from api.account_care import CODES_AWAY, END_SESSIONS
+from api.account_care import CODES_AWAY
 from api.gateway import Grant, Work
+from api.identity.passwords import END_LINKS, END_SESSIONS
 from api.identity.principals import NEXT_SECOND
 from infra.errors import Refused
 from policies.words import Role
@@ -45,9 +46,6 @@ _DISABLE = sql.SQL(f"""
 update operational.principal
 set disabled_at = statement_timestamp(), tokens_valid_from = {NEXT_SECOND}
 where principal_id = %(principal)s and disabled_at is null""")  # nosec B608 # a constant
-_UNLINK = sql.SQL("""
-update operational.password_link set used_at = statement_timestamp()
-where principal_id = %(principal)s and used_at is null""")
 _ENABLE = sql.SQL("update operational.principal set disabled_at = null where principal_id = %(principal)s")
 
 
@@ -88,7 +86,7 @@ async def end_role(work: Work, account_id: UUID, role: Role, clinic_id: int) -> 
 async def disable(work: Work, account_id: UUID) -> None:
     """Have an account be good for nothing; its sessions, tokens and links for a password end, and stay so."""
     work.later(_DISABLE, principal=account_id)
-    work.later(_UNLINK, principal=account_id)
+    work.later(sql.SQL(END_LINKS), principal=account_id)
     await work.run(sql.SQL(END_SESSIONS), principal=account_id)
 
 

@@ -148,8 +148,6 @@ _BATCHES = sql.SQL("""
         from audit.batch_patient as b
         where b.clinic_id = r.clinic_id and b.patient_id = r.patient_id
         group by b.clinic_id, (b.occurred_at at time zone 'UTC')::date""")
-# The wall shows a guardian what is confidential where the event names them as well.
-_SHOWN = "(%(own)s or not 'confidential' = any (e.categories))"
 _ACCESSES = sql.SQL(f"""
 (
     select coalesce(jsonb_agg(to_jsonb(e) || jsonb_build_object('leaf', (
@@ -159,12 +157,12 @@ _ACCESSES = sql.SQL(f"""
         select {EVENT}
         from audit.disclosure as d
         inner join audit.access_event as e on e.event_id = d.event_id and e.occurred_at = d.occurred_at
-        where d.clinic_id = r.clinic_id and d.patient_id = r.patient_id and {_SHOWN}
+        where d.clinic_id = r.clinic_id and d.patient_id = r.patient_id
         union
         select {EVENT}
         from audit.disclosure_chunk as d
         inner join audit.access_event as e on e.event_id = d.event_id and e.occurred_at = d.occurred_at
-        where d.clinic_id = r.clinic_id and d.prefix = left(r.patient_id::text, 3) and {_SHOWN}
+        where d.clinic_id = r.clinic_id and d.prefix = left(r.patient_id::text, 3)
         {{batches}}
         order by occurred_at desc, event_id desc
         limit %(most)s
@@ -182,9 +180,7 @@ async def carried(
     """
     grant.narrow(str(dependent or OWN))
     me = grant.caller.principal.person_id
-    return await grant.disclose(
-        _statement(own, fields), me=me, dependent=dependent, clinic=clinic, most=MOST_ACCESSES, own=own
-    )
+    return await grant.disclose(_statement(own, fields), me=me, dependent=dependent, clinic=clinic, most=MOST_ACCESSES)
 
 
 @cache

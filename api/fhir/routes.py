@@ -14,6 +14,7 @@ from api.fhir import service
 from api.fhir.capability import statement
 from api.fhir.outcomes import MEDIA_TYPE
 from api.fhir.searching import filters
+from api.guard import repeated
 from api.negotiation import chosen
 from api.problems import NotAcceptable
 from api.services import ApiCaller, Serving
@@ -63,9 +64,8 @@ def taking(*names: str) -> Any:
         asked = [name for name, _ in request.query_params.multi_items()]
         if not {"_format", "clinic", *names}.issuperset(asked):
             raise InvalidInput("unknown", place="query", rule="unknown_parameter", detail="Known: " + ", ".join(names))
-        for name in asked:
-            if name != "date" and asked.count(name) > 1:
-                raise InvalidInput("more than once", place=f"query.{name}", rule="repeated")
+        if (name := repeated(name for name in asked if name != "date")) is not None:
+            raise InvalidInput("more than once", place=f"query.{name}", rule="repeated")
 
     return Depends(check)
 

@@ -78,7 +78,7 @@ async def _set(connection: Connection, request: Request, hashed_token: bytes, ne
         if await (await connection.execute(_SET, [new, principal_id])).fetchone() is None:
             return False
         for statement in passwords.ENDED_WITH_PASSWORD:
-            await connection.execute(statement, [principal_id])
+            await connection.execute(statement, {"principal": principal_id})
         known = await principals.by_id(connection, principal_id, "")
         await record(connection, account_event(request, AccountAction.PASSWORD_SET, known))
     return True

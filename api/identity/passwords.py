@@ -19,15 +19,21 @@ HASHED_AT_ONCE = 4
 # At some 0.1 s each: who would have to wait longer than a few seconds may come again.
 AT_MOST = 64
 RETRY_SECONDS = 5
+END_SESSIONS = """
+update operational.session set revoked_at = statement_timestamp()
+where principal_id = %(principal)s and revoked_at is null"""
+END_LINKS = """
+update operational.password_link set used_at = statement_timestamp()
+where principal_id = %(principal)s and used_at is null"""
 # What ends with the old password of an account beside its tokens: sessions, links that would set another one, and codes
 # for another contact that somebody asked for with a session, to which such a link would be sent.
 ENDED_WITH_PASSWORD = (
-    "update operational.session set revoked_at = statement_timestamp() where principal_id = %s and revoked_at is null",
-    "update operational.password_link set used_at = statement_timestamp() where principal_id = %s and used_at is null",
+    END_SESSIONS,
+    END_LINKS,
     """
 update operational.verification set answered_at = statement_timestamp()
 where clinic_id is null and answered_at is null
-    and person_id = (select person_id from operational.principal where principal_id = %s)""",
+    and person_id = (select person_id from operational.principal where principal_id = %(principal)s)""",
 )
 
 _CLAIM = f"""

@@ -20,9 +20,8 @@ _DEPENDENTS = sql.SQL(
 # Two kinds of readers: a clinic's, whom the disclosures name, and guardians, by whom they acted for.
 EVENT = "e.event_id, e.occurred_at, e.clinic_id, e.role, e.organisation, e.action, e.purpose, e.categories"
 _BEFORE = "(%(before)s::timestamptz is null or (e.occurred_at, e.event_id) < (%(before)s, %(before_id)s::uuid))"
-# Who acts as somebody learns nothing of what is confidential, not even that it is there; nor does a guardian, to whom
-# the wall shows an event that names both them and the dependent.
-_SHOWN = f"{_BEFORE} and not (%(hiding)s and 'confidential' = any (e.categories))"
+# Who acts as somebody learns nothing of what is confidential, not even that it is there.
+_SHOWN = f"{_BEFORE} and not (%(impersonated)s and 'confidential' = any (e.categories))"
 # The pipeline copies whatever changed to the clinic's own mart, all day long: one line a clinic and day, at the day's
 # first, which stays where it is while pages are turned.
 _BATCHES = """
@@ -119,7 +118,7 @@ async def accesses(
     grant.narrow(str(dependent or OWN))
     row = await grant.disclose(
         _accesses(own), me=me, dependent=dependent, before=occurred_at, before_id=event_id, limit=limit,
-        hiding=grant.caller.principal.acting is not None or not own,
+        impersonated=grant.caller.principal.acting is not None,
     )  # fmt: skip
     found: list[dict[str, Any]] = row["accesses"]
     return found
