@@ -189,7 +189,7 @@ def install(app: FastAPI) -> None:
         components.update(found.pop("$defs"), Problem=found)
         return document
 
-    app.openapi = with_problems  # type: ignore[method-assign]
+    app.openapi = with_problems  # type: ignore[method-assign]  # as FastAPI's documents say to extend it
     app.add_exception_handler(CloisterError, known)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, known)

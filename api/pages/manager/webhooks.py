@@ -43,7 +43,7 @@ async def add(
     clinic: str,
     url: Annotated[str, Form(max_length=4000)] = "",
     chosen: Chosen = [],  # noqa: B006  # FastAPI copies it
-    kinds: Chosen = [],  # noqa: B006
+    kinds: Chosen = [],  # noqa: B006  # FastAPI copies it
     csrf: Csrf = "",
 ) -> Response:
     """Add a webhook, and show its secret this once."""
