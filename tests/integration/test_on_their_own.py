@@ -18,7 +18,7 @@ from api.messages.port import MessageKind
 from infra.database import connect_admin
 from policies.guardianship import of_age_on
 from policies.words import Role
-from tests.integration.records import Family, today
+from tests.integration.records import Family, days, today
 from tests.integration.waiting import until_somebody_waits
 
 __all__ = ["mailbox"]
@@ -212,7 +212,7 @@ def test_a_corrected_address_ends_the_code_before_and_nobody_is_a_dependent_by_o
         family.done("staff.north", "POST", path(world), {"email": email})
     wrong, right = codes(mailbox)
     assert refusal(answer(family, wrong)) == NOT_GOOD
-    cares = {"booked_for": "dependent", "relationship": "parent", "holder_name": "x", "birth_date": str(today())}
+    cares = {"booked_for": "dependent", "relationship": "parent", "holder_name": "x", "birth_date": str(today() - days(1))}
     for said in (cares, {"booked_for": "dependent", "dependent": str(world.guardianship)}):
         assert refusal(answer(family, right, **said)) == (422, "body.birth_date", "of_age")
     assert how_many(world) == 0
