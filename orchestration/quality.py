@@ -48,7 +48,8 @@ _OVERREPORTED = (
 # Per asset: what a batch is held against.
 BATCH_RULES: Mapping[Asset, Mapping[str, str]] = {
     Asset.PATIENTS: {
-        "born_in_the_future": "select count(*) from raw_patients where birth_date > current_date",
+        "born_in_the_future": "select count(*) from raw_patients"
+        " where birth_date > (now() at time zone interval '14 hours')::date",  # as `newest_day` has it
         "older_than_130": "select count(*) from raw_patients where birth_date < current_date - interval '130 years'",
         "without_a_name": "select count(*) from raw_patients where name !~ '[^[:space:]]'",
     },

@@ -1,7 +1,7 @@
 """Days, times, numbers and truth values as people and programs write them, and nothing that is only like one."""
 
 import re
-from datetime import date, datetime
+from datetime import date, datetime, timedelta, timezone
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, GetCoreSchemaHandler
@@ -10,6 +10,8 @@ from pydantic_core import CoreSchema, PydanticCustomError
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:.+")
 _EXACT = ("int", "float", "bool")
+# Pacific/Kiritimati, of the time zone database.
+_EASTERNMOST = timezone(timedelta(hours=14))
 
 
 def _as_day(value: object) -> object:
@@ -29,6 +31,11 @@ def _as_time(value: object) -> object:
 WrittenDay = BeforeValidator(_as_day)
 WrittenTime = BeforeValidator(_as_time)
 Day = Annotated[date, WrittenDay]
+
+
+def newest_day(now: datetime) -> date:
+    """The day where days begin first (UTC+14): a later one has begun at no clinic, and is to come."""
+    return now.astimezone(_EASTERNMOST).date()
 
 
 def _make_exact(schema: Any) -> None:

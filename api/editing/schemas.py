@@ -13,7 +13,7 @@ from infra.encryption.contacts import canonical
 from infra.errors import InvalidInput
 from policies.emergency_contacts import MOST, Entry
 from policies.text import fault_of_identifier, fault_of_name
-from policies.written import Day, Written
+from policies.written import Day, Written, newest_day
 
 OLDEST_YEARS = 130
 MOST_AT_ALL = 50
@@ -34,7 +34,7 @@ def _contact(field: str, text: str) -> str:
 
 
 def _born(day: date) -> date:
-    today = datetime.now(UTC).date()
+    today = newest_day(datetime.now(UTC))
     if day > today:
         raise PydanticCustomError("in_the_future", "is in the future")
     if today.year - day.year > OLDEST_YEARS:

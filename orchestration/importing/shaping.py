@@ -5,7 +5,7 @@ A row that holds several entities is taken whole or not at all.
 
 import unicodedata
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 
 import polars as pl
 
@@ -15,14 +15,13 @@ from infra.roles import SLUG
 from orchestration.importing.fields import BLOOD_TYPES, ENTITIES, IDENTIFYING, Entity, Field, Kind
 from orchestration.importing.mapping import ClinicOf, ColumnOf, EntityOf, FileOf, Mapping
 from orchestration.importing.reading import LINE
+from policies.written import newest_day
 
 CLINIC = "__clinic__"
 CLINIC_NAME = "__clinic_name__"
 REASON = "__reason__"
 EARLIEST, LATEST = date(1850, 1, 1), date(2200, 1, 1)
 LARGEST_NUMBER = 1e15
-# Where days begin first: a day that has begun at no clinic is to come.
-_EASTERNMOST = timezone(timedelta(hours=14))
 _TYPES: dict[Kind, pl.DataType | type[pl.DataType]] = {
     Kind.TEXT: pl.String,
     Kind.DATE: pl.Date,
@@ -212,8 +211,7 @@ def _range_checks(name: str, field: Field, value: pl.Expr) -> list[pl.Expr]:
     if field.kind is Kind.NUMBER:
         found.append(_problem(value.abs() > LARGEST_NUMBER, name, "is not between -1e15 and 1e15"))
     if name in ("birth_date", "asserted_on", "registered_on", "since"):
-        today = datetime.now(_EASTERNMOST).date()
-        found.append(_problem(value > today, name, "is in the future"))
+        found.append(_problem(value > newest_day(datetime.now(UTC)), name, "is in the future"))
     return found
 
 

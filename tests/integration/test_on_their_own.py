@@ -212,7 +212,12 @@ def test_a_corrected_address_ends_the_code_before_and_nobody_is_a_dependent_by_o
         family.done("staff.north", "POST", path(world), {"email": email})
     wrong, right = codes(mailbox)
     assert refusal(answer(family, wrong)) == NOT_GOOD
-    cares = {"booked_for": "dependent", "relationship": "parent", "holder_name": "x", "birth_date": str(today() - days(1))}
+    cares = {
+        "booked_for": "dependent",
+        "relationship": "parent",
+        "holder_name": "x",
+        "birth_date": str(today() - days(1)),
+    }
     for said in (cares, {"booked_for": "dependent", "dependent": str(world.guardianship)}):
         assert refusal(answer(family, right, **said)) == (422, "body.birth_date", "of_age")
     assert how_many(world) == 0

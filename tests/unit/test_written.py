@@ -1,7 +1,7 @@
 """Days, times, numbers and truth values that callers write: as such, and nothing that is only like one."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -15,11 +15,12 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from api.app import ROUTERS
 from api.bodies import Moment
+from api.editing import schemas
 from api.fhir.routes import router as fhir
 from api.routers import flat
 from policies.written import Day, Written
 
-DAYS, MOMENTS = TypeAdapter(Day), TypeAdapter(Moment)
+DAYS, MOMENTS, BIRTH_DATES = TypeAdapter(Day), TypeAdapter(Moment), TypeAdapter(schemas.BirthDate)
 COUNTS = st.integers() | st.floats() | st.integers().map(str) | st.floats().map(str) | st.booleans() | st.none()
 
 
@@ -47,6 +48,21 @@ def test_a_time_is_taken_as_it_is_written(seconds: int, minutes: int) -> None:
     at = datetime.fromtimestamp(seconds, timezone(timedelta(minutes=minutes)))
     written = at.isoformat(timespec="minutes" if at.second == 0 else "seconds")
     assert MOMENTS.validate_python(written) == MOMENTS.validate_python(at) == at
+
+
+@pytest.mark.parametrize(("hour", "today"), [(9, "2026-03-01"), (10, "2026-03-02")])
+def test_who_was_born_on_a_day_that_has_begun_at_some_clinic_is_born(
+    monkeypatch: pytest.MonkeyPatch, hour: int, today: str
+) -> None:
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Clock":
+            return cls(2026, 3, 1, hour, tzinfo=UTC).astimezone(tz)
+
+    monkeypatch.setattr(schemas, "datetime", Clock)
+    assert BIRTH_DATES.validate_python(today).isoformat() == today
+    with pytest.raises(ValidationError, match="is in the future"):
+        BIRTH_DATES.validate_python((date.fromisoformat(today) + timedelta(days=1)).isoformat())
 
 
 def parameters(route: APIRoute) -> Iterator[Any]:
