@@ -2,11 +2,12 @@
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from math import inf
 from typing import Any
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.types import Message, Receive, Scope
@@ -111,8 +112,8 @@ def _check_numbers(body: bytes) -> None:
 async def clean_texts(request: Request) -> None:
     """A dependency of every route: no text holds what the database could not keep, or UTF-8 not write.
 
-    Paths are not looked at: what is no id is not there, and answered and recorded as such. Nor is a parameter of the
-    API's named twice, as a key of JSON is not.
+    Paths are not looked at: what is no id is not there, and answered and recorded as such. A query of the API's has its
+    route's parameters, each once: as a body has its fields.
 
     Raises:
         InvalidInput: names the place, never the text.
@@ -120,8 +121,8 @@ async def clean_texts(request: Request) -> None:
     asked = request.query_params.multi_items()
     for place, text in _texts(asked, "query"):
         _check(place, text)
-    if request.scope["path"].startswith(_API) and (name := repeated(name for name, _ in asked)) is not None:
-        raise InvalidInput("more than once", place=_inside("query", name), rule="repeated")
+    if asked and request.scope["path"].startswith(_API):
+        check_names([name for name, _ in asked], _parameters(request.scope["route"].dependant))
     if request.method in {"GET", "HEAD"}:
         return
     if _kind(request.headers) == FORM:
@@ -138,14 +139,25 @@ def _check(place: str, text: object) -> None:
         raise InvalidInput("a character that no text has", place=place)
 
 
-def repeated(names: Iterable[str]) -> str | None:
-    """The first name that is there twice: the last of two would be taken, and a search find more than was asked for."""
-    seen = set()
-    for name in names:
-        if name in seen:
-            return name
-        seen.add(name)
-    return None
+def check_names(asked: list[str], known: set[str]) -> None:
+    """Whether the parameters of a query are known ones, each there once.
+
+    One that nobody reads would be left out, and more found than was asked for; of two the last would be taken.
+
+    Raises:
+        InvalidInput: names the first that is not.
+    """
+    for index, name in enumerate(asked):
+        if name not in known:
+            detail = "Known: " + ", ".join(sorted(known))
+            raise InvalidInput("unknown", place="query", rule="unknown_parameter", detail=detail)
+        if name in asked[:index]:
+            raise InvalidInput("more than once", place=_inside("query", name), rule="repeated")
+
+
+def _parameters(route: Dependant) -> set[str]:
+    """The names of a route's parameters in the query, those of what it depends on among them."""
+    return {field.alias for field in route.query_params}.union(*map(_parameters, route.dependencies))
 
 
 def _texts(items: list[tuple[str, Any]], where: str) -> Iterator[tuple[str, str]]:

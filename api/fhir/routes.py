@@ -14,11 +14,10 @@ from api.fhir import service
 from api.fhir.capability import statement
 from api.fhir.outcomes import MEDIA_TYPE
 from api.fhir.searching import filters
-from api.guard import repeated
+from api.guard import check_names
 from api.negotiation import chosen
 from api.problems import NotAcceptable
 from api.services import ApiCaller, Serving
-from infra.errors import InvalidInput
 
 _JSON = "application/json"
 _FORMATS = ("json", _JSON, MEDIA_TYPE)
@@ -52,9 +51,7 @@ async def in_json(
 
 
 def taking(*names: str) -> Any:
-    """A dependency: the query has no other parameters, and none but dates more than once.
-
-    A search would leave them out, and find more than was asked for: in FHIR all of a parameter's values have to hold.
+    """A dependency: the query has no other parameters, and none but dates, of which in FHIR all hold, more than once.
 
     Raises:
         InvalidInput: it has.
@@ -62,10 +59,7 @@ def taking(*names: str) -> Any:
 
     async def check(request: Request) -> None:
         asked = [name for name, _ in request.query_params.multi_items()]
-        if not {"_format", "clinic", *names}.issuperset(asked):
-            raise InvalidInput("unknown", place="query", rule="unknown_parameter", detail="Known: " + ", ".join(names))
-        if (name := repeated(name for name in asked if name != "date")) is not None:
-            raise InvalidInput("more than once", place=f"query.{name}", rule="repeated")
+        check_names([name for name in asked if name != "date" or name not in names], {"_format", "clinic", *names})
 
     return Depends(check)
 

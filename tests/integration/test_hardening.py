@@ -192,6 +192,18 @@ def test_a_parameter_that_is_named_twice_is_refused_on_every_route(api: Api, cal
 
 
 @pytest.mark.check(41)
+def test_a_parameter_that_a_route_does_not_have_is_refused_on_every_route(
+    api: Api, callers: list[dict[str, str]]
+) -> None:
+    for method, path, name in queries(api):
+        answer = api.request(method, f"{path}?{name}z=1", headers=callers[1])
+        assert is_problem(answer, 422), path
+        (told,) = answer.json()["errors"]
+        assert (told["place"], told["rule"]) == ("query", "unknown_parameter"), path
+        assert name in told["detail"].removeprefix("Known: ").split(", ")
+
+
+@pytest.mark.check(41)
 @pytest.mark.parametrize("field", ["username", "password", "code"])
 def test_a_nul_is_refused_in_a_form(api: Api, field: str) -> None:
     form = {"username": "x", "password": "x", "code": "x", field: "a\x00b"}
@@ -376,7 +388,8 @@ def test_no_secret_of_a_sign_in_is_ever_logged(
         api.get("/clinics")
         key = world.keys["north"]
         for token in (key, f"{key}Canary", bearer["Authorization"].removeprefix("Bearer "), "clk_Canary_secret"):
-            api.get("/v1/clinics?secret=Canary-query", headers={"authorization": f"Bearer {token}"})
+            for query in ("", "?secret=Canary-query"):
+                api.get(f"/v1/clinics{query}", headers={"authorization": f"Bearer {token}"})
         monkeypatch.setattr(api.app.state.services.issuer, "verify", lambda token: 1 / 0)
         assert api.get("/v1/clinics", headers=bearer).status_code == 500
     written = capsys.readouterr()
