@@ -22,10 +22,14 @@ from infra.errors import NotThere, Refused
 INVITED_FOR = timedelta(days=7)
 # Under whose keys the address stands that a code by law goes to.
 LEGAL_PURPOSE = "verification"
+# Tokens are dated by the second: what is made in that of a new password is of the new one.
 _INVITE = sql.SQL("""
 insert into operational.guardian_invitation (invitation_id, dependent_id, made_by, code_hash, made_at, expires_at)
 select %(invitation)s, %(dependent)s, %(by)s, %(code_hash)s, t.now, t.now + %(lasts)s
-from (select clock_timestamp() as now) as t
+from (
+    select greatest(clock_timestamp(), max(p.tokens_valid_from)) as now
+    from operational.principal as p where p.person_id = %(by)s
+) as t
 returning invitation_id as id, expires_at""")
 # One's own, whoever made it; for a dependent what one made oneself. What is used, over or taken back is none.
 # One by law is the clinic's to end: the adult contests it, which those who can end it are told of.
@@ -39,14 +43,17 @@ _PRESENT = sql.SQL("select set_config('cloister.presented_code', %(code_hash)s, 
 _PRESENTED = sql.SQL("""
 select invitation_id, dependent_id, made_by, basis, contact from operational.guardian_invitation
 where encode(code_hash, 'hex') = %(code_hash)s""")
-# Good while whoever made it may make it: the dependent, or who is their guardian still. Nobody made one by law, and
-# whoever proposed or confirmed it, or administers the platform, is not who it is for.
+# Good while whoever made it may make it, signed in as they were then: the dependent, or who is their guardian still.
+# Nobody made one by law, and whoever proposed or confirmed it, or administers the platform, is not who it is for.
 _REDEEM = sql.SQL(f"""
 update operational.guardian_invitation as i
 set redeemed_at = clock_timestamp(), redeemed_by = %(me)s, contact = null
 where
     i.invitation_id = %(invitation)s and i.redeemed_at is null and i.revoked_at is null
     and i.expires_at > clock_timestamp()
+    and not exists (
+        select from operational.principal as p where p.person_id = i.made_by and p.tokens_valid_from > i.made_at
+    )
     and (
         i.made_by = i.dependent_id
         or (

@@ -83,6 +83,24 @@ def test_a_code_that_is_good_no_longer_is_none(fresh: World, why: str) -> None:
         assert fresh.look("select redeemed_at from operational.guardian_invitation") == [(None,)]
 
 
+@pytest.mark.parametrize("who", ["finch", "wren"])
+def test_a_new_password_ends_the_codes_that_were_made_before(fresh: World, who: str) -> None:
+    """Whoever had the old one, or a session, would become a guardian by a code of their own."""
+    whose = {"finch": f"me/dependents/{fresh.guardianship}", "wren": "me"}[who]
+    with access_world.client(fresh.server) as api:
+        code = invitation(api, who, whose)
+        fresh.change(
+            "insert into operational.password_link (token_hash, principal_id, expires_at)"
+            " select sha256('link'), principal_id, now() + interval '1 hour' from operational.principal"
+            " where login = %s",
+            who,
+        )
+        set_anew = {"token": "link", "password": access_world.PASSWORD}
+        assert api.post("/v1/passwords", json=set_anew).status_code == 200
+        assert join(api, "heron", code).json() == NOT_THERE
+        assert join(api, "heron", invitation(api, who, whose)).status_code == 201
+
+
 def test_an_invitation_is_taken_back_by_those_whose_it_is(fresh: World) -> None:
     whose = f"me/dependents/{fresh.guardianship}"
     with access_world.client(fresh.server) as api:
