@@ -40,6 +40,8 @@ _TREATING = frozenset({"actor", "author", "contributor"})
 _FAMILY = ("Patient", "RelatedPerson")
 # Another one may hold anything, such as a contact.
 _EXTENSIONS = (ABSENT, ASSIGNED_ON, DAY_ALONE, DUE_ON)
+# What it is in may mean the opposite by it: without it nothing of that is shown.
+_MODIFIER = "modifierExtension"
 _REFERENCE = frozenset({"id", "extension", "type", "identifier", "display"})
 
 
@@ -57,6 +59,8 @@ def without_profile(bundle: Json) -> Json:
 
 def _is_shown(resource: Json) -> bool:
     kind = resource["resourceType"]
+    if _MODIFIER in resource:
+        return False
     done = kind == "Observation" and (RECORD, ADHERENCE) in _codes(resource)
     return done or kind in _RECORDS or kind in ("Composition", "Patient")
 
@@ -90,6 +94,8 @@ def _sections(composition: Json, urls: set[str]) -> Iterator[Json]:
     for section in composition.get("section", []):
         codes = {code for system, code in _codes(section) if system == LOINC}
         left = [each.get("reference") in urls for each in section.get("entry", [])]
+        if _MODIFIER in section:
+            continue
         if codes & OF_RECORDS and all(left):
             yield _some(section, (*_OF_SECTION, "text"))
         elif codes & OF_RECORDS and any(left):
@@ -115,6 +121,8 @@ def _linked(value: Any, urls: set[str], name: str = "") -> Any:
         return [left for each in value if (left := _linked(each, urls, name)) not in ({}, [], None)]
     if not isinstance(value, Mapping):
         return value
+    if _MODIFIER in value:
+        return None
     if isinstance(to := value.get("reference"), str):
         return {"reference": to} if to in urls else None
     if value.keys() & {"identifier", "display"} and value.keys() <= _REFERENCE:

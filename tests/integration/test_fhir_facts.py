@@ -110,12 +110,31 @@ def test_observations_that_answer_nothing_are_counted_and_surveys_are_forms(
     }  # fmt: skip
 
 
+@pytest.mark.check(42)
+@pytest.mark.parametrize(
+    ("more", "why"),
+    [(MODIFIED, "modifierExtension"), ({"bodySite": {"coding": [{"code": "x", **MODIFIED}]}}, "modifierExtension"),
+     ({"implicitRules": "https://example.org/rules"}, "implicitRules")],
+)  # fmt: skip
+@pytest.mark.parametrize("escaped", [False, True])
+def test_what_is_modified_in_a_way_that_is_not_known_is_not_read(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, more: Body, why: str, escaped: bool
+) -> None:
+    """It may mean the opposite of what it says."""
+    path = _ndjson(tmp_path / "all.ndjson", [_patient("p1"), _condition("c1", "gout"), _condition("c2", "flu") | more])
+    if escaped:
+        path.write_text(path.read_text().replace("modifierExt", r"modifier\u0045xt"))
+    take(server, MAPPING, path)
+    assert admin.execute("select chronic_conditions from operational.profile").fetchone() == (["gout"],)
+    assert [said.partition(":")[0] for _, _, said, _ in quarantined(admin, server)] == [why]
+
+
 @pytest.mark.check(53)
 @pytest.mark.parametrize(
     "limit",
     [{"actor": [{"role": {"text": "x"}}]}, {"provision": [{"type": "deny"}]}, {"period": {"start": "2024-01-01"}},
      {"data": [{"meaning": "instance"}]}, {"dataPeriod": {"start": "2024-01-01"}}, {"action": [coded("access")]},
-     {"securityLabel": [{"code": "R"}]}, {"class": [{"code": "x"}]}, {"code": [coded("x")]}, MODIFIED,
+     {"securityLabel": [{"code": "R"}]}, {"class": [{"code": "x"}]}, {"code": [coded("x")]},
      {"purpose": [{"system": "s", "code": "research"}]}],
 )  # fmt: skip
 def test_a_consent_that_is_limited_in_any_way_grants_nothing(
@@ -124,7 +143,7 @@ def test_a_consent_that_is_limited_in_any_way_grants_nothing(
     signed = {"resourceType": "Consent", "id": "c", "status": "active", "patient": {"reference": "Patient/p1"},
               "category": [{"coding": [{"system": "s", "code": "share"}]}], "dateTime": "2024-03-01T10:00:00Z",
               "policy": [{"uri": "v7"}], "performer": [{"reference": "Patient/p1"}],
-              **(limit if limit == MODIFIED else {"provision": limit})}  # fmt: skip
+              "provision": limit}  # fmt: skip
     texts = {"consents": {"s|share": "profile_sharing"}, "consent_texts": {"profile_sharing": {"v7": "We share."}}}
     take(server, {**MAPPING, **texts}, _ndjson(tmp_path / "all.ndjson", [_patient("p1"), signed]))
     assert admin.execute("select count(*) from operational.consent").fetchone() == (0,)

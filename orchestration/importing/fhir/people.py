@@ -109,7 +109,7 @@ def consent(body: Body, source: Source) -> Iterator[Row | Note]:
         raise Unfit("category: is no purpose of the mapping")
     limits = {name for name, said in provision.items() if said} - _UNLIMITED
     limits |= set(provision.get("period") or ()) - {"end"} | set(asked) - set(source.mapping.consents)
-    if limits or body.get("modifierExtension"):
+    if limits:
         raise Unfit("provision: limits the consent in a way that is not known here")
     organizations = body.get("organization") or []
     if len(organizations) > 1:
