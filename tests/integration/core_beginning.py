@@ -4,12 +4,13 @@ from datetime import date
 
 import access_world
 from access_world import CHICK, FINCH, HERON, PASSWORD, PHONE, WREN, World
-from core_model import CLINICS, TODAY, Case, Guardianship, Model, Person, Plan, Registration, Signed, Visit
+from core_model import CLINICS, Case, Guardianship, Model, Person, Plan, Registration, Signed, Visit
 
 from api import accounts
 from api.identity.booking_pages import open_page
 from infra.database import connect_admin
 from policies.words import Role
+from tests.utc import today
 
 TEAL, ROBIN, GULL = "Canary Teal", "Canary Robin", "Canary Gull"
 LOGINS = {FINCH: "finch", WREN: "wren", HERON: "heron", TEAL: "teal", ROBIN: "robin"}
@@ -24,7 +25,7 @@ def furnish(world: World) -> None:
     """
     accounts.add_user(world.server, "staff.south", "staff.south", Role.CLINIC_STAFF, "south", PASSWORD)
     with connect_admin(world.server) as admin:
-        for name, born in ((TEAL, date(TODAY.year - 17, 1, 1)), (ROBIN, date(1970, 1, 1))):
+        for name, born in ((TEAL, date(today().year - 17, 1, 1)), (ROBIN, date(1970, 1, 1))):
             world.people[name] = access_world._person(admin, name, born.isoformat())
         world.people[GULL] = access_world._person(admin, GULL)
         admin.execute("update operational.profile set birth_date = null where person_id = %s", [world.people[GULL]])

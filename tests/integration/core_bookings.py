@@ -5,9 +5,10 @@ from typing import Any
 import access_world
 from booking import at
 from core_families import Families
-from core_model import CLINICS, COME_BACK, NOT_THERE, OK, TODAY, Case, Person, Registration, Visit
+from core_model import CLINICS, COME_BACK, NOT_THERE, OK, Case, Person, Registration, Visit
 
 from api.messages.port import MessageKind
+from tests.utc import today
 
 SLOTS = [at(9 + half / 2) for half in range(5)]
 SOURCES = ("s1", "s2", "s3")
@@ -240,7 +241,7 @@ class Bookings(Families):
             self._welcome(person.name, email, "patient")
 
     def _for_new_dependent(self, path: str, body: Any, clinic: str, patient: str, email: str, person: Person) -> None:
-        holder, born = self.holders.get(email), f"{TODAY.year - 6}-01-01"
+        holder, born = self.holders.get(email), f"{today().year - 6}-01-01"
         name = self.fresh("Canary Plover")
         more = {"booked_for": "dependent", "relationship": "parent", "holder_name": name, "birth_date": born}
         if not self._provisional(self.ask("", "POST", path, body | more), person):
@@ -249,7 +250,7 @@ class Bookings(Families):
             self.model.people[name] = Person(name)
             self._welcome(name, email, "guardian")
         guardian = self.model.people[holder or name]
-        person.born = TODAY.replace(year=TODAY.year - 6, month=1, day=1)
+        person.born = today().replace(year=today().year - 6, month=1, day=1)
         self.begun(self.newest_guardianship(), guardian, person.name)
 
     def _for_dependent(self, path: str, body: Any, clinic: str, patient: str, email: str, person: Person) -> None:

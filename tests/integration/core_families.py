@@ -6,10 +6,11 @@ from time import sleep
 from typing import Any
 
 from core_chain import Chain
-from core_model import AGES, CLINICS, NOT_THERE, OK, PURPOSES, TODAY, Guardianship, Person
+from core_model import AGES, CLINICS, NOT_THERE, OK, PURPOSES, Guardianship, Person
 from psycopg import sql
 
 from infra.database import connect_admin
+from tests.utc import today
 
 SOON = 0.7  # seconds until what is signed for so long is over
 REASON = {"reason": "no_longer"}
@@ -172,7 +173,7 @@ class Families(Chain):
 
     def add(self) -> None:
         login, name = self.login(), self.fresh("Canary Chick")
-        born = date(TODAY.year - 5, 1, 1)
+        born = date(today().year - 5, 1, 1)
         body = {"name": name, "birth_date": str(born), "relationship": "parent"}
         if self.expect(self.ask(login, "POST", "me/dependents", body), OK):
             self.model.people[name] = Person(name, born=born)
@@ -256,7 +257,7 @@ class Families(Chain):
             return
         grown = self.random.choice(minors)
         age = self.random.choice([18, 18, *AGES.values()])
-        grown.born = date(TODAY.year - age, TODAY.month, min(TODAY.day, 28))
+        grown.born = date(today().year - age, today().month, min(today().day, 28))
         self.history.append(f"{grown.name} is {age}")
         for (name, *_), signed in self.model.signed.items():
             signed.on -= timedelta(days=name == grown.name)

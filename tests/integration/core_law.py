@@ -3,7 +3,9 @@
 from datetime import timedelta
 
 from core_care import Care
-from core_model import AGES, CLINICS, NOT_THERE, OK, TODAY, Law
+from core_model import AGES, CLINICS, NOT_THERE, OK, Law
+
+from tests.utc import today
 
 COUNTRIES = ("DE", *AGES)
 REASON = {"reason": "no_longer"}
@@ -43,7 +45,7 @@ class Lawful(Care):
         clinic = found.clinic if self.random.random() < 0.85 else clinic
         who = self.random.choice(["admin", "admin", "admin", f"manager.{clinic}"])
         email = self.random.choice(list(self.holders))
-        body = {"basis": "court_order", "until": str(TODAY + timedelta(days=400)), "email": email}
+        body = {"basis": "court_order", "until": str(today() + timedelta(days=400)), "email": email}
         answer = self.ask(who, "POST", f"clinics/{clinic}/patients/{patient}/legal-guardians", body)
         if who != "admin" or found.clinic != clinic or not model.is_patient(patient):
             self.expect(answer, NOT_THERE)

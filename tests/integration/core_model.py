@@ -6,7 +6,9 @@ An outcome is `ok`, `404`, or status and rule of a refusal.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
+
+from tests.utc import today
 
 CLINICS = ("north", "south")
 SHARING, MESSAGES = PURPOSES = ("profile_sharing", "communications")
@@ -17,7 +19,6 @@ MERGED = "merged with another registration"
 NOBODY = "-"
 # Ages of majority; everywhere else it is 18.
 AGES = {"KR": 19, "SG": 21}
-TODAY = datetime.now(UTC).date()
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Signed:
     text: str = "v1"
     over: bool = False
     by_guardian: bool = False
-    on: date = TODAY
+    on: date = field(default_factory=today)
 
 
 @dataclass
@@ -164,7 +165,7 @@ class Model:
 
     def is_so_old(self, person: str, age: int) -> bool:
         born = self.people[person].born
-        return born is not None and on_birthday(born, age) <= TODAY
+        return born is not None and on_birthday(born, age) <= today()
 
     def stands(self, guardianship: Guardianship) -> bool:
         grown = self.is_so_old(guardianship.dependent, guardianship.age)
@@ -227,7 +228,7 @@ class Model:
         if born is None or not signed.by_guardian:
             return False
         of_age = on_birthday(born, self.majority(clinic))
-        return signed.on < of_age and of_age + timedelta(days=self.grace[clinic]) <= TODAY
+        return signed.on < of_age and of_age + timedelta(days=self.grace[clinic]) <= today()
 
     def _is_outdated(self, clinic: str, purpose: str, text: str) -> bool:
         texts = self.texts[clinic, purpose]

@@ -1,14 +1,15 @@
 """A family as its people make it: dependents whom they add, and codes by which somebody becomes a guardian."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import access_world
 from access_world import Api
 
+from tests.utc import today
+
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
-TODAY = datetime.now(UTC).date()
-CHILD = {"name": "Canary Chick", "birth_date": str(TODAY - timedelta(days=2000)), "relationship": "parent"}
+CHILD = {"name": "Canary Chick", "birth_date": str(today() - timedelta(days=2000)), "relationship": "parent"}
 PARENT = {"relationship": "parent"}
 
 

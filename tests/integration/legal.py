@@ -1,16 +1,17 @@
 """A guardian by law as admin, manager and guardian bring one about."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from access_world import WREN, Api, World
 from families import call, join
 from posting import mail_server, send
 
-TODAY = datetime.now(UTC).date()
+from tests.utc import today
+
 ADDRESS = "heron@example.org"
-COURT = {"basis": "court_order", "until": str(TODAY + timedelta(days=400)), "email": ADDRESS}
+COURT = {"basis": "court_order", "until": str(today() + timedelta(days=400)), "email": ADDRESS}
 SEEN = {"document": "52 XVII 123/26"}
 
 

@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -18,10 +18,10 @@ from infra.errors import InvalidInput
 from infra.roles import Login
 from policies.guardianship import of_age_on
 from tests.integration.waiting import until_somebody_waits
+from tests.utc import today
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
 SHOWN = {"text_version": "v1", "sha256": "00" * 32}
-NOW = datetime.now(UTC)
 
 
 def call(api: Api, login: str, method: str, path: str, body: Any = None, **query: Any) -> Any:
@@ -238,7 +238,7 @@ def test_a_guardians_signature_lapses_a_while_after_majority_unless_confirmed(fr
         # Signed long ago, and of age by now: for less than 90 days, then for more.
         fresh.change("update operational.guardianship set starts_on = '2000-01-01'")
         for days, stands in ((80, True), (100, False)):
-            turned = (NOW - timedelta(days=days)).date()
+            turned = today() - timedelta(days=days)
             born = turned.replace(year=turned.year - 18, day=min(turned.day, 28))
             fresh.change("alter table operational.consent_event disable trigger all")
             fresh.change("update operational.consent_event set occurred_at = now() - interval '1 year'"
@@ -296,7 +296,7 @@ def test_a_signature_and_what_ends_it_wait_for_each_other(fresh: World, other: s
     chick, north = fresh.people[CHICK], fresh.clinic_ids["north"]
     fresh.change(_BORN, None, chick)
     signing = (_SIGN, [north, chick, fresh.people[FINCH]])
-    moving = (_PUBLISH, [north]) if other == "text" else (_BORN, [NOW.date() - timedelta(days=4000), chick])
+    moving = (_PUBLISH, [north]) if other == "text" else (_BORN, [today() - timedelta(days=4000), chick])
     first, second = (signing, moving) if signed_first else (moving, signing)
     with connect_admin(fresh.server) as one, connect_admin(fresh.server) as two, ThreadPoolExecutor(1) as pool:
         with one.transaction():

@@ -2,7 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,9 +19,9 @@ from policies.words import Role
 from tests.integration.posting import give_email
 from tests.integration.sealed_people import turn
 from tests.integration.waiting import until_somebody_waits
+from tests.utc import today
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
-TODAY = datetime.now(UTC).date()
 CONTACT = {"name": "Ada Lovelace", "relationship": "sister", "phone": "+44 20 7946 0958"}
 
 
@@ -77,7 +77,7 @@ def test_an_edit_shows_at_once_wherever_the_profile_is_shared_and_the_name_where
 
 
 REFUSED: list[tuple[str, Any]] = [
-    ("birth_date", str(TODAY + timedelta(days=2))), ("birth_date", "1800-01-01"), ("birth_date", "2023-02-29"),
+    ("birth_date", str(today() + timedelta(days=2))), ("birth_date", "1800-01-01"), ("birth_date", "2023-02-29"),
     ("birth_date", "-5"), ("blood_type", "C+"), ("sex", "f"), ("name", ""), ("name", "  "), ("name", None),
     ("name", "Eve\u202e"), ("name", "x" * 201), ("name", "a\x00b"), ("allergies", ["x"] * 51), ("allergies", "nuts"),
     ("phone", "12"), ("phone", "030 123456"), ("email", "nobody"), ("emergency_contacts", [CONTACT] * 6),
@@ -163,7 +163,7 @@ def test_a_guardian_edits_all_but_a_known_birth_date(fresh: World) -> None:
     with access_world.client(fresh.server) as api:
         assert edit(api, "finch", {"allergies": ["pollen"]}, whose).status_code == 200
         assert read(api, "finch", whose).json()["allergies"] == ["pollen"]
-        later = edit(api, "finch", {"birth_date": str(TODAY)}, whose)
+        later = edit(api, "finch", {"birth_date": str(today())}, whose)
         assert (later.status_code, later.json()["errors"][0]["place"]) == (409, "body.birth_date")
         # The dependent does not move the day either.
         access_world._own_account(fresh, "chick", CHICK, [Role.PATIENT])
@@ -201,7 +201,7 @@ def test_a_first_birth_date_neither_ends_a_guardianship_nor_makes_it_endless(fre
     fresh.change("update operational.profile set birth_date = null where person_id = %s", chick)
     with access_world.client(fresh.server) as api:
         for login, at in (("finch", whose), ("chick", "me")):
-            for of_age in ("1900-01-01", str(TODAY.replace(year=TODAY.year - 18, day=1))):
+            for of_age in ("1900-01-01", str(today().replace(year=today().year - 18, day=1))):
                 answer = edit(api, login, {"birth_date": of_age}, at)
                 assert answer.json()["errors"] == [{"place": "body.birth_date", "rule": "of_age"}]
         # Whatever date is learned from elsewhere, it makes no old guardianship an agreed one.
@@ -222,7 +222,7 @@ def test_a_birth_date_is_not_edited_where_somebody_becomes_a_guardian_meanwhile(
                 "insert into operational.guardianship (guardian_id, dependent_id, relationship, starts_on, agreed)"
                 " values (%s, %s, 'friend', current_date, true)", [heron, wren],
             )  # fmt: skip
-            edited = pool.submit(edit, running, "wren", {"birth_date": str(TODAY)})
+            edited = pool.submit(edit, running, "wren", {"birth_date": str(today())})
             until_somebody_waits(fresh, admin.info.backend_pid)
         assert edited.result().json()["errors"] == [{"place": "body.birth_date", "rule": "known_already"}]
 

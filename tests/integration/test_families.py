@@ -8,13 +8,14 @@ from uuid import UUID, uuid4
 import access_world
 import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
-from families import CHILD, NOT_THERE, TODAY, add, call, dependents, invitation, join
+from families import CHILD, NOT_THERE, add, call, dependents, invitation, join
 
 from infra.database import connect_admin
 from policies.guardianship import OTHER_AGES, majority_age
 from policies.words import Role
 from tests.integration.test_editing import edit
 from tests.integration.waiting import until_somebody_waits, until_somebody_waits_for_who_waits
+from tests.utc import today
 
 
 def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World) -> None:
@@ -23,7 +24,7 @@ def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World)
         added = add(api, "wren")
         assert added.status_code == 201
         (found,) = dependents(api, "wren")
-        assert found == {"id": added.json()["id"], "name": CHICK, "relationship": "parent", "since": str(TODAY)}
+        assert found == {"id": added.json()["id"], "name": CHICK, "relationship": "parent", "since": str(today())}
         profile = call(api, "wren", "GET", f"me/dependents/{found['id']}/profile").json()
         assert profile["birth_date"] == CHILD["birth_date"]
     people = fresh.look("select count(distinct person_id) from operational.person where name = %s", CHICK)
@@ -34,7 +35,7 @@ def test_a_dependent_is_a_new_person_whoever_has_that_name_already(fresh: World)
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("birth_date", "1990-01-01"), ("birth_date", str(TODAY + timedelta(days=2))), ("name", "\u202eEve"),
+    [("birth_date", "1990-01-01"), ("birth_date", str(today() + timedelta(days=2))), ("name", "\u202eEve"),
      ("relationship", ""), ("sex", "x"), ("person_id", str(UUID(int=7)))],
 )  # fmt: skip
 def test_a_dependent_that_is_none_is_refused_by_name(world: World, api: Api, field: str, value: str) -> None:
@@ -178,7 +179,7 @@ def test_a_child_comes_back_to_who_left_last_and_to_nobody_before(fresh: World) 
 
 @pytest.mark.check(34)
 def test_what_is_brought_back_lasts_as_long_as_before(fresh: World) -> None:
-    until = str(TODAY + timedelta(days=90))
+    until = str(today() + timedelta(days=90))
     with access_world.client(fresh.server) as api:
         child = add(api, "wren").json()["id"]
         fresh.change("update operational.guardianship set ends_on = %s where guardianship_id = %s", until, child)
@@ -223,7 +224,7 @@ def test_an_adult_agrees_to_a_guardian_and_takes_it_back(fresh: World) -> None:
         path = f"me/guardians/{guardian['id']}"
         assert call(api, "heron", "DELETE", path, {"reason": "asked"}).json() == NOT_THERE
         assert call(api, "wren", "DELETE", path).status_code == 422
-        assert call(api, "wren", "DELETE", path, {"reason": "asked"}).json()["ends_on"] == str(TODAY)
+        assert call(api, "wren", "DELETE", path, {"reason": "asked"}).json()["ends_on"] == str(today())
         assert {each["name"] for each in dependents(api, "finch")} == {CHICK}
         assert call(api, "wren", "DELETE", path, {"reason": "asked"}).json() == NOT_THERE
         assert call(api, "wren", "GET", "me/guardians").json() == {"guardians": []}
@@ -377,7 +378,7 @@ def test_the_ages_of_majority_are_the_databases(world: World) -> None:
 
 
 @pytest.mark.check(33)
-@pytest.mark.parametrize(("born", "agreed"), [(None, False), ("1990-01-01", True), (str(TODAY), False)])
+@pytest.mark.parametrize(("born", "agreed"), [(None, False), ("1990-01-01", True), (str(today()), False)])
 def test_what_began_of_a_known_adult_is_agreed_and_nothing_else(fresh: World, born: str | None, agreed: bool) -> None:
     wren = fresh.people[WREN]
     fresh.change("update operational.profile set birth_date = %s where person_id = %s", born, wren)
@@ -395,7 +396,7 @@ def test_majority_is_the_clinics_countrys(fresh: World) -> None:
         access_world._register(admin, fresh.clinic_ids["north"], fresh.people[CHICK])
     in_country = "update operational.clinic set country = %s where slug = 'north'"
     fresh.change(in_country, "TH")
-    born = date(TODAY.year - 19, 1, 1)
+    born = date(today().year - 19, 1, 1)
     fresh.change("update operational.profile set birth_date = %s where person_id = %s", born, fresh.people[CHICK])
     with access_world.client(fresh.server) as api:
         assert [UUID(each["id"]) for each in dependents(api, "finch")] == [fresh.guardianship]

@@ -11,11 +11,11 @@ from test_fhir_import import _condition, _encounter, _ndjson, _pain, _patient, t
 
 from infra.database import Server
 from tests.integration.importing import contacts, quarantined
+from tests.utc import today
 
 Body = dict[str, Any]
 MAPPING: Body = {"clinics": {"default": "north"}, "registered_on": "2024-01-01"}
 MODIFIED: Body = {"modifierExtension": [{"url": "https://example.org/not-really", "valueBoolean": True}]}
-TODAY = datetime.now(UTC).date()
 
 
 def coverage(own: str, said: str, **more: Any) -> Body:
@@ -36,11 +36,11 @@ def coded(code: str) -> Body:
 def test_of_insurances_the_newest_that_stands_counts_and_what_ended_is_no_allergy_and_no_condition(
     server: Server, admin: psycopg.Connection, tmp_path: Path
 ) -> None:
-    yesterday, tomorrow = ((TODAY + timedelta(days=n)).isoformat() for n in (-1, 1))
+    yesterday, tomorrow = ((today() + timedelta(days=n)).isoformat() for n in (-1, 1))
     resources = [
         _patient("p1"),
         coverage("old", "public", period={"start": "2020-01-01", "end": tomorrow}),
-        coverage("ended", "private", period={"start": "2023-01-01", "end": TODAY.isoformat()}),
+        coverage("ended", "private", period={"start": "2023-01-01", "end": today().isoformat()}),
         coverage("cancelled", "other", status="cancelled", period={"start": "2024-01-01", "end": tomorrow}),
         allergy("a1", "dust"), allergy("a2", "nuts", clinicalStatus=coded("inactive")),
         allergy("a3", "milk", verificationStatus=coded("refuted")),

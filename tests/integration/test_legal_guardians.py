@@ -10,7 +10,7 @@ import pytest
 from access_world import FINCH, HERON, WREN, Api, World
 from browsing import Browsers
 from families import NOT_THERE, call, dependents, join
-from legal import ADDRESS, COURT, TODAY, confirm, confirmed, end, listed, own, propose, sent_codes, standing
+from legal import ADDRESS, COURT, confirm, confirmed, end, listed, own, propose, sent_codes, standing
 from posting import canary_free, give_email
 from psycopg import sql
 
@@ -20,6 +20,7 @@ from infra.database import connect
 from infra.migrations.runner import FOLDER
 from infra.roles import Group, Login
 from policies.guardianship import years_after
+from tests.utc import today
 
 
 @pytest.fixture
@@ -349,8 +350,8 @@ def test_an_admin_sees_no_patient_by_name(fresh: World, asked: Api) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "rule"),
     [
-        ("until", str(TODAY), "past"),
-        ("until", str(years_after(TODAY, 5) + timedelta(days=1)), "too_far_ahead"),
+        ("until", str(today()), "past"),
+        ("until", str(years_after(today(), 5) + timedelta(days=1)), "too_far_ahead"),
         ("basis", "a story", "enum"), ("email", "nobody", "not_valid"),
     ],
 )  # fmt: skip
@@ -361,7 +362,7 @@ def test_what_is_no_proposal_is_refused_by_its_place(world: World, api: Api, fie
 
 
 def test_it_lasts_five_years_at_most_and_a_day_at_least(fresh: World, asked: Api) -> None:
-    for until in (TODAY + timedelta(days=1), years_after(TODAY, 5)):
+    for until in (today() + timedelta(days=1), years_after(today(), 5)):
         assert propose(asked, fresh, until=str(until)).status_code == 201
 
 
@@ -380,7 +381,7 @@ def test_a_confirmation_names_its_document(fresh: World, asked: Api) -> None:
 def test_nobody_under_age_or_of_no_known_age_has_one_by_law(fresh: World, asked: Api) -> None:
     waiting = propose(asked, fresh).json()["id"]
     _, code = confirmed(asked, fresh)
-    for born in (str(TODAY - timedelta(days=3000)), None):
+    for born in (str(today() - timedelta(days=3000)), None):
         fresh.change("update operational.profile set birth_date = %s where person_id = %s", born, fresh.people[WREN])
         for refused in (propose(asked, fresh), confirm(asked, waiting)):
             assert refused.status_code == 409 and refused.json()["errors"][0]["rule"] == "not_of_age"

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -35,9 +35,9 @@ from orchestration.live.share import Share
 from tests.integration.hooking import Endpoint, endpoint, send
 from tests.integration.live_twins import RULES, TWINS, bring, evaluate, load, save
 from tests.integration.test_sealer import forked, wait_until
+from tests.utc import today
 
 # The worker's midnight brings members to the present day.
-TODAY = datetime.now(UTC).date()
 PATIENTS = 20
 KILLS = 52
 # One that depends on profiles, and one that does not.
@@ -65,8 +65,8 @@ def patients(server: Server, admin: psycopg.Connection) -> dict[str, list[UUID]]
     for clinic in TWINS:
         found[clinic] = [rows.patient(clinic) for _ in range(PATIENTS)]
         for patient in found[clinic]:
-            rows.appointment(clinic, patient, TODAY, "cancelled")
-        bring(server, clinic, TODAY)
+            rows.appointment(clinic, patient, today(), "cancelled")
+        bring(server, clinic, today())
     return found
 
 
@@ -130,7 +130,7 @@ class Load:
         else:
             admin.execute(
                 "update operational.profile set birth_date = %s where person_id = %s",
-                [TODAY - timedelta(days=chance.choice([5_000, 30_000])), rows.person_of(patient)],
+                [today() - timedelta(days=chance.choice([5_000, 30_000])), rows.person_of(patient)],
             )
 
     def _follow(self) -> None:
@@ -144,9 +144,9 @@ class Load:
 def settled(at: Server, loaded: Load) -> None:
     """Whatever waited is dealt with: members are those of a full recompute, and each event is in the feed once."""
     for clinic in TWINS:
-        bring(at, clinic, TODAY)
+        bring(at, clinic, today())
         assert load(at, clinic) == 0
-        assert evaluate(at, clinic, TODAY) == (0, 0)
+        assert evaluate(at, clinic, today()) == (0, 0)
     with connect_admin(at) as admin:
         assert admin.execute("select count(*) from operational.outbox").fetchone() == (0,)
         loaded.follow(admin)
@@ -270,7 +270,7 @@ def test_ingest_and_live_side_by_side_end_in_the_same(server: Server, patients: 
             for clinic in TWINS:
                 for asset in Asset:
                     ingest(server, clinic, asset, UUID(int=random.getrandbits(128)))
-                evaluate(server, clinic, TODAY)
+                evaluate(server, clinic, today())
         loaded.stop()
     settled(server, loaded)
 
@@ -285,7 +285,7 @@ def test_a_clinic_that_somebody_writes_holds_up_no_other(
             writing.execute("select operational.lock_clinic('north')")
             for _ in range(3):
                 for clinic in TWINS:
-                    rows.appointment(clinic, patients[clinic][0], TODAY)
+                    rows.appointment(clinic, patients[clinic][0], today())
                 wait_until(lambda: not waiting(admin, "south"))
             assert waiting(admin, "north")
             assert health(server).clinics["north"].waiting >= 3
@@ -330,7 +330,7 @@ def test_what_another_worker_leaves_is_taken_over(
         with working(server):
             wait_until(lambda: health(server).workers == 2)
             for clinic in TWINS:
-                Rows(admin).appointment(clinic, patients[clinic][0], TODAY)
+                Rows(admin).appointment(clinic, patients[clinic][0], today())
             wait_until(lambda: not waiting(admin))
         share.refresh()
         assert all(share.mine(clinic) for clinic in TWINS)

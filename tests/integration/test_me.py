@@ -1,6 +1,6 @@
 """People see their own data, their dependents', and who read it; of everybody else nothing."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,9 +12,9 @@ from psycopg import sql
 from infra.database import connect, set_context
 from infra.roles import Group, Login
 from policies.guardianship import of_age_on, stands
+from tests.utc import today
 
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
-TODAY = datetime.now(UTC).date()
 ONE, YEAR = timedelta(days=1), timedelta(days=366)
 NEWEST = (
     "select action, decision, role, purpose, acting_for, patients, categories, policies, clinic_id, consent_event_id"
@@ -82,13 +82,13 @@ def test_an_account_that_is_no_persons_has_no_own_data(api: Api, login: str, pat
 
 
 GUARDIANSHIPS: list[tuple[date, date | None, date | None, bool]] = [
-    (TODAY - ONE, None, None, False), (TODAY, None, None, False), (TODAY + ONE, None, None, True),
-    (TODAY - YEAR, TODAY + ONE, None, False), (TODAY - YEAR, TODAY, None, True),
-    (TODAY - YEAR, TODAY - ONE, None, False),
-    (TODAY - YEAR, None, TODAY.replace(year=TODAY.year - 18, day=1) - ONE, False),
-    (TODAY - YEAR, None, TODAY.replace(year=TODAY.year - 17, day=1), False),
+    (today() - ONE, None, None, False), (today(), None, None, False), (today() + ONE, None, None, True),
+    (today() - YEAR, today() + ONE, None, False), (today() - YEAR, today(), None, True),
+    (today() - YEAR, today() - ONE, None, False),
+    (today() - YEAR, None, today().replace(year=today().year - 18, day=1) - ONE, False),
+    (today() - YEAR, None, today().replace(year=today().year - 17, day=1), False),
     (date(2019, 1, 1), None, date(2000, 2, 29), False), (date(2019, 1, 1), None, date(2000, 2, 29), True),
-    (date(2019, 1, 1), TODAY, date(2000, 2, 29), True),
+    (date(2019, 1, 1), today(), date(2000, 2, 29), True),
 ]  # fmt: skip
 
 
@@ -103,7 +103,7 @@ def test_the_rule_of_guardianship_the_wall_and_the_route_agree(
     )  # fmt: skip
     chick = world.people[CHICK]
     world.change("update operational.profile set birth_date = %s where person_id = %s", birth_date, chick)
-    expected = stands(starts_on, ends_on, birth_date, TODAY, agreed=agreed)
+    expected = stands(starts_on, ends_on, birth_date, today(), agreed=agreed)
     assert (chick in family(world, FINCH)) is expected
     for path in ("profile", "access-log"):
         status = get(api, "finch", f"dependents/{world.guardianship}/{path}").status_code
@@ -126,7 +126,7 @@ def family(world: World, name: str) -> set[UUID]:
 def restore(world: World) -> None:
     world.change("update operational.guardianship set starts_on = '2020-01-01', ends_on = null, agreed = false")
     world.change("update operational.profile set birth_date = %s where person_id = %s",
-                 TODAY - timedelta(days=3000), world.people[CHICK])  # fmt: skip
+                 today() - timedelta(days=3000), world.people[CHICK])  # fmt: skip
 
 
 @pytest.mark.check(33)

@@ -12,7 +12,6 @@ from uuid import UUID, uuid4
 
 import access_world
 from access_world import CHICK, FINCH, HERON, WREN, World
-from families import TODAY
 
 from api import system_keys
 from api.families.invitation_repository import LEGAL_PURPOSE
@@ -20,6 +19,7 @@ from infra.database import connect_admin
 from infra.encryption.codec import Place
 from infra.encryption.columns import LEGAL_GUARDIAN
 from tests.integration.sealing import add_batch, add_events, seal_all
+from tests.utc import today
 
 # Nobody has two visits at once.
 _SLOTS = itertools.count()
@@ -127,7 +127,7 @@ class Things(dict[str, object]):
             return self._patient()
         form = uuid4()
         whose = {"clinic_id": self.clinic_id, "patient_id": self._patient(), "form_id": form}
-        deleted = {"deleted_at": TODAY, "deleted_by": uuid4(), "delete_reason": "entered_wrongly"}
+        deleted = {"deleted_at": today(), "deleted_by": uuid4(), "delete_reason": "entered_wrongly"}
         self.insert("form", **whose, template="i", status="pending", assigned_on="2026-01-01", **deleted)
         return form
 
@@ -142,16 +142,16 @@ class Things(dict[str, object]):
     def _child(self, left_alone: bool) -> UUID:
         """Finch's guardianship of a child whom no clinic knows; or of one who was deleted when Finch left."""
         child, made, finch = uuid4(), uuid4(), self.world.people[FINCH]
-        marked = {"deleted_at": TODAY, "deleted_by": finch, "delete_reason": "no_longer"}
-        ended = {"ends_on": TODAY, "ended_by": finch, "end_reason": "no_longer"}
+        marked = {"deleted_at": today(), "deleted_by": finch, "delete_reason": "no_longer"}
+        ended = {"ends_on": today(), "ended_by": finch, "end_reason": "no_longer"}
         self.insert("person", person_id=child, name="Canary Egg", **(marked if left_alone else {}))
-        self.insert("profile", person_id=child, birth_date=str(TODAY))
+        self.insert("profile", person_id=child, birth_date=str(today()))
         self._guarded(made, FINCH, child, **(ended if left_alone else {}))
         return made
 
     def _guarded(self, made: UUID, guardian: str, dependent: UUID, **values: object) -> None:
         whose = {"guardian_id": self.world.people[guardian], "dependent_id": dependent, "relationship": "parent"}
-        self.insert("guardianship", guardianship_id=made, **whose, starts_on=TODAY - timedelta(next(_DAYS)), **values)
+        self.insert("guardianship", guardianship_id=made, **whose, starts_on=today() - timedelta(next(_DAYS)), **values)
 
     def _guardianship(self) -> UUID:
         made = uuid4()
@@ -294,7 +294,7 @@ class Things(dict[str, object]):
             self.world, "message", Place("operational.demo_mail", "content", str(made)), bytes(mail)
         )
         person = self.world.people[FINCH]
-        state = {"state": "sent", "sent_at": TODAY}
+        state = {"state": "sent", "sent_at": today()}
         self.insert("message", message_id=made, person_id=person, kind="code", **state)
         self.insert("demo_mail", message_id=made, content=content)
         return made

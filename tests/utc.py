@@ -1,0 +1,8 @@
+"""Days of UTC, by which guardianships and the majority go."""
+
+from datetime import UTC, date, datetime
+
+
+def today() -> date:
+    """Asked for anew by each test: a midnight may have passed since they were collected."""
+    return datetime.now(UTC).date()
