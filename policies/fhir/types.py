@@ -76,6 +76,24 @@ def is_restricted(resource: Mapping[str, Any]) -> bool:
     return any(label.get("system") == CONFIDENTIALITY and label.get("code") in _RESTRICTED for label in found)
 
 
+def modified_by(resource: Json) -> str | None:
+    """What makes a resource or a part of it mean another thing than it says, in a way that is not known here.
+
+    `implicitRules` or `modifierExtension`, by which whoever does not know them must not go by the rest (FHIR R4,
+    Extensibility and Resource); None if it means what it says.
+    """
+    waiting: list[Any] = [resource]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, Mapping):
+            if found := next((name for name in ("implicitRules", "modifierExtension") if part.get(name)), None):
+                return found
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+    return None
+
+
 def known(**fields: Any) -> Json:
     """The fields that have a value: FHIR has neither null nor empty lists."""
     return {name: value for name, value in fields.items() if value not in (None, "", [], {})}

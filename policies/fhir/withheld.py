@@ -1,7 +1,8 @@
 """A carried document for a clinic that may not see the profile: the records that it is about, and nothing of the person
 but the name.
 
-What is shown is listed, so that a document of another make shows no more than that.
+What is shown is listed, so that a document of another make shows no more than that, and nothing that may mean the
+opposite by what is not.
 """
 
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from policies.fhir.types import (
     Json,
     coding,
     concept,
+    modified_by,
     narrative,
 )
 
@@ -40,14 +42,12 @@ _TREATING = frozenset({"actor", "author", "contributor"})
 _FAMILY = ("Patient", "RelatedPerson")
 # Another one may hold anything, such as a contact.
 _EXTENSIONS = (ABSENT, ASSIGNED_ON, DAY_ALONE, DUE_ON)
-# What it is in may mean the opposite by it: without it nothing of that is shown.
-_MODIFIER = "modifierExtension"
 _REFERENCE = frozenset({"id", "extension", "type", "identifier", "display"})
 
 
 def without_profile(bundle: Json) -> Json:
     """A document Bundle without profile and contacts, of the patient or of anybody else, and labelled as redacted."""
-    entries = [entry for entry in bundle.get("entry", []) if _is_shown(entry["resource"])]
+    entries = [entry for entry in bundle.get("entry", []) if not modified_by(entry) and _is_shown(entry["resource"])]
     clinics = {to for entry in entries for to in _clinics(entry["resource"])}
     entries = [each for each in entries if each["resource"]["resourceType"] != "Organization" or clinics & _urls(each)]
     urls = {url for entry in entries for url in _urls(entry)}
@@ -59,8 +59,6 @@ def without_profile(bundle: Json) -> Json:
 
 def _is_shown(resource: Json) -> bool:
     kind = resource["resourceType"]
-    if _MODIFIER in resource:
-        return False
     done = kind == "Observation" and (RECORD, ADHERENCE) in _codes(resource)
     return done or kind in _RECORDS or kind in ("Composition", "Patient")
 
@@ -94,8 +92,6 @@ def _sections(composition: Json, urls: set[str]) -> Iterator[Json]:
     for section in composition.get("section", []):
         codes = {code for system, code in _codes(section) if system == LOINC}
         left = [each.get("reference") in urls for each in section.get("entry", [])]
-        if _MODIFIER in section:
-            continue
         if codes & OF_RECORDS and all(left):
             yield _some(section, (*_OF_SECTION, "text"))
         elif codes & OF_RECORDS and any(left):
@@ -121,8 +117,6 @@ def _linked(value: Any, urls: set[str], name: str = "") -> Any:
         return [left for each in value if (left := _linked(each, urls, name)) not in ({}, [], None)]
     if not isinstance(value, Mapping):
         return value
-    if _MODIFIER in value:
-        return None
     if isinstance(to := value.get("reference"), str):
         return {"reference": to} if to in urls else None
     if value.keys() & {"identifier", "display"} and value.keys() <= _REFERENCE:

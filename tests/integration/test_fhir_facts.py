@@ -1,13 +1,14 @@
 """What FHIR says of a profile and of whom to call, by the edge of what is read."""
 
 import json
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
-from test_fhir_import import _condition, _encounter, _ndjson, _pain, _patient, take
+from test_fhir_import import WEST, _condition, _encounter, _ndjson, _pain, _patient, take
 
 from infra.database import Server
 from tests.integration.importing import contacts, quarantined
@@ -116,17 +117,51 @@ def test_observations_that_answer_nothing_are_counted_and_surveys_are_forms(
     [(MODIFIED, "modifierExtension"), ({"bodySite": {"coding": [{"code": "x", **MODIFIED}]}}, "modifierExtension"),
      ({"implicitRules": "https://example.org/rules"}, "implicitRules")],
 )  # fmt: skip
-@pytest.mark.parametrize("escaped", [False, True])
-def test_what_is_modified_in_a_way_that_is_not_known_is_not_read(
-    server: Server, admin: psycopg.Connection, tmp_path: Path, more: Body, why: str, escaped: bool
+def test_what_may_mean_the_opposite_of_what_it_says_is_kept_apart(
+    server: Server, admin: psycopg.Connection, tmp_path: Path, more: Body, why: str
 ) -> None:
-    """It may mean the opposite of what it says."""
-    path = _ndjson(tmp_path / "all.ndjson", [_patient("p1"), _condition("c1", "gout"), _condition("c2", "flu") | more])
-    if escaped:
-        path.write_text(path.read_text().replace("modifierExt", r"modifier\u0045xt"))
-    take(server, MAPPING, path)
-    assert admin.execute("select chronic_conditions from operational.profile").fetchone() == (["gout"],)
-    assert [said.partition(":")[0] for _, _, said, _ in quarantined(admin, server)] == [why]
+    """It is not read, and tells of no visit; what nobody would have read is left out as before."""
+    lab = {**_pain("o1", "p1", 3), "code": {"coding": [{"system": "http://loinc.org", "code": "2345-7"}]}}
+    visit = _encounter("e1", "p1", "2024-02-05T09:00:00Z", "Organization/east")
+    other = _encounter("e2", "p1", "2024-03-05T09:00:00Z", "Organization/west")
+    resources = [
+        _patient("p1"),
+        visit,
+        other | more,
+        _condition("c1", "gout"),
+        _condition("c2", "flu") | more,
+        lab | more,
+    ]
+    path = _ndjson(tmp_path / "all.ndjson", resources)
+    escaped = (json.dumps(_condition("c3", "mumps") | more) + "\n").replace("modifierE", r"modifier\u0045")
+    path.write_text(path.read_text() + escaped)
+    whole = tmp_path / "one.json"
+    whole.write_text(json.dumps(_condition("c4", "rubella") | more), "utf-16")
+    deep = tmp_path / "deep.ndjson"
+    deep.write_text(json.dumps(_condition("c5", "croup \u00e9")).replace('"active"', "[" * 600 + "]" * 600) + "\n")
+    reports = take(server, {"clinics": WEST}, path, whole, deep)
+    assert sum((report.left for report in reports), Counter()) == {"Observation that answers no question": 1}
+    assert admin.execute("select chronic_conditions from operational.profile").fetchone() == (["croup é", "gout"],)
+    assert admin.execute("select count(*) from operational.registration").fetchone() == (1,)
+    kept = [(file, line, said.partition(":")[0]) for file, line, said, _ in quarantined(admin, server)]
+    assert kept == [*(("all.ndjson", line, why) for line in (3, 5, 7)), ("one.json", 1, "is no UTF-8")]
+
+
+@pytest.mark.check(42)
+def test_a_bundle_and_its_entries_mean_what_they_say_as_well(
+    server: Server, admin: psycopg.Connection, tmp_path: Path
+) -> None:
+    entries = [{"resource": _patient("p1")}, {"resource": _condition("c1", "gout")}]
+    bundle = {"resourceType": "Bundle", "type": "collection"}
+    for name, more in (
+        ("a", {"entry": [entries[0], entries[1] | MODIFIED]}),
+        ("b", {"implicitRules": "x", "entry": entries}),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps(bundle | more))
+    take(server, MAPPING, tmp_path / "a.json", tmp_path / "b.json")
+    assert admin.execute("select chronic_conditions from operational.profile").fetchone() == (None,)
+    kept = [(file, line, said.partition(":")[0]) for file, line, said, _ in quarantined(admin, server)]
+    assert kept == [("a.json", 2, "entry.modifierExtension"), ("b.json", 1, "implicitRules")]
 
 
 @pytest.mark.check(53)

@@ -10,7 +10,7 @@ import polars as pl
 from orchestration.importing.fhir.index import Index
 from orchestration.importing.fhir.mapping import CLINIC_COLUMN
 from orchestration.importing.fhir.reading import Batch, Resource, parse
-from orchestration.importing.fhir.resources import CARRIED, SHAPES, place_of, rows_of
+from orchestration.importing.fhir.resources import SHAPES, place_of, rows_of
 from orchestration.importing.fhir.rows import Left, Note, NotYet, Row, Source, Unfit
 from orchestration.importing.fields import ENTITIES
 from orchestration.importing.reading import LINE, Broken
@@ -113,11 +113,13 @@ def convert(batch: Batch, source: Source, *, note: bool, last: bool = True) -> C
 
 
 def note_in(index: Index, resource: Resource) -> None:
-    """Have the index learn from a resource.
+    """Have the index learn from a resource that means what it says.
 
     Raises:
         Unfit: it holds what no text or day can be.
     """
+    if resource.modified_by:
+        return
     try:
         index.note(resource)
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
@@ -125,10 +127,8 @@ def note_in(index: Index, resource: Resource) -> None:
 
 
 def _rows(resource: Resource, source: Source, *, last: bool) -> Iterable[Row | Note]:
-    if resource.type in CARRIED:
-        _check_meaning(resource)
     try:
-        return list(rows_of(resource.type, resource.body, source))
+        made = list(rows_of(resource.type, resource.body, source))
     except NotYet as found:
         if last:
             raise found.otherwise from None
@@ -136,25 +136,9 @@ def _rows(resource: Resource, source: Source, *, last: bool) -> Iterable[Row | N
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
         # Some part has a type that FHIR does not give it, in one of a thousand places.
         raise Unfit("resource: is not of FHIR R4's shape") from None
-
-
-def _check_meaning(resource: Resource) -> None:
-    """A resource means what it says: nobody may read it who does not know what modifies it (FHIR R4, extensibility).
-
-    Raises:
-        Unfit: it goes by rules of its own, or holds a modifier extension, be it in some part of it.
-    """
-    if resource.body.get("implicitRules"):
-        raise Unfit("implicitRules: are none that are known here")
-    # A key that is written with escapes may be any.
-    if (b"modifierExtension" in resource.content or b"\\u" in resource.content) and _is_modified(resource.body):
-        raise Unfit("modifierExtension: changes the meaning in a way that is not known here")
-
-
-def _is_modified(value: Any) -> bool:
-    if isinstance(value, list):
-        return any(map(_is_modified, value))
-    return isinstance(value, dict) and (bool(value.get("modifierExtension")) or any(map(_is_modified, value.values())))
+    if resource.modified_by:
+        raise Unfit(f"{resource.modified_by}: changes the meaning in a way that is not known here")
+    return made
 
 
 def _gather(

@@ -17,6 +17,7 @@ from pydantic_core import from_json
 from infra.errors import InvalidInput
 from orchestration.importing.early import Early
 from orchestration.importing.reading import Broken, bytes_read, open_file
+from policies.fhir.types import modified_by
 
 PIECE_BYTES = 8 * 1024 * 1024
 LONGEST_RESOURCE = 16 * 1024 * 1024
@@ -37,6 +38,13 @@ class Resource(NamedTuple):
     def type(self) -> str:
         """Its resource type."""
         return str(self.body["resourceType"])
+
+    @property
+    def modified_by(self) -> str | None:
+        """What of it changes its meaning, if anything does (`policies.fhir.types.modified_by`)."""
+        # Of most the bytes tell at once; a key may be written with escapes.
+        looked_for = (b"modifierExtension", b"implicitRules", b"\\u")
+        return modified_by(self.body) if any(each in self.content for each in looked_for) else None
 
 
 class Batch(NamedTuple):
@@ -137,7 +145,7 @@ def parse(content: bytes) -> dict[str, Any]:
 def _slowly(content: bytes) -> Any:
     """What the fast reader refuses, such as half a surrogate pair in a text that nobody may need; or what is wrong."""
     try:
-        return json.loads(content, parse_constant=_no_number)
+        return json.loads(content.decode("utf-8-sig"), parse_constant=_no_number)
     except RecursionError:
         raise ValueError("is nested too deeply") from None
     except UnicodeDecodeError:
@@ -169,6 +177,8 @@ def _bundle(path: Path, stream: IO[bytes]) -> Batch:
     if found["resourceType"] != "Bundle":
         return Batch([Resource(1, content, found)], [])
     entries = found.get("entry", [])
+    if found.get("implicitRules"):
+        return Batch([], [Broken(1, "implicitRules: are none that are known here", content)])
     if not isinstance(entries, list):
         return Batch([], [Broken(1, "entry: is no list", content)])
     batch = Batch([], [])
@@ -181,6 +191,8 @@ def _add_entry(batch: Batch, number: int, entry: Any) -> None:
     body = entry.get("resource") if isinstance(entry, dict) else None
     try:
         found = _checked(body)
+        if changed := modified_by({**entry, "resource": None}):
+            raise ValueError(f"entry.{changed}: changes the meaning in a way that is not known here")
     except ValueError as error:
         batch.broken.append(Broken(number, str(error), json.dumps(entry).encode()))
         return
