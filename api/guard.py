@@ -149,7 +149,7 @@ def check_names(asked: list[str], known: set[str]) -> None:
     """
     for index, name in enumerate(asked):
         if name not in known:
-            detail = "Known: " + ", ".join(sorted(known))
+            detail = "Known: " + (", ".join(sorted(known)) or "none")
             raise InvalidInput("unknown", place="query", rule="unknown_parameter", detail=detail)
         if name in asked[:index]:
             raise InvalidInput("more than once", place=_inside("query", name), rule="repeated")

@@ -4,5 +4,5 @@ from datetime import UTC, date, datetime
 
 
 def today() -> date:
-    """Asked for anew by each test: a midnight may have passed since they were collected."""
+    """To be asked for by the test itself: a midnight may have passed since they were collected."""
     return datetime.now(UTC).date()

@@ -12,6 +12,7 @@ from api import sealing
 from api.families.repository import STANDING, is_of_age
 from api.gateway import Work
 from api.me.statements import TODAY
+from api.problems import NotSignedIn
 from api.verifications import people_repository as people
 from infra.encryption.codec import Place
 from infra.encryption.columns import LEGAL_GUARDIAN
@@ -22,13 +23,14 @@ from infra.errors import NotThere, Refused
 INVITED_FOR = timedelta(days=7)
 # Under whose keys the address stands that a code by law goes to.
 LEGAL_PURPOSE = "verification"
-# Tokens are dated by the second: what is made in that of a new password is of the new one.
+# By a sign-in that is good still, and that nothing ends meanwhile. Tokens are dated by the second: what is made in that
+# of a new password is as well.
 _INVITE = sql.SQL("""
 insert into operational.guardian_invitation (invitation_id, dependent_id, made_by, code_hash, made_at, expires_at)
 select %(invitation)s, %(dependent)s, %(by)s, %(code_hash)s, t.now, t.now + %(lasts)s
 from (
-    select greatest(clock_timestamp(), max(p.tokens_valid_from)) as now
-    from operational.principal as p where p.person_id = %(by)s
+    select greatest(clock_timestamp(), p.tokens_valid_from) as now from operational.principal as p
+    where p.principal_id = %(principal)s and p.tokens_valid_from is not distinct from %(since)s for share
 ) as t
 returning invitation_id as id, expires_at""")
 # One's own, whoever made it; for a dependent what one made oneself. What is used, over or taken back is none.
@@ -85,12 +87,19 @@ class Invited:
 
 
 async def invite(work: Work, dependent: UUID, code: str) -> dict[str, Any]:
-    """Store an invitation to become a guardian; of the code its digest alone."""
-    by, code_hash = work.caller.principal.person_id, _digest(code)
-    (row,) = await work.run(
-        _INVITE, invitation=uuid4(), dependent=dependent, by=by, code_hash=code_hash, lasts=INVITED_FOR
-    )
-    return row
+    """Store an invitation to become a guardian; of the code its digest alone.
+
+    Raises:
+        NotSignedIn: the caller's password or codes were replaced meanwhile.
+    """
+    asking = work.caller.principal
+    rows = await work.run(
+        _INVITE, invitation=uuid4(), dependent=dependent, by=asking.person_id, code_hash=_digest(code),
+        lasts=INVITED_FOR, principal=asking.principal_id, since=asking.since,
+    )  # fmt: skip
+    if not rows:
+        raise NotSignedIn("signed in no more")
+    return rows[0]
 
 
 async def uninvite(work: Work, dependent: UUID, invitation: UUID | None, *, own: bool) -> None:

@@ -1,6 +1,7 @@
 """A principal: an identity, how it signed in, and its roles."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -23,7 +24,8 @@ _ROLES = """
     where r.principal_id = p.principal_id and r.revoked_at is null
 ) as roles"""
 COLUMNS = (
-    f"p.principal_id, p.kind, p.login, p.display_name, p.person_id, p.totp_secret is not null as enrolled, {_ROLES}"
+    f"p.principal_id, p.kind, p.login, p.display_name, p.person_id, p.totp_secret is not null as enrolled,"
+    f" p.tokens_valid_from, {_ROLES}"
 )
 
 
@@ -52,6 +54,8 @@ class Principal:
     enrolled: bool = False
     # Who asks in truth, where the principal is impersonated.
     acting: Acting | None = None
+    # From when on its tokens were good when it asked: another time once its password or codes are others.
+    since: datetime | None = None
 
     @classmethod
     def of(cls, row: dict[str, Any], session_id: str) -> "Principal":
@@ -66,6 +70,7 @@ class Principal:
             session_id,
             person_id=row["person_id"],
             enrolled=row["enrolled"],
+            since=row["tokens_valid_from"],
         )
 
     def with_key(self, key: KeyScope) -> "Principal":

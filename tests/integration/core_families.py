@@ -257,7 +257,8 @@ class Families(Chain):
             return
         grown = self.random.choice(minors)
         age = self.random.choice([18, 18, *AGES.values()])
-        grown.born = date(today().year - age, today().month, min(today().day, 28))
+        day = today()
+        grown.born = date(day.year - age, day.month, min(day.day, 28))
         self.history.append(f"{grown.name} is {age}")
         for (name, *_), signed in self.model.signed.items():
             signed.on -= timedelta(days=name == grown.name)

@@ -10,6 +10,7 @@ import pytest
 from access_world import CHICK, FINCH, WREN, Api, World
 from families import CHILD, NOT_THERE, add, call, dependents, invitation, join
 
+from api.families import service
 from infra.database import connect_admin
 from policies.guardianship import OTHER_AGES, majority_age
 from policies.words import Role
@@ -84,22 +85,41 @@ def test_a_code_that_is_good_no_longer_is_none(fresh: World, why: str) -> None:
         assert fresh.look("select redeemed_at from operational.guardian_invitation") == [(None,)]
 
 
+def new_password(world: World, login: str) -> None:
+    """By a link, as over the network, on a connection of its own."""
+    world.change(
+        "insert into operational.password_link (token_hash, principal_id, expires_at)"
+        " select sha256('link'), principal_id, now() + interval '1 hour' from operational.principal where login = %s",
+        login,
+    )
+    with access_world.client(world.server) as api:
+        answer = api.post("/v1/passwords", json={"token": "link", "password": access_world.PASSWORD})
+        assert answer.status_code == 200
+
+
 @pytest.mark.parametrize("who", ["finch", "wren"])
 def test_a_new_password_ends_the_codes_that_were_made_before(fresh: World, who: str) -> None:
     """Whoever had the old one, or a session, would become a guardian by a code of their own."""
     whose = {"finch": f"me/dependents/{fresh.guardianship}", "wren": "me"}[who]
     with access_world.client(fresh.server) as api:
         code = invitation(api, who, whose)
-        fresh.change(
-            "insert into operational.password_link (token_hash, principal_id, expires_at)"
-            " select sha256('link'), principal_id, now() + interval '1 hour' from operational.principal"
-            " where login = %s",
-            who,
-        )
-        set_anew = {"token": "link", "password": access_world.PASSWORD}
-        assert api.post("/v1/passwords", json=set_anew).status_code == 200
+        new_password(fresh, who)
         assert join(api, "heron", code).json() == NOT_THERE
         assert join(api, "heron", invitation(api, who, whose)).status_code == 201
+
+
+def test_who_invites_while_the_password_is_replaced_has_no_code(fresh: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    with access_world.client(fresh.server) as api:
+        was_sent = service.repository.check_inviting
+
+        async def meanwhile(*given: Any, **named: Any) -> None:
+            new_password(fresh, "wren")
+            await was_sent(*given, **named)
+
+        monkeypatch.setattr(service.repository, "check_inviting", meanwhile)
+        asked = call(api, "wren", "POST", "me/invitations")
+        assert (asked.status_code, asked.json()["type"]) == (401, "urn:cloister:problem:not-signed-in")
+    assert fresh.look("select count(*) from operational.guardian_invitation") == [(0,)]
 
 
 def test_an_invitation_is_taken_back_by_those_whose_it_is(fresh: World) -> None:

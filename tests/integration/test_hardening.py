@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -201,6 +202,12 @@ def test_a_parameter_that_a_route_does_not_have_is_refused_on_every_route(
         (told,) = answer.json()["errors"]
         assert (told["place"], told["rule"]) == ("query", "unknown_parameter"), path
         assert name in told["detail"].removeprefix("Known: ").split(", ")
+    paths = api.get("/v1/openapi.json").json()["paths"]
+    for method, path in ((method, path) for path, told in paths.items() for method in told if path.startswith("/v1/")):
+        answer = api.request(method, f"{re.sub('{[a-z_]+}', 'x', path)}?unheard=1", headers=callers[1])
+        assert is_problem(answer, 422) and answer.json()["errors"][0]["place"] == "query", (method, path)
+    for path in ("/v1/openapi.json", "/healthz", "/sign-in"):
+        assert api.get(f"{path}?unheard=1").status_code == 200
 
 
 @pytest.mark.check(41)
