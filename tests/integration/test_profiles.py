@@ -226,10 +226,10 @@ def test_unconsented_attributes_are_no_filter(world: World, api: Api) -> None:
     """What a clinic cannot see cannot be asked for: nothing sorts, filters or searches by it."""
     manager = access_world.sign_in(api, "manager.south")
     members = "/v1/clinics/south/segments/everybody/members"
-    plain = api.get(members, headers=manager).json()
     for query in ("sort=birth_date", "order=-phone", "birth_date=1931-05-17", "q=Canary", "fields=birth_date",
                   "filter=sex eq female", "search=%2B49"):  # fmt: skip
-        assert api.get(f"{members}?{query}", headers=manager).json() == plain
+        answer = api.get(f"{members}?{query}", headers=manager)
+        assert (answer.status_code, answer.json()["errors"][0]["rule"]) == (422, "unknown_parameter")
     parameters = {
         name for path in api.get("/v1/openapi.json").json()["paths"].values() for verb in path.values()
         for name in [parameter["name"] for parameter in verb.get("parameters", [])]

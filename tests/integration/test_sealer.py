@@ -137,7 +137,7 @@ def test_the_next_months_get_their_partitions_while_it_runs(server: Server, admi
     rounds = iter([False, False, True, True, True])
     with mock.patch.object(sealer, "EVERY", 0.0):
         sealer.run(server, lambda: next(rounds))
-    assert admin.execute(newest).fetchall() == before
+    assert set(before) <= set(admin.execute(newest).fetchall())
 
 
 def test_it_goes_on_when_the_database_comes_back(server: Server, capfd: pytest.CaptureFixture[str]) -> None:
