@@ -19,6 +19,7 @@ from api.bookings.releasing import release_due
 from api.database import make_pool
 from api.identity.booking_pages import open_page
 from api.identity.sealed import codec_of
+from policies.opening_hours import WEEKDAYS
 from tests.integration.waiting import held, until_all_wait
 
 __all__ = ["mailbox"]
@@ -168,7 +169,9 @@ def test_what_a_system_of_the_clinic_books_is_held_for_nobodys_proof(fresh: Worl
 
 def test_how_long_is_the_clinics_to_say(fresh: World, running: Api) -> None:
     manager = access_world.sign_in(running, "manager.north")
-    settings = {"specialists": ["Dr. North"], "hold_minutes": 5}
+    # Also on a day at a weekend, which the time asked for is on some days.
+    every_day = dict.fromkeys(WEEKDAYS, "08:00-18:00")
+    settings = {"specialists": ["Dr. North"], "hold_minutes": 5, "hours": every_day}
     assert running.put("/v1/clinics/north/settings/bookings", headers=manager, json=settings).status_code == 204
     assert running.get("/v1/clinics/north/settings", headers=manager).json()["bookings"]["hold_minutes"] == 5
     by_page(running)
