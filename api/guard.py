@@ -152,7 +152,7 @@ def check_names(asked: list[str], known: set[str]) -> None:
             detail = "Known: " + (", ".join(sorted(known)) or "none")
             raise InvalidInput("unknown", place="query", rule="unknown_parameter", detail=detail)
         if name in asked[:index]:
-            raise InvalidInput("more than once", place=_inside("query", name), rule="repeated")
+            raise InvalidInput("more than once", place=f"query.{name}", rule="repeated")
 
 
 def _parameters(route: Dependant) -> set[str]:

@@ -56,9 +56,9 @@ class Index:
         self._known.close()
 
     def note(self, resource: Resource) -> None:
-        """Remember whom this resource is known as, and of places and visits what they are for."""
+        """Remember whom a resource that means what it says is known as, and of places and visits what they are for."""
         body, kind = resource.body, resource.type
-        if kind not in NAMED | PLACES | VISITS and not resource.known_as:
+        if (kind not in NAMED | PLACES | VISITS and not resource.known_as) or resource.modified_by:
             return
         self._own.clear()
         key = f"{kind}/{body.get('id')}"

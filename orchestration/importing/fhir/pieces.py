@@ -113,13 +113,11 @@ def convert(batch: Batch, source: Source, *, note: bool, last: bool = True) -> C
 
 
 def note_in(index: Index, resource: Resource) -> None:
-    """Have the index learn from a resource that means what it says.
+    """Have the index learn from a resource.
 
     Raises:
         Unfit: it holds what no text or day can be.
     """
-    if resource.modified_by:
-        return
     try:
         index.note(resource)
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
