@@ -55,6 +55,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Ten accounts a world, and a sign-in a test: cheap ones. What a real one costs is tested in a process of its own.
     PasswordHash.recommended = lambda: PasswordHash((Argon2Hasher(1, 8, 1),))  # type: ignore[method-assign]
     dbt_run.subprocess = Forks()  # type: ignore[assignment]
+    # Rows of fixtures have days of 2026, which feeds tell of in whatever year this runs.
+    os.environ["CLOISTER_FEED_RETENTION_DAYS"] = "36500"
 
 
 class Checks:
