@@ -12,6 +12,7 @@ from callers import signed_in
 from api import accounts
 from api.problems import KINDS
 from infra.errors import NotThere
+from infra.settings import settings
 from policies.words import Role
 
 PASSWORD = "another long enough password"
@@ -232,7 +233,7 @@ def test_an_admin_says_how_long_a_guardians_signature_stands_and_a_manager_may_n
     assert api.put(path.format("north"), headers=admin, json={"consent_grace_days": 30}).status_code == 204
     assert newest(world) == ("clinic_retention.save", "permit", "north", "north")
     shown = api.get("/v1/clinics/north/settings", headers=manager).json()["retention"]
-    assert shown == {"consent_grace_days": 30, "audit_years": 6, "feed_days": 730}
+    assert shown == {"consent_grace_days": 30, "audit_years": 6, "feed_days": settings().feed_retention_days}
     assert api.get("/v1/clinics/south/settings", headers=admin).json() == before
     for clinic in ("north", "south", "nowhere"):
         refused = api.put(path.format(clinic), headers=manager, json={"consent_grace_days": 60})
