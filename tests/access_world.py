@@ -43,6 +43,7 @@ from policies.classification import Field, ProfileField
 from policies.opening_hours import WEEKDAYS
 from policies.patient_export import BUNDLE, JWS, MANIFEST
 from policies.words import Purpose, Role
+from tests.utc import today
 
 # What a deletion sets.
 DELETED = "deleted_at = now(), deleted_by = gen_random_uuid(), delete_reason = 'asked'"
@@ -174,7 +175,7 @@ def build(server: Server) -> World:
         world.clinic_ids = dict(admin.execute("select slug, clinic_id from operational.clinic").fetchall())
         for name in (FINCH, WREN, HERON):
             world.people[name] = _person(admin, name)
-        world.people[CHICK] = _person(admin, CHICK, birth_date=str(datetime.now(UTC).date() - timedelta(days=3000)))
+        world.people[CHICK] = _person(admin, CHICK, birth_date=str(today() - timedelta(days=3000)))
         insert(
             admin,
             "guardianship",

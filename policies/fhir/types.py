@@ -10,6 +10,8 @@ from typing import Any
 
 Json = dict[str, Any]
 
+CHANGES = "changes the meaning in a way that is not known here"
+
 LOINC = "http://loinc.org"
 SERVICE = "urn:cloister:service"
 CONSENT_PURPOSE = "urn:cloister:consent-purpose"

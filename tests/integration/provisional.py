@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -22,6 +21,7 @@ from api.verifications import repository
 from infra.encryption.field_codec import FieldCodec
 from policies.access.model import Resource
 from policies.words import Action
+from tests.utc import today
 
 MAIL = "crane@example.org"
 NOT_GOOD = {
@@ -93,7 +93,7 @@ def book(world: World, clinic: str, email: str | None = MAIL, phone: str | None 
         await work.serve(person)
         await people.register_newcomer(
             work, serving.codec, person, "Canary Crane", {"email": email, "phone": phone},
-            clinic=clinic_id, patient=patient, today=datetime.now(UTC).date(),
+            clinic=clinic_id, patient=patient, today=today(),
         )  # fmt: skip
         channel, contact = ("email", email) if email else ("phone", phone or "")
         started = await repository.start(

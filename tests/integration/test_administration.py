@@ -226,14 +226,16 @@ def test_what_is_wrong_of_settings_is_named(
 
 
 def test_an_admin_says_how_long_a_guardians_signature_stands_and_a_manager_may_not(
-    world: World, api: Api, admin: dict[str, str], manager: dict[str, str]
+    world: World, api: Api, admin: dict[str, str], manager: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.delenv("CLOISTER_FEED_RETENTION_DAYS")
+    settings.cache_clear()
     before = api.get("/v1/clinics/south/settings", headers=admin).json()
     path = "/v1/clinics/{}/settings/retention"
     assert api.put(path.format("north"), headers=admin, json={"consent_grace_days": 30}).status_code == 204
     assert newest(world) == ("clinic_retention.save", "permit", "north", "north")
     shown = api.get("/v1/clinics/north/settings", headers=manager).json()["retention"]
-    assert shown == {"consent_grace_days": 30, "audit_years": 6, "feed_days": settings().feed_retention_days}
+    assert shown == {"consent_grace_days": 30, "audit_years": 6, "feed_days": 730}
     assert api.get("/v1/clinics/south/settings", headers=admin).json() == before
     for clinic in ("north", "south", "nowhere"):
         refused = api.put(path.format(clinic), headers=manager, json={"consent_grace_days": 60})

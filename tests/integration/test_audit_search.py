@@ -5,7 +5,7 @@ import io
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import httpx
 import pytest
@@ -20,6 +20,7 @@ __all__ = ["accesses", "auditors"]  # fixtures
 
 EXPORT = "/v1/audit/events/export"
 NORTH = {"clinic": "north"}
+ASKED = "5f0c2d1e-7b64-4c1a-9d3e-2a6b8c4d0e1f"
 
 
 def newest(world: World) -> tuple[Any, ...]:
@@ -92,9 +93,9 @@ def test_two_clinics_cannot_link_their_logs_by_a_patients_account(
 @pytest.mark.parametrize(
     ("path", "action", "asked"),
     [
-        ("/v1/audit/events", "audit.search", {"patient": str(UUID(int=7))}),
-        (EXPORT, "audit.export", {"patient": str(UUID(int=7))}),
-        ("/v1/audit/counts", "audit.review", {"patient": str(UUID(int=7))}),
+        ("/v1/audit/events", "audit.search", {"patient": ASKED}),
+        (EXPORT, "audit.export", {"patient": ASKED}),
+        ("/v1/audit/counts", "audit.review", {"patient": ASKED}),
         ("/v1/audit/rights", "audit.review", {}),
         ("/v1/audit/unusual", "audit.review", {"until": "2026-01-02T03:04:05Z"}),
     ],
@@ -108,7 +109,8 @@ def test_whatever_an_auditor_asks_is_an_event_without_what_was_asked_for(
     assert event[:5] == (action, "permit", "north", world.clinic_ids["north"], "north")
     assert str(event[5]) == answer.headers["x-request-id"]
     for value in asked.values():
-        assert world.look("select 1 from audit.access_event as e where e::text like %s", f"%{value}%") == []
+        told = f"%{value[:10]}%"  # of a time its day, however it is written
+        assert world.look("select 1 from audit.access_event as e where e::text like %s", told) == []
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import access_world
@@ -18,6 +18,7 @@ from tests.integration.records import add_chick
 from tests.integration.sealed_people import turn
 from tests.integration.test_editing import at_clinic, edit, read
 from tests.integration.waiting import until_somebody_waits
+from tests.utc import today
 
 FIELD = "emergency_contacts"
 PREVIOUS = "select previous from operational.profile_history"
@@ -28,7 +29,7 @@ def called(name: str, phone: str = "+4930901833") -> dict[str, str]:
 
 
 def come_of_age(world: World) -> None:
-    born = datetime.now(UTC).date() - timedelta(days=20 * 366)
+    born = today() - timedelta(days=20 * 366)
     world.change("update operational.profile set birth_date = %s where person_id = %s", born, world.people[CHICK])
 
 

@@ -1,5 +1,6 @@
 """Codes that make a guardian: good once, for a while, and by a sign-in that is good still."""
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 from access_world import CHICK, World
 from families import NOT_THERE, call, dependents, invitation, join
 
+from api.account_care import reset_codes
 from api.families import service
 
 
@@ -60,13 +62,20 @@ def new_password(world: World, login: str) -> None:
         assert answer.status_code == 200
 
 
+def codes_away(world: World, login: str) -> None:
+    reset_codes(world.server, login)
+
+
 @pytest.mark.parametrize("who", ["finch", "wren"])
-def test_a_new_password_ends_the_codes_that_were_made_before(fresh: World, who: str) -> None:
-    """Whoever had the old one, or a session, would become a guardian by a code of their own."""
+@pytest.mark.parametrize("ending", [new_password, codes_away])
+def test_a_new_password_or_codes_taken_away_end_the_codes_that_were_made_before(
+    fresh: World, who: str, ending: Callable[[World, str], None]
+) -> None:
+    """Whoever had the old ones, or a session, would become a guardian by a code of their own."""
     whose = {"finch": f"me/dependents/{fresh.guardianship}", "wren": "me"}[who]
     with access_world.client(fresh.server) as api:
         code = invitation(api, who, whose)
-        new_password(fresh, who)
+        ending(fresh, who)
         assert join(api, "heron", code).json() == NOT_THERE
         assert join(api, "heron", invitation(api, who, whose)).status_code == 201
 

@@ -12,6 +12,7 @@ from access_world import FINCH, HERON, WREN, Api, World
 from pages_of import browser_sign_in
 
 from infra.segments import count_members
+from tests.utc import today
 
 NORTH = "/v1/clinics/north/segments"
 NOT_THERE = {"type": "urn:cloister:problem:not-there", "title": "There is nothing here.", "status": 404}
@@ -115,7 +116,7 @@ def test_times_to_come_and_times_of_no_place_are_refused(api: Api, manager: Head
     for at in (soon, "2026-02-01T12:00", "1026-02-01T12:00Z", "Canary"):
         answer = api.get(f"{NORTH}/everybody/members", headers=manager, params={"at": at})
         assert answer.status_code == 422 and answer.json()["errors"][0]["place"] == "query.at"
-    tomorrow = str(datetime.now(UTC).date() + timedelta(days=2))
+    tomorrow = str(today() + timedelta(days=2))
     spans = (("query.to", {"to": tomorrow}), ("query.from", {"from": "2026-02-02", "to": "2026-02-01"}),
              ("query.from", {"from": "2020-01-01", "to": "2026-02-01"}), ("query.from", {"from": "Canary"}),
              ("query.from", {"from": "2026-02-30"}), ("query.from", {"to": "0001-01-01"}))  # fmt: skip

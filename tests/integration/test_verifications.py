@@ -1,7 +1,7 @@
 """Codes that prove a contact: what they settle, and what they tell nobody."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +24,7 @@ from provisional import (
 from infra.encryption.rotation.book import Kind
 from policies.guardianship import of_age_on
 from tests.integration.sealed_people import turn
+from tests.utc import today
 
 __all__ = ["mailbox"]
 
@@ -243,8 +244,7 @@ def care(age: int = 9, **other: Any) -> dict[str, Any]:
 
 
 def born_years_ago(years: int) -> date:
-    today = datetime.now(UTC).date()
-    return of_age_on(today, -years)
+    return of_age_on(today(), -years)
 
 
 @pytest.mark.check(33)
@@ -341,7 +341,7 @@ def test_a_guardian_books_for_whom_the_guardianship_stands(
     fresh: World, running: Api, mailbox: Mailbox, age: int, agreed: bool, booked_for: bool
 ) -> None:
     guardian, chick = account(fresh, running, mailbox).person, fresh.people[CHICK]
-    born = datetime.now(UTC).date().replace(year=datetime.now(UTC).year - 19, day=1)
+    born = today().replace(year=today().year - 19, day=1)
     fresh.change("update operational.profile set birth_date = %s where person_id = %s", born, chick)
     ((guardianship,),) = fresh.look(
         "insert into operational.guardianship"

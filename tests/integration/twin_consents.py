@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from tests.integration.live_twins import AS_OF, TWINS, Twins
+from tests.utc import today
 
 
 class Consents(Twins):
@@ -102,7 +103,7 @@ class Consents(Twins):
 
     def _child(self) -> None:
         """Somebody of 17, for whom a guardian signed long ago."""
-        person = self.rows.person(datetime.now(UTC).date() - timedelta(days=17 * 365 + 100))
+        person = self.rows.person(today() - timedelta(days=17 * 365 + 100))
         patient = self._register(person)
         self._write("signed", patient, datetime.now(UTC) - timedelta(days=400), version=1, signer=self.rows.person())
 
@@ -110,7 +111,7 @@ class Consents(Twins):
         """They are older than was known: the guardian's signature holds for days still, or no more."""
         if found := self._consents("e.signer_id <> e.person_id"):
             patient, *_ = self.chance.choice(found)
-            born = datetime.now(UTC).date() - timedelta(days=18 * 365 + 5 + self.chance.choice([-30, 60, 200, 300]))
+            born = today() - timedelta(days=18 * 365 + 5 + self.chance.choice([-30, 60, 200, 300]))
             self.rows.admin.execute(
                 "update operational.profile set birth_date = %s where person_id = %s", [born, self.people[patient]]
             )

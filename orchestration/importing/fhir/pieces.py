@@ -14,6 +14,7 @@ from orchestration.importing.fhir.resources import SHAPES, place_of, rows_of
 from orchestration.importing.fhir.rows import Left, Note, NotYet, Row, Source, Unfit
 from orchestration.importing.fields import ENTITIES
 from orchestration.importing.reading import LINE, Broken
+from policies.fhir.types import CHANGES
 
 Shape = tuple[str, ...]
 # What stands for a resource that became no row: the shape that its type would have had.
@@ -134,8 +135,8 @@ def _rows(resource: Resource, source: Source, *, last: bool) -> Iterable[Row | N
     except (AttributeError, TypeError, KeyError, ValueError, OverflowError):
         # Some part has a type that FHIR does not give it, in one of a thousand places.
         raise Unfit("resource: is not of FHIR R4's shape") from None
-    if resource.modified_by:
-        raise Unfit(f"{resource.modified_by}: changes the meaning in a way that is not known here")
+    if changed := resource.modified_by:
+        raise Unfit(f"{changed}: {CHANGES}")
     return made
 
 

@@ -17,7 +17,7 @@ from pydantic_core import from_json
 from infra.errors import InvalidInput
 from orchestration.importing.early import Early
 from orchestration.importing.reading import Broken, bytes_read, open_file
-from policies.fhir.types import modified_by
+from policies.fhir.types import CHANGES, modified_by
 
 PIECE_BYTES = 8 * 1024 * 1024
 LONGEST_RESOURCE = 16 * 1024 * 1024
@@ -178,7 +178,7 @@ def _bundle(path: Path, stream: IO[bytes]) -> Batch:
         return Batch([Resource(1, content, found)], [])
     entries = found.get("entry", [])
     if found.get("implicitRules"):
-        return Batch([], [Broken(1, "implicitRules: are none that are known here", content)])
+        return Batch([], [Broken(1, f"implicitRules: {CHANGES}", content)])
     if not isinstance(entries, list):
         return Batch([], [Broken(1, "entry: is no list", content)])
     batch = Batch([], [])
@@ -192,7 +192,7 @@ def _add_entry(batch: Batch, number: int, entry: Any) -> None:
     try:
         found = _checked(body)
         if changed := modified_by({**entry, "resource": None}):
-            raise ValueError(f"entry.{changed}: changes the meaning in a way that is not known here")
+            raise ValueError(f"entry.{changed}: {CHANGES}")
     except ValueError as error:
         batch.broken.append(Broken(number, str(error), json.dumps(entry).encode()))
         return
