@@ -1,9 +1,9 @@
-"""Instants around midnight where a clinic's clocks change, and its day then.
+"""A clock that stands, and instants around midnight where a clinic's clocks change, with its day then.
 
 Berlin's clocks go forward in the night to 31 March, and back in the night to 27 October.
 """
 
-from datetime import date
+from datetime import date, datetime, tzinfo
 
 CLOCKS_CHANGE = [
     ("2024-03-30T22:59:59Z", date(2024, 3, 30)),
@@ -17,3 +17,14 @@ CLOCKS_CHANGE = [
     ("2024-10-27T22:59:59Z", date(2024, 10, 27)),
     ("2024-10-27T23:00:00Z", date(2024, 10, 28)),
 ]
+
+
+def standing_at(instant: datetime) -> type[datetime]:
+    """Stands where a module has `datetime`, whose time it is from then on."""
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
+            return instant.astimezone(tz)
+
+    return Clock

@@ -1,6 +1,6 @@
 """What a row of text may hold: each bad value is a reason with its field, and never the value itself."""
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -11,6 +11,7 @@ from orchestration.importing import shaping
 from orchestration.importing.mapping import Mapping
 from orchestration.importing.reading import LINE
 from orchestration.importing.shaping import REASON, shape
+from tests.clocks import standing_at
 
 FIELDS = ("source_id", "name", "registered_on", "birth_date", "age", "asserted_on", "sex", "blood_type")
 MAPPING = Mapping.model_validate(
@@ -79,12 +80,7 @@ def test_whatever_a_value_is_it_is_taken_or_its_field_is_named(field: str, value
 def test_a_day_that_has_begun_where_days_begin_first_is_not_to_come(
     monkeypatch: pytest.MonkeyPatch, hour: int, last: str
 ) -> None:
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Clock":
-            return cls(2026, 3, 1, hour, tzinfo=UTC).astimezone(tz)
-
-    monkeypatch.setattr(shaping, "datetime", Clock)
+    monkeypatch.setattr(shaping, "datetime", standing_at(datetime(2026, 3, 1, hour, tzinfo=UTC)))
     after = (datetime.fromisoformat(last) + timedelta(days=1)).date().isoformat()
     for field in ("registered_on", "asserted_on", "birth_date"):
         assert reason(**{field: last}) is None

@@ -1,6 +1,6 @@
 """The pages have a phrase for everything that an event can say."""
 
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -8,6 +8,7 @@ from api.pages import show
 from api.pages.action_words import ACTIONS, WORDS
 from api.pages.show import due, measured, words
 from policies.words import AccountAction, Action, ProcessAction
+from tests.clocks import standing_at
 
 
 def test_every_action_has_a_phrase_and_a_place_in_the_filter() -> None:
@@ -28,15 +29,8 @@ def test_what_a_measure_found_is_shown_without_a_tail_of_digits() -> None:
     assert shown == ["0.410714", "78", "1234567.5", "78", "4 March 2026", "asthma, gout", "public"]
 
 
-class LateInTheEvening(datetime):
-    """Half past eleven in London: the next day in Berlin already, and not yet in Recife."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:  # type: ignore[override]
-        return datetime(2026, 3, 4, 23, 30, tzinfo=UTC).astimezone(tz)
-
-
 def test_what_is_due_is_over_by_the_clinics_day(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(show, "datetime", LateInTheEvening)
+    # Half past eleven in London: the next day in Berlin already, and not yet in Recife.
+    monkeypatch.setattr(show, "datetime", standing_at(datetime(2026, 3, 4, 23, 30, tzinfo=UTC)))
     said = [due(date(2026, 3, on), zone) for on in (4, 5) for zone in ("Europe/Berlin", "America/Recife")]
     assert said == ["was due on 4 March 2026", "due by 4 March 2026", "due by 5 March 2026", "due by 5 March 2026"]

@@ -1,7 +1,7 @@
 """Days, times, numbers and truth values that callers write: as such, and nothing that is only like one."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from api.editing import schemas
 from api.fhir.routes import router as fhir
 from api.routers import flat
 from policies.written import Day, Written
+from tests.clocks import standing_at
 
 DAYS, MOMENTS, BIRTH_DATES = TypeAdapter(Day), TypeAdapter(Moment), TypeAdapter(schemas.BirthDate)
 COUNTS = st.integers() | st.floats() | st.integers().map(str) | st.floats().map(str) | st.booleans() | st.none()
@@ -54,12 +55,7 @@ def test_a_time_is_taken_as_it_is_written(seconds: int, minutes: int) -> None:
 def test_who_was_born_on_a_day_that_has_begun_at_some_clinic_is_born(
     monkeypatch: pytest.MonkeyPatch, hour: int, today: str
 ) -> None:
-    class Clock(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> "Clock":
-            return cls(2026, 3, 1, hour, tzinfo=UTC).astimezone(tz)
-
-    monkeypatch.setattr(schemas, "datetime", Clock)
+    monkeypatch.setattr(schemas, "datetime", standing_at(datetime(2026, 3, 1, hour, tzinfo=UTC)))
     assert BIRTH_DATES.validate_python(today).isoformat() == today
     with pytest.raises(ValidationError, match="is in the future"):
         BIRTH_DATES.validate_python((date.fromisoformat(today) + timedelta(days=1)).isoformat())
